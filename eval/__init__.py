@@ -1,0 +1,1 @@
+"""Floor 3: metrics and statistics. Each number says how it was made."""

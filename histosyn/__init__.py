@@ -1,0 +1,1 @@
+"""Floor 2: tissue. Label schema, shards, networks, losses, training, synthesis."""

@@ -1,0 +1,1 @@
+"""Label maps and tiles in WebDataset tars: writing, indexing, exact streaming."""

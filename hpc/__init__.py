@@ -1,0 +1,1 @@
+"""Floor 1: clusters and process groups. Knows nothing of images."""

@@ -1,0 +1,54 @@
+"""Every error that histosyn raises for its users is in this tree.
+
+    HistosynError                 exit code 1: the work failed
+    ├── DamagedFileError          a file of ours is truncated, altered or incomplete
+    ├── TrainingDivergedError     a loss or weight is no longer finite
+    ├── PartialFailureError       some items failed, the rest is done
+    └── InputError                exit code 2: what was asked for cannot be done as asked
+        ├── ConfigError           an unknown key, a wrong type, a value out of range
+        ├── SchemaError           a label schema contradicts itself
+        ├── LabelError            a label map does not fit its schema
+        └── DatasetError          tiles, labels or shards do not fit together
+
+A message says what is wrong, where, and what to do about it, in this order.
+"""
+
+
+class HistosynError(Exception):
+    """Root of the tree: the work failed. Printed as one message, without a traceback."""
+
+    exit_code = 1
+
+
+class DamagedFileError(HistosynError):
+    """A file of ours is truncated, altered or incomplete."""
+
+
+class TrainingDivergedError(HistosynError):
+    """A loss or weight is no longer finite."""
+
+
+class PartialFailureError(HistosynError):
+    """Some items failed and were reported; the rest is done."""
+
+
+class InputError(HistosynError):
+    """What was asked for cannot be done as asked: a wrong path, damaged input, a contradiction."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """A configuration has an unknown key, a wrong type or a value out of range."""
+
+
+class SchemaError(InputError):
+    """A label schema contradicts itself."""
+
+
+class LabelError(InputError):
+    """A label map does not fit its schema."""
+
+
+class DatasetError(InputError):
+    """Tiles, labels or shards do not fit together."""

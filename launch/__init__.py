@@ -1,0 +1,1 @@
+"""Floor 5: how everything is started. The command line, job scripts, the demo."""

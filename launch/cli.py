@@ -1,0 +1,87 @@
+"""The one command `histosyn`: a table of commands, each loaded only when it is used.
+
+`histosyn --help` therefore imports neither torch nor ray.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError
+from rich.console import Console
+
+from hpc.errors import HistosynError, InputError
+
+# name, "module:function", one line of help
+COMMANDS = (
+    ("phantom", "launch.commands.phantom:phantom", "Write procedural tissue: tiles and label maps."),
+    ("doctor", "launch.commands.doctor:doctor", "Find what is wrong with a data set."),
+    ("pack", "launch.commands.pack:pack", "Turn folders of tiles and label maps into shards."),
+    ("train", "launch.commands.train:train", "Train a generator; also under torchrun."),
+    ("synth", "launch.commands.synth:synth", "Turn a folder of label maps into tissue."),
+    ("tune", "launch.commands.tune:tune", "Sweep learning rates and loss weights with Ray Tune."),
+)
+EVAL_COMMANDS = (
+    ("fid", "launch.commands.eval_fid:fid", "Fréchet distance between two folders of tiles."),
+    (
+        "agreement",
+        "launch.commands.eval_agreement:agreement",
+        "Agreement of readers, with intervals.",
+    ),
+)
+SUBMIT_COMMANDS = (
+    ("train", "launch.commands.submit:submit_train", "Submit a training job to SLURM."),
+)
+
+
+def build_app() -> App:
+    """Assemble the command line from the tables above."""
+    app = App(
+        name="histosyn",
+        help="Label maps in, H&E histology out.",
+        version=lambda: version("histosyn"),
+        result_action="return_value",
+    )
+    evaluate = App(name="eval", help="Measure whether the tissue is any good.")
+    submit = App(name="submit", help="Submit a job to SLURM.")
+    for group, table in ((app, COMMANDS), (evaluate, EVAL_COMMANDS), (submit, SUBMIT_COMMANDS)):
+        for name, target, text in table:
+            group.command(target, name=name, help=text)
+    app.command(evaluate)
+    app.command(submit)
+    return app
+
+
+def main(tokens: list[str] | None = None) -> None:
+    """Run one command. Exit code 0: done, 1: the work failed, 2: bad usage or bad input."""
+    tokens = list(sys.argv[1:] if tokens is None else tokens)
+    debug = "--debug" in tokens
+    tokens = [token for token in tokens if token != "--debug"]
+    try:
+        build_app()(tokens, exit_on_error=False, print_error=False)
+    except (HistosynError, CycloptsError) as error:
+        if debug:
+            raise
+        sys.exit(_report(error))
+    except KeyboardInterrupt:
+        _say("interrupted. Running the same command again goes on where this one stopped.")
+        sys.exit(130)
+
+
+def _report(error: HistosynError | CycloptsError) -> int:
+    if isinstance(error, HistosynError):
+        _say(str(error))
+        return error.exit_code
+    _say(f"{error} Try --help.")
+    return InputError.exit_code
+
+
+def _say(message: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"[bold red]histosyn:[/] {_escape(message)}"
+    )
+
+
+def _escape(message: str) -> str:
+    return message.replace("[", r"\[")

@@ -1,0 +1,56 @@
+"""Packaging of histosyn: metadata, extras and the one console script.
+
+The packages are listed by hand and found only here (`package_dir={"": "."}`), because their names
+(`eval`, `tune`, `hpc`, `launch`) are generic: nothing else on the path may slip in.
+"""
+
+from pathlib import Path
+
+from setuptools import setup
+
+TEST = ["pytest", "pytest-xdist", "hypothesis", "statsmodels", "scikit-learn"]
+CHECK = ["ruff", "mypy"]
+TUNE = ["ray[tune,train]"]
+
+setup(
+    name="histosyn",
+    version="0.1.0",
+    description="Label maps in, H&E histology out: training, sweeps, synthesis and evaluation on HPC clusters",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    package_dir={"": "."},
+    packages=[
+        "hpc",
+        "histosyn",
+        "histosyn.shards",
+        "histosyn.networks",
+        "eval",
+        "tune",
+        "launch",
+        "launch.commands",
+    ],
+    package_data={
+        "histosyn": ["schemas/*.toml"],
+        "launch": ["templates/*"],
+    },
+    install_requires=[
+        "torch>=2.6",
+        "numpy>=1.26",
+        "scipy>=1.12",
+        "pillow>=10",
+        "webdataset>=1.0",
+        "safetensors>=0.4",
+        "cyclopts>=4",
+        "rich>=13",
+    ],
+    extras_require={
+        "fid": ["pytorch-fid>=0.3", "torchvision"],
+        "tune": TUNE,
+        "test": TEST,
+        "dev": [*TEST, *CHECK, *TUNE, "pytorch-fid>=0.3", "torchvision"],
+    },
+    entry_points={"console_scripts": ["histosyn=launch.cli:main"]},
+)

@@ -1,0 +1,1 @@
+"""Floor 4: Ray Tune sweeps of learning rates and loss weights."""
