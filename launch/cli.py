@@ -15,7 +15,11 @@ from hpc.errors import HistosynError, InputError
 
 # name, "module:function", one line of help
 COMMANDS = (
-    ("phantom", "launch.commands.phantom:phantom", "Write procedural tissue: tiles and label maps."),
+    (
+        "phantom",
+        "launch.commands.phantom:phantom",
+        "Write procedural tissue: tiles and label maps.",
+    ),
     ("doctor", "launch.commands.doctor:doctor", "Find what is wrong with a data set."),
     ("pack", "launch.commands.pack:pack", "Turn folders of tiles and label maps into shards."),
     ("train", "launch.commands.train:train", "Train a generator; also under torchrun."),
