@@ -19,7 +19,7 @@ MAX_PIXELS = 1 << 28
 
 
 def find_images(folder: Path) -> list[Path]:
-    """All image files below `folder`, hidden ones left out, in an order that depends on names alone."""
+    """All image files below `folder`, hidden ones left out, sorted by name."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -81,7 +81,7 @@ def png_bytes(image: Image.Image, text: dict[str, str] | None = None) -> bytes:
 
 
 def read_png_text(path: Path) -> dict[str, str]:
-    """The text chunks of a PNG, without decoding its pixels; empty if the file is no readable PNG."""
+    """The text chunks of a PNG, pixels not decoded; empty if it is no readable PNG."""
     try:
         with Image.open(path) as image:
             return {key: str(value) for key, value in getattr(image, "text", {}).items()}

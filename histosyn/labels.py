@@ -44,7 +44,7 @@ class LabelClass:
 class LabelSchema:
     """The classes of a data set in the order of their indices.
 
-    `ignore` is an index outside [0, K) whose pixels carry no label: the networks see no class there.
+    `ignore` is an index outside [0, K) for pixels without a label: networks see no class there.
     """
 
     name: str

@@ -1,0 +1,126 @@
+"""Logging and metrics: rich on a terminal, plain lines in a job log, one JSON object a report.
+
+Rank 0 speaks; the warnings of other ranks go to `log-rank-N.txt` in the run folder.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hpc.files import write_text
+from hpc.topology import Topology
+
+logger = logging.getLogger("histosyn")
+
+Item = TypeVar("Item")
+_PLAIN_INTERVAL_SECONDS = 10.0
+
+
+def set_up_logging(topology: Topology, run_folder: Path | None = None) -> None:
+    """Send log records to the terminal (rank 0) or to a file of the run folder (other ranks)."""
+    handler: logging.Handler
+    if topology.is_first:
+        handler = _terminal_handler()
+        logger.setLevel(logging.INFO)
+    elif run_folder is None:
+        handler = logging.NullHandler()
+    else:
+        run_folder.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(run_folder / f"log-rank-{topology.rank}.txt", delay=True)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.setLevel(logging.WARNING)
+    for old in list(logger.handlers):
+        logger.removeHandler(old)
+    logger.addHandler(handler)
+    logger.propagate = False
+
+
+def key_values(record: dict[str, Any]) -> str:
+    """One plain line: `step=100 loss/hinge=1.234 ...`."""
+    return " ".join(f"{key}={_short(value)}" for key, value in record.items() if value is not None)
+
+
+def track(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
+    """Yield the items and show progress: a bar with an ETA on a terminal, else log lines."""
+    if sys.stderr.isatty():
+        yield from _bar(items, total, what)
+        return
+    started = shown = time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if now - shown > _PLAIN_INTERVAL_SECONDS:
+            shown = now
+            eta = (now - started) / done * (total - done)
+            logger.info("%s", key_values({what: f"{done}/{total}", "eta_seconds": round(eta)}))
+        yield item
+
+
+class MetricsFile:
+    """`metrics.jsonl`: one JSON object a report, in the order of steps, appended whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Add one report; it is on its way to the disk when this returns."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read(self) -> list[dict[str, Any]]:
+        """All whole reports; a line cut short by a kill is left out."""
+        if not self.path.exists():
+            return []
+        return [
+            record
+            for line in self.path.read_text(encoding="utf-8").splitlines()
+            if (record := _parsed(line)) is not None
+        ]
+
+    def forget_after(self, step: int) -> None:
+        """Drop the reports of later steps, which a resumed run is going to write again."""
+        if self.path.exists():
+            kept = [record for record in self.read() if record["step"] <= step]
+            write_text(self.path, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def _terminal_handler() -> logging.Handler:
+    if sys.stderr.isatty():
+        return RichHandler(console=Console(stderr=True), show_path=False, show_level=False)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    return handler
+
+
+def _bar(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield from progress.track(items, total=total, description=what)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None

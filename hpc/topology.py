@@ -1,0 +1,69 @@
+"""Which process this is among how many: the only reader of RANK, WORLD_SIZE and SLURM_*."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hpc.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topology:
+    """This process's place: `rank` of `world_size`, `local_rank` on its node."""
+
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
+    local_world_size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is rank 0, the one that writes."""
+        return self.rank == 0
+
+    def share(self, total: int) -> range:
+        """This rank's contiguous part of `total` items, which the world size must divide."""
+        if total % self.world_size:
+            raise InputError(
+                f"{total} items cannot be shared evenly by {self.world_size} processes. "
+                f"Choose a global batch size that {self.world_size} divides."
+            )
+        size = total // self.world_size
+        return range(self.rank * size, (self.rank + 1) * size)
+
+
+def detect(environment: Mapping[str, str] | None = None) -> Topology:
+    """Read the topology that torchrun set; a process started alone is rank 0 of 1.
+
+    Raises InputError for incomplete or contradicting variables, and for several tasks of one SLURM
+    step without torchrun: each of them would take itself for the only one.
+    """
+    environment = os.environ if environment is None else environment
+    if "RANK" in environment or "WORLD_SIZE" in environment:
+        return _from_torchrun(environment)
+    tasks = int(environment.get("SLURM_STEP_NUM_TASKS", "1"))
+    if tasks > 1 and environment.get("SLURM_STEP_ID", "").isdigit():
+        raise InputError(
+            f"srun started {tasks} tasks, but RANK and WORLD_SIZE are not set: each task would "
+            "work alone. HINT: start one torchrun a node (--ntasks-per-node=1), as the job file "
+            "of `histosyn submit` does."
+        )
+    return Topology()
+
+
+def _from_torchrun(environment: Mapping[str, str]) -> Topology:
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    missing = [name for name in names if name not in environment]
+    if missing:
+        raise InputError(
+            f"{', '.join(missing)} not set although {names[0]} or {names[1]} is. "
+            "HINT: start with torchrun, or unset them to run a single process."
+        )
+    rank, world_size, local_rank, local_world_size = (int(environment[name]) for name in names)
+    if not 0 <= rank < world_size:
+        raise InputError(f"RANK={rank} must lie in 0..{world_size - 1} (WORLD_SIZE={world_size}).")
+    return Topology(
+        rank=rank, world_size=world_size, local_rank=local_rank, local_world_size=local_world_size
+    )
