@@ -15,7 +15,7 @@ TUNE = ["ray[tune,train]"]
 setup(
     name="histosyn",
     version="0.1.0",
-    description="Label maps in, H&E histology out: training, sweeps, synthesis and evaluation on HPC clusters",
+    description="Label maps in, H&E histology out: train, sweep, synthesize, evaluate on clusters",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

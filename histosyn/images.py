@@ -61,7 +61,7 @@ def read_tile(source: Path | bytes, name: str | None = None) -> np.ndarray:
     """
     name = name or str(source)
     with opened_image(source, name) as image:
-        if image.mode == "RGBA" and image.getextrema()[3] != (255, 255):
+        if image.mode == "RGBA" and image.getchannel("A").getextrema() != (255, 255):
             raise DatasetError(f"{name} has transparent pixels. Save it as opaque 8-bit RGB.")
         if image.mode not in ("RGB", "RGBA", "P"):
             raise DatasetError(

@@ -1,0 +1,235 @@
+"""Packing: two folders in, WebDataset shards and `dataset.json` out, all of it or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from webdataset import ShardWriter
+
+from histosyn.images import png_bytes, read_tile
+from histosyn.labels import LabelSchema, label_png_bytes, read_label_map
+from histosyn.pairs import Pair, Pairing, pair_folders
+from histosyn.shards.cut import grid_windows, resample
+from histosyn.shards.index import DatasetIndex, index_shard
+from histosyn.shards.split import TEST, TRAIN, VAL, read_groups, split_groups
+from hpc.errors import ConfigError, DatasetError
+from hpc.files import atomic_folder
+
+Track = Callable[[list[Pair]], Iterator[Pair]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackConfig:
+    """How folders become shards. `mpp` is microns per pixel."""
+
+    tile_size: int | None = None
+    source_mpp: float | None = None
+    mpp: float | None = None
+    groups: Path | None = None
+    group_column: str = "patient"
+    val: float = 0.0
+    test: float = 0.0
+    seed: int = 0
+    samples_per_shard: int = 512
+
+    def __post_init__(self) -> None:
+        if self.mpp is not None and self.source_mpp is None:
+            raise ConfigError("To resample to --mpp, say at which the tiles are: --source-mpp.")
+        for name in ("tile_size", "source_mpp", "mpp", "samples_per_shard"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigError(f"{name} = {value} must be positive.")
+
+    @property
+    def scale(self) -> float:
+        """By which factor tiles are resized."""
+        return 1.0 if self.mpp is None or self.source_mpp is None else self.source_mpp / self.mpp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One sample on its way into a shard."""
+
+    key: str
+    tile: bytes
+    label: bytes
+    facts: dict[str, Any]
+    size: tuple[int, int]
+    class_pixels: np.ndarray
+
+
+def pack(
+    tiles: Path,
+    labels: Path,
+    out: Path,
+    schema: LabelSchema,
+    config: PackConfig,
+    track: Track = iter,
+) -> dict[str, DatasetIndex]:
+    """Write `out/train` (and `out/val`, `out/test`) from pairs of tiles and label maps.
+
+    Returns the index of each part. Raises DatasetError or LabelError for the first file that does
+    not fit; `out` does not exist then.
+    """
+    pairs = _complete(pair_folders(tiles, labels))
+    group_of = _groups_of(pairs, config)
+    shares = {VAL: config.val, TEST: config.test}
+    part_of = split_groups(Counter(group_of.values()), shares, config.seed)
+    made_by = {
+        "histosyn": version("histosyn"),
+        "command": "pack",
+        "config": {name: _plain(value) for name, value in asdict(config).items()},
+    }
+    indexes = {}
+    with atomic_folder(out) as folder:
+        for part in [TRAIN, *(part for part, share in shares.items() if share > 0)]:
+            members = [pair for pair in pairs if part_of[group_of[pair.key]] == part]
+            samples = _samples(track(members), group_of, schema, config)
+            indexes[part] = _write_part(folder / part, samples, schema, config, made_by)
+    return indexes
+
+
+def _complete(pairing: Pairing) -> tuple[Pair, ...]:
+    for lonely, partner in (
+        (pairing.tiles_without_label, "label map"),
+        (pairing.labels_without_tile, "tile"),
+    ):
+        if lonely:
+            raise DatasetError(
+                f"{lonely[0]} has no {partner} of the same name"
+                + (f" (and {len(lonely) - 1} more)" if len(lonely) > 1 else "")
+                + ". Add what is missing or remove the file; `histosyn doctor` lists them all."
+            )
+    return pairing.pairs
+
+
+def _groups_of(pairs: tuple[Pair, ...], config: PackConfig) -> dict[str, str]:
+    """Group of each pair's key. Without a groups file each file is a group of its own."""
+    if config.groups is None:
+        return {pair.key: pair.key for pair in pairs}
+    groups = read_groups(config.groups, config.group_column)
+    for pair in pairs:
+        if PurePosixPath(pair.key).name not in groups:
+            raise DatasetError(f"{config.groups} says nothing of {pair.tile.name}. Add a line.")
+    return {pair.key: groups[PurePosixPath(pair.key).name] for pair in pairs}
+
+
+def _samples(
+    pairs: Iterator[Pair], group_of: dict[str, str], schema: LabelSchema, config: PackConfig
+) -> Iterator[Sample]:
+    for pair in pairs:
+        tile, labels = read_pair(pair, schema)
+        tile, labels = resample(tile, labels, config.scale)
+        facts = {
+            "source": pair.key,
+            "group": group_of[pair.key],
+            "mpp": config.mpp or config.source_mpp,
+        }
+        key = pair.key.replace("/", "__").replace(".", "-")
+        if config.tile_size is None:
+            yield _sample(key, tile, labels, schema, facts)
+            continue
+        for row, column, window in grid_windows(labels.shape, config.tile_size, str(pair.tile)):
+            place = {"row": row, "column": column}
+            name = f"{key}_r{row}c{column}"
+            yield _sample(name, tile[window], labels[window], schema, facts | place)
+
+
+def read_pair(pair: Pair, schema: LabelSchema) -> tuple[np.ndarray, np.ndarray]:
+    """Tile uint8 (H, W, 3) and label map uint8 (H, W); raises DatasetError if sizes differ."""
+    tile = read_tile(pair.tile)
+    labels = read_label_map(pair.label, schema)
+    if tile.shape[:2] != labels.shape:
+        raise DatasetError(
+            f"{pair.tile} is {tile.shape[0]}x{tile.shape[1]} pixels, but {pair.label} is "
+            f"{labels.shape[0]}x{labels.shape[1]}. They must be equal."
+        )
+    return tile, labels
+
+
+def _sample(
+    key: str, tile: np.ndarray, labels: np.ndarray, schema: LabelSchema, facts: dict[str, Any]
+) -> Sample:
+    return Sample(
+        key=key,
+        tile=png_bytes(Image.fromarray(tile)),
+        label=label_png_bytes(labels, schema),
+        facts=facts,
+        size=(labels.shape[0], labels.shape[1]),
+        class_pixels=np.bincount(labels.ravel(), minlength=256)[: len(schema)],
+    )
+
+
+def _write_part(
+    folder: Path,
+    samples: Iterator[Sample],
+    schema: LabelSchema,
+    config: PackConfig,
+    made_by: dict[str, Any],
+) -> DatasetIndex:
+    folder.mkdir()
+    group_of: dict[str, str | None] = {}
+    class_pixels = np.zeros(len(schema), dtype=np.int64)
+    size: tuple[int, int] | None = None
+    # Fixed times and owners: the same input gives the same bytes.
+    writer = ShardWriter(
+        f"{folder}/shard-%06d.tar",
+        maxcount=config.samples_per_shard,
+        maxsize=float("inf"),
+        verbose=0,
+        mtime=0,
+        user="",
+        group="",
+        encoder=False,
+    )
+    with writer:
+        for sample in samples:
+            size = size or sample.size
+            _check_new(sample, size, group_of)
+            writer.write(
+                {
+                    "__key__": sample.key,
+                    "tile.png": sample.tile,
+                    "label.png": sample.label,
+                    "json": json.dumps(sample.facts).encode(),
+                }
+            )
+            group_of[sample.key] = sample.facts["group"]
+            class_pixels += sample.class_pixels
+    if size is None:
+        raise DatasetError("There is no pair of a tile and a label map. Check the file names.")
+    index = DatasetIndex(
+        schema=schema,
+        tile_size=size,
+        mpp=config.mpp or config.source_mpp,
+        class_pixels=tuple(int(count) for count in class_pixels),
+        shards=tuple(index_shard(path, group_of) for path in sorted(folder.glob("*.tar"))),
+        made_by=made_by,
+    )
+    index.save(folder)
+    return index
+
+
+def _check_new(sample: Sample, size: tuple[int, int], seen: dict[str, str | None]) -> None:
+    if sample.size != size:
+        raise DatasetError(
+            f"{sample.facts['source']} is {sample.size[0]}x{sample.size[1]} pixels, others are "
+            f"{size[0]}x{size[1]}. Cut all to one size with --tile-size."
+        )
+    if sample.key in seen:
+        raise DatasetError(
+            f"Two files give the sample name {sample.key!r} (points and slashes are replaced). "
+            "Rename one."
+        )
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
