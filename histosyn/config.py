@@ -1,0 +1,289 @@
+"""The configuration of a training run: plain frozen dataclasses, a TOML file, nothing else.
+
+All sections live here rather than beside what they configure, because `histosyn train --help` lists
+them and must not import torch. The docstrings of the fields are what that help prints.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from hpc.errors import ConfigError
+from hpc.files import require_file
+
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What is trained on."""
+
+    shards: Path
+    """Folder of shards, such as packed/train."""
+    global_batch: int = 8
+    """Tiles a step, over all processes together."""
+    crop: int | None = None
+    """Train on random square crops of this many pixels. Default: whole tiles."""
+    augment: bool = True
+    """Flip and turn the tiles at random."""
+    workers: int = 1
+    """Loader processes for each training process."""
+
+    def __post_init__(self) -> None:
+        _require(self, global_batch=1, workers=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """The generator's size."""
+
+    base_channels: int = 32
+    """Channels at full resolution; doubled at each coarser one."""
+    max_multiplier: int = 16
+    """Largest multiple of the base channels."""
+    upsamplings: int = 5
+    """Doublings of the resolution: the coarsest grid has a cell for 2^this pixels a side."""
+    label_channels: int = 128
+    """Channels of the label embedding in each modulation."""
+    noise_channels: int = 64
+    """Noise channels; half are constant over an image, half vary from cell to cell."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self, base_channels=1, max_multiplier=1, upsamplings=1, label_channels=1,
+            noise_channels=2,
+        )  # fmt: skip
+
+    @property
+    def stride(self) -> int:
+        """Pixels a side of a cell of the coarsest grid."""
+        return 1 << self.upsamplings
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig:
+    """The discriminator's size."""
+
+    base_channels: int = 32
+    """Channels of the first layer; doubled by each further one, up to 8 times."""
+    layers: int = 4
+    """Convolutions before the one that gives the scores."""
+    scales: int = 2
+    """Copies that look at the tile at full, half, ... resolution."""
+
+    def __post_init__(self) -> None:
+        _require(self, base_channels=1, layers=1, scales=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Adam for both players."""
+
+    generator_lr: float = 4e-4
+    """Learning rate of the generator."""
+    discriminator_lr: float = 4e-4
+    """Learning rate of the discriminator."""
+    beta1: float = 0.0
+    """Decay of the gradient's running mean."""
+    beta2: float = 0.99
+    """Decay of the squared gradient's running mean."""
+
+    def __post_init__(self) -> None:
+        _require(self, generator_lr=0.0, discriminator_lr=0.0, beta1=0.0, beta2=0.0)
+        if max(self.beta1, self.beta2) >= 1:
+            raise ConfigError("optimizer.beta1 and optimizer.beta2 must lie in [0, 1).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the loss terms; 0 leaves a term out."""
+
+    adversarial: float = 1.0
+    """The generator's hinge loss."""
+    feature_matching: float = 5.0
+    """Distance of the discriminator's features of real and synthetic tiles."""
+
+    def __post_init__(self) -> None:
+        _require(self, adversarial=0.0, feature_matching=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """How long, where and with what."""
+
+    folder: Path = Path("runs/train")
+    """The run's folder. If it holds a checkpoint, the run goes on from there."""
+    steps: int = 20_000
+    """Training steps."""
+    seed: int = 0
+    """Decides weights, data order, augmentation and noise."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes the GPU if there is one."""
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    """bfloat16 is mixed precision; float64 is for tests."""
+    ema_decay: float = 0.999
+    """Decay of the generator's moving average, which is what is shipped."""
+    report_every: int = 20
+    """Steps between reports in metrics.jsonl."""
+    sample_every: int = 500
+    """Steps between sample grids."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints."""
+    keep_last: int = 2
+    """Checkpoints to keep."""
+    keep_every: int | None = None
+    """Also keep every checkpoint whose step this divides."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self, steps=1, report_every=1, sample_every=1, checkpoint_every=1, keep_last=1,
+            ema_decay=0.0,
+        )  # fmt: skip
+        if self.ema_decay >= 1:
+            raise ConfigError(f"run.ema_decay = {self.ema_decay} must lie in [0, 1).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that determines a training run."""
+
+    data: DataConfig
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+
+# What may differ between a run and its continuation: how long, how often, on which machine.
+RESUMABLE_CHANGES = frozenset(
+    {"data.workers"}
+    | {f"run.{name}" for name in ("folder", "steps", "device", "report_every", "sample_every",
+                                  "checkpoint_every", "keep_last", "keep_every")}
+)  # fmt: skip
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raises InputError or ConfigError naming it."""
+    try:
+        return tomllib.loads(require_file(path, "configuration").read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}. Correct the file.") from error
+
+
+def from_dict(kind: type[Section], data: dict[str, Any], source: str, prefix: str = "") -> Section:
+    """Build a config dataclass from plain data, strictly.
+
+    Raises ConfigError naming `source` and the field: an unknown key (with the nearest name), a
+    missing one, a wrong type or a value out of range.
+    """
+    hints = get_type_hints(kind)
+    known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+    values = {}
+    for key, value in data.items():
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}."
+            raise ConfigError(f"{source}: unknown key {prefix}{key}; {hint}")
+        values[key] = _convert(hints[key], value, source, prefix + key)
+    missing = [
+        name
+        for name, item in known.items()
+        if name not in values
+        and item.default is dataclasses.MISSING
+        and item.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{source}: {prefix}{missing[0]} is missing. Add it.")
+    try:
+        return kind(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def as_plain(config: Any) -> dict[str, Any]:
+    """A config as nested dicts of TOML values; fields that are None are left out."""
+    return _plain(asdict(config))
+
+
+def as_toml(config: Any) -> str:
+    """A config as TOML text that `from_dict` reads back as the same config."""
+    lines: list[str] = []
+    for name, value in as_plain(config).items():
+        if isinstance(value, dict):
+            lines += ["", f"[{name}]", *(f"{key} = {_literal(v)}" for key, v in value.items())]
+        else:
+            lines.insert(0, f"{name} = {_literal(value)}")
+    return "\n".join(lines).strip() + "\n"
+
+
+def differing_fields(old: Any, new: Any) -> list[str]:
+    """Dotted names of the fields in which two configs differ."""
+    flat_old, flat_new = _flat(as_plain(old)), _flat(as_plain(new))
+    return sorted(name for name in flat_old | flat_new if flat_old.get(name) != flat_new.get(name))
+
+
+def _convert(kind: Any, value: Any, source: str, name: str) -> Any:
+    if is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{source}: {name} must be a table, not {value!r}.")
+        return from_dict(kind, value, source, f"{name}.")  # type: ignore[arg-type]
+    options = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    for option in options:
+        if get_origin(option) is Literal and value in get_args(option):
+            return value
+        if option is Path and isinstance(value, str):
+            return Path(value)
+        if option is float and isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        if isinstance(option, type) and type(value) is option:
+            return value
+    wanted = " or ".join(_describe(option) for option in options if option is not type(None))
+    raise ConfigError(f"{source}: {name} = {value!r} must be {wanted}.")
+
+
+def _describe(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(str, get_args(kind)))
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
+            Path: "a path"}[kind]  # fmt: skip
+
+
+def _require(config: Any, **least: float) -> None:
+    section = type(config).__name__.removesuffix("Config").lower()
+    for name, lowest in least.items():
+        value = getattr(config, name)
+        if not (value >= lowest and math.isfinite(value)):
+            raise ConfigError(f"{section}.{name} = {value} must be at least {lowest}.")
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items() if value is not None}
+    return str(node) if isinstance(node, Path) else node
+
+
+def _flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    return repr(value)

@@ -1,0 +1,188 @@
+"""A model to ship: `model.safetensors`, `config.json` and a model card; and loading one.
+
+Spectral normalization is folded into the weights, so a model needs no training state.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from torch.nn.utils import parametrize
+
+from histosyn.config import GeneratorConfig, from_dict
+from histosyn.labels import LabelSchema, schema_from_dict
+from histosyn.networks.generator import Generator
+from hpc import checkpoint
+from hpc.errors import DamagedFileError, InputError
+from hpc.files import atomic_folder, sha256_of_bytes
+
+FORMAT_VERSION = 1
+_WEIGHTS, _CONFIG, _CARD = "model.safetensors", "config.json", "README.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What must be known of a generator to use it: everything in `config.json`."""
+
+    generator: GeneratorConfig
+    schema: LabelSchema
+    tile_size: tuple[int, int]
+    mpp: float | None
+    training: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as in `config.json` and in checkpoints."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "generator": asdict(self.generator),
+            "schema": self.schema.as_dict(),
+            "tile_size": list(self.tile_size),
+            "mpp": self.mpp,
+            "training": self.training,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A generator ready for inference; `sha256` is that of its weights file."""
+
+    network: Generator
+    facts: ModelFacts
+    sha256: str
+
+
+def facts_from_dict(data: dict[str, Any], source: str) -> ModelFacts:
+    """Read back `ModelFacts.as_dict`; `source` is what errors call it."""
+    try:
+        if data["format_version"] != FORMAT_VERSION:
+            raise DamagedFileError(
+                f"{source} has model format {data['format_version']}, this histosyn reads "
+                f"{FORMAT_VERSION}. Use the version that wrote it."
+            )
+        return ModelFacts(
+            generator=from_dict(GeneratorConfig, data["generator"], source, "generator."),
+            schema=schema_from_dict(data["schema"], source),
+            tile_size=(int(data["tile_size"][0]), int(data["tile_size"][1])),
+            mpp=data["mpp"],
+            training=data["training"],
+        )
+    except (KeyError, TypeError, IndexError) as error:
+        raise DamagedFileError(f"{source} is damaged: it lacks {error}.") from error
+
+
+def save_model(folder: Path, network: Generator, facts: ModelFacts) -> None:
+    """Write a model folder, replacing an older one of this name."""
+    weights = safetensors.torch.save(_folded_state(network))
+    with atomic_folder(folder, replace=True) as temporary:
+        (temporary / _WEIGHTS).write_bytes(weights)
+        (temporary / _CONFIG).write_text(json.dumps(facts.as_dict(), indent=2), encoding="utf-8")
+        (temporary / _CARD).write_text(
+            _model_card(facts, sha256_of_bytes(weights)), encoding="utf-8"
+        )
+
+
+def load_model(path: Path, device: torch.device) -> Model:
+    """Load the generator of a model folder, a checkpoint (its moving average) or a run folder.
+
+    Raises InputError if `path` is none of these, DamagedFileError if a file of it is damaged.
+    """
+    if (path / _WEIGHTS).is_file():
+        return _load_model_folder(path, device)
+    if (path / checkpoint.RECORD).is_file():
+        return _load_checkpoint(path, device)
+    if (path / "checkpoints").is_dir():
+        newest = checkpoint.newest_valid(path / "checkpoints")
+        if newest is None:
+            raise InputError(f"{path} holds no valid checkpoint yet. Train longer first.")
+        return _load_checkpoint(newest, device)
+    raise InputError(
+        f"{path} is no model: give a model folder ({_WEIGHTS}), a checkpoint "
+        f"({checkpoint.RECORD}) or a run folder (checkpoints/)."
+    )
+
+
+def _load_model_folder(path: Path, device: torch.device) -> Model:
+    try:
+        facts = facts_from_dict(
+            json.loads((path / _CONFIG).read_text("utf-8")), str(path / _CONFIG)
+        )
+        weights = (path / _WEIGHTS).read_bytes()
+        network = Generator(facts.generator, len(facts.schema))
+        _fold(network)
+        network.load_state_dict(safetensors.torch.load(weights))
+    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
+        raise DamagedFileError(
+            f"{path} is damaged ({error}). Copy the model again or export it from its run."
+        ) from error
+    return Model(network=_ready(network, device), facts=facts, sha256=sha256_of_bytes(weights))
+
+
+def _load_checkpoint(path: Path, device: torch.device) -> Model:
+    state = checkpoint.load(path)
+    facts = facts_from_dict(state["model"], str(path))
+    network = Generator(facts.generator, len(facts.schema))
+    network.load_state_dict(state["trainer"]["players"]["ema"])
+    folded = _folded_state(network)
+    _fold(network)
+    sha256 = sha256_of_bytes(safetensors.torch.save(folded))
+    return Model(network=_ready(network, device), facts=facts, sha256=sha256)
+
+
+def _ready(network: Generator, device: torch.device) -> Generator:
+    return network.float().to(device).eval().requires_grad_(False)
+
+
+def _folded_state(network: Generator) -> dict[str, torch.Tensor]:
+    """The float32 weights with spectral normalization applied, on the CPU."""
+    folded = copy.deepcopy(network).eval()
+    _fold(folded)
+    return {
+        name: (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous()
+        for name, tensor in folded.state_dict().items()
+    }
+
+
+def _fold(network: nn.Module) -> None:
+    """Replace spectrally normalized weights by their values; in eval mode these do not change."""
+    network.eval()
+    for module in network.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+
+
+def _model_card(facts: ModelFacts, sha256: str) -> str:
+    classes = "\n".join(
+        f"| {i} | {c.name} | {c.color} |" for i, c in enumerate(facts.schema.classes)
+    )
+    training = "\n".join(f"- {name}: {value}" for name, value in facts.training.items())
+    mpp = f"{facts.mpp} microns per pixel" if facts.mpp else "unknown resolution"
+    return f"""# A histosyn generator
+
+Turns label maps into synthetic H&E tissue. What it makes is not real tissue and shows no patient:
+not for diagnosis.
+
+- trained on tiles of {facts.tile_size[0]}x{facts.tile_size[1]} pixels, {mpp}; takes any size
+- weights: {_WEIGHTS}, sha256 {sha256}
+- made by histosyn {version("histosyn")}
+
+## Classes ({facts.schema.name})
+
+| index | class | colour |
+|---|---|---|
+{classes}
+
+## Training
+
+{training}
+
+Use it: `histosyn synth THIS_FOLDER LABELS OUT`
+"""

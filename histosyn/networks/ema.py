@@ -1,0 +1,32 @@
+"""The exponential moving average of a network: what is shipped and evaluated."""
+
+from __future__ import annotations
+
+import copy
+from typing import Generic, TypeVar
+
+import torch
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Ema(Generic[Network]):
+    """A copy of `network` whose parameters trail behind: p ← decay·p + (1 − decay)·new.
+
+    Early on the decay is (1 + steps) / (10 + steps), so that the random start is soon forgotten.
+    Buffers (batch statistics, spectral norm vectors) are copied as they are.
+    """
+
+    def __init__(self, network: Network, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        """Move towards `network` after optimizer step number `step` (0, 1, ...)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for mine, theirs in zip(self.network.parameters(), network.parameters(), strict=True):
+            mine.copy_(torch.lerp(mine, theirs, 1 - decay))
+        for mine, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
+            mine.copy_(theirs)

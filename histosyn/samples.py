@@ -1,0 +1,81 @@
+"""The sample grid of a run: the same label maps and the same noise at every step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from histosyn.images import png_bytes
+from histosyn.labels import LabelSchema, colorize
+from histosyn.networks.generator import Generator, draw_noise
+from histosyn.shards.reader import ShardReader
+from hpc.files import write_bytes
+from hpc.randomness import key_of, permutation
+
+_GAP = 4
+
+
+class SampleGrid:
+    """Columns of label map, real tile and synthetic tile, drawn from a few fixed samples."""
+
+    def __init__(self, reader: ShardReader, *, seed: int, crop: int | None, count: int = 8) -> None:
+        self.schema: LabelSchema = reader.index.schema
+        self.seed = seed
+        samples = [_centre(*reader.read(*place), crop) for place in _choose(reader, seed, count)]
+        self.tiles = [tile for tile, _ in samples]
+        self.labels = [labels for _, labels in samples]
+
+    def draw(self, generator: Generator, path: Path) -> None:
+        """Write the grid as PNG."""
+        synthetic = [self._synthesize(generator, i) for i in range(len(self.labels))]
+        labels = [colorize(labels, self.schema) for labels in self.labels]
+        write_bytes(path, png_bytes(Image.fromarray(tile_grid([labels, self.tiles, synthetic]))))
+
+    @torch.no_grad()
+    def _synthesize(self, generator: Generator, number: int) -> np.ndarray:
+        weight = generator.exit.weight
+        height, width = self.labels[number].shape
+        labels = torch.from_numpy(self.labels[number]).long()[None].to(weight.device)
+        key = key_of(self.seed, "sample grid", number)
+        noise = draw_noise([key], generator.config, height, width, weight.device)
+        return to_uint8(generator(labels, noise.to(weight.dtype)))[0]
+
+
+def to_uint8(tiles_NCHW: torch.Tensor) -> np.ndarray:
+    """Tiles in [-1, 1] as uint8 (N, H, W, 3)."""
+    scaled = (tiles_NCHW.float() + 1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def tile_grid(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """Rows of equally large uint8 RGB images as one picture with white gaps."""
+    height, width, _ = rows[0][0].shape
+    canvas = np.full(
+        (len(rows) * (height + _GAP) - _GAP, len(rows[0]) * (width + _GAP) - _GAP, 3), 255, np.uint8
+    )
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            y, x = i * (height + _GAP), j * (width + _GAP)
+            canvas[y : y + height, x : x + width] = image
+    return canvas
+
+
+def _choose(reader: ShardReader, seed: int, count: int) -> list[tuple[int, int]]:
+    places = [
+        (i, j) for i, shard in enumerate(reader.index.shards) for j in range(len(shard.entries))
+    ]
+    chosen = permutation(key_of(seed, "sample choice"), len(places))[:count]
+    return [places[i] for i in chosen]
+
+
+def _centre(
+    tile: np.ndarray, labels: np.ndarray, crop: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    if crop is None:
+        return tile, labels
+    top, left = ((side - crop) // 2 for side in labels.shape)
+    window = slice(top, top + crop), slice(left, left + crop)
+    return tile[window], labels[window]
