@@ -37,7 +37,7 @@ setup(
         "launch": ["templates/*"],
     },
     install_requires=[
-        "torch>=2.6",
+        "torch>=2.13",
         "numpy>=1.26",
         "scipy>=1.12",
         "pillow>=10",

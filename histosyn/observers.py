@@ -49,7 +49,7 @@ class Report:
         record = self._record(trainer)
         if self.topology.is_first:
             self.metrics.append(record)
-            logger.info("%s", key_values(record))
+            logger.info("%s", key_values({name: record[name] for name in _line(record)}))
         self._forget()
         require_finite(_losses_in(record), trainer.step)
 
@@ -127,6 +127,12 @@ class SaveCheckpoint:
         checkpoint.save(path, state)
         run = trainer.config.run
         checkpoint.prune(self.folder, keep_last=run.keep_last, keep_every=run.keep_every)
+
+
+def _line(record: dict[str, Any]) -> list[str]:
+    """What a person follows in a job log; `metrics.jsonl` has the rest."""
+    losses = [name for name in record if name.startswith("loss/")]
+    return ["step", *losses, "images_per_second", "data_wait_share", "eta_seconds"]
 
 
 def _losses_in(record: dict[str, Any]) -> dict[str, float]:

@@ -63,7 +63,7 @@ def _adam(network: nn.Module, lr: float, config: TrainConfig) -> torch.optim.Ada
 
 
 def _shared(network: nn.Module) -> nn.Module:
-    """Buffers need no broadcast: they are functions of what all ranks have in common."""
+    """Buffers need no synchronization: they are functions of what all ranks have in common."""
     if collectives.world_size() == 1:
         return network
-    return DistributedDataParallel(network, broadcast_buffers=False)
+    return DistributedDataParallel(network, forward_sync_buffers=False)

@@ -80,12 +80,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Yield a temporary folder beside `path` that becomes `path` when the block ends without error.
 
-    An existing `path` is an error: results are never silently replaced.
+    An existing `path` is an error unless it is to be replaced.
     """
-    if path.exists():
+    if path.exists() and not replace:
         raise InputError(f"{path} exists already. Remove it or choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
@@ -96,8 +96,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 _sync_file(Path(folder) / name)
             sync_folder(Path(folder))
         temporary.chmod(0o777 & ~_umask())
+        if path.exists():
+            path.rename(temporary.with_suffix(".old"))
         temporary.rename(path)
         sync_folder(path.parent)
+        shutil.rmtree(temporary.with_suffix(".old"), ignore_errors=True)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -26,7 +26,9 @@ class Ema(Generic[Network]):
     def update(self, network: nn.Module, step: int) -> None:
         """Move towards `network` after optimizer step number `step` (0, 1, ...)."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for mine, theirs in zip(self.network.parameters(), network.parameters(), strict=True):
-            mine.copy_(torch.lerp(mine, theirs, 1 - decay))
-        for mine, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
-            mine.copy_(theirs)
+        trailing: dict[str, torch.Tensor] = dict(self.network.named_parameters())
+        for name, theirs in network.named_parameters():
+            trailing[name].lerp_(theirs, 1 - decay)
+        copied: dict[str, torch.Tensor] = dict(self.network.named_buffers())
+        for name, theirs in network.named_buffers():
+            copied[name].copy_(theirs)
