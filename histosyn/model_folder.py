@@ -5,7 +5,6 @@ Spectral normalization is folded into the weights, so a model needs no training 
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -15,7 +14,6 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import nn
 from torch.nn.utils import parametrize
 
 from histosyn.config import GeneratorConfig, from_dict
@@ -81,7 +79,7 @@ def facts_from_dict(data: dict[str, Any], source: str) -> ModelFacts:
 
 def save_model(folder: Path, network: Generator, facts: ModelFacts) -> None:
     """Write a model folder, replacing an older one of this name."""
-    weights = safetensors.torch.save(_folded_state(network))
+    weights = _weights_file(_folded(facts, network.state_dict()))
     with atomic_folder(folder, replace=True) as temporary:
         (temporary / _WEIGHTS).write_bytes(weights)
         (temporary / _CONFIG).write_text(json.dumps(facts.as_dict(), indent=2), encoding="utf-8")
@@ -116,8 +114,7 @@ def _load_model_folder(path: Path, device: torch.device) -> Model:
             json.loads((path / _CONFIG).read_text("utf-8")), str(path / _CONFIG)
         )
         weights = (path / _WEIGHTS).read_bytes()
-        network = Generator(facts.generator, len(facts.schema))
-        _fold(network)
+        network = _folded(facts)
         network.load_state_dict(safetensors.torch.load(weights))
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
         raise DamagedFileError(
@@ -129,34 +126,36 @@ def _load_model_folder(path: Path, device: torch.device) -> Model:
 def _load_checkpoint(path: Path, device: torch.device) -> Model:
     state = checkpoint.load(path)
     facts = facts_from_dict(state["model"], str(path))
-    network = Generator(facts.generator, len(facts.schema))
-    network.load_state_dict(state["trainer"]["players"]["ema"])
-    folded = _folded_state(network)
-    _fold(network)
-    sha256 = sha256_of_bytes(safetensors.torch.save(folded))
+    network = _folded(facts, state["trainer"]["players"]["ema"])
+    sha256 = sha256_of_bytes(_weights_file(network))
     return Model(network=_ready(network, device), facts=facts, sha256=sha256)
 
 
 def _ready(network: Generator, device: torch.device) -> Generator:
-    return network.float().to(device).eval().requires_grad_(False)
+    return network.to(device).eval().requires_grad_(False)
 
 
-def _folded_state(network: Generator) -> dict[str, torch.Tensor]:
-    """The float32 weights with spectral normalization applied, on the CPU."""
-    folded = copy.deepcopy(network).eval()
-    _fold(folded)
-    return {
-        name: (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous()
-        for name, tensor in folded.state_dict().items()
-    }
+def _folded(facts: ModelFacts, state: dict[str, Any] | None = None) -> Generator:
+    """A float32 generator with spectral normalization folded into its weights (of `state`).
 
-
-def _fold(network: nn.Module) -> None:
-    """Replace spectrally normalized weights by their values; in eval mode these do not change."""
-    network.eval()
+    Always a fresh network: torch keeps a parametrization on the class of a module, which deep
+    copies share, so folding a copy would break the original.
+    """
+    network = Generator(facts.generator, len(facts.schema))
+    if state is not None:
+        network.load_state_dict(state)
+    network.eval()  # in training mode each look at a weight would change it
     for module in network.modules():
         if parametrize.is_parametrized(module, "weight"):
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+    return network
+
+
+def _weights_file(network: Generator) -> bytes:
+    """The content of `model.safetensors`."""
+    return safetensors.torch.save(
+        {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    )
 
 
 def _model_card(facts: ModelFacts, sha256: str) -> str:

@@ -26,9 +26,9 @@ class Ema(Generic[Network]):
     def update(self, network: nn.Module, step: int) -> None:
         """Move towards `network` after optimizer step number `step` (0, 1, ...)."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        trailing: dict[str, torch.Tensor] = dict(self.network.named_parameters())
-        for name, theirs in network.named_parameters():
-            trailing[name].lerp_(theirs, 1 - decay)
-        copied: dict[str, torch.Tensor] = dict(self.network.named_buffers())
-        for name, theirs in network.named_buffers():
-            copied[name].copy_(theirs)
+        parameters = dict(network.named_parameters())
+        for name, mine in self.network.named_parameters():
+            mine.lerp_(parameters[name], 1 - decay)
+        buffers = dict(network.named_buffers())
+        for name, buffer in self.network.named_buffers():
+            buffer.copy_(buffers[name])

@@ -1,0 +1,220 @@
+"""Synthesis of folders: each label map becomes a tile, whatever else is in the folder.
+
+Each image goes through the network alone: floating-point results of a convolution may depend on the
+batch they are computed in, and here the same seed must give the same bytes. Every output carries a
+record of how it was made, so a second run knows what is already there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from histosyn.images import png_bytes, read_png_text
+from histosyn.labels import read_label_map
+from histosyn.model_folder import Model
+from histosyn.networks.generator import draw_noise
+from histosyn.pairs import images_by_key
+from histosyn.samples import to_uint8
+from hpc import collectives
+from hpc.errors import HistosynError, InputError
+from hpc.files import sha256_of_file, write_bytes, write_text
+from hpc.log import logger
+from hpc.randomness import key_of
+from hpc.topology import Topology
+
+MANIFEST = "manifest.jsonl"
+_RECORD_CHUNK = "histosyn"
+_NOTICE = "Synthetic histology tile made by histosyn. It shows no real tissue."
+Track = Callable[[list["Job"]], Iterator["Job"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisConfig:
+    """How a folder is synthesized; `overwrite` replaces tiles of another seed or model."""
+
+    seed: int = 0
+    variants: int = 1
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.variants < 1:
+            raise InputError(f"variants = {self.variants} must be at least 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One tile to make: `key` names the label map, `output` the file below the out folder."""
+
+    key: str
+    label: Path
+    variant: int
+    output: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """How one tile was made; a line of the manifest and a text chunk of its PNG."""
+
+    file: str
+    label: str
+    label_sha256: str
+    seed: int
+    variant: int
+    model_sha256: str
+    histosyn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run did: outputs made, outputs that were there already, label maps that failed."""
+
+    made: tuple[str, ...]
+    present: tuple[str, ...]
+    failed: dict[str, str]
+
+
+def synthesize_folder(
+    model: Model,
+    labels: Path,
+    out: Path,
+    config: SynthesisConfig,
+    topology: Topology | None = None,
+    track: Track = iter,
+) -> Outcome:
+    """Make the tiles of all label maps below `labels` that `out` lacks; ranks share the work.
+
+    A label map that cannot be read is reported in the outcome, the others are done. Raises
+    InputError if `labels` holds none, or `out` holds tiles of another seed or model.
+    """
+    topology = topology or Topology()
+    jobs = _jobs(labels, config)
+    manifest = read_manifest(out)
+    made: dict[str, dict[str, Any]] = {}
+    present: dict[str, dict[str, Any]] = {}
+    failed: dict[str, str] = {}
+    for job in track(jobs[topology.rank :: topology.world_size]):
+        try:
+            record = _record(job, labels, config, model)
+            done = _is_done(out / job.output, record, manifest, config)
+            if not done:
+                _make(model, job, config, record, out / job.output)
+            (present if done else made)[job.output] = asdict(record) | {
+                "output_sha256": sha256_of_file(out / job.output)
+            }
+        except _StaleOutputError:
+            raise
+        except HistosynError as error:
+            logger.warning("%s", error)
+            failed[str(job.label)] = str(error)
+    made, present, failed = (_merged(part) for part in (made, present, failed))
+    if topology.is_first:
+        _write_manifest(out, manifest | present | made)
+    return Outcome(made=tuple(sorted(made)), present=tuple(sorted(present)), failed=failed)
+
+
+@torch.inference_mode()
+def synthesize(model: Model, labels_HW: np.ndarray, noise_key: int) -> np.ndarray:
+    """One tile, uint8 (H, W, 3), for one label map (H, W) of class indices."""
+    device = model.network.exit.weight.device
+    height, width = labels_HW.shape
+    labels = torch.from_numpy(labels_HW).long()[None].to(device)
+    noise = draw_noise([noise_key], model.facts.generator, height, width, device)
+    # Without autotuning, which may choose another algorithm, and other rounding, the next time.
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        return to_uint8(model.network(labels, noise))[0]
+
+
+def read_manifest(out: Path) -> dict[str, dict[str, Any]]:
+    """The manifest's entries by output file; empty where there is none."""
+    path = out / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        return {entry["file"]: entry for entry in entries}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is damaged ({error}). Delete it: it is made anew from the tiles."
+        ) from error
+
+
+class _StaleOutputError(InputError):
+    """An output exists that was made otherwise; overwriting it must be asked for."""
+
+
+def _jobs(labels: Path, config: SynthesisConfig) -> list[Job]:
+    jobs: dict[str, Job] = {}
+    for key, path in images_by_key(labels, "folder of label maps").items():
+        for variant in range(1, config.variants + 1):
+            output = f"{key}.png" if config.variants == 1 else f"{key}.v{variant}.png"
+            if output in jobs:
+                raise InputError(
+                    f"{path} and {jobs[output].label} would both become {output}. Rename one."
+                )
+            jobs[output] = Job(key=key, label=path, variant=variant, output=output)
+    return list(jobs.values())
+
+
+def _record(job: Job, labels: Path, config: SynthesisConfig, model: Model) -> Record:
+    return Record(
+        file=job.output,
+        label=job.label.relative_to(labels).as_posix(),
+        label_sha256=sha256_of_file(job.label),
+        seed=config.seed,
+        variant=job.variant,
+        model_sha256=model.sha256,
+        histosyn=version("histosyn"),
+    )
+
+
+def _is_done(
+    path: Path, record: Record, manifest: dict[str, dict[str, Any]], config: SynthesisConfig
+) -> bool:
+    """Whether `path` holds this tile already, undamaged as far as the manifest knows."""
+    if not path.exists():
+        return False
+    known = manifest.get(record.file, {}).get("output_sha256")
+    if known is not None and known != sha256_of_file(path):
+        logger.warning("%s was altered since it was made; it is made again.", path)
+        return False
+    if read_png_text(path).get(_RECORD_CHUNK) == _as_text(record):
+        return True
+    if config.overwrite:
+        return False
+    raise _StaleOutputError(
+        f"{path} exists, but was not made from this label map with this model and seed. "
+        "Choose another OUT folder, or pass --overwrite to replace it."
+    )
+
+
+def _make(model: Model, job: Job, config: SynthesisConfig, record: Record, path: Path) -> None:
+    labels_HW = read_label_map(job.label, model.facts.schema)
+    tile = synthesize(model, labels_HW, key_of(config.seed, "synthesis", job.key, job.variant))
+    text = {"Description": _NOTICE, _RECORD_CHUNK: _as_text(record)}
+    write_bytes(path, png_bytes(Image.fromarray(tile), text))
+
+
+def _as_text(record: Record) -> str:
+    return json.dumps(asdict(record), sort_keys=True)
+
+
+def _merged(part: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for of_rank in collectives.gather_objects(part)
+        for name, value in of_rank.items()
+    }
+
+
+def _write_manifest(out: Path, entries: dict[str, dict[str, Any]]) -> None:
+    lines = [json.dumps(entries[name], sort_keys=True) for name in sorted(entries)]
+    write_text(out / MANIFEST, "".join(line + "\n" for line in lines))

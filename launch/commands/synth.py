@@ -1,0 +1,75 @@
+"""`histosyn synth`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+
+def synth(
+    model: Path,
+    labels: Path,
+    out: Path,
+    *,
+    seed: int = 0,
+    variants: int = 1,
+    overwrite: bool = False,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> None:
+    """Turn a folder of label maps into a folder of tissue.
+
+    NAME.png (or NAME.v1.png, NAME.v2.png, ... with variants) depends on the label map, the model,
+    the seed and the name alone. A second run makes only what is missing. OUT/manifest.jsonl and a
+    text chunk in every PNG say how it was made.
+
+    Example: histosyn synth runs/first labels tissue --variants 3
+
+    On several GPUs: torchrun --nproc-per-node 4 --no-python histosyn synth ...
+
+    Parameters
+    ----------
+    model
+        A model folder, a checkpoint, or a run folder (its newest checkpoint).
+    labels
+        Folder of label maps in the model's schema: class indices or colours, any size.
+    out
+        Folder for the tiles.
+    seed
+        Decides the noise.
+    variants
+        Tiles for each label map.
+    overwrite
+        Replace tiles in OUT that were made with another model, seed or label map.
+    device
+        Where to compute; auto takes the GPU if there is one.
+    """
+    from rich.console import Console
+
+    from histosyn.model_folder import load_model
+    from histosyn.synthesis import SynthesisConfig, synthesize_folder
+    from hpc.errors import PartialFailureError
+    from hpc.log import set_up_logging, track
+    from hpc.process_group import device_of, process_group
+    from hpc.topology import detect
+
+    topology = detect()
+    set_up_logging(topology)
+    config = SynthesisConfig(seed=seed, variants=variants, overwrite=overwrite)
+    here = device_of(topology, device)
+    with process_group(topology, here):
+        outcome = synthesize_folder(
+            load_model(model, here),
+            labels,
+            out,
+            config,
+            topology,
+            lambda jobs: track(jobs, total=len(jobs), what="synth"),
+        )
+    if not topology.is_first:
+        return
+    Console().print(f"{len(outcome.made)} made, {len(outcome.present)} already there, in {out}")
+    if outcome.failed:
+        raise PartialFailureError(
+            f"{len(outcome.failed)} label maps could not be read (named above). "
+            "Correct them and run the same command again: it makes what is missing."
+        )
