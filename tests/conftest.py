@@ -1,0 +1,21 @@
+"""What holds for every test: no traces of a cluster job, no limits of time."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A loaded machine is no fault of the code.
+settings.register_profile("histosyn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("histosyn")
+
+_TRACES = ("SLURM_", "HISTOSYN_", "MASTER_", "TORCHELASTIC_", "LOCAL_", "GROUP_", "ROLE_")
+_EXACT_TRACES = ("RANK", "WORLD_SIZE")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch):
+    """The tests' own topology and settings are not those of the job that runs them."""
+    for name in list(os.environ):
+        if name in _EXACT_TRACES or name.startswith(_TRACES):
+            monkeypatch.delenv(name)
