@@ -1,0 +1,185 @@
+"""Agreement of raters who put images into categories, corrected for chance.
+
+Every coefficient is 1 − D_o / D_e: the disagreement that was observed over the disagreement that
+chance would give. They differ in what they take for chance. Each is computed for the B replicates
+of a sample at once, and is NaN in exactly those replicates where it is undefined: no image with
+two ratings, or 0/0. `eval.agreement_report` turns that into None and a reason.
+
+Legend: B replicates, I images, R raters, K categories. Disagreement matrices (K, K) are zero on
+the diagonal; a name such as "linear" stands for 1 − the agreement weights of the literature.
+
+Missing ratings follow Gwet (2014), Handbook of Inter-Rater Reliability, 4th edition, chapters 2-3:
+observed disagreement comes from the images with two or more ratings, the chance term from all
+images with one or more. Krippendorff's alpha ignores images with a single rating altogether.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from types import MappingProxyType
+
+import numpy as np
+
+from eval.rating_sample import Floats, Sample, ratio
+
+
+def percent_agreement(sample: Sample, disagreement_KK: Floats) -> Floats:
+    """Agreeing share of an image's pairs of ratings, averaged over images: (B,) in [0, 1]."""
+    return 1 - _observed_disagreement(sample, disagreement_KK)
+
+
+def cohen_kappa(sample: Sample, disagreement_KK: Floats) -> Floats:
+    """Cohen's (weighted) kappa of the first two raters, on the images both rated: (B,).
+
+    Cohen 1960, 1968. The matrix may be asymmetric: its rows belong to the first rater.
+    """
+    table_IKK = sample.chosen[:, 0, :, None] * sample.chosen[:, 1, None, :]
+    table_BKK = sample.total(table_IKK)
+    shares_BKK = ratio(table_BKK, table_BKK.sum(axis=(1, 2), keepdims=True))
+    first_BK, second_BK = shares_BKK.sum(axis=2), shares_BKK.sum(axis=1)
+    return _chance_corrected(
+        _weighted_sum(shares_BKK, disagreement_KK),
+        _weighted_product(first_BK, disagreement_KK, second_BK),
+    )
+
+
+def light_kappa(sample: Sample, disagreement_KK: Floats) -> Floats:
+    """Light's kappa: mean of Cohen's over the pairs of raters; NaN if one pair's is NaN: (B,).
+
+    Light 1971. Each pair is compared on the images that both rated.
+    """
+    pairs = list(combinations(range(sample.codes_IR.shape[1]), 2))
+    if not pairs:
+        return np.full(sample.replicates, np.nan)
+    kappas = [cohen_kappa(sample.of_raters(pair), disagreement_KK) for pair in pairs]
+    return np.mean(kappas, axis=0)
+
+
+def fleiss_kappa(sample: Sample, disagreement_KK: Floats) -> Floats:
+    """Fleiss' kappa (of two raters: Scott's pi); chance: the raters' pooled shares: (B,).
+
+    Fleiss 1971, Scott 1955.
+    """
+    chance_B = _weighted_product(sample.shares, disagreement_KK, sample.shares)
+    return _chance_corrected(_observed_disagreement(sample, disagreement_KK), chance_B)
+
+
+def conger_kappa(sample: Sample, disagreement_KK: Floats) -> Floats:
+    """Conger's kappa (of two raters: Cohen's); chance: each pair of raters' own shares: (B,).
+
+    Conger 1980. A rater without a rating in a replicate is no rater of that replicate.
+    """
+    counts_BRK = sample.total(sample.chosen)
+    ratings_BR1 = counts_BRK.sum(axis=2, keepdims=True)
+    shares_BRK = ratio(counts_BRK, ratings_BR1, undefined=0.0)
+    summed_BK = shares_BRK.sum(axis=1)
+    all_pairs_B = _weighted_product(summed_BK, disagreement_KK, summed_BK)
+    with_oneself_B = np.einsum("brk,kl,brl->b", shares_BRK, disagreement_KK, shares_BRK)
+    raters_B = (ratings_BR1[:, :, 0] > 0).sum(axis=1).astype(np.float64)
+    chance_B = ratio(all_pairs_B - with_oneself_B, raters_B * (raters_B - 1))
+    return _chance_corrected(_observed_disagreement(sample, disagreement_KK), chance_B)
+
+
+def gwet_ac(sample: Sample, disagreement_KK: Floats) -> Floats:
+    """Gwet's AC1 (unweighted) or AC2 (weighted; disagreements in [0, 1]): (B,).
+
+    Gwet 2008. Undefined for a scale of one category.
+    """
+    k = sample.n_categories
+    if k < 2:
+        return np.full(sample.replicates, np.nan)
+    weight = (k * k - disagreement_KK.sum()) / (k * (k - 1))
+    chance_B = 1 - weight * (sample.shares * (1 - sample.shares)).sum(axis=1)
+    return _chance_corrected(_observed_disagreement(sample, disagreement_KK), chance_B)
+
+
+def brennan_prediger(sample: Sample, disagreement_KK: Floats) -> Floats:
+    """Brennan and Prediger's kappa (Randolph's free-marginal); chance: a fair die: (B,).
+
+    Brennan & Prediger 1981, Randolph 2005. Depends on how many categories are declared.
+    """
+    chance_B = np.full(sample.replicates, disagreement_KK.mean())
+    return _chance_corrected(_observed_disagreement(sample, disagreement_KK), chance_B)
+
+
+def krippendorff_alpha(sample: Sample, disagreement_KK: Floats) -> Floats:
+    """Krippendorff's alpha for a fixed difference function: (B,).
+
+    Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability". Nominal: "none"; interval:
+    squared differences of the categories' values. The weights "ordinal" give Gwet's ordinal
+    alpha, which is *not* Krippendorff's: that is `krippendorff_alpha_ordinal`.
+    """
+    coincidences_BKK = _coincidences(sample)
+    return _alpha(coincidences_BKK, np.broadcast_to(disagreement_KK, coincidences_BKK.shape))
+
+
+def krippendorff_alpha_ordinal(sample: Sample) -> Floats:
+    """Krippendorff's alpha for ordered categories: (B,).
+
+    His ordinal difference of two categories is the distance of their mid-ranks among the ratings
+    given, so it changes with the replicate, and a category that nobody used has no effect.
+    """
+    coincidences_BKK = _coincidences(sample)
+    used_BK = coincidences_BKK.sum(axis=2)
+    ranks_BK = used_BK.cumsum(axis=1) - used_BK / 2
+    return _alpha(coincidences_BKK, (ranks_BK[:, :, None] - ranks_BK[:, None, :]) ** 2)
+
+
+def _steps_apart(n_categories: int) -> Floats:
+    index_K = np.arange(n_categories, dtype=np.float64)
+    return np.abs(index_K[:, None] - index_K[None, :])
+
+
+def _linear(n_categories: int) -> Floats:
+    return _steps_apart(n_categories) / max(n_categories - 1, 1)
+
+
+def _gwet_ordinal(n_categories: int) -> Floats:
+    # Gwet 2014, chapter 3: C(|k − l| + 1, 2) / C(K, 2)
+    steps_KK = _steps_apart(n_categories)
+    return steps_KK * (steps_KK + 1) / max(n_categories * (n_categories - 1), 1)
+
+
+# Disagreement in [0, 1] of two categories on a scale of K, evenly spaced in the declared order.
+DISAGREEMENTS: MappingProxyType[str, Callable[[int], Floats]] = MappingProxyType(
+    {
+        "none": lambda n_categories: 1 - np.eye(n_categories),
+        "linear": _linear,
+        "quadratic": lambda n_categories: _linear(n_categories) ** 2,
+        "ordinal": _gwet_ordinal,
+    }
+)
+
+
+def _observed_disagreement(sample: Sample, disagreement_KK: Floats) -> Floats:
+    pairs_I = sample.ratings * (sample.ratings - 1)
+    disagreeing_I = _weighted_sum(sample.pairs, disagreement_KK)
+    within_image_I = ratio(disagreeing_I, pairs_I, undefined=0.0)
+    return ratio(sample.total(within_image_I), sample.comparable)
+
+
+def _coincidences(sample: Sample) -> Floats:
+    # Krippendorff's o_ck: an image with m ratings counts m times, however many pairs they form.
+    others_I = np.maximum(sample.ratings - 1, 1)
+    return sample.total(sample.pairs / others_I[:, None, None])
+
+
+def _alpha(coincidences_BKK: Floats, difference_BKK: Floats) -> Floats:
+    used_BK = coincidences_BKK.sum(axis=2)
+    ratings_B = used_BK.sum(axis=1)
+    observed_B = ratio((coincidences_BKK * difference_BKK).sum(axis=(1, 2)), ratings_B)
+    chance_B = np.einsum("bk,bkl,bl->b", used_BK, difference_BKK, used_BK)
+    return _chance_corrected(observed_B, ratio(chance_B, ratings_B * (ratings_B - 1)))
+
+
+def _weighted_sum(values_NKK: Floats, weights_KK: Floats) -> Floats:
+    return np.einsum("nkl,kl->n", values_NKK, weights_KK)
+
+
+def _weighted_product(left_BK: Floats, weights_KK: Floats, right_BK: Floats) -> Floats:
+    return np.einsum("bk,kl,bl->b", left_BK, weights_KK, right_BK)
+
+
+def _chance_corrected(observed_B: Floats, chance_B: Floats) -> Floats:
+    return 1 - ratio(observed_B, chance_B)

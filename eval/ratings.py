@@ -1,0 +1,149 @@
+"""Ratings of readers as category codes, arm by arm.
+
+A rating is missing when its row is absent, its cell is empty, or the cell reads NA, N/A or NaN
+while no category is declared by that name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eval.rating_sample import MISSING, Ints
+from eval.ratings_csv import ARMS, FORMS, Entry, first_repeated, parse_table
+from hpc.errors import DatasetError, InputError
+from hpc.files import require_file, sha256_of_bytes
+
+_MISSING_WORDS = frozenset({"", "na", "n/a", "nan"})
+_NUMBER = re.compile(r"-?\d+(\.\d*)?")
+_EMAIL = re.compile(r"\S@\S+\.\w")
+_NAME_PART = re.compile(r"[^\W\d_][^\W\d_.'’-]+[\w.'’-]*")
+_ROLES = frozenset({"annotator", "observer", "pathologist", "rater", "reader"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """The rated images of one arm (`name` None: the file has no arms), both axes sorted.
+
+    `codes_IR`: indices into the categories, or `MISSING`; every image and rater has a rating.
+    `unrated_images`: images of the arm without any rating; they are not in `codes_IR`.
+    """
+
+    name: str | None
+    images: tuple[str, ...]
+    raters: tuple[str, ...]
+    codes_IR: Ints
+    unrated_images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratings:
+    """A ratings file as read. `declared` is False when the categories are those observed."""
+
+    path: Path
+    sha256: str
+    form: str
+    categories: tuple[str, ...]
+    declared: bool
+    arms: tuple[Arm, ...]
+
+
+def read_ratings(path: Path, categories: tuple[str, ...] | None = None) -> Ratings:
+    """Read a ratings file; `categories` is the scale in its order, None: the ratings found in it.
+
+    Raises `InputError` for a file or a scale that can't be used, `DatasetError` (one of them) for
+    what the file says.
+    """
+    declared = None if categories is None else _checked_scale(categories)
+    data = require_file(path, "ratings").read_bytes()
+    table = parse_table(path, data)
+    scale = _observed_scale(table.entries) if declared is None else declared
+    codes = _codes(path, table.entries, scale)
+    arms = ARMS if table.has_arms else (None,)
+    return Ratings(
+        path=path,
+        sha256=sha256_of_bytes(data),
+        form=table.form,
+        categories=scale,
+        declared=declared is not None,
+        arms=tuple(_arm(name, table.entries, codes) for name in arms),
+    )
+
+
+def looks_like_a_person(rater: str) -> bool:
+    """Whether a rater's id, which should be a pseudonym, is an e-mail address or a full name."""
+    words = rater.split()
+    is_name = len(words) > 1 and all(_NAME_PART.fullmatch(word) for word in words)
+    return bool(_EMAIL.search(rater)) or (is_name and not _ROLES & {word.lower() for word in words})
+
+
+def canonical_category(text: str) -> str:
+    """`text` without surrounding blanks; plain numbers in their shortest form ("1.0" is "1").
+
+    Spreadsheets and data frames write 1.0 for 1 as soon as a column has a missing cell.
+    """
+    text = text.strip()
+    return f"{float(text):.15g}" if _NUMBER.fullmatch(text) else text
+
+
+def _checked_scale(categories: tuple[str, ...]) -> tuple[str, ...]:
+    scale = tuple(canonical_category(category) for category in categories)
+    if not scale or "" in scale:
+        raise InputError(
+            f"categories: {','.join(categories)!r} has an empty name. "
+            "List the scale in its order, separated by commas: 1,2,3,4,5."
+        )
+    if repeated := first_repeated(scale):
+        raise InputError(f"categories: {repeated!r} is listed twice. List each category once.")
+    return scale
+
+
+def _observed_scale(entries: Iterable[Entry]) -> tuple[str, ...]:
+    found = {canonical_category(entry.text) for entry in entries if not _is_missing(entry.text)}
+    numeric = all(_NUMBER.fullmatch(category) for category in found)
+    return tuple(sorted(found, key=float) if numeric else sorted(found))
+
+
+def _codes(path: Path, entries: Iterable[Entry], scale: tuple[str, ...]) -> list[int]:
+    """The code of every entry, in the same order."""
+    index = {category: code for code, category in enumerate(scale)}
+    codes = []
+    for entry in entries:
+        code = index.get(canonical_category(entry.text))
+        if code is None and not _is_missing(entry.text):
+            raise DatasetError(
+                f"{path}, line {entry.line}: {entry.rater!r} rates image {entry.image!r} "
+                f"{entry.text!r}, which is none of the declared categories {','.join(scale)}. "
+                "Correct the rating or declare the category."
+            )
+        codes.append(MISSING if code is None else code)
+    if all(code == MISSING for code in codes):
+        raise DatasetError(f"{path} holds no rating. {FORMS}")
+    return codes
+
+
+def _arm(name: str | None, entries: Iterable[Entry], codes: list[int]) -> Arm:
+    mine = [(entry, code) for entry, code in zip(entries, codes, strict=True) if entry.arm == name]
+    rated = [(entry, code) for entry, code in mine if code != MISSING]
+    images = sorted({entry.image for entry, _ in rated})
+    raters = sorted({entry.rater for entry, _ in rated})
+    row = {image: index for index, image in enumerate(images)}
+    column = {rater: index for index, rater in enumerate(raters)}
+    codes_IR = np.full((len(images), len(raters)), MISSING, dtype=np.int64)
+    for entry, code in rated:
+        codes_IR[row[entry.image], column[entry.rater]] = code
+    return Arm(
+        name=name,
+        images=tuple(images),
+        raters=tuple(raters),
+        codes_IR=codes_IR,
+        unrated_images=len({entry.image for entry, _ in mine}) - len(images),
+    )
+
+
+def _is_missing(text: str) -> bool:
+    return text.lower() in _MISSING_WORDS

@@ -1,0 +1,200 @@
+"""The result of a ratings file: arms, pairs, intervals, warnings, undefined statistics."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eval.agreement import DISAGREEMENTS, fleiss_kappa
+from eval.agreement_report import report_agreement
+from eval.bootstrap import percentile_interval, resamples
+from eval.rating_sample import Sample
+from eval.ratings import read_ratings
+
+SCALE = ("1", "2", "3", "4", "5")
+
+
+def rows_of(seed, images, raters, prefix="", arm=None):
+    random = np.random.default_rng(seed)
+    rows = []
+    for image in range(images):
+        truth = random.integers(1, 6)
+        for rater in range(raters):
+            rating = np.clip(truth + random.integers(-1, 2), 1, 5)
+            cells = [f"{prefix}i{image:02d}", f"R{rater + 1}", str(rating)]
+            rows.append(",".join(cells + ([arm] if arm else [])))
+    return rows
+
+
+def write(path, header, rows):
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def ratings_file(tmp_path):
+    return write(tmp_path / "ratings.csv", "image,rater,rating", rows_of(0, 30, 3))
+
+
+def report(path, scale=SCALE, replicates=200, seed=0):
+    return report_agreement(read_ratings(path, scale), replicates=replicates, seed=seed)
+
+
+def test_every_number_says_how_it_was_made(ratings_file):
+    result = report(ratings_file)
+    assert result.settings["categories"] == list(SCALE)
+    assert result.settings["categories_from"] == "declared"
+    assert len(result.numbers) == 13 + 3 * 3
+    for number in result.numbers:
+        low, high = number.interval
+        assert low < number.value < high
+        assert number.n == 30
+        assert number.method
+        assert number.interval_level == 0.95
+        assert number.interval_method == "percentile bootstrap over images"
+        assert number.details["replicates"] == 200
+        assert number.details["undefined_replicates"] == 0
+    assert result.warnings == ()
+
+
+def test_the_interval_is_that_of_a_loop_over_resampled_files(ratings_file):
+    codes = read_ratings(ratings_file, SCALE).arms[0].codes_IR
+    values = []
+    for times in next(resamples(30, replicates=200, key=(7, 0))):
+        drawn = np.repeat(codes, times.astype(int), axis=0)
+        values.append(fleiss_kappa(Sample.observed(drawn, 5), DISAGREEMENTS["none"](5))[0])
+    fleiss = next(n for n in report(ratings_file, seed=7).numbers if n.name == "fleiss_kappa")
+    assert fleiss.interval == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
+
+
+def test_same_seed_same_result_another_seed_another_interval(ratings_file):
+    once, again, other = (report(ratings_file, seed=seed) for seed in (1, 1, 2))
+    assert once == again
+    for a, b in zip(once.numbers, other.numbers, strict=True):
+        assert a.value == b.value
+        assert a.interval != b.interval
+
+
+def test_the_order_of_rows_does_not_matter(ratings_file, tmp_path):
+    header, *rows = ratings_file.read_text(encoding="utf-8").splitlines()
+    shuffled = write(tmp_path / "shuffled.csv", header, rows[::-1])
+    assert report(ratings_file).numbers == report(shuffled).numbers
+
+
+def test_arms_are_reported_one_by_one_and_do_not_touch_each_other(tmp_path):
+    real, synthetic = rows_of(1, 25, 3, arm="real"), rows_of(2, 25, 3, arm="synthetic")
+    header = "image,rater,rating,arm"
+    both = report(write(tmp_path / "both.csv", header, real + synthetic))
+    changed = report(write(tmp_path / "real.csv", header, real + synthetic[:30]))
+
+    def of(result, arm):
+        return [number for number in result.numbers if number.details["arm"] == arm]
+
+    assert [number.details["arm"] for number in both.numbers] == ["real"] * 22 + ["synthetic"] * 22
+    assert of(both, "real") == of(changed, "real")
+    assert of(both, "synthetic") != of(changed, "synthetic")
+    alone = [line.removesuffix(",real") for line in real]
+    pooled = report(write(tmp_path / "alone.csv", "image,rater,rating", alone))
+    values = [number.value for number in pooled.numbers]
+    assert values == [number.value for number in of(both, "real")]
+
+
+def test_an_empty_arm_has_reasons_and_a_warning(tmp_path):
+    rows = rows_of(1, 25, 3, arm="real")
+    result = report(write(tmp_path / "r.csv", "image,rater,rating,arm", rows))
+    synthetic = [number for number in result.numbers if number.details["arm"] == "synthetic"]
+    assert len(synthetic) == 13
+    assert {number.value for number in synthetic} == {None}
+    assert {number.reason for number in synthetic} == {"no image has ratings of two raters"}
+    assert result.warnings == ("Arm synthetic: no rated image.",)
+
+
+def test_one_image_has_values_but_no_interval(tmp_path):
+    result = report(write(tmp_path / "r.csv", "image,R1,R2", ["a,1,2"]))
+    fleiss = next(number for number in result.numbers if number.name == "fleiss_kappa")
+    assert fleiss.value == -1
+    assert fleiss.interval is None
+    assert fleiss.interval_method is None
+    assert fleiss.details["interval_note"] == "no interval from a single image"
+
+
+def test_one_rater_is_undefined_throughout(tmp_path):
+    result = report(write(tmp_path / "r.csv", "image,R1", ["a,1", "b,2"]))
+    assert len(result.numbers) == 13
+    assert {number.reason for number in result.numbers} == {"no image has ratings of two raters"}
+
+
+def test_undefined_replicates_are_counted_and_left_out(tmp_path):
+    rows = [f"i{image},1,1" for image in range(20)] + ["x,2,2"]
+    result = report(write(tmp_path / "r.csv", "image,R1,R2", rows), replicates=500)
+    fleiss = next(number for number in result.numbers if number.name == "fleiss_kappa")
+    undefined = fleiss.details["undefined_replicates"]
+    # A replicate without image x has one category only: chance (20/21)^21 = 0.36.
+    assert 0.26 < undefined / 500 < 0.46
+    assert fleiss.interval == (1, 1)
+    assert f"undefined in {undefined} of 500 replicates" in fleiss.details["interval_note"]
+    assert "all replicates alike" in fleiss.details["interval_note"]
+
+
+def test_an_undefined_value_has_no_interval(tmp_path):
+    rows = [f"i{image},1,1" for image in range(20)]
+    result = report(write(tmp_path / "r.csv", "image,R1,R2", rows))
+    by_name = {number.name: number for number in result.numbers}
+    assert by_name["percent_agreement"].value == 1
+    assert by_name["cohen_kappa_linear"].value is None
+    assert by_name["cohen_kappa_linear"].interval is None
+    assert by_name["cohen_kappa_linear"].reason.startswith("0/0")
+    assert by_name["cohen_kappa_linear"].details["undefined_replicates"] == 200
+
+
+def test_a_pair_counts_the_images_both_rated(tmp_path):
+    rows = [
+        f"i{image:02d},{image % 3 + 1},{image % 4 + 1},{'' if image > 5 else 2}"
+        for image in range(24)
+    ]
+    result = report(write(tmp_path / "r.csv", "image,R1,R2,R3", rows))
+    pairs = {
+        tuple(number.details["raters"]): number.n
+        for number in result.numbers
+        if number.details["compared"] == "pairs of raters"
+    }
+    assert pairs == {("R1", "R2"): 24, ("R1", "R3"): 6, ("R2", "R3"): 6}
+    assert result.warnings == ("Ratings: not everyone rated all 24 images: R3 6.",)
+
+
+def test_warnings(tmp_path):
+    rows = ["a,1,2", "b,2,", "c,,"]
+    path = write(tmp_path / "r.csv", "image,Jane Doe,jd@example.org", rows)
+    scale, people, unrated, partly, few = report(path, scale=None).warnings
+    assert "in this order: 1,2." in scale
+    assert people.startswith("2 of 2 rater ids look like names")
+    assert "Jane" not in people
+    assert unrated == "Ratings: images without any rating, left out: 1."
+    assert partly.endswith("jd@example.org 1.")
+    assert "fewer than 20 images (2)" in few
+
+
+def test_the_result_is_json_without_nan(tmp_path, ratings_file):
+    result = report(ratings_file)
+    result.save(tmp_path / "out.json")
+    saved = json.loads(Path(tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert saved["kind"] == "agreement"
+    assert saved["inputs"]["arms"][0]["raters"] == {"R1": 30, "R2": 30, "R3": 30}
+    assert len(saved["inputs"]["sha256"]) == 64
+
+
+def test_resamples_are_one_sequence_however_it_is_cut(monkeypatch):
+    whole = np.concatenate(list(resamples(17, replicates=50, key=(3, 1))))
+    monkeypatch.setattr("eval.bootstrap._BLOCK_CELLS", 17 * 7)
+    blocks = list(resamples(17, replicates=50, key=(3, 1)))
+    assert [len(block) for block in blocks] == [7] * 7 + [1]
+    assert np.array_equal(np.concatenate(blocks), whole)
+    assert (whole.sum(axis=1) == 17).all()
+    assert not np.array_equal(whole, np.concatenate(list(resamples(17, replicates=50, key=(3, 2)))))
+
+
+def test_percentile_interval_leaves_undefined_replicates_out():
+    values = np.array([np.nan, *np.arange(101.0)])
+    assert percentile_interval(values, 0.9) == pytest.approx((5, 95))
+    assert percentile_interval(np.array([np.nan]), 0.9) is None

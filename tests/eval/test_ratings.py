@@ -1,0 +1,235 @@
+"""Reading ratings: both forms, missing cells, and files that are wrong in every way we know."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval.rating_sample import MISSING
+from eval.ratings import canonical_category, looks_like_a_person, read_ratings
+from hpc.errors import DatasetError, InputError
+
+LONG = "image,rater,rating\n"
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_text(text, categories=None):
+        path = tmp_path / "ratings.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_ratings(path, categories)
+
+    return read_text
+
+
+def test_long(read):
+    ratings = read(LONG + "b,R2,3\na,R1,1\nb,R1,2\n")
+    (arm,) = ratings.arms
+    assert ratings.form == "long"
+    assert ratings.categories == ("1", "2", "3")
+    assert not ratings.declared
+    assert (arm.name, arm.images, arm.raters) == (None, ("a", "b"), ("R1", "R2"))
+    assert arm.codes_IR.tolist() == [[0, MISSING], [1, 2]]
+
+
+def test_long_columns_in_any_order_with_arms(read):
+    ratings = read("arm,rating,image,rater\nreal,1,a,R1\nsynthetic,2,a,R1\n")
+    real, synthetic = ratings.arms
+    assert (real.name, real.codes_IR.tolist()) == ("real", [[0]])
+    assert (synthetic.name, synthetic.codes_IR.tolist()) == ("synthetic", [[1]])
+
+
+def test_wide_with_arms(read):
+    ratings = read("image,arm,R1,R2\na,real,1,2\nb,synthetic,,2\n")
+    real, synthetic = ratings.arms
+    assert ratings.form == "wide"
+    assert real.codes_IR.tolist() == [[0, 1]]
+    assert (synthetic.raters, synthetic.codes_IR.tolist()) == (("R2",), [[1]])
+
+
+def test_declared_categories_keep_their_order_and_unused_grades(read):
+    ratings = read(LONG + "a,R1,mild\nb,R1,none\n", ("none", "mild", "severe"))
+    assert ratings.declared
+    assert ratings.categories == ("none", "mild", "severe")
+    assert ratings.arms[0].codes_IR.tolist() == [[1], [0]]
+
+
+def test_observed_numbers_are_ordered_as_numbers(read):
+    assert read(LONG + "a,R1,10\nb,R1,9\n").categories == ("9", "10")
+    assert read(LONG + "a,R1,10\nb,R1,9\nc,R1,x\n").categories == ("10", "9", "x")
+
+
+def test_missing_words_are_missing_unless_declared(read):
+    text = "image,R1,R2\na,1,NA\nb,nan,2\nc,n/a,\n"
+    (arm,) = read(text).arms
+    assert arm.codes_IR.tolist() == [[0, MISSING], [MISSING, 1]]
+    assert arm.unrated_images == 1
+    (arm,) = read("image,R1\na,1\nb,NA\n", ("1", "NA")).arms
+    assert arm.codes_IR.tolist() == [[0], [1]]
+
+
+def test_none_is_a_grade(read):
+    assert read(LONG + "a,R1,none\na,R2,mild\n").categories == ("mild", "none")
+
+
+def test_a_rater_without_any_rating_is_left_out(read):
+    assert read("image,R1,R2\na,1,\nb,2,\n").arms[0].raters == ("R1",)
+
+
+def test_numbers_as_spreadsheets_write_them(read):
+    ratings = read("image,R1,R2\na,1.0,2\nb,2.00,\n", ("1", "2", "3"))
+    assert ratings.arms[0].codes_IR.tolist() == [[0, 1], [1, MISSING]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1.0", "1"),
+        (" 2 ", "2"),
+        ("2.50", "2.5"),
+        ("-1", "-1"),
+        ("01", "1"),
+        ("3+4", "3+4"),
+        ("1e3", "1e3"),
+        ("1_0", "1_0"),
+        ("nan", "nan"),
+    ],
+)
+def test_canonical_category(text, expected):
+    assert canonical_category(text) == expected
+
+
+def test_byte_order_mark_carriage_returns_quotes_and_blank_rows(read):
+    text = '\ufeffimage,rater,rating\r\n"a,1",R1,2\r\n\r\n,,\r\nb,R1,3\r\n'
+    assert read(text).arms[0].images == ("a,1", "b")
+
+
+WRONG = {
+    "empty": ("", "is empty"),
+    "blank": ("\n\n", "is empty"),
+    "header only": (LONG, "holds no rating"),
+    "all missing": ("image,R1,R2\na,,NA\n", "holds no rating"),
+    "other header": ("name,score\na,1\n", "line 1: the header is 'name,score'"),
+    "no rater column": ("image,arm\na,real\n", "the header is"),
+    "half of long": ("image,rater,R1\na,1,1\n", "the header is"),
+    "misspelled arm": ("image,rater,rating,arms\na,R1,1,real\n", "the header is"),
+    "semicolons": ("image;rater;rating\na;R1;1\n", "aren't separated by commas"),
+    "tabs": ("image\trater\trating\na\tR1\t1\n", "aren't separated by commas"),
+    "nameless column": ("image,R1,\na,1,2\n", "column 3 has no name"),
+    "column twice": ("image,R1,R1\na,1,2\n", "two columns are named 'R1'"),
+    "cut off": (LONG + "a,R1,1\nb,R", "line 3: 2 cells under 3 columns"),
+    "comma too many": (LONG + "a,b,R1,1\n", "line 2: 4 cells under 3 columns"),
+    "no image": (LONG + ",R1,1\n", "line 2: no image is named"),
+    "no rater": (LONG + "a,,1\n", "line 2: no rater is named"),
+    "other arm": ("image,rater,rating,arm\na,R1,1,fake\n", "line 2: the arm is 'fake'"),
+    "no arm": ("image,arm,R1\na,,1\n", "line 2: the arm is ''"),
+    "rated twice": (LONG + "a,R1,1\na,R2,1\na,R1,2\n", "lines 2 and 4: image 'a' is rated twice"),
+    "image twice": ("image,R1\na,1\na,2\n", "by rater 'R1'"),
+    "open quote": ('image,R1\na,"1\n', "line 2: not valid CSV"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_file_is_an_error_that_says_where(read, name):
+    text, message = WRONG[name]
+    with pytest.raises(DatasetError) as raised:
+        read(text)
+    assert message in str(raised.value)
+    assert "ratings.csv" in str(raised.value)
+
+
+def test_an_undeclared_rating_names_line_rater_image_and_scale(read):
+    with pytest.raises(DatasetError, match=r"line 3: 'R1' rates image 'b' '7'.* 1,2,3"):
+        read(LONG + "a,R1,1\nb,R1,7\n", ("1", "2", "3"))
+
+
+@pytest.mark.parametrize(
+    "data", [b"image,R1\na,\xe9\n", "image,R1\na,1\n".encode("utf-16"), b"PK\x03\x04\xff"]
+)
+def test_not_utf8(read, data):
+    with pytest.raises(InputError, match="not UTF-8 text"):
+        read(data)
+
+
+@pytest.mark.parametrize("scale", [(), ("1", ""), ("1", "2", "1.0")])
+def test_a_scale_that_contradicts_itself(read, scale):
+    with pytest.raises(InputError, match="categories:"):
+        read(LONG + "a,R1,1\n", scale)
+
+
+def test_a_path_that_is_no_file(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_ratings(tmp_path / "nothing.csv")
+    with pytest.raises(InputError, match="is a folder"):
+        read_ratings(tmp_path)
+
+
+@pytest.mark.parametrize("rater", ["R1", "rater A", "Reader One", "pathologist 3", "r-07", "x@y"])
+def test_a_pseudonym(rater):
+    assert not looks_like_a_person(rater)
+
+
+@pytest.mark.parametrize(
+    "rater", ["Jane Doe", "j.doe@example.org", "Dr Müller", "Ana de Souza-Lima"]
+)
+def test_a_person(rater):
+    assert looks_like_a_person(rater)
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=6)
+NAME = TEXT.map(str.strip).filter(
+    lambda name: name and name not in {"image", "arm", "rater", "rating"}
+)
+GRADE = NAME.filter(lambda grade: grade.lower() not in {"na", "n/a", "nan"})
+
+
+@st.composite
+def tables(draw):
+    """{(image, rater): grade} without empty rows or columns, its axes in some order."""
+    images = draw(st.lists(NAME, min_size=1, max_size=4, unique=True))
+    raters = draw(st.lists(NAME, min_size=1, max_size=4, unique=True))
+    grades = draw(st.lists(GRADE, min_size=1, max_size=3, unique_by=canonical_category))
+    cells = {(i, r): draw(st.none() | st.sampled_from(grades)) for i in images for r in raters}
+    cells[images[0], raters[0]] = grades[0]
+    return images, raters, cells
+
+
+def as_csv(rows):
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows(rows)
+    return out.getvalue().encode()
+
+
+@given(table=tables())
+def test_long_and_wide_are_the_same_ratings(tmp_path_factory, table):
+    images, raters, cells = table
+    wide = [["image", *raters], *([i, *(cells[i, r] or "" for r in raters)] for i in images)]
+    rated = [[i, r, grade] for (i, r), grade in reversed(cells.items()) if grade]
+    folder = tmp_path_factory.mktemp("ratings")
+    (folder / "wide.csv").write_bytes(as_csv(wide))
+    (folder / "long.csv").write_bytes(as_csv([["image", "rater", "rating"], *rated]))
+    from_wide, from_long = (read_ratings(folder / f"{form}.csv") for form in ("wide", "long"))
+    assert (from_wide.form, from_long.form) == ("wide", "long")
+    assert from_wide.categories == from_long.categories
+    (a,), (b,) = from_wide.arms, from_long.arms
+    assert (a.images, a.raters) == (b.images, b.raters)
+    assert np.array_equal(a.codes_IR, b.codes_IR)
+    for (image, rater), grade in cells.items():
+        if grade:
+            code = a.codes_IR[a.images.index(image), a.raters.index(rater)]
+            assert from_wide.categories[code] == canonical_category(grade)
+    assert (a.codes_IR != MISSING).sum() == len(rated)
+
+
+@given(data=st.binary(max_size=200))
+def test_any_bytes_are_ratings_or_an_error_for_users(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("ratings") / "r.csv"
+    for content in (data, LONG.encode() + data, b"image,R1\n" + data):
+        path.write_bytes(content)
+        try:
+            read_ratings(path)
+        except InputError:
+            continue

@@ -1,0 +1,85 @@
+"""The command as its user sees it: table, JSON, errors, and what it does not import."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from launch.cli import main
+
+ROWS = [("a", 1, 1, 2), ("b", 2, 2, 2), ("c", 3, 2, 3), ("d", 1, 1, 1), ("e", 3, 3, "")]
+
+
+@pytest.fixture
+def ratings(tmp_path):
+    path = tmp_path / "ratings.csv"
+    lines = ["image,R1,R2,R3", *(",".join(map(str, row)) for row in ROWS)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def run(*tokens):
+    main(["eval", "agreement", *map(str, tokens)])
+
+
+def test_prints_a_table_and_writes_json(ratings, tmp_path, capsys):
+    out = tmp_path / "agreement.json"
+    run(ratings, "--categories", "1,2,3,4", "--replicates", 100, "--seed", 5, "--json", out)
+    text = capsys.readouterr().out
+    saved = json.loads(out.read_text(encoding="utf-8"))
+    numbers = {number["name"]: number for number in saved["numbers"]}
+    for name in ("fleiss_kappa", "krippendorff_alpha_interval", "cohen_kappa_quadratic"):
+        assert name in text
+        assert f"{numbers[name]['value']:.3f}" in text
+    assert "100 replicates, seed 5. Scale (declared): 1, 2, 3, 4." in text
+    assert "warning: Ratings: not everyone rated all 5 images: R3 4." in text
+    assert saved["settings"]["seed"] == 5
+    assert saved["versions"]["numpy"]
+
+
+def test_undefined_is_none_with_a_note_below(tmp_path, capsys):
+    path = tmp_path / "ratings.csv"
+    path.write_text("image,R1,R2\na,[x],[x]\nb,[x],[x]\n", encoding="utf-8")
+    run(path)
+    text = capsys.readouterr().out
+    row = next(line for line in text.splitlines() if line.startswith("fleiss_kappa"))
+    mark = row.split()[-1]
+    assert "none" in row.split()
+    assert f"{mark} 0/0: all ratings compared are in one category" in text
+    assert "Scale (observed): [x]." in text
+    assert "warning: The scale isn't declared" in text
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (["nothing.csv"], "nothing.csv does not exist"),
+        (["--categories", "1,2"], "'3', which is none of the declared categories 1,2"),
+        (["--categories", "1,,2"], "has an empty name"),
+        (["--replicates", "0"], "Must be >= 1"),
+        (["--seed", "-1"], "Must be >= 0"),
+        (["--category", "1,2"], "--category"),
+    ],
+)
+def test_errors_are_one_message_and_exit_code_2(ratings, tokens, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(*([] if tokens[0].endswith(".csv") else [ratings]), *tokens)
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_imports_neither_torch_nor_torchvision_nor_scipy(ratings):
+    code = (
+        "import sys; from launch.cli import main; main(sys.argv[1:]);"
+        "print(sorted({'torch', 'torchvision', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "eval", "agreement", str(ratings)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
