@@ -26,6 +26,7 @@ setup(
         "hpc",
         "histosyn",
         "histosyn.shards",
+        "histosyn.phantom",
         "histosyn.networks",
         "eval",
         "tune",
