@@ -1,0 +1,69 @@
+"""Many independent jobs on all cores of this machine, with results in the order of the jobs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TypeVar
+
+from hpc.errors import HistosynError
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+# Enough to hide the cost of a message; little enough to keep all processes busy to the end.
+_BATCH = 16
+_MOST_PROCESSES = 32
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: those of its job, where the system can tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def map_in_order(
+    function: Callable[[Item], Outcome], items: Sequence[Item], processes: int | None = None
+) -> Iterator[Outcome]:
+    """Yield function(item) for each item, in order; a few batches at most are under way.
+
+    `processes` is by default what the cores and the number of items are good for; one process is
+    this one. `function` and items must pickle. Raises HistosynError if a process is killed.
+    """
+    if processes is None:
+        processes = min(usable_cores(), _MOST_PROCESSES, len(items) // (2 * _BATCH))
+    if processes <= 1:
+        yield from map(function, items)
+        return
+    # Spawned, not forked: a fork would copy the locks of threads that torch or others started.
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_be_quiet)
+    under_way: deque[Future[list[Outcome]]] = deque()
+    try:
+        for start in range(0, len(items), _BATCH):
+            under_way.append(pool.submit(_all, function, items[start : start + _BATCH]))
+            if len(under_way) > 2 * processes:
+                yield from under_way.popleft().result()
+        while under_way:
+            yield from under_way.popleft().result()
+    except BrokenProcessPool as error:
+        raise HistosynError(
+            f"One of {processes} processes was killed, most likely for lack of memory. "
+            "Ask for more memory or fewer cores and run the command again."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _all(function: Callable[[Item], Outcome], items: Sequence[Item]) -> list[Outcome]:
+    return [function(item) for item in items]
+
+
+def _be_quiet() -> None:
+    """Leave Ctrl-C to the parent, which shuts the pool down."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,66 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histosyn.phantom import write_phantom
+from launch.cli import main
+
+
+@pytest.fixture
+def data(tmp_path):
+    write_phantom(tmp_path / "data", count=2, size=64, seed=0)
+    return tmp_path / "data"
+
+
+def _doctor(data, *options):
+    main(["doctor", str(data / "tiles"), str(data / "labels"), *options])
+
+
+def test_a_sound_data_set_may_train(data, capsys):
+    _doctor(data)
+    shown = capsys.readouterr().out
+    assert "2 pairs. Training may start." in shown
+    assert "non-epithelium" in shown
+    assert "error" not in shown
+
+
+def test_errors_are_shown_saved_and_told_by_the_exit_code(data, tmp_path, capsys):
+    Image.fromarray(np.full((64, 64), 9, np.uint8)).save(data / "labels/phantom-00000.png")
+    with pytest.raises(SystemExit) as exit_info:
+        _doctor(data, "--json", str(tmp_path / "found.json"))
+    assert exit_info.value.code == 2
+    shown = capsys.readouterr()
+    assert "value 9" in shown.out
+    assert "Training may start" not in shown.out
+    assert "1 problem in" in shown.err
+    assert "Training would fail: fix the errors above first." in shown.err
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["kind"] == "doctor"
+    assert found["ready"] is False
+    assert found["findings"][0]["severity"] == "error"
+
+
+def test_warnings_do_not_stop_training(data, capsys):
+    (data / "tiles/phantom-00001.png").write_bytes((data / "tiles/phantom-00000.png").read_bytes())
+    _doctor(data)
+    shown = capsys.readouterr().out
+    assert "warning" in shown
+    assert "Training may start." in shown
+
+
+def test_an_unknown_schema_is_told_the_nearest(data, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        _doctor(data, "--schema", "prostate3")
+    assert exit_info.value.code == 2
+    assert "Did you mean prostate-3?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["doctor", "phantom"])
+def test_the_command_is_loaded_without_torch(command):
+    code = f"import sys, launch.commands.{command}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
