@@ -243,6 +243,9 @@ def _convert(kind: Any, value: Any, source: str, name: str) -> Any:
             return Path(value)
         if option is float and isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
+        if get_origin(option) is tuple and isinstance(value, list):
+            (kind_of_item, _) = get_args(option)
+            return tuple(_convert(kind_of_item, item, source, name) for item in value)
         if isinstance(option, type) and type(value) is option:
             return value
     wanted = " or ".join(_describe(option) for option in options if option is not type(None))
@@ -252,6 +255,8 @@ def _convert(kind: Any, value: Any, source: str, name: str) -> Any:
 def _describe(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(map(str, get_args(kind)))
+    if get_origin(kind) is tuple:
+        return f"a list, each {_describe(get_args(kind)[0])}"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
             Path: "a path"}[kind]  # fmt: skip
 
@@ -286,4 +291,6 @@ def _literal(value: Any) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return f'"{escaped}"'
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_literal, value))}]"
     return repr(value)

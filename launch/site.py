@@ -1,0 +1,100 @@
+"""The site file: what a cluster wants to be told, once, in a small TOML file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from histosyn.config import from_dict, load_toml
+from hpc.errors import ConfigError, InputError
+
+MINIMAL = """\
+partition = "gpu"
+gpus_per_node = 4
+cpus_per_task = 32
+time = "24:00:00"
+setup = ["source .venv/bin/activate"]
+"""
+
+# The forms of sbatch --time: minutes, minutes:seconds, hours:minutes:seconds, with days before.
+_TIME = re.compile(r"\d+(:\d\d){0,2}|\d+-\d\d?(:\d\d){0,2}")
+_MEMORY = re.compile(r"\d+[KMGT]?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """How jobs are started on one cluster."""
+
+    gpus_per_node: int
+    """GPUs to ask for on each node; each gets a process. 0: one process a node, on the CPU."""
+    cpus_per_task: int
+    """CPU cores to ask for on each node: its only task is the torchrun that starts the rest."""
+    partition: str | None = None
+    """Default: SLURM's."""
+    account: str | None = None
+    """Default: SLURM's."""
+    memory: str | None = None
+    """Memory a node, such as "64G"; "0" is all of it. Default: SLURM's."""
+    time: str = "24:00:00"
+    """Longest time a job may take, in a form that sbatch knows: HH:MM:SS, D-HH:MM:SS, ..."""
+    options: tuple[str, ...] = ()
+    """More options of sbatch, such as "--qos=long" or "--constraint=a100"."""
+    modules: tuple[str, ...] = ()
+    """Environment modules to load."""
+    setup: tuple[str, ...] = ()
+    """Shell lines that make `histosyn` callable, such as "source .venv/bin/activate"."""
+    container: str | None = None
+    """Apptainer image in which torchrun is to run."""
+    scratch: str | None = None
+    """Folder for temporary files on the nodes; may name a variable, such as "/scratch/$USER"."""
+    rendezvous_address: str | None = None
+    """Where the nodes meet. Default: the first host of the job."""
+    rendezvous_port: int | None = None
+    """Default: one made from the job's number, so that jobs that share a node keep apart."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("gpus_per_node", 0), ("cpus_per_task", 1)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} = {getattr(self, name)} must be at least {least}.")
+        check_time(self.time)
+        if self.memory is not None and not _MEMORY.fullmatch(self.memory):
+            raise ConfigError(f'memory = {self.memory!r} must look like "64G" (or K, M, T).')
+        if self.rendezvous_port is not None and not 1024 <= self.rendezvous_port < 65536:
+            raise ConfigError(
+                f"rendezvous_port = {self.rendezvous_port} must lie in 1024..65535, "
+                "where no privileges are needed."
+            )
+
+    @property
+    def processes_per_node(self) -> int:
+        """Training processes on each node."""
+        return max(self.gpus_per_node, 1)
+
+
+def check_time(time: str) -> str:
+    """Return `time` if sbatch can read it; raises ConfigError otherwise."""
+    if not _TIME.fullmatch(time):
+        raise ConfigError(f"time = {time!r} must look like HH:MM:SS or D-HH:MM:SS.")
+    return time
+
+
+def load_site(path: Path | None = None) -> Site:
+    """Read a site file: `path`, else ./site.toml, else ~/.config/histosyn/site.toml.
+
+    Raises InputError with a file to start from if there is none, ConfigError for a wrong one.
+    """
+    path = path or _find()
+    return from_dict(Site, load_toml(path), str(path))
+
+
+def _find() -> Path:
+    places = (Path("site.toml"), Path.home() / ".config" / "histosyn" / "site.toml")
+    for place in places:
+        if place.is_file():
+            return place
+    raise InputError(
+        f"No site file: neither ./{places[0]} nor {places[1]} exists, and --site names none. "
+        "Save one with the values of your cluster; examples/site.toml explains all of them. "
+        f"For instance:\n\n{MINIMAL}"
+    )
