@@ -1,0 +1,158 @@
+"""`histosyn submit train` on a real SLURM: nodes do not show in what is learnt."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from slurm_cluster import missing_programs, running_slurm
+
+from histosyn.labels import load_schema
+from histosyn.shards.pack import PackConfig, pack
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        bool(missing_programs()),
+        reason=f"SLURM is not installed here: no {', '.join(missing_programs())}",
+    ),
+]
+
+PROGRAMS = Path(sys.executable).parent
+SITE = f"""
+gpus_per_node = 0
+cpus_per_task = 1
+time = "10"
+setup = ['export PATH="{PROGRAMS}:$PATH"']
+rendezvous_address = "127.0.0.1"
+"""
+SETTINGS = """
+[data]
+shards = "packed/train"
+global_batch = 4
+workers = 0
+
+[generator]
+base_channels = 4
+label_channels = 8
+noise_channels = 4
+upsamplings = 3
+
+[discriminator]
+base_channels = 4
+
+[run]
+steps = 6
+report_every = 1
+checkpoint_every = 2
+sample_every = 6
+device = "cpu"
+# In float32 the rounding of sums in another order shows in the third digit: Adam's first steps are
+# the signs of gradients, and some of these would be zero but for rounding.
+precision = "float64"
+"""
+
+
+@pytest.fixture(scope="module")
+def slurm():
+    with running_slurm(nodes=2) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A user's folder: shards, a configuration, a site file."""
+    draw_blobs(tmp_path, count=6)
+    pack(
+        tmp_path / "tiles",
+        tmp_path / "labels",
+        tmp_path / "packed",
+        load_schema("prostate-3"),
+        PackConfig(),
+    )
+    (tmp_path / "train.toml").write_text(SETTINGS)
+    (tmp_path / "site.toml").write_text(SITE)
+    return tmp_path
+
+
+def draw_blobs(folder, count, size=64):
+    """Blobs of three classes, each in a colour of its own with some noise."""
+    rng = np.random.default_rng(5)
+    colors = np.array([[240, 240, 240], [220, 160, 200], [120, 60, 150]])
+    for name in ("tiles", "labels"):
+        (folder / name).mkdir()
+    for i in range(count):
+        coarse = rng.integers(0, 3, size=(size // 8, size // 8))
+        labels = coarse.repeat(8, axis=0).repeat(8, axis=1)
+        tile = colors[labels] + rng.normal(0, 10, size=(size, size, 3))
+        Image.fromarray(tile.clip(0, 255).astype(np.uint8)).save(folder / f"tiles/{i}.png")
+        Image.fromarray(labels.astype(np.uint8)).save(folder / f"labels/{i}.png")
+
+
+def train_alone(project):
+    """The run that all others must equal: one process, no SLURM."""
+    command = [PROGRAMS / "histosyn", "train", "--config", "train.toml", "--run.folder", "alone"]
+    result = subprocess.run(
+        command,
+        cwd=project,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return losses(project / "alone")
+
+
+def submit(slurm, project, *arguments):
+    """Submit, wait for the end; returns the job's output."""
+    told = slurm.run(str(PROGRAMS / "histosyn"), "submit", "train", *arguments, cwd=project)
+    number = told.split("Submitted job ")[1].split(":")[0]
+    state = slurm.wait_for(number)
+    (log,) = project.glob(f"runs/*/slurm-{number}.log")
+    assert state == "COMPLETED", log.read_text()
+    return log.read_text()
+
+
+def losses(folder):
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [
+        {name: value for name, value in record.items() if name == "step" or "loss/" in name}
+        for record in records
+    ]
+
+
+def test_two_nodes_and_then_one_learn_what_one_process_learns(slurm, project):
+    # The name has what shells and SLURM would like to read something into.
+    folder = "runs/it's 100% of $HOME"
+    run = ("--config", "train.toml", "--run.folder", folder)
+
+    two_nodes = submit(slurm, project, "--nodes", "2", *run, "--run.steps", "4")
+    assert "2 processes" in two_nodes
+    one_node = submit(slurm, project, *run)
+    assert "step 4 of 6" in one_node and "1 processes" in one_node
+
+    expected = train_alone(project)
+    found = losses(project / folder)
+    assert [record["step"] for record in found] == [1, 2, 3, 4, 5, 6]
+    assert len(expected[0]) > 3
+    for ours, alone in zip(found, expected, strict=True):
+        assert ours == pytest.approx(alone, rel=1e-8)
+    assert (project / folder / "model" / "model.safetensors").is_file()
+
+
+def test_a_job_that_fails_ends_on_all_nodes(slurm, project):
+    """A rank that cannot go on must not leave the others waiting until the time limit."""
+    (project / "packed/train/shard-000000.tar").write_bytes(b"")
+    told = slurm.run(
+        str(PROGRAMS / "histosyn"), "submit", "train", "--nodes", "2", "--config", "train.toml",
+        "--run.folder", "runs/damaged", cwd=project,
+    )  # fmt: skip
+    number = told.split("Submitted job ")[1].split(":")[0]
+
+    assert slurm.wait_for(number) == "FAILED"
+    log = (project / f"runs/damaged/slurm-{number}.log").read_text()
+    assert "shard-000000.tar" in log

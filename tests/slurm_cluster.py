@@ -1,0 +1,198 @@
+"""A real SLURM on this machine: munged, slurmctld and a slurmd for each node, in one folder."""
+
+import getpass
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue", "scancel", "sinfo")
+_SYSTEM_PATH = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", "/sbin"))
+_RUNNING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")
+
+# cred_expire is also what a requeued job waits for.
+_CONFIGURATION = """\
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={port}
+SlurmUser={user}
+SlurmdUser={user}
+AuthInfo=socket={folder}/munge.sock,cred_expire=5
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+ReturnToService=2
+SlurmdTimeout=20
+KillWait=5
+MinJobAge=600
+SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1,sched_min_interval=0
+{nodes}
+PartitionName=main Nodes=ALL Default=YES MaxTime=60 State=UP
+"""
+
+
+def missing_programs():
+    """Names of the programs that are not installed here."""
+    return [name for name in _PROGRAMS if _find(name) is None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlurmCluster:
+    """A running cluster; `environment` is for programs that are to talk to it."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *command, **options):
+        """Run a program that must succeed; returns its output."""
+        result = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=False, **options
+        )
+        assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
+        return result.stdout
+
+    def wait_for(self, job, timeout_seconds=300):
+        """The state in which a job ends, such as COMPLETED."""
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline:
+            facts = self.run("scontrol", "--oneliner", "show", "job", job)
+            state = facts.split("JobState=")[1].split()[0]
+            if state not in _RUNNING:
+                return state
+            time.sleep(0.3)
+        raise AssertionError(f"job {job} has not ended after {timeout_seconds} s: {facts}")
+
+
+@contextmanager
+def running_slurm(nodes=2):
+    """Start a cluster whose nodes n1, n2, ... have one core each; stop it when the block ends."""
+    # Not pytest's folder: the path of a socket must be short.
+    with tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        cluster = SlurmCluster(folder=folder, environment=_environment(folder))
+        _write_configuration(folder, [f"n{i + 1}" for i in range(nodes)])
+        try:
+            _start(cluster, nodes)
+            yield cluster
+        finally:
+            _stop(cluster)
+
+
+def _find(program):
+    return shutil.which(program, path=os.pathsep.join((os.environ["PATH"], _SYSTEM_PATH)))
+
+
+def _environment(folder):
+    outer_job = ("SLURM_", "SBATCH_", "SRUN_")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(outer_job)}
+    path = os.pathsep.join((os.environ["PATH"], _SYSTEM_PATH))
+    return inherited | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}
+
+
+def _write_configuration(folder, names):
+    host = socket.gethostname().split(".")[0]
+    control_port, *ports = _free_ports(1 + len(names))
+    nodes = "\n".join(
+        f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1"
+        for name, port in zip(names, ports, strict=True)
+    )
+    text = _CONFIGURATION.format(
+        host=host, port=control_port, user=getpass.getuser(), folder=folder, nodes=nodes
+    )
+    (folder / "slurm.conf").write_text(text)
+    (folder / "state").mkdir()
+    key = folder / "munge.key"
+    key.touch(mode=0o600)
+    key.write_bytes(secrets.token_bytes(128))
+
+
+def _free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def _start(cluster, nodes):
+    folder = cluster.folder
+    cluster.run(
+        "munged", "--force", f"--key-file={folder}/munge.key", f"--socket={folder}/munge.sock",
+        f"--pid-file={folder}/munged.pid", f"--log-file={folder}/munged.log",
+        f"--seed-file={folder}/munge.seed",
+    )  # fmt: skip
+    cluster.run("slurmctld", "-c")
+    for i in range(nodes):
+        cluster.run("slurmd", "-N", f"n{i + 1}")
+    deadline = time.monotonic() + 60
+    while (states := _node_states(cluster)) != ["idle"] * nodes:
+        if time.monotonic() > deadline:
+            logs = "\n".join(path.read_text() for path in sorted(folder.glob("*.log")))
+            raise AssertionError(f"the nodes are {states}, not idle\n{logs}")
+        time.sleep(0.1)
+
+
+def _node_states(cluster):
+    return subprocess.run(
+        ["sinfo", "--noheader", "--Node", "--format=%T"],
+        env=cluster.environment, capture_output=True, text=True, check=False,
+    ).stdout.split()  # fmt: skip
+
+
+def _stop(cluster):
+    """Cancel the jobs, whose processes would outlive the daemons; then end these by their ids."""
+    subprocess.run(
+        ["scancel", f"--user={getpass.getuser()}"],
+        env=cluster.environment, capture_output=True, check=False,
+    )  # fmt: skip
+    _wait_until(lambda: not _running_jobs(cluster), 15)
+    for pattern in ("slurmd-*.pid", "slurmctld.pid", "munged.pid"):
+        for path in cluster.folder.glob(pattern):
+            _end(int(path.read_text()))
+
+
+def _running_jobs(cluster):
+    states = f"--states={','.join(_RUNNING[:4])}"
+    return subprocess.run(
+        ["squeue", "--noheader", states],
+        env=cluster.environment, capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
+
+
+def _end(process):
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.kill(process, sent)
+        except ProcessLookupError:
+            return
+        if _wait_until(lambda: _is_gone(process), 10):
+            return
+
+
+def _is_gone(process):
+    """Daemons may linger as zombies where nobody collects them."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state == "Z"
+
+
+def _wait_until(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return met
