@@ -1,0 +1,188 @@
+"""Where tiles to be measured come from: a folder of images, a folder of shards, or memory.
+
+Another kind of source is a class with a `name`, a `preparation`, a length and `batches`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from histosyn.images import IMAGE_SUFFIXES, find_images, read_tile
+from histosyn.shards.index import INDEX_NAME
+from histosyn.shards.reader import ShardReader
+from hpc.errors import DatasetError, InputError
+from hpc.files import require_folder
+
+_MOST_READERS = 8
+
+
+class TileSource(Protocol):
+    """Tiles of one size, always in the same order."""
+
+    @property
+    def name(self) -> str:
+        """What a report calls the source."""
+
+    @property
+    def preparation(self) -> str:
+        """What was done to the tiles after decoding, for the report."""
+
+    def __len__(self) -> int:
+        """Number of tiles."""
+
+    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield tiles_NHWC, uint8 RGB, `size` at a time; the last batch may be smaller."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TileArray:
+    """Tiles in memory: `tiles_NHWC`, uint8 RGB."""
+
+    name: str
+    tiles_NHWC: NDArray[np.uint8]
+    preparation: str = field(default="none", init=False)
+
+    def __post_init__(self) -> None:
+        shape, dtype = self.tiles_NHWC.shape, self.tiles_NHWC.dtype
+        if len(shape) != 4 or shape[3] != 3 or dtype != np.uint8:
+            raise InputError(f"{self.name}: tiles must be (N, H, W, 3) uint8, not {shape} {dtype}.")
+
+    def __len__(self) -> int:
+        return len(self.tiles_NHWC)
+
+    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield tiles_NHWC, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self.tiles_NHWC[start : start + size]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileFolder:
+    """The images below `folder`, sub-folders included, hidden files left out, sorted by name.
+
+    With `resize`, every tile is brought to resize × resize pixels by Pillow's bicubic filter; one
+    that is not square is distorted, as it is by Inception's own resize. Raises InputError if the
+    folder is missing, DatasetError if it holds no image, and while reading if a tile is damaged or
+    differs in size from the first one.
+    """
+
+    folder: Path
+    resize: int | None = None
+    paths: tuple[Path, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        paths = tuple(find_images(require_folder(self.folder, "folder of tiles")))
+        if not paths:
+            suffixes = " ".join(sorted(IMAGE_SUFFIXES))
+            raise DatasetError(
+                f"{self.folder} holds no image ({suffixes}), nor do its sub-folders. "
+                "Check the path."
+            )
+        object.__setattr__(self, "paths", paths)
+
+    @property
+    def name(self) -> str:
+        """The folder as it was given."""
+        return str(self.folder)
+
+    @property
+    def preparation(self) -> str:
+        """The resize, if any."""
+        return _preparation(self.resize)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield tiles_NHWC, `size` at a time; the tiles of a batch are decoded in parallel."""
+        read = partial(_read, resize=self.resize)
+        first_shape: tuple[int, ...] | None = None
+        with ThreadPoolExecutor(min(_MOST_READERS, os.cpu_count() or 1)) as readers:
+            for start in range(0, len(self.paths), size):
+                paths = self.paths[start : start + size]
+                tiles = list(readers.map(read, paths))
+                first_shape = first_shape or tiles[0].shape
+                for path, tile in zip(paths, tiles, strict=True):
+                    self._require_shape(path, tile.shape, first_shape)
+                yield np.stack(tiles)
+
+    def _require_shape(
+        self, path: Path, shape: tuple[int, ...], first_shape: tuple[int, ...]
+    ) -> None:
+        if shape != first_shape:
+            raise DatasetError(
+                f"{path} is {shape[1]}x{shape[0]} pixels, but {self.paths[0]} is "
+                f"{first_shape[1]}x{first_shape[0]}. Pass --resize N to bring all tiles to "
+                "N x N pixels, or sort the sizes into folders."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileShards:
+    """The tiles of a packed data set, in the order of its shards; `resize` as for a TileFolder.
+
+    Raises DatasetError if the folder is no packed data set, and while reading if a sample is
+    damaged.
+    """
+
+    folder: Path
+    resize: int | None = None
+    reader: ShardReader = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reader", ShardReader(self.folder))
+
+    @property
+    def name(self) -> str:
+        """The folder as it was given."""
+        return str(self.folder)
+
+    @property
+    def preparation(self) -> str:
+        """The resize, if any."""
+        return _preparation(self.resize)
+
+    def __len__(self) -> int:
+        return len(self.reader.index)
+
+    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield tiles_NHWC, `size` at a time."""
+        places = [
+            (shard, sample)
+            for shard, content in enumerate(self.reader.index.shards)
+            for sample in range(len(content.entries))
+        ]
+        for start in range(0, len(places), size):
+            tiles = (self.reader.read(*place)[0] for place in places[start : start + size])
+            yield np.stack([_resized(tile_HWC, self.resize) for tile_HWC in tiles])
+
+
+def open_tiles(folder: Path, *, resize: int | None = None) -> TileFolder | TileShards:
+    """The tiles of a packed data set if `folder` is one, otherwise the images below it."""
+    kind = TileShards if (folder / INDEX_NAME).is_file() else TileFolder
+    return kind(folder=folder, resize=resize)
+
+
+def _preparation(resize: int | None) -> str:
+    return "none" if resize is None else f"bicubic resize to {resize}x{resize}"
+
+
+def _read(path: Path, *, resize: int | None) -> NDArray[np.uint8]:
+    return _resized(read_tile(path), resize)
+
+
+def _resized(tile_HWC: NDArray[np.uint8], resize: int | None) -> NDArray[np.uint8]:
+    if resize is None or tile_HWC.shape[:2] == (resize, resize):
+        return tile_HWC
+    resized = Image.fromarray(tile_HWC).resize((resize, resize), Image.Resampling.BICUBIC)
+    return np.asarray(resized)

@@ -1,0 +1,165 @@
+"""The Inception network of the FID, from pytorch-fid, with weights from a local file only."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eval.features import Identity, as_network_input, reproducible_inference
+from hpc.errors import InputError
+from hpc.files import require_file, sha256_of_file
+
+WEIGHTS_NAME = "pt_inception-2015-12-05-6726825d.pth"
+WEIGHTS_VARIABLE = "HISTOSYN_INCEPTION_WEIGHTS"
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[^.]+$")
+_PUBLISHED_HASH = "6726825d"
+_OTHER_WEIGHTS_CAVEAT = (
+    f"The Inception weights are not the published ones ({WEIGHTS_NAME}): the distance is not "
+    "comparable with published FIDs."
+)
+# Operators that torchvision's Python part describes and its compiled part would have defined.
+_NEEDED_OPERATORS = ("nms", "qnms")
+_OPERATOR_ARGUMENTS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+_declarations: list[torch.library.Library] = []
+
+
+def find_weights(given: Path | None = None) -> Path:
+    """The weights file: `given`, else the environment's, else the one in torch's hub folder.
+
+    Raises InputError if a file that was named does not exist, or if there is none anywhere.
+    """
+    if given is not None:
+        return require_file(given, "--inception-weights")
+    if named := os.environ.get(WEIGHTS_VARIABLE):
+        return require_file(Path(named), WEIGHTS_VARIABLE)
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_NAME
+    if cached.is_file():
+        return cached
+    raise InputError(
+        f"No Inception weights: --inception-weights and {WEIGHTS_VARIABLE} are not given, and "
+        f"{cached} does not exist. Fetch {WEIGHTS_NAME} (a release file of pytorch-fid's "
+        "repository on GitHub, tag fid_weights) on a machine with internet and put it there, or "
+        "name it by one of the two. For a demo, `--extractor random` needs no weights."
+    )
+
+
+class InceptionExtractor:
+    """pytorch-fid's InceptionV3, features of the final average pooling, float32.
+
+    Tiles are treated as in pytorch-fid: values in [0, 1], bilinear resize to 299 × 299 without
+    antialiasing (aspect not kept), then [-1, 1]. With the published weights, distances agree with
+    those of pytorch-fid.
+
+    A file whose name ends in "-HASH.suffix" must have a sha256 that begins with HASH, torch hub's
+    convention; a name without a hash makes no claim. Raises InputError if the file is damaged,
+    altered or holds another network, or if pytorch-fid is not installed.
+    """
+
+    dimension = 2048
+
+    def __init__(self, weights: Path, *, device: torch.device | str = "cpu") -> None:
+        sha256 = _checked_sha256(weights)
+        self.device = torch.device(device)
+        self.identity = Identity(
+            name="inception",
+            weights_sha256=sha256,
+            preprocessing="RGB / 255, bilinear resize to 299x299, scaled to [-1, 1]",
+            caveat=None if sha256.startswith(_PUBLISHED_HASH) else _OTHER_WEIGHTS_CAVEAT,
+        )
+        self._network = _build(weights).to(self.device).eval()
+
+    def __call__(self, tiles_NHWC: NDArray[np.uint8]) -> NDArray[np.floating]:
+        """Features (N, 2048), float32."""
+        with reproducible_inference():
+            tiles_NCHW = as_network_input(tiles_NHWC, self.device, torch.float32)
+            return self._network(tiles_NCHW)[0].flatten(1).cpu().numpy()
+
+
+def import_pytorch_fid() -> ModuleType:
+    """pytorch-fid's module `inception`; InputError if it cannot be imported."""
+    try:
+        _declare_missing_operators()
+        from pytorch_fid import inception
+    except ImportError as error:
+        raise InputError(
+            f"The Inception extractor needs pytorch-fid and torchvision ({error}). Install "
+            "histosyn with its extra `fid`: pip install '.[fid]' in its clone."
+        ) from error
+    return inception
+
+
+def _declare_missing_operators() -> None:
+    """Let torchvision be imported where its compiled part does not fit the installed torch.
+
+    Its Python part then fails on describing operators that nobody defined ("operator
+    torchvision::nms does not exist"). Declared without an implementation they satisfy the import;
+    Inception never calls them. Where the compiled part loads, it defines them, and nothing is done.
+    """
+    specification = importlib.util.find_spec("torchvision")
+    if specification is None or specification.origin is None:
+        raise ImportError("No module named 'torchvision'")
+    for library in Path(specification.origin).parent.glob("_C*.so"):
+        try:
+            torch.ops.load_library(str(library))
+        except OSError:
+            continue
+    missing = [name for name in _NEEDED_OPERATORS if not hasattr(torch.ops.torchvision, name)]
+    if missing:
+        declaration = torch.library.Library("torchvision", "FRAGMENT")
+        for name in missing:
+            declaration.define(name + _OPERATOR_ARGUMENTS)
+        _declarations.append(declaration)  # They vanish with the object.
+
+
+def _checked_sha256(weights: Path) -> str:
+    sha256 = sha256_of_file(weights)
+    claimed = _HASH_IN_NAME.search(weights.name)
+    if claimed and not sha256.startswith(claimed[1]):
+        raise InputError(
+            f"{weights} is damaged or altered: by its name its sha256 begins with {claimed[1]}, "
+            f"but it is {sha256[:16]}... Fetch the file again."
+        )
+    return sha256
+
+
+def _build(weights: Path) -> torch.nn.Module:
+    inception = import_pytorch_fid()
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        with _loaded_instead_of_downloaded(inception, state):
+            return inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[2048]])
+    # Any exception: an unpickler that is fed arbitrary bytes raises arbitrary errors.
+    except Exception as error:
+        raise InputError(
+            f"{weights} does not hold the weights of pytorch-fid's Inception network "
+            f"({_first_line(error)}). Expected is {WEIGHTS_NAME}."
+        ) from error
+
+
+@contextmanager
+def _loaded_instead_of_downloaded(inception: Any, state: Mapping[str, Any]) -> Iterator[None]:
+    """While pytorch-fid builds its network, answer its download of the weights with `state`.
+
+    Its constructor has no other way in, and must never reach for the network on a compute node.
+    """
+    download = inception.load_state_dict_from_url
+    inception.load_state_dict_from_url = lambda url, **options: state
+    try:
+        yield
+    finally:
+        inception.load_state_dict_from_url = download
+
+
+def _first_line(error: Exception) -> str:
+    # torch explains over dozens of lines.
+    return (str(error) or repr(error)).splitlines()[0]

@@ -1,0 +1,109 @@
+"""Statistics files: pytorch-fid's `.npz` with `mu` and `sigma`, and beside them how they were made.
+
+pytorch-fid reads our files; files of its own are accepted, their extractor being unknown.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.features import Identity
+from eval.population import Population
+from eval.result import versions
+from hpc.errors import InputError
+from hpc.files import atomic_file, require_file
+
+SUFFIX = ".npz"
+_OWN_KEYS = (
+    "n",
+    "extractor",
+    "weights_sha256",
+    "preprocessing",
+    "caveat",
+    "tile_size",
+    "preparation",
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Statistics:
+    """Mean and covariance as read from a file."""
+
+    mean_D: NDArray[np.float64]
+    covariance_DD: NDArray[np.float64]
+
+
+def write_statistics(path: Path, population: Population) -> None:
+    """Write mean, covariance and how they were made, atomically."""
+    if population.identity is None or population.n is None or population.tile_size is None:
+        raise InputError(f"{population.name} does not say how it was made: not written again.")
+    gaussian = population.gaussian
+    with atomic_file(path) as file:
+        np.savez_compressed(
+            file,
+            mu=gaussian.mean_D,
+            sigma=gaussian.covariance_DD,
+            n=population.n,
+            extractor=population.identity.name,
+            weights_sha256=population.identity.weights_sha256,
+            preprocessing=population.identity.preprocessing,
+            caveat=population.identity.caveat or "",
+            tile_size=population.tile_size,
+            preparation=population.preparation or "",
+            version=versions().get("histosyn", "unknown"),
+        )
+
+
+def read_statistics(path: Path) -> Population:
+    """Read a statistics file of ours or of pytorch-fid.
+
+    Raises InputError if it is missing, unreadable, or no statistics file.
+    """
+    require_file(path, "statistics file")
+    try:
+        content = _arrays(path)
+        summary = Statistics(
+            mean_D=np.asarray(content["mu"], dtype=np.float64),
+            covariance_DD=np.asarray(content["sigma"], dtype=np.float64),
+        )
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path} cannot be read as a statistics file ({error}). It must be an .npz with the "
+            "arrays mu and sigma, as written by --save-statistics or by pytorch-fid."
+        ) from error
+    return _population(path, summary, content)
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    # Opened here, because numpy leaves open what it cannot read.
+    with path.open("rb") as file:
+        archive = np.load(file, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        return dict(archive)
+
+
+def _population(path: Path, summary: Statistics, content: Mapping[str, Any]) -> Population:
+    if not all(key in content for key in _OWN_KEYS):
+        return Population(name=str(path), n=None, summary=summary, identity=None)
+    height, width = (int(length) for length in content["tile_size"])
+    return Population(
+        name=str(path),
+        n=int(content["n"]),
+        summary=summary,
+        identity=Identity(
+            name=str(content["extractor"]),
+            weights_sha256=str(content["weights_sha256"]),
+            preprocessing=str(content["preprocessing"]),
+            caveat=str(content["caveat"]) or None,
+        ),
+        tile_size=(height, width),
+        preparation=str(content["preparation"]),
+    )

@@ -1,0 +1,116 @@
+"""`histosyn eval fid`: the Fréchet distance between two sets of tiles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number as InRange
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from eval.result import Result
+
+
+def fid(
+    real: Path,
+    synthetic: Path,
+    /,
+    *,
+    extractor: Literal["inception", "random"] = "inception",
+    inception_weights: Path | None = None,
+    resize: Annotated[int | None, Parameter(validator=InRange(gte=16))] = None,
+    batch_size: Annotated[int, Parameter(validator=InRange(gte=1))] = 32,
+    seed: int = 0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    save_statistics: Path | None = None,
+    json: Path | None = None,
+) -> None:
+    """Fréchet distance between two folders of tiles, with its real-versus-real floor.
+
+    In place of tiles a statistics file will do, also one written by pytorch-fid.
+
+    Parameters
+    ----------
+    real
+        Folder of real tiles (png, jpg, tif, bmp; sub-folders too) or of shards, or a statistics
+        file (.npz).
+    synthetic
+        Folder of synthetic tiles or of shards, or a statistics file (.npz).
+    extractor
+        The network that sees the tiles: `inception` is the FID's; `random` needs no weights, and
+        its distances are comparable within one run only, for demos.
+    inception_weights
+        Weights file of pytorch-fid's Inception. Without it: the file that the environment variable
+        HISTOSYN_INCEPTION_WEIGHTS names, or the one in torch's hub folder. Nothing is downloaded.
+    resize
+        Bring every tile to this many pixels a side (bicubic). Needed where sizes are mixed.
+    batch_size
+        Tiles a pass through the network; it changes speed and memory only.
+    seed
+        Seed of the random extractor, and of the halves that the floor compares.
+    device
+        Where the network computes; `auto` takes a GPU if there is one.
+    save_statistics
+        Folder for `real.npz` and `synthetic.npz`: statistics that spare the next run a side.
+    json
+        File for the result with all that made it: settings, hashes, versions, warnings.
+    """
+    from eval.features import choose_device, open_extractor
+    from eval.fid import distance_between, open_side
+    from eval.population import Population
+    from hpc.log import set_up_logging
+    from hpc.topology import detect
+
+    set_up_logging(detect())
+    sides = open_side(real, resize=resize), open_side(synthetic, resize=resize)
+    network = None
+    if not all(isinstance(side, Population) for side in sides):
+        network = open_extractor(
+            extractor, inception_weights=inception_weights, seed=seed, device=choose_device(device)
+        )
+    result = distance_between(
+        *sides,
+        extractor=network,
+        seed=seed,
+        batch_size=batch_size,
+        save_statistics=save_statistics,
+        show_progress=True,
+    )
+    _show(result)
+    if json is not None:
+        result.save(json)
+
+
+def _show(result: Result) -> None:
+    console = Console(highlight=False)
+    table = Table(show_header=False, title="Fréchet distance", title_justify="left")
+    distance, floor = result.numbers
+    table.add_row("real to synthetic", f"[bold]{distance.value:.4g}[/]")
+    table.add_row("real to real (floor)", _floor_text(floor.value, floor.n, floor.reason))
+    for role, side in result.inputs.items():
+        table.add_row(role, escape(_side_text(side)))
+    if result.settings["extractor"] is not None:
+        sha256 = result.settings["weights_sha256"][:12]
+        table.add_row("extractor", f"{result.settings['extractor']}, weights sha256 {sha256}…")
+        table.add_row("preprocessing", escape(result.settings["preprocessing"]))
+    console.print(table)
+    for warning in result.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+
+
+def _floor_text(value: float | None, half: int, reason: str | None) -> str:
+    if value is None:
+        return escape(f"undefined: {reason}")
+    return f"{value:.4g} (median of random halves, {half} tiles each)"
+
+
+def _side_text(side: dict[str, Any]) -> str:
+    if side["n"] is None:
+        return f"{side['name']}: statistics, number of tiles unknown"
+    height, width = side["tile_size"]
+    prepared = "" if side["preparation"] == "none" else f" ({side['preparation']})"
+    return f"{side['name']}: {side['n']} tiles of {width}x{height} pixels{prepared}"

@@ -1,0 +1,196 @@
+"""Inception: where its weights come from, what is refused, and the same numbers as pytorch-fid."""
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from eval.fid import compare
+from eval.images import TileFolder
+from eval.inception import (
+    WEIGHTS_NAME,
+    WEIGHTS_VARIABLE,
+    InceptionExtractor,
+    find_weights,
+    import_pytorch_fid,
+)
+from eval.population import distance, measure
+from hpc.errors import InputError
+from hpc.files import sha256_of_file
+
+pytest.importorskip("pytorch_fid", reason="needs the extra `fid`")
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch, tmp_path):
+    """An empty hub folder, and no network."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch-home"))
+
+    def refuse(*arguments, **options):
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def random_state():
+    """Seeded random weights in pytorch-fid's architecture."""
+    inception = import_pytorch_fid()
+    captured = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inception, "load_state_dict_from_url", lambda url, **options: {})
+        patch.setattr(
+            torch.nn.Module, "load_state_dict", lambda network, state: captured.update(it=network)
+        )
+        inception.fid_inception_v3()
+    generator = torch.Generator().manual_seed(0)
+    state = captured["it"].state_dict()
+    for weight in state.values():
+        if weight.ndim > 1:
+            fan_in = weight[0].numel()
+            weight.copy_(torch.randn(weight.shape, generator=generator) * (2 / fan_in) ** 0.5)
+    return state
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "inception.pth"
+    torch.save(random_state(), path)
+    return path
+
+
+def write_tiles(folder, seed, count=4):
+    folder.mkdir()
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        coarse = rng.integers(100, 250, size=(8, 8, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((48, 40)).save(folder / f"{number}.png")
+    return folder
+
+
+def test_the_pipeline_gives_the_value_of_pytorch_fid(weights, tmp_path, monkeypatch):
+    from pytorch_fid import fid_score
+
+    folders = [write_tiles(tmp_path / name, seed) for seed, name in enumerate(("one", "other"))]
+    extractor = InceptionExtractor(weights)
+    ours = [
+        measure(TileFolder(folder=folder), extractor, batch_size=size)
+        for folder, size in zip(folders, (2, 5), strict=True)
+    ]
+    inception = import_pytorch_fid()
+    state = torch.load(weights, weights_only=True)
+    monkeypatch.setattr(inception, "load_state_dict_from_url", lambda url, **options: state)
+    network = inception.InceptionV3([3])
+    theirs = [
+        fid_score.get_activations(sorted(folder.iterdir()), network, batch_size=5, num_workers=0)
+        for folder in folders
+    ]
+
+    for population, activations in zip(ours, theirs, strict=True):
+        assert population.features_ND == pytest.approx(activations, rel=1e-4, abs=1e-5)
+    # The matrix square root takes minutes in 2048 dimensions, but no distance changes when all
+    # features are written in an orthonormal basis of the few dimensions that they span.
+    basis, _ = np.linalg.qr(np.concatenate(theirs).T)
+    coordinates = [activations @ basis for activations in theirs]
+    statistics = [
+        part for one in coordinates for part in (one.mean(axis=0), np.cov(one, rowvar=False))
+    ]
+    expected = frechet_of_pytorch_fid(*statistics)
+    assert distance(*ours) == pytest.approx(expected, rel=1e-3)
+    caveats = [text for text in compare(*ours).warnings if "not the published ones" in text]
+    assert len(caveats) == 1
+
+
+def frechet_of_pytorch_fid(*statistics):
+    import scipy
+    from pytorch_fid import fid_score
+
+    if tuple(map(int, scipy.__version__.split(".")[:2])) >= (1, 18):
+        pytest.skip("pytorch-fid's distance needs scipy < 1.18")
+    with pytest.warns(DeprecationWarning, match="disp"):
+        return fid_score.calculate_frechet_distance(*statistics)
+
+
+def test_where_weights_are_looked_for(tmp_path, monkeypatch):
+    given, named = tmp_path / "given.pth", tmp_path / "named.pth"
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_NAME
+    for path in (given, named, cached):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+    assert find_weights() == cached
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(named))
+    assert find_weights() == named
+    assert find_weights(given) == given
+
+
+def test_a_named_file_that_is_missing_is_not_replaced_by_another(tmp_path, monkeypatch):
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "gone.pth"))
+
+    with pytest.raises(InputError, match=rf"{WEIGHTS_VARIABLE}: .*gone\.pth does not exist"):
+        find_weights()
+
+
+def test_without_weights_the_error_says_what_to_fetch_and_where_to_put_it():
+    with pytest.raises(InputError) as caught:
+        find_weights()
+
+    message = str(caught.value)
+    for part in (WEIGHTS_NAME, "--inception-weights", WEIGHTS_VARIABLE, "torch-home", "random"):
+        assert part in message
+
+
+def test_an_altered_file_is_refused_by_the_hash_in_its_name(tmp_path):
+    altered = tmp_path / WEIGHTS_NAME
+    altered.write_bytes(b"altered")
+
+    with pytest.raises(InputError, match=r"damaged or altered.*begins with 6726825d"):
+        InceptionExtractor(altered)
+
+
+def test_a_file_that_keeps_the_promise_of_its_name_is_loaded(weights, tmp_path):
+    sha256 = sha256_of_file(weights)
+    promising = tmp_path / f"inception-{sha256[:8]}.pth"
+    promising.symlink_to(weights)
+
+    assert InceptionExtractor(promising).identity.weights_sha256 == sha256
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param({"fc.weight": torch.zeros(2)}, id="another network"),
+        pytest.param([1, 2], id="no weights"),
+        pytest.param(torch.nn.Linear(1, 1), id="code"),
+        pytest.param(b"garbage", id="garbage"),
+        pytest.param(b"", id="empty"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(tmp_path, content):
+    path = tmp_path / "weights.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+
+    with pytest.raises(InputError, match=r"weights\.pth does not hold the weights"):
+        InceptionExtractor(path)
+
+
+def test_the_loader_of_pytorch_fid_is_put_back(weights):
+    inception = import_pytorch_fid()
+    before = inception.load_state_dict_from_url
+
+    InceptionExtractor(weights)
+
+    assert inception.load_state_dict_from_url is before
+
+
+def test_without_pytorch_fid_the_error_names_the_extra(monkeypatch, weights):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    with pytest.raises(InputError, match="Install histosyn with its extra `fid`"):
+        InceptionExtractor(weights)

@@ -1,0 +1,102 @@
+"""Statistics files: ours say how they were made, pytorch-fid's are accepted."""
+
+import numpy as np
+import pytest
+
+from eval.features import RandomExtractor
+from eval.images import TileArray
+from eval.population import distance, measure
+from eval.statistics_file import read_statistics, write_statistics
+from hpc.errors import InputError
+
+
+@pytest.fixture
+def population():
+    values = np.random.default_rng(0).integers(0, 256, size=(6, 16, 20, 3), dtype=np.uint8)
+    return measure(TileArray(name="memory", tiles_NHWC=values), RandomExtractor(seed=0))
+
+
+def test_a_round_trip_keeps_everything_but_the_features(population, tmp_path):
+    path = tmp_path / "new" / "real.npz"
+    write_statistics(path, population)
+
+    read = read_statistics(path)
+
+    assert read.name == str(path)
+    assert (read.n, read.tile_size, read.preparation) == (6, (16, 20), "none")
+    assert read.identity == population.identity
+    assert read.identity.caveat == population.identity.caveat
+    assert read.features_ND is None
+    assert distance(read, population) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_file_has_the_layout_of_pytorch_fid(population, tmp_path):
+    write_statistics(tmp_path / "real.npz", population)
+
+    with np.load(tmp_path / "real.npz", allow_pickle=False) as archive:
+        assert archive["mu"] == pytest.approx(population.features_ND.mean(axis=0))
+        assert archive["sigma"] == pytest.approx(np.cov(population.features_ND, rowvar=False))
+        assert str(archive["extractor"]) == "random"
+        assert int(archive["n"]) == 6
+        assert str(archive["version"])
+
+
+def test_a_file_of_pytorch_fid_has_an_unknown_extractor(tmp_path):
+    np.savez_compressed(tmp_path / "theirs.npz", mu=np.zeros(2), sigma=np.eye(2))
+
+    read = read_statistics(tmp_path / "theirs.npz")
+
+    assert (read.n, read.identity, read.tile_size) == (None, None, None)
+    assert np.array_equal(read.gaussian.covariance_DD, np.eye(2))
+
+
+def test_statistics_that_do_not_say_how_they_were_made_are_not_written(tmp_path):
+    np.savez(tmp_path / "theirs.npz", mu=np.zeros(2), sigma=np.eye(2))
+
+    with pytest.raises(InputError, match="does not say how it was made"):
+        write_statistics(tmp_path / "again.npz", read_statistics(tmp_path / "theirs.npz"))
+
+
+def damage_nothing(path):
+    np.savez(path, mean=np.zeros(2))
+
+
+def damage_by_truncation(path):
+    np.savez(path, mu=np.zeros(2), sigma=np.eye(2))
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def damage_by_pickle(path):
+    np.savez(path, mu=np.array([{}], dtype=object), sigma=np.eye(2))
+
+
+def damage_by_text(path):
+    path.write_text("no archive")
+
+
+def damage_by_single_array(path):
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_nothing,
+        damage_by_truncation,
+        damage_by_pickle,
+        damage_by_text,
+        damage_by_single_array,
+    ],
+)
+def test_other_files_are_refused(damage, tmp_path):
+    path = tmp_path / "real.npz"
+    damage(path)
+
+    with pytest.raises(InputError, match=r"real\.npz cannot be read as a statistics file"):
+        read_statistics(path)
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_statistics(tmp_path / "nowhere.npz")

@@ -1,0 +1,131 @@
+"""`histosyn eval fid` as its users meet it."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from launch.cli import main
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch-home"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two folders of six tiles of 24 x 24 pixels."""
+    for seed, name in enumerate(("real", "synthetic")):
+        (tmp_path / name).mkdir()
+        tiles = np.random.default_rng(seed).integers(0, 256, size=(6, 24, 24, 3), dtype=np.uint8)
+        for number, tile in enumerate(tiles):
+            Image.fromarray(tile).save(tmp_path / name / f"{number}.png")
+    return str(tmp_path / "real"), str(tmp_path / "synthetic")
+
+
+def shown_distance(table):
+    return re.search(r"real to synthetic\s+│\s+(\S+)", table)[1]
+
+
+def refused(tokens, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["eval", "fid", *tokens])
+    assert caught.value.code == 2
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+def test_a_table_and_a_json_file(folders, tmp_path, capsys):
+    path = tmp_path / "results" / "fid.json"
+    main(["eval", "fid", *folders, "--extractor", "random", "--json", str(path)])
+
+    result = json.loads(path.read_text())
+    value = result["numbers"][0]["value"]
+    shown = capsys.readouterr().out
+    assert f"{value:.4g}" in shown
+    assert "real to real (floor)" in shown
+    assert "6 tiles of 24x24 pixels" in shown
+    assert "never with a published FID" in shown
+    assert result["settings"]["extractor"] == "random"
+    assert result["versions"]["torch"]
+
+
+def test_saved_statistics_need_no_extractor(folders, tmp_path, capsys):
+    saved = tmp_path / "statistics"
+    main(["eval", "fid", *folders, "--extractor", "random", "--save-statistics", str(saved)])
+    direct = capsys.readouterr().out
+
+    main(["eval", "fid", str(saved / "real.npz"), str(saved / "synthetic.npz")])
+
+    again = capsys.readouterr().out
+    assert shown_distance(direct) == shown_distance(again)
+    assert "undefined" in again
+    assert "there are no tiles to split" in again
+
+
+def test_resize_is_applied_and_reported(folders, capsys):
+    main(["eval", "fid", *folders, "--extractor", "random", "--resize", "16"])
+
+    assert "16x16 pixels (bicubic resize to 16x16)" in capsys.readouterr().out
+
+
+def test_the_seed_of_the_network_is_an_option(folders, tmp_path):
+    values = []
+    for seed in ("1", "1", "2"):
+        path = tmp_path / "fid.json"
+        options = ["--extractor", "random", "--seed", seed, "--json", str(path)]
+        main(["eval", "fid", *folders, *options])
+        values.append(json.loads(path.read_text())["numbers"][0]["value"])
+
+    assert values[0] == values[1] != values[2]
+
+
+def test_without_weights_it_says_what_to_fetch(folders, capsys):
+    message = refused(folders, capsys)
+
+    assert "pt_inception-2015-12-05-6726825d.pth" in message
+    assert "--extractor random" in message
+
+
+def test_a_damaged_tile_is_named(folders, tmp_path, capsys):
+    (tmp_path / "synthetic" / "3.png").write_bytes(b"damaged")
+
+    assert "3.png" in refused([*folders, "--extractor", "random"], capsys)
+
+
+def test_a_missing_synthetic_folder_is_noticed_before_real_tiles_are_read(
+    tmp_path, capsys, folders
+):
+    (tmp_path / "real" / "0.png").write_bytes(b"damaged")
+
+    message = refused([folders[0], str(tmp_path / "nowhere"), "--extractor", "random"], capsys)
+
+    assert "nowhere does not exist" in message
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--batch-size", "0"], ["--resize", "2"], ["--extractor", "vgg"], ["--device", "tpu"]],
+)
+def test_an_option_out_of_range_is_refused(folders, options, capsys):
+    assert options[0] in refused([*folders, *options], capsys)
+
+
+def test_help_imports_no_torch():
+    code = (
+        "import sys; from launch.cli import build_app;"
+        "build_app()(['eval', 'fid', '--help'], exit_on_error=False);"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'scipy', 'ray')))"
+    )
+
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert shown.returncode == 0, shown.stderr
+    assert "--inception-weights" in shown.stdout
