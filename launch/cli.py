@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
@@ -39,8 +40,11 @@ SUBMIT_COMMANDS = (
 )
 
 
-def build_app() -> App:
-    """Assemble the command line from the tables above."""
+def build_app(tokens: Sequence[str] = ()) -> App:
+    """Assemble the command line from the tables above.
+
+    The help of a command that `tokens` name is its docstring, which says more than its line here.
+    """
     app = App(
         name="histosyn",
         help="Label maps in, H&E histology out.",
@@ -51,7 +55,7 @@ def build_app() -> App:
     submit = App(name="submit", help="Submit a job to SLURM.")
     for group, table in ((app, COMMANDS), (evaluate, EVAL_COMMANDS), (submit, SUBMIT_COMMANDS)):
         for name, target, text in table:
-            group.command(target, name=name, help=text)
+            group.command(target, name=name, help=None if name in tokens else text)
     app.command(evaluate)
     app.command(submit)
     return app
@@ -63,7 +67,7 @@ def main(tokens: list[str] | None = None) -> None:
     debug = "--debug" in tokens
     tokens = [token for token in tokens if token != "--debug"]
     try:
-        build_app()(tokens, exit_on_error=False, print_error=False)
+        build_app(tokens)(tokens, exit_on_error=False, print_error=False)
     except (HistosynError, CycloptsError) as error:
         if debug:
             raise

@@ -2,6 +2,9 @@
 
 import os
 
+# Before torch is imported: tests are small and run side by side, threads would only wait.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 from hypothesis import HealthCheck, settings
 

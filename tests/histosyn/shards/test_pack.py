@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from tissue import SCHEMA, blobs, pack_blobs, write_folders
+
+from histosyn.images import png_bytes
+from histosyn.shards.index import load_index
+from histosyn.shards.pack import PackConfig, pack
+from histosyn.shards.reader import ShardReader
+from histosyn.shards.split import read_groups, split_groups
+from hpc.errors import ConfigError, DatasetError, InputError, LabelError
+
+
+def test_samples_come_back_as_they_were(tmp_path: Path) -> None:
+    reader = ShardReader(pack_blobs(tmp_path, count=6, size=32, samples_per_shard=4))
+    assert [len(shard.entries) for shard in reader.index.shards] == [4, 2]
+    for number in range(6):
+        tile, labels = reader.read(number // 4, number % 4)
+        expected_tile, expected_labels = blobs(number, 32)
+        assert np.array_equal(tile, expected_tile)
+        assert np.array_equal(labels, expected_labels)
+    counts = sum(np.bincount(blobs(i, 32)[1].ravel(), minlength=4) for i in range(6))
+    assert reader.index.class_pixels == tuple(counts)
+
+
+def test_packing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (pack_blobs(tmp_path / name, count=5) for name in ("a", "b"))
+    for path in sorted(first.iterdir()):
+        assert path.read_bytes() == (second / path.name).read_bytes(), path.name
+
+
+def test_cuts_a_centred_grid_and_resamples(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=1, size=80)
+    config = PackConfig(tile_size=16, source_mpp=0.5, mpp=1.0)
+    index = pack(tiles, labels, tmp_path / "out", SCHEMA, config)["train"]
+    assert len(index) == 4  # 80 px at half size are 40: 2 x 2 tiles of 16, 4 px left on each side
+    assert (index.mpp, index.tile_size) == (1.0, (16, 16))
+    reader = ShardReader(tmp_path / "out/train")
+    keys = [entry.key for entry in index.shards[0].entries]
+    assert keys == ["tile-00_r0c0", "tile-00_r0c1", "tile-00_r1c0", "tile-00_r1c1"]
+    whole = blobs(0, 80)[1]
+    nearest = np.asarray(Image.fromarray(whole).resize((40, 40), Image.Resampling.NEAREST))
+    assert np.array_equal(reader.read(0, 3)[1], nearest[20:36, 20:36])
+
+
+def test_split_keeps_groups_whole_and_covers_all(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=12, size=32)
+    groups = tmp_path / "groups.csv"
+    groups.write_text("tile,patient\n" + "".join(f"tile-{i:02d},p{i // 3}\n" for i in range(12)))
+    config = PackConfig(groups=groups, val=0.25, test=0.25)
+    indexes = pack(tiles, labels, tmp_path / "out", SCHEMA, config)
+    of_part = {
+        part: {entry.group for shard in index.shards for entry in shard.entries}
+        for part, index in indexes.items()
+    }
+    assert {part: len(groups) for part, groups in of_part.items()} == {
+        "train": 2, "val": 1, "test": 1,
+    }  # fmt: skip
+    assert set.union(*of_part.values()) == {"p0", "p1", "p2", "p3"}
+    assert load_index(tmp_path / "out/val") == indexes["val"]
+
+
+@given(
+    st.dictionaries(st.text(min_size=1), st.integers(1, 50), min_size=3),
+    st.floats(0, 0.45),
+    st.floats(0, 0.45),
+    st.integers(0, 99),
+)
+def test_no_part_is_ever_empty(
+    samples_of: dict[str, int], val: float, test: float, seed: int
+) -> None:
+    parts = split_groups(samples_of, {"val": val, "test": test}, seed)
+    assert parts.keys() == samples_of.keys()
+    wanted = {"train"} | {name for name, share in (("val", val), ("test", test)) if share}
+    assert set(parts.values()) == wanted
+
+
+def lose_label(tiles: Path, labels: Path) -> None:
+    (labels / "tile-02.png").unlink()
+
+
+def lose_tile(tiles: Path, labels: Path) -> None:
+    (tiles / "tile-02.png").unlink()
+
+
+def paint_unknown_colour(tiles: Path, labels: Path) -> None:
+    Image.new("RGB", (32, 32), (1, 200, 1)).save(labels / "tile-02.png")
+
+
+def write_unknown_index(tiles: Path, labels: Path) -> None:
+    Image.new("L", (32, 32), 77).save(labels / "tile-02.png")
+
+
+def change_size(tiles: Path, labels: Path) -> None:
+    (tiles / "tile-02.png").write_bytes(png_bytes(Image.fromarray(blobs(2, 64)[0])))
+
+
+def change_both_sizes(tiles: Path, labels: Path) -> None:
+    for folder, image in ((tiles, blobs(2, 64)[0]), (labels, blobs(2, 64)[1])):
+        (folder / "tile-02.png").write_bytes(png_bytes(Image.fromarray(image)))
+
+
+def truncate(tiles: Path, labels: Path) -> None:
+    data = (tiles / "tile-02.png").read_bytes()
+    (tiles / "tile-02.png").write_bytes(data[: len(data) // 2])
+
+
+def double_name(tiles: Path, labels: Path) -> None:
+    for folder in (tiles, labels):
+        (folder / "tile-02.x.png").write_bytes((folder / "tile-02.png").read_bytes())
+        (folder / "tile-02-x.png").write_bytes((folder / "tile-02.png").read_bytes())
+
+
+@pytest.mark.parametrize(
+    "damage, kind, match",
+    [
+        (lose_label, DatasetError, r"tile-02\.png has no label map"),
+        (lose_tile, DatasetError, r"tile-02\.png has no tile"),
+        (paint_unknown_colour, LabelError, r"tile-02\.png: colour #01c801 \(1024 pixels\)"),
+        (write_unknown_index, LabelError, r"tile-02\.png: value 77"),
+        (change_size, DatasetError, "64x64 pixels, but .* is 32x32"),
+        (change_both_sizes, DatasetError, "tile-02 is 64x64 pixels, others are 32x32"),
+        (truncate, DatasetError, r"tile-02\.png cannot be read"),
+        (double_name, DatasetError, "Two files give the sample name 'tile-02-x'"),
+    ],
+)
+def test_bad_input_is_named_and_leaves_nothing(
+    tmp_path: Path, damage: Callable[[Path, Path], None], kind: type[Exception], match: str
+) -> None:
+    tiles, labels = write_folders(tmp_path, count=4, size=32)
+    damage(tiles, labels)
+    with pytest.raises(kind, match=match):
+        pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig())
+    assert {path.name for path in tmp_path.iterdir()} == {"tiles", "labels"}
+
+
+def test_an_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=1)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match="out exists already"):
+        pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig())
+
+
+def test_tiles_too_small_to_cut(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=1, size=32)
+    with pytest.raises(DatasetError, match="too small for tiles of 64"):
+        pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig(tile_size=64))
+
+
+@pytest.mark.parametrize(
+    "settings, match",
+    [({"mpp": 1.0}, "--source-mpp"), ({"tile_size": 0}, "tile_size = 0 must be positive")],
+)
+def test_contradicting_settings(settings: dict[str, float], match: str) -> None:
+    with pytest.raises(ConfigError, match=match):
+        PackConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    "text, match",
+    [
+        ("name,patient\na,1\n", "no column 'tile'"),
+        ("tile,slide\na,1\n", "no column 'patient', but tile, slide"),
+        ("tile,patient\na.png,1\na.jpg,2\n", "puts a into two groups"),
+    ],
+)
+def test_groups_file_errors(tmp_path: Path, text: str, match: str) -> None:
+    path = tmp_path / "groups.csv"
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=match):
+        read_groups(path)
+
+
+def test_a_tile_without_group_is_named(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=2, size=32)
+    path = tmp_path / "groups.csv"
+    path.write_text("tile,patient\ntile-00,1\n")
+    with pytest.raises(DatasetError, match=r"says nothing of tile-01\.png"):
+        pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig(groups=path))
+
+
+def test_too_few_groups_for_a_split(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=1, size=32)
+    with pytest.raises(ConfigError, match="1 groups cannot be split into 2 parts"):
+        pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig(val=0.5))
+
+
+def test_every_sample_says_where_it_comes_from(tmp_path: Path) -> None:
+    import tarfile
+
+    shards = pack_blobs(tmp_path, count=2, size=32)
+    with tarfile.open(shards / "shard-000000.tar") as tar:
+        facts = json.loads(tar.extractfile("tile-01.json").read())
+    assert facts == {"source": "tile-01", "group": "tile-01", "mpp": None}

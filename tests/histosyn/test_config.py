@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from histosyn.config import (
+    RESUMABLE_CHANGES,
+    DataConfig,
+    LossConfig,
+    RunConfig,
+    TrainConfig,
+    as_plain,
+    as_toml,
+    differing_fields,
+    from_dict,
+    load_toml,
+)
+from hpc.errors import ConfigError, InputError
+
+BASE = TrainConfig(data=DataConfig(shards=Path("shards")))
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1),
+    st.integers(1, 10**9),
+    st.floats(0, 1e6),
+)
+def test_toml_reads_back_the_same(folder: str, steps: int, weight: float) -> None:
+    import tomllib
+
+    config = replace(
+        BASE, run=RunConfig(folder=Path(folder), steps=steps), loss=LossConfig(adversarial=weight)
+    )
+    assert from_dict(TrainConfig, tomllib.loads(as_toml(config)), "x") == config
+
+
+@pytest.mark.parametrize(
+    "data, match",
+    [
+        ({"data": {"shards": "x"}, "optimiser": {}}, "optimiser; did you mean optimizer"),
+        ({"data": {"shards": "x"}, "run": {"stepz": 3}}, r"run\.stepz; did you mean run\.steps"),
+        ({"data": {"shards": "x"}, "run": {"zzz": 3}}, r"unknown key run\.zzz; known: folder"),
+        ({"data": {"shards": "x"}, "run": {"steps": "3"}}, "steps = '3' must be a whole number"),
+        ({"data": {"shards": "x"}, "run": {"steps": 2.5}}, "must be a whole number"),
+        ({"data": {"shards": "x"}, "run": {"steps": True}}, "must be a whole number"),
+        ({"data": {"shards": "x"}, "run": {"precision": "half"}}, "one of float32, bfloat16"),
+        ({"data": {"shards": "x"}, "run": {"steps": 0}}, r"run\.steps = 0 must be at least 1"),
+        ({"data": {"shards": "x"}, "run": 3}, "run must be a table"),
+        ({"data": {"shards": 3}}, r"data\.shards = 3 must be a path"),
+        ({}, "f.toml: data is missing"),
+        ({"data": {}}, r"data\.shards is missing"),
+        ({"data": {"shards": "x"}, "optimizer": {"beta2": 1.0}}, r"\[0, 1\)"),
+        ({"data": {"shards": "x"}, "optimizer": {"generator_lr": float("nan")}}, "lr = nan"),
+    ],
+)  # fmt: skip
+def test_errors_name_file_field_and_remedy(data: dict[str, Any], match: str) -> None:
+    with pytest.raises(ConfigError, match=match) as error:
+        from_dict(TrainConfig, data, "f.toml")
+    assert "f.toml" in str(error.value)
+
+
+def test_whole_numbers_do_for_floats_and_optional_fields_take_both() -> None:
+    config = from_dict(
+        TrainConfig, {"data": {"shards": "x", "crop": 64}, "loss": {"adversarial": 2}}, "f"
+    )
+    assert config.loss.adversarial == 2.0
+    assert config.data.crop == 64
+    assert "crop" not in as_plain(BASE)["data"]
+
+
+def test_differing_fields_are_named_with_their_section() -> None:
+    other = replace(BASE, loss=LossConfig(adversarial=2.0), data=replace(BASE.data, crop=64))
+    assert differing_fields(BASE, other) == ["data.crop", "loss.adversarial"]
+    assert differing_fields(BASE, BASE) == []
+
+
+def test_resumable_changes_are_fields_that_exist() -> None:
+    """A renamed field would otherwise become unresumable in silence."""
+    known = {
+        f"{section}.{name}"
+        for section, values in {"data": vars(BASE.data), "run": vars(BASE.run)}.items()
+        for name in values
+    }
+    assert known >= RESUMABLE_CHANGES
+
+
+def test_toml_files(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("a = [")
+    with pytest.raises(ConfigError, match=r"bad\.toml is not valid TOML"):
+        load_toml(tmp_path / "bad.toml")
+    with pytest.raises(InputError, match=r"none\.toml does not exist"):
+        load_toml(tmp_path / "none.toml")

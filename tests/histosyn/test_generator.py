@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tissue import SCHEMA
+
+from histosyn.config import GeneratorConfig
+from histosyn.networks.generator import Generator, block_widths, draw_noise
+from histosyn.networks.modulation import Spade, one_hot, shrink
+
+CONFIG = GeneratorConfig(base_channels=4, upsamplings=3, label_channels=8, noise_channels=6)
+
+
+@pytest.fixture
+def generator() -> Generator:
+    torch.manual_seed(0)
+    return Generator(CONFIG, len(SCHEMA)).eval()
+
+
+def tissue(generator: Generator, labels: torch.Tensor, key: int = 1) -> torch.Tensor:
+    noise = draw_noise([key] * len(labels), CONFIG, *labels.shape[1:], torch.device("cpu"))
+    with torch.no_grad():
+        return generator(labels, noise)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (40, 96), (33, 61), (8, 8), (1, 1)])
+def test_any_height_and_width(generator: Generator, shape: tuple[int, int]) -> None:
+    labels = torch.randint(0, 4, (2, *shape))
+    tiles = tissue(generator, labels)
+    assert tiles.shape == (2, 3, *shape)
+    assert tiles.abs().max() <= 1
+
+
+def test_follows_labels_and_noise(generator: Generator) -> None:
+    labels = torch.zeros(1, 32, 32, dtype=torch.long)
+    other = labels.clone()
+    other[:, 8:16] = 2
+    assert not torch.equal(tissue(generator, labels), tissue(generator, other))
+    assert not torch.equal(tissue(generator, labels, 1), tissue(generator, labels, 2))
+    assert torch.equal(tissue(generator, labels, 1), tissue(generator, labels, 1))
+
+
+def test_widths_double_towards_the_coarse_end() -> None:
+    assert block_widths(GeneratorConfig(base_channels=8, upsamplings=5, max_multiplier=8)) == [
+        64, 64, 64, 32, 16, 8,
+    ]  # fmt: skip
+
+
+def test_noise_of_a_small_image_is_a_corner_of_a_large_one() -> None:
+    cpu = torch.device("cpu")
+    large = draw_noise([5], CONFIG, 64, 64, cpu)
+    small = draw_noise([5], CONFIG, 24, 40, cpu)
+    assert torch.equal(small, large[:, :, :3, :5])
+
+
+def test_half_of_the_noise_is_the_same_all_over_the_image() -> None:
+    noise = draw_noise([7], CONFIG, 64, 64, torch.device("cpu"))[0]
+    assert (noise[:3] == noise[:3, :1, :1]).all()
+    assert (noise[3:].flatten(1).std(dim=1) > 0.5).all()
+
+
+def test_one_hot_leaves_ignored_pixels_empty() -> None:
+    segments = one_hot(torch.tensor([[[0, 3, 255]]]), 4, torch.float32)
+    assert segments[0, :, 0].T.tolist() == [[1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+
+
+def test_shrink_takes_the_same_pixels_in_a_window() -> None:
+    labels = torch.arange(64 * 64).reshape(1, 64, 64)
+    assert torch.equal(shrink(labels, 8)[:, 2:5, 1:4], shrink(labels[:, 16:40, 8:32], 8))
+
+
+def test_spade_is_normalization_times_scale_plus_shift() -> None:
+    """Park et al. 2019, eq. 1, written out with dense convolutions."""
+    torch.manual_seed(1)
+    spade = Spade(3, 4, 8).double()
+    x, labels = torch.randn(2, 3, 9, 7, dtype=torch.float64), torch.randint(0, 4, (2, 9, 7))
+    segments = torch.nn.functional.one_hot(labels, 4).permute(0, 3, 1, 2).double()
+    modulation = spade.gamma_beta(spade.embed(segments).clamp(min=0))
+    mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), correction=0, keepdim=True)
+    normalized = (x - mean) / (var + 1e-5).sqrt()
+    expected = normalized * (1 + modulation[:, :3]) + modulation[:, 3:]
+    torch.testing.assert_close(spade(x, labels), expected)

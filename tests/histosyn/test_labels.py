@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from tissue import SCHEMA, SHARED
+
+from histosyn.labels import (
+    COLOR_TOLERANCE,
+    LabelSchema,
+    built_in_schemas,
+    label_png_bytes,
+    load_schema,
+    parse_schema,
+    read_label_map,
+    schema_from_dict,
+)
+from hpc.errors import DatasetError, InputError, LabelError, SchemaError
+
+COLON = load_schema("colon-10")
+
+
+def png(pixels: np.ndarray, mode: str | None = None) -> bytes:
+    buffer = io.BytesIO()
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def labels_of(schema: LabelSchema) -> st.SearchStrategy[np.ndarray]:
+    return st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1)).map(
+        lambda x: np.random.default_rng(x[2]).integers(0, len(schema), x[:2]).astype(np.uint8)
+    )
+
+
+def test_built_in_schemas_are_the_originals() -> None:
+    assert built_in_schemas() == ["colon-10", "prostate-2", "prostate-3"]
+    names = [item.name for item in load_schema("prostate-3").classes]
+    assert names == ["background", "non-epithelium", "epithelium", "nuclei"]
+    assert load_schema("prostate-3").classes[3].color == "#6c0307"
+    assert (len(COLON), COLON.classes[7].name, COLON.classes[10].name) == (
+        11, "loose stroma", "background",
+    )  # fmt: skip
+
+
+@given(labels_of(COLON))
+def test_written_maps_read_back_the_same(labels: np.ndarray) -> None:
+    data = label_png_bytes(labels, COLON)
+    assert Image.open(io.BytesIO(data)).mode == "P"
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))), labels)
+    assert np.array_equal(read_label_map(data, COLON, name="x"), labels)
+
+
+@given(labels_of(COLON), st.integers(0, 2**32 - 1))
+def test_colours_snap_within_the_tolerance(labels: np.ndarray, seed: int) -> None:
+    """Noise small enough that a colour stays twice as near to its class as to any other."""
+    noise = np.random.default_rng(seed).integers(-13, 14, (*labels.shape, 3))
+    colors = np.clip(COLON.palette[labels].astype(int) + noise, 0, 255).astype(np.uint8)
+    assert np.array_equal(read_label_map(png(colors), COLON, name="x"), labels)
+
+
+def test_index_files_are_never_taken_for_colours() -> None:
+    labels = np.array([[0, 1], [2, 3]], dtype=np.uint8)
+    assert np.array_equal(read_label_map(png(labels), SCHEMA, name="x"), labels)
+
+
+def test_palette_file_in_other_colours_holds_indices() -> None:
+    """What convert("L") would turn into brightness."""
+    image = Image.fromarray(np.array([[0, 1, 2, 3]], dtype=np.uint8))
+    image.putpalette([10, 20, 30, 200, 100, 0, 7, 7, 7, 90, 90, 90])
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    assert read_label_map(buffer.getvalue(), SCHEMA, name="x").tolist() == [[0, 1, 2, 3]]
+
+
+def test_palette_file_in_the_schemas_colours_holds_colours() -> None:
+    """A colour map saved with a palette in the order in which colours first occurred."""
+    colors = SCHEMA.palette[[[3, 2, 0, 1]]]
+    image = Image.fromarray(colors).convert("P", palette=Image.Palette.ADAPTIVE)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    assert read_label_map(buffer.getvalue(), SCHEMA, name="x").tolist() == [[3, 2, 0, 1]]
+
+
+def test_unknown_colour_names_file_colour_count_and_nearest_class() -> None:
+    colors = np.broadcast_to(SCHEMA.palette[2], (4, 4, 3)).copy()
+    colors[0, :3] = (255, 255, 120)
+    with pytest.raises(LabelError, match=r"a\.png: colour #ffff78 \(3 pixels\).*#fcf731"):
+        read_label_map(png(colors), SCHEMA, name="a.png")
+
+
+def test_colour_halfway_between_two_classes_is_refused() -> None:
+    schema = parse_schema(
+        '[[classes]]\nname="a"\ncolor="#000000"\n[[classes]]\nname="b"\ncolor="#141414"\n', "s"
+    )
+    halfway = np.full((1, 1, 3), 10, np.uint8)
+    assert COLOR_TOLERANCE > 10
+    with pytest.raises(LabelError, match="#0a0a0a"):
+        read_label_map(png(halfway), schema, name="x")
+
+
+def test_index_outside_names_file_and_value() -> None:
+    labels = np.zeros((3, 3), dtype=np.uint8)
+    labels[1, 1] = 9
+    with pytest.raises(LabelError, match=r"a\.png: value 9 \(1 pixels\) is outside.*0 to 3"):
+        read_label_map(png(labels), SCHEMA, name="a.png")
+
+
+def test_ignored_index_is_allowed_where_declared() -> None:
+    labels = np.array([[0, 255]], dtype=np.uint8)
+    data = SCHEMA.as_dict() | {"ignore": 255}
+    assert read_label_map(png(labels), schema_from_dict(data, "s"), name="x").tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize(
+    "image, match",
+    [
+        (Image.fromarray(np.zeros((2, 2), np.uint16)), "mode I;16"),
+        (Image.new("RGBA", (2, 2), (255, 255, 255, 128)), "transparent"),
+    ],
+)
+def test_other_kinds_of_files_are_refused(image: Image.Image, match: str) -> None:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    with pytest.raises(LabelError, match=match):
+        read_label_map(buffer.getvalue(), SCHEMA, name="x")
+
+
+def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "cut.png"
+    path.write_bytes(label_png_bytes(np.zeros((64, 64), np.uint8), SCHEMA)[:60])
+    with pytest.raises(DatasetError, match=r"cut\.png cannot be read"):
+        read_label_map(path, SCHEMA)
+    with pytest.raises(DatasetError, match=r"nope\.png does not exist"):
+        read_label_map(tmp_path / "nope.png", SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "text, match",
+    [
+        ("classes = 3", "takes name"),
+        ("name = 'x'", "lacks 'classes'"),
+        ("[[classes]]\nname='a'\ncolor='#000000'", "2 to 255 classes"),
+        ("[[classes]]\nname='a'\ncolor='red'\n[[classes]]\nname='b'\ncolor='#000000'", "'red'"),
+        ("[[classes]]\nname='a'\ncolor='#000000'\n" * 2, "Two classes have the name 'a'"),
+        ("[[classes]]\nname='a'\ncolour='#000000'\n" * 2, "takes name, color"),
+        ("nam = 1\n[[classes]]\nname='a'\ncolor='#000000'\n", "unknown key 'nam'"),
+        ("x = ", "not valid TOML"),
+    ],
+)
+def test_schema_errors_name_the_file(text: str, match: str) -> None:
+    with pytest.raises(SchemaError, match=match) as error:
+        parse_schema(text, "my.toml")
+    assert "my.toml" in str(error.value)
+
+
+def test_unknown_schema_suggests_the_nearest() -> None:
+    with pytest.raises(InputError, match="Did you mean prostate-3"):
+        load_schema("prostate3")
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared example label maps are not here")
+@pytest.mark.parametrize(
+    "folder, schema",
+    [("2-class-prostate", "prostate-2"), ("3-class-prostate", "prostate-3"),
+     ("10-class-colon", "colon-10")],
+)  # fmt: skip
+def test_the_originals_example_maps_snap(folder: str, schema: str) -> None:
+    """They are off the palette by up to 23."""
+    for path in (SHARED / "data/seed_labels" / folder).glob("*.png"):
+        labels = read_label_map(path, load_schema(schema))
+        assert labels.shape == (512, 512)
+        assert len(np.unique(labels)) >= 3

@@ -1,0 +1,225 @@
+"""Synthesis: the same bytes whatever the processes, the order and the company."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from ranks import run_ranks
+from tissue import SCHEMA, blobs
+
+from histosyn.config import GeneratorConfig
+from histosyn.images import read_png_text
+from histosyn.labels import label_png_bytes
+from histosyn.model_folder import ModelFacts, load_model, save_model
+from histosyn.networks.generator import Generator
+from histosyn.synthesis import MANIFEST, Outcome, SynthesisConfig, synthesize_folder
+from hpc.errors import DamagedFileError, DatasetError, InputError
+from hpc.files import sha256_of_file
+from hpc.topology import detect
+
+CPU = torch.device("cpu")
+GENERATOR = GeneratorConfig(
+    base_channels=8, upsamplings=4, max_multiplier=4, label_channels=8, noise_channels=8
+)
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "model"
+    facts = ModelFacts(
+        generator=GENERATOR, schema=SCHEMA, tile_size=(64, 64), mpp=1.0, training={"steps": 0}
+    )
+    torch.manual_seed(3)
+    save_model(folder, Generator(GENERATOR, len(SCHEMA)), facts)
+    return folder
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    folder = tmp_path / "labels"
+    (folder / "sub").mkdir(parents=True)
+    for index, (name, size) in enumerate({"a": 64, "b": 96, "sub/c": 40, "d": 64}.items()):
+        (folder / f"{name}.png").write_bytes(label_png_bytes(blobs(index, size)[1], SCHEMA))
+    return folder
+
+
+def synthesize(model_folder: Path, labels: Path, out: Path, **settings: object) -> Outcome:
+    return synthesize_folder(
+        load_model(model_folder, CPU), labels, out, SynthesisConfig(**settings), detect()
+    )
+
+
+def images(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.png")
+    }
+
+
+def test_one_tile_a_label_map_of_its_size(model_folder: Path, labels: Path, tmp_path: Path) -> None:
+    outcome = synthesize(model_folder, labels, tmp_path / "out")
+    assert outcome.made == ("a.png", "b.png", "d.png", "sub/c.png")
+    for path in labels.rglob("*.png"):
+        tile_path = tmp_path / "out" / path.relative_to(labels)
+        with Image.open(tile_path) as tile, Image.open(path) as label:
+            assert tile.mode == "RGB"
+            assert tile.size == label.size
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_the_number_of_processes_does_not_matter(
+    model_folder: Path, labels: Path, tmp_path: Path, processes: int
+) -> None:
+    synthesize(model_folder, labels, tmp_path / "one")
+    outcomes = run_ranks(processes, synthesize, model_folder, labels, tmp_path / "many")
+    assert images(tmp_path / "one") == images(tmp_path / "many")
+    manifests = [(tmp_path / name / MANIFEST).read_bytes() for name in ("one", "many")]
+    assert manifests[0] == manifests[1]
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+
+
+def test_company_order_and_threads_do_not_matter(
+    model_folder: Path, labels: Path, tmp_path: Path
+) -> None:
+    synthesize(model_folder, labels, tmp_path / "all")
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(labels / "d.png", alone)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        synthesize(model_folder, alone, tmp_path / "single")
+    finally:
+        torch.set_num_threads(threads)
+    assert images(tmp_path / "single")["d.png"] == images(tmp_path / "all")["d.png"]
+
+
+def test_seed_and_variant_change_the_noise_only(
+    model_folder: Path, labels: Path, tmp_path: Path
+) -> None:
+    synthesize(model_folder, labels, tmp_path / "v", variants=2)
+    synthesize(model_folder, labels, tmp_path / "s", seed=1)
+    synthesize(model_folder, labels, tmp_path / "o")
+    pixels = [
+        np.asarray(Image.open(tmp_path / path))
+        for path in ("v/a.v1.png", "v/a.v2.png", "s/a.png", "o/a.png")
+    ]
+    assert np.array_equal(pixels[0], pixels[3])
+    assert not np.array_equal(pixels[0], pixels[1])
+    assert not np.array_equal(pixels[0], pixels[2])
+
+
+def test_a_second_run_makes_only_what_is_missing(
+    model_folder: Path, labels: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    synthesize(model_folder, labels, out)
+    before = images(out)
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+    assert synthesize(model_folder, labels, out).made == ()
+    (out / "b.png").unlink()
+    assert synthesize(model_folder, labels, out).made == ("b.png",)
+    assert images(out) == before
+    unchanged = {path: path.stat().st_mtime_ns for path in times if path.name != "b.png"}
+    assert unchanged.items() <= times.items()
+
+
+def test_an_altered_output_is_made_again(model_folder: Path, labels: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    synthesize(model_folder, labels, out)
+    good = (out / "a.png").read_bytes()
+    (out / "a.png").write_bytes(good[:-20])
+    assert synthesize(model_folder, labels, out).made == ("a.png",)
+    assert (out / "a.png").read_bytes() == good
+
+
+def test_every_output_says_that_it_is_synthetic_and_how_it_was_made(
+    model_folder: Path, labels: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    synthesize(model_folder, labels, out, seed=5)
+    entries = [json.loads(line) for line in (out / MANIFEST).read_text().splitlines()]
+    assert [entry["file"] for entry in entries] == ["a.png", "b.png", "d.png", "sub/c.png"]
+    for entry in entries:
+        assert entry["label_sha256"] == sha256_of_file(labels / entry["label"])
+        assert entry["output_sha256"] == sha256_of_file(out / entry["file"])
+        assert entry["model_sha256"] == sha256_of_file(model_folder / "model.safetensors")
+        assert entry["seed"] == 5
+        text = read_png_text(out / entry["file"])
+        assert "Synthetic" in text["Description"]
+        record = json.loads(text["histosyn"])
+        assert record == {name: entry[name] for name in record}
+
+
+def test_bad_label_maps_are_reported_and_the_rest_is_done(
+    model_folder: Path, labels: Path, tmp_path: Path
+) -> None:
+    Image.new("L", (8, 8), 99).save(labels / "bad.png")
+    (labels / "cut.png").write_bytes(b"\x89PNG\r\n")
+    outcome = synthesize(model_folder, labels, tmp_path / "out")
+    assert len(outcome.made) == 4
+    assert {Path(name).name for name in outcome.failed} == {"bad.png", "cut.png"}
+    assert "value 99" in outcome.failed[str(labels / "bad.png")]
+
+
+def test_tiles_of_another_seed_are_not_overwritten_unasked(
+    model_folder: Path, labels: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    synthesize(model_folder, labels, out)
+    before = images(out)
+    with pytest.raises(InputError, match="--overwrite"):
+        synthesize(model_folder, labels, out, seed=1)
+    assert images(out) == before
+    assert len(synthesize(model_folder, labels, out, seed=1, overwrite=True).made) == 4
+    assert images(out) != before
+
+
+def test_empty_folder_and_names_that_collide(model_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds no image"):
+        (tmp_path / "empty").mkdir()
+        synthesize(model_folder, tmp_path / "empty", tmp_path / "out")
+    with pytest.raises(InputError, match="does not exist"):
+        synthesize(model_folder, tmp_path / "none", tmp_path / "out")
+
+
+def test_wrong_models_are_named(model_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no model"):
+        load_model(tmp_path, CPU)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(InputError, match="no valid checkpoint yet"):
+        load_model(tmp_path, CPU)
+    for name in ("model.safetensors", "config.json"):
+        copy = tmp_path / f"copy-{name}"
+        shutil.copytree(model_folder, copy)
+        (copy / name).write_bytes((copy / name).read_bytes()[:-30])
+        with pytest.raises(DamagedFileError, match=str(copy)):
+            load_model(copy, CPU)
+
+
+def test_model_folder_is_complete(model_folder: Path) -> None:
+    assert {path.name for path in model_folder.iterdir()} == {
+        "model.safetensors", "config.json", "README.md",
+    }  # fmt: skip
+    card = (model_folder / "README.md").read_text()
+    assert "not for diagnosis" in card
+    assert "| 3 | nuclei | #6c0307 |" in card
+    assert sha256_of_file(model_folder / "model.safetensors") in card
+
+
+def test_folding_changes_nothing_but_rounding(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network = Generator(GENERATOR, len(SCHEMA)).eval()
+    facts = ModelFacts(
+        generator=GENERATOR, schema=SCHEMA, tile_size=(64, 64), mpp=None, training={}
+    )
+    labels, noise = torch.randint(0, 4, (1, 32, 32)), torch.randn(1, 8, 2, 2)
+    before = network(labels, noise)
+    save_model(tmp_path / "m", network, facts)
+    assert torch.equal(network(labels, noise), before), "saving must not touch the network"
+    torch.testing.assert_close(load_model(tmp_path / "m", CPU).network(labels, noise), before)
