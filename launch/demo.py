@@ -1,0 +1,232 @@
+"""`python -m launch.demo FOLDER`: the whole way from phantom tissue to a page with the results.
+
+Every step is a histosyn command that could be typed; each is printed before it runs. Steps whose
+result is there already are not repeated, so an interrupted demo goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib.resources import files
+from io import StringIO
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from hpc.files import write_text
+from hpc.randomness import generator_of, key_of
+
+STEPS = 400
+PROCESSES = 2
+SHOWN = 12
+NEXT_STEPS = """histosyn doctor TILES LABELS --schema SCHEMA
+histosyn pack TILES LABELS packed --schema SCHEMA --tile-size 256 --groups patients.csv --val 0.2
+torchrun --nproc-per-node GPUS --no-python histosyn train \\
+    --data.shards packed/train --run.folder runs/first
+histosyn synth runs/first NEW_LABELS tissue
+histosyn eval fid REAL_TILES tissue"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One command and the file or folder whose presence shows that it is done."""
+
+    title: str
+    command: list[str]
+    makes: Path
+
+
+def steps(folder: Path) -> list[Step]:
+    """The demo's commands, in order."""
+    phantom, new, packed = folder / "phantom", folder / "new", folder / "packed"
+    run, tissue = folder / "run", folder / "tissue"
+    histosyn = [str(Path(sys.executable).with_name("histosyn"))]
+    torchrun = [str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node",
+                str(PROCESSES), "--no-python", *histosyn]  # fmt: skip
+    return [
+        Step(
+            title="phantom tissue to learn from",
+            command=[*histosyn, "phantom", str(phantom), "--count", "192"],
+            makes=phantom / "phantom.csv",
+        ),
+        Step(
+            title="is the data fit for training?",
+            command=[*histosyn, "doctor", str(phantom / "tiles"), str(phantom / "labels"),
+                     "--json", str(folder / "doctor.json")],
+            makes=folder / "doctor.json",
+        ),
+        Step(
+            title="pack into shards",
+            command=[*histosyn, "pack", str(phantom / "tiles"), str(phantom / "labels"),
+                     str(packed), "--groups", str(phantom / "phantom.csv"),
+                     "--source-mpp", "1.0", "--val", "0.1"],
+            makes=packed / "train" / "dataset.json",
+        ),
+        Step(
+            title=f"train on {PROCESSES} processes (the long step: about three minutes)",
+            command=[*torchrun, "train", "--data.shards", str(packed / "train"),
+                     "--run.folder", str(run), "--run.steps", str(STEPS),
+                     "--run.precision", "bfloat16", "--run.ema-decay", "0.99",
+                     "--run.sample-every", "100", "--run.checkpoint-every", "100",
+                     "--generator.base-channels", "16", "--generator.label-channels", "64",
+                     "--discriminator.base-channels", "16"],
+            makes=run / "model" / "model.safetensors",
+        ),
+        Step(
+            title="label maps the generator has never seen",
+            command=[*histosyn, "phantom", str(new), "--count", "64", "--seed", "1"],
+            makes=new / "phantom.csv",
+        ),
+        Step(
+            title="synthesize their tissue",
+            command=[*histosyn, "synth", str(run), str(new / "labels"), str(tissue)],
+            makes=tissue / "manifest.jsonl",
+        ),
+        Step(
+            title="distance from the phantom (a seeded random network in place of Inception)",
+            command=[*histosyn, "eval", "fid", str(new / "tiles"), str(tissue),
+                     "--extractor", "random", "--json", str(folder / "fid.json")],
+            makes=folder / "fid.json",
+        ),
+        Step(
+            title="agreement of three simulated readers",
+            command=[*histosyn, "eval", "agreement", str(folder / "ratings.csv"),
+                     "--categories", "1,2,3,4,5", "--json", str(folder / "agreement.json")],
+            makes=folder / "agreement.json",
+        ),
+    ]  # fmt: skip
+
+
+def main(folder: Path) -> None:
+    """Run all steps, write the page, say where to look."""
+    started = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "ratings.csv", simulated_ratings())
+    plan = steps(folder)
+    for number, step in enumerate(plan, 1):
+        print(f"\n[{number}/{len(plan)}] {step.title}", flush=True)
+        print(f"  $ {_readable(step.command)}", flush=True)
+        if step.makes.exists():
+            print("  done before")
+            continue
+        finished = subprocess.run(step.command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        if finished.returncode:
+            sys.exit(
+                f"demo: step {number} ({step.title}) failed, see above. "
+                "Run the same command again to go on from here."
+            )
+    page = folder / "index.html"
+    write_text(page, render_page(folder, plan))
+    print(
+        f"\nDone in {time.monotonic() - started:.0f} s.\n"
+        f"Look at   {page} (labels beside tissue), {folder / 'run/samples'} (how it learned)\n"
+        f"Numbers   {folder / 'run/metrics.jsonl'}, {folder / 'fid.json'}\n\n"
+        f"With your own tiles and label maps:\n\n{_indented(NEXT_STEPS)}\n\n"
+        "Every command explains itself with --help."
+    )
+
+
+def simulated_ratings(images: int = 20, readers: int = 3, seed: int = 0) -> str:
+    """A CSV of made-up ratings in long form: each reader is off by one grade now and then."""
+    random = generator_of(key_of(seed, "simulated ratings"))
+    table = StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["image", "rater", "rating", "arm"])
+    for arm in ("real", "synthetic"):
+        for image in range(images):
+            grade = int(random.integers(1, 6))
+            for reader in range(readers):
+                slip = int(random.choice([-1, 0, 0, 0, 1]))
+                rating = min(max(grade + slip, 1), 5)
+                writer.writerow([f"{arm}-{image:02d}", f"R{reader + 1}", rating, arm])
+    return table.getvalue()
+
+
+def render_page(folder: Path, plan: list[Step]) -> str:
+    """The page, as HTML that needs nothing but the files beside it."""
+    template = files("launch").joinpath("templates", "demo.html").read_text("utf-8")
+    model = json.loads((folder / "run/model/config.json").read_text("utf-8"))
+    distance = json.loads((folder / "fid.json").read_text("utf-8"))
+    agreement = json.loads((folder / "agreement.json").read_text("utf-8"))
+    grids = sorted((folder / "run/samples").glob("*.png"))
+    return Template(template).substitute(
+        steps=model["training"]["steps"],
+        images=model["training"]["steps"] * model["training"]["global_batch"],
+        legend=_legend(model["schema"]["classes"]),
+        pairs="\n".join(_pair(folder, path) for path in sorted(_tissue(folder))[:SHOWN]),
+        sample_grid=grids[-1].relative_to(folder).as_posix(),
+        distance_words=html.escape(_distance_words(distance)),
+        distance_rows="\n".join(
+            _row(n["name"], _value(n["value"]), n["n"], n["method"]) for n in distance["numbers"]
+        ),
+        agreement_rows="\n".join(
+            _row(n["details"].get("arm", ""), n["name"], _value(n["value"]),
+                 _interval(n["interval"]), n["n"])
+            for n in agreement["numbers"]
+        ),
+        commands=html.escape("\n".join(_readable(step.command) for step in plan)),
+        next_steps=html.escape(NEXT_STEPS),
+    )  # fmt: skip
+
+
+def _tissue(folder: Path) -> list[Path]:
+    return list((folder / "tissue").glob("*.png"))
+
+
+def _pair(folder: Path, tissue: Path) -> str:
+    label = folder / "new" / "labels" / tissue.name
+    images = "".join(
+        f'<img src="{path.relative_to(folder).as_posix()}" alt="{what}" loading="lazy">'
+        for path, what in ((label, "label map"), (tissue, "synthetic tile"))
+    )
+    return (
+        f'<figure><div class="pair">{images}</div>'
+        f"<figcaption>{html.escape(tissue.stem)}</figcaption></figure>"
+    )
+
+
+def _legend(classes: list[dict[str, str]]) -> str:
+    return "".join(
+        f'<span><i style="background:{item["color"]}"></i> {html.escape(item["name"])}</span>'
+        for item in classes
+    )
+
+
+def _distance_words(distance: dict[str, Any]) -> str:
+    return " ".join(distance["warnings"])
+
+
+def _row(*cells: object) -> str:
+    return "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>"
+
+
+def _value(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _interval(interval: list[float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
+
+
+def _readable(command: list[str]) -> str:
+    """The command as one would type it in an activated environment."""
+    scripts = str(Path(sys.executable).parent) + os.sep
+    return shlex.join(part.removeprefix(scripts) for part in command)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m launch.demo FOLDER")
+    main(Path(sys.argv[1]))
