@@ -92,8 +92,7 @@ def _standard_observers(
 def _resume(trainer: Trainer, metrics: MetricsFile, topology: Topology) -> None:
     """Load the newest valid checkpoint, the same on every rank, and tidy what came after it."""
     folder = trainer.config.run.folder
-    newest = checkpoint.newest_valid(folder / "checkpoints") if topology.is_first else None
-    newest = collectives.broadcast_object(newest)
+    newest = collectives.decided_by_first(lambda: checkpoint.newest_valid(folder / "checkpoints"))
     if newest is not None:
         state = checkpoint.load(newest)
         _check_resumable(from_dict(TrainConfig, state["config"], str(newest)), trainer.config)

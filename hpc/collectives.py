@@ -6,10 +6,13 @@ as often as wanted; a gradient is the sum over ranks of what each rank's loss co
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import distributed
+
+from hpc.errors import HistosynError
 
 Value = TypeVar("Value")
 
@@ -55,6 +58,20 @@ def broadcast_object(value: Value) -> Value:
     values = [value]
     distributed.broadcast_object_list(values, src=0)
     return values[0]
+
+
+def decided_by_first(decide: Callable[[], Value]) -> Value:
+    """What `decide()` returns on rank 0, on every rank; an error there is raised on every rank."""
+    outcome: Value | HistosynError | None = None
+    if rank() == 0:
+        try:
+            outcome = decide()
+        except HistosynError as error:
+            outcome = error
+    outcome = broadcast_object(outcome)
+    if isinstance(outcome, HistosynError):
+        raise outcome
+    return cast(Value, outcome)
 
 
 def barrier() -> None:

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from cyclopts.config import Toml
 
 from histosyn.config import TrainConfig, as_toml, load_toml
+from hpc.errors import ConfigError
 
 
 def _file_below_command_line(app: App, commands: tuple[str, ...], arguments: Any) -> None:
@@ -18,6 +19,11 @@ def _file_below_command_line(app: App, commands: tuple[str, ...], arguments: Any
         path = Path(tokens[0].value)
         load_toml(path)
         Toml(path, use_commands_as_keys=False)(app, commands, arguments)
+    if not arguments["--data.shards"].tokens:
+        raise ConfigError(
+            "--data.shards is missing: the folder of shards to train on, such as packed/train. "
+            "Give it here or in the file of --config."
+        )
 
 
 train = App(name="train", config=_file_below_command_line)

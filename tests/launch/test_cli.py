@@ -1,0 +1,158 @@
+"""What a user sees who gets something wrong: one message, exit code 2, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tissue import write_folders
+
+from hpc.errors import HistosynError, InputError
+from launch.cli import COMMANDS, EVAL_COMMANDS, SUBMIT_COMMANDS, main
+
+
+def run(*tokens: object) -> int:
+    """Exit code of a command, in this process."""
+    try:
+        main([str(token) for token in tokens])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    return write_folders(tmp_path, count=3, size=32)
+
+
+def everything_below(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def remove_label(tiles: Path, labels: Path) -> None:
+    (labels / "tile-01.png").unlink()
+
+
+def unknown_colour(tiles: Path, labels: Path) -> None:
+    Image.new("RGB", (32, 32), (0, 255, 0)).save(labels / "tile-01.png")
+
+
+def unknown_index(tiles: Path, labels: Path) -> None:
+    Image.new("L", (32, 32), 200).save(labels / "tile-01.png")
+
+
+def other_size(tiles: Path, labels: Path) -> None:
+    Image.new("RGB", (16, 32)).save(tiles / "tile-01.png")
+
+
+def no_image(tiles: Path, labels: Path) -> None:
+    (tiles / "tile-01.png").write_text("this is no image")
+
+
+def empty(tiles: Path, labels: Path) -> None:
+    for path in tiles.iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    "damage, parts",
+    [
+        (remove_label, ["tile-01.png has no label map", "Add what is missing"]),
+        (unknown_colour, ["tile-01.png", "#00ff00", "1024 pixels", "nearest is", "Recolour"]),
+        (unknown_index, ["tile-01.png", "value 200", "0 to 3", "Relabel"]),
+        (other_size, ["tile-01.png is 32x16 pixels", "32x32", "They must be equal"]),
+        (no_image, ["tile-01.png cannot be read", "Replace the file"]),
+        (empty, ["folder of tiles", "holds no image", "Check the path"]),
+    ],
+)
+def test_pack_says_what_where_and_what_to_do(
+    folders: tuple[Path, Path],
+    damage: Callable[[Path, Path], None],
+    parts: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    damage(*folders)
+    root = folders[0].parent
+    before = everything_below(root)
+    assert run("pack", *folders, root / "out") == 2
+    message = capsys.readouterr().err
+    assert message.startswith("histosyn: ")
+    assert "Traceback" not in message
+    for part in parts:
+        assert part in message
+    assert everything_below(root) == before, "something half-written was left behind"
+
+
+@pytest.mark.parametrize(
+    "tokens, parts",
+    [
+        (["pack", "none", "none", "out"], ["folder of tiles: none does not exist"]),
+        (["doctor", "none", "none"], ["none does not exist"]),
+        (["synth", "none", "none", "out"], ["none is no model", "model folder"]),
+        (["train", "--data.shards", "none"], ["data set: none does not exist"]),
+        (["train"], ["--data.shards is missing"]),
+        (["train", "--data.shards", "x", "--run.stepps", "3"], ["--run.stepps", "--run.steps"]),
+        (["train", "--data.shards", "x", "--run.steps", "many"], ["many", "int"]),
+        (["train", "--data.shards", "x", "--config", "none.toml"], ["none.toml does not exist"]),
+        (["train", "--config", "typo.toml"], ["typo.toml", "sceduler"]),
+        (["train", "--config", "type.toml"], ["type.toml", "steps", "many"]),
+        (["train", "--data.shards", "x", "--run.steps", "-1"], ["run.steps = -1 must be at least"]),
+        (["eval", "agreement", "none.csv"], ["none.csv"]),
+        (["eval", "fid", "none", "none", "--extractor", "random"], ["none"]),
+        (["phantm"], ["phantm", "phantom"]),
+    ],
+)
+def test_errors_are_one_message_and_exit_code_2(
+    tokens: list[str],
+    parts: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "typo.toml").write_text("[sceduler]\nx = 1\n[data]\nshards = 'x'\n")
+    (tmp_path / "type.toml").write_text("[run]\nsteps = 'many'\n[data]\nshards = 'x'\n")
+    before = everything_below(tmp_path)
+    assert run(*tokens) == 2
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    for part in parts:
+        assert part in message
+    assert everything_below(tmp_path) == before, "something half-written was left behind"
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        main(["pack", str(tmp_path / "none"), str(tmp_path), "out", "--debug"])
+
+
+def test_failed_work_has_another_exit_code_than_bad_usage() -> None:
+    assert (HistosynError.exit_code, InputError.exit_code) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [[name] for name, *_ in COMMANDS]
+    + [["eval", name] for name, *_ in EVAL_COMMANDS]
+    + [["submit", name] for name, *_ in SUBMIT_COMMANDS],
+    ids=" ".join,
+)
+def test_every_command_explains_itself(tokens: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert run(*tokens, "--help") == 0
+    text = capsys.readouterr().out
+    assert f"Usage: histosyn {' '.join(tokens)}" in text
+    assert len(text.splitlines()) > 8
+
+
+def test_the_installed_script_runs() -> None:
+    script = Path(sys.executable).with_name("histosyn")
+    if not script.exists():
+        pytest.skip("histosyn is not installed as a script beside this Python")
+    finished = subprocess.run([script, "--version"], capture_output=True, text=True, env=os.environ)
+    assert finished.returncode == 0
+    assert finished.stdout.strip()
