@@ -1,0 +1,29 @@
+"""The README's picture, from the folder of a demo: python docs/make_picture.py runs/demo.
+
+Phantom label maps above the tissue that the demo's generator made of them; nothing of it is real.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from histosyn.samples import tile_grid
+
+SHOWN = ("00001", "00002", "00004", "00006", "00009", "00011", "00017")
+ENLARGE = 2
+
+
+def main(demo: Path, out: Path) -> None:
+    rows = []
+    for folder in (demo / "new/labels", demo / "tissue"):
+        images = [Image.open(folder / f"phantom-{number}.png").convert("RGB") for number in SHOWN]
+        size = tuple(side * ENLARGE for side in images[0].size)
+        nearest = Image.Resampling.NEAREST
+        rows.append([np.asarray(image.resize(size, nearest)) for image in images])
+    Image.fromarray(tile_grid(rows)).quantize(256).save(out, optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(__file__).with_name("demo.png"))
