@@ -44,7 +44,7 @@ class Step:
     makes: Path
 
 
-def steps(folder: Path) -> list[Step]:
+def steps(folder: Path, training_steps: int = STEPS) -> list[Step]:
     """The demo's commands, in order."""
     phantom, new, packed = folder / "phantom", folder / "new", folder / "packed"
     run, tissue = folder / "run", folder / "tissue"
@@ -73,7 +73,7 @@ def steps(folder: Path) -> list[Step]:
         Step(
             title=f"train on {PROCESSES} processes (the long step: about three minutes)",
             command=[*torchrun, "train", "--data.shards", str(packed / "train"),
-                     "--run.folder", str(run), "--run.steps", str(STEPS),
+                     "--run.folder", str(run), "--run.steps", str(training_steps),
                      "--run.precision", "bfloat16", "--run.ema-decay", "0.99",
                      "--run.sample-every", "100", "--run.checkpoint-every", "100",
                      "--generator.base-channels", "16", "--generator.label-channels", "64",
@@ -105,12 +105,12 @@ def steps(folder: Path) -> list[Step]:
     ]  # fmt: skip
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, training_steps: int = STEPS) -> None:
     """Run all steps, write the page, say where to look."""
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "ratings.csv", simulated_ratings())
-    plan = steps(folder)
+    plan = steps(folder, training_steps)
     for number, step in enumerate(plan, 1):
         print(f"\n[{number}/{len(plan)}] {step.title}", flush=True)
         print(f"  $ {_readable(step.command)}", flush=True)

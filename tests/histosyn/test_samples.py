@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from tissue import SCHEMA, pack_blobs, tiny_config
+
+from histosyn.networks.generator import Generator
+from histosyn.samples import SampleGrid, tile_grid, to_uint8
+from histosyn.shards.reader import ShardReader
+
+
+def test_to_uint8_covers_the_range_and_keeps_order() -> None:
+    tiles = torch.tensor([-1.0, 0.0, 1.0, 1.5]).reshape(1, 1, 1, 4).expand(1, 3, 1, 4)
+    assert to_uint8(tiles)[0, 0, :, 0].tolist() == [0, 128, 255, 255]
+
+
+def test_tile_grid_puts_rows_below_each_other() -> None:
+    black, grey = np.zeros((2, 3, 3), np.uint8), np.full((2, 3, 3), 9, np.uint8)
+    grid = tile_grid([[black, grey], [grey, black]])
+    assert grid.shape == (2 * 2 + 4, 2 * 3 + 4, 3)
+    assert (grid[:2, :3] == 0).all()
+    assert (grid[:2, 7:] == 9).all()
+    assert (grid[2:6] == 255).all()
+
+
+def test_the_grid_is_the_same_at_every_step(tmp_path: Path) -> None:
+    shards = pack_blobs(tmp_path, count=10, size=64)
+    config = tiny_config(shards, tmp_path / "run").generator
+    torch.manual_seed(0)
+    generator = Generator(config, len(SCHEMA)).eval()
+    for name in ("a", "b"):
+        grid = SampleGrid(ShardReader(shards), seed=4, crop=32)
+        grid.draw(generator, tmp_path / f"{name}.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size == (8 * 32 + 7 * 4, 3 * 32 + 2 * 4)
+        labels = np.asarray(image)[:32, :32].reshape(-1, 3)
+    assert {tuple(color) for color in labels} <= {tuple(color) for color in SCHEMA.palette}

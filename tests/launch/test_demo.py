@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from eval.ratings import read_ratings
+from launch.demo import main, simulated_ratings, steps
+
+
+def test_simulated_ratings_are_seeded_and_readable(tmp_path: Path) -> None:
+    assert simulated_ratings() == simulated_ratings()
+    assert simulated_ratings() != simulated_ratings(seed=1)
+    (tmp_path / "ratings.csv").write_text(simulated_ratings())
+    ratings = read_ratings(tmp_path / "ratings.csv", ("1", "2", "3", "4", "5"))
+    assert [arm.name for arm in ratings.arms] == ["real", "synthetic"]
+
+
+def test_each_step_makes_something_of_its_own(tmp_path: Path) -> None:
+    made = [step.makes for step in steps(tmp_path)]
+    assert len(set(made)) == len(made)
+    assert all(path.is_relative_to(tmp_path) for path in made)
+
+
+@pytest.mark.slow
+def test_the_whole_demo_with_a_short_training(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    main(tmp_path, training_steps=4)
+    said = capfd.readouterr().out
+    assert str(tmp_path / "index.html") in said
+    assert "histosyn pack TILES LABELS" in said
+    page = (tmp_path / "index.html").read_text()
+    pictures = re.findall(r'src="([^"]+)"', page)
+    assert len(pictures) == 2 * 12 + 1
+    assert all((tmp_path / picture).is_file() for picture in pictures)
+    assert "krippendorff_alpha_ordinal" in page
+    assert "http" not in page, "the page must need nothing from outside"
+    main(tmp_path, training_steps=4)
+    assert capfd.readouterr().out.count("done before") == 8
