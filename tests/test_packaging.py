@@ -1,0 +1,56 @@
+"""The hand-made list of packages in setup.py is complete, and no address of a host is anywhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = ("hpc", "histosyn", "eval", "tune", "launch")
+
+
+def test_setup_lists_every_package() -> None:
+    call = ast.parse((ROOT / "setup.py").read_text()).body[-1].value
+    arguments = {keyword.arg: keyword.value for keyword in call.keywords}
+    listed = set(ast.literal_eval(arguments["packages"]))
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for floor in FLOORS
+        for path in (ROOT / floor).rglob("__init__.py")
+    }
+    assert listed == found
+    modules = {path.parent for floor in FLOORS for path in (ROOT / floor).rglob("*.py")}
+    assert modules == {ROOT / name.replace(".", "/") for name in listed}, "a folder is no package"
+
+
+def test_one_console_script() -> None:
+    scripts = entry_points(group="console_scripts")
+    assert [script.value for script in scripts if script.name == "histosyn"] == ["launch.cli:main"]
+
+
+def test_constraints_pin_every_version() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][\w.]*", line) for line in pins)
+    assert "torch==2.13.0" in pins
+
+
+def test_the_repository_names_no_hosts_and_no_machine_paths() -> None:
+    try:
+        listing = subprocess.run(
+            ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    stranger = re.compile(r"https?://(?!localhost|127\.0\.0\.1)|/work/|/home/\w+/|/root/")
+    for name in listing.stdout.split():
+        path = ROOT / name
+        if name in ("LICENSE", "tests/test_packaging.py") or path.suffix == ".png":
+            continue
+        if path.is_file():
+            assert not stranger.search(path.read_text("utf-8")), name
