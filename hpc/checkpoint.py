@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from hpc.errors import DamagedFileError
+from hpc.errors import DamagedFileError, HistosynError, InputError
 from hpc.files import atomic_folder, sha256_of_file
 
 logger = logging.getLogger("histosyn")
@@ -26,6 +27,7 @@ FORMAT_VERSION = 1
 RECORD = "checkpoint.json"
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
+_FILES = (_TENSORS, _STATE)
 _NAME = re.compile(r"step-(\d{8,})")
 
 
@@ -35,17 +37,26 @@ def checkpoint_path(root: Path, step: int) -> Path:
 
 
 def save(folder: Path, state: dict[str, Any]) -> None:
-    """Write a tree of dicts, lists, tensors and JSON scalars as one atomic folder."""
+    """Write a tree of dicts, lists, tensors and JSON scalars as one atomic folder.
+
+    Raises HistosynError if the disk does not take it; nothing is left of it then.
+    """
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _take_tensors(state, "", tensors)
-    with atomic_folder(folder) as temporary:
-        save_file(tensors, temporary / _TENSORS)
-        (temporary / _STATE).write_text(json.dumps(skeleton), encoding="utf-8")
-        record = {
-            "format_version": FORMAT_VERSION,
-            "sha256": {name: sha256_of_file(temporary / name) for name in (_TENSORS, _STATE)},
-        }
-        (temporary / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
+    try:
+        with atomic_folder(folder) as temporary:
+            save_file(tensors, temporary / _TENSORS)
+            (temporary / _STATE).write_text(json.dumps(skeleton), encoding="utf-8")
+            record = {
+                "format_version": FORMAT_VERSION,
+                "sha256": {name: sha256_of_file(temporary / name) for name in _FILES},
+            }
+            (temporary / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        raise HistosynError(
+            f"{folder} could not be written: {error}. Older checkpoints are as they were. Make "
+            "room or repair the disk, and run the same command again."
+        ) from error
 
 
 def load(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -57,17 +68,21 @@ def load(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
 
 
 def verify(folder: Path) -> None:
-    """Raise DamagedFileError unless every file of the checkpoint is there and has its checksum."""
+    """Raise DamagedFileError unless every file of the checkpoint is there and has its checksum.
+
+    Raises InputError for the format of another version: whole, but not to be read here.
+    """
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        checksums = record["sha256"]
+        version = record["format_version"]
+        if version != FORMAT_VERSION:
+            raise InputError(
+                f"{folder} has checkpoint format {version}, this histosyn reads {FORMAT_VERSION}. "
+                "Use the version that wrote it."
+            )
+        checksums = {name: record["sha256"][name] for name in _FILES}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(f"{folder / RECORD} is missing or damaged ({error}).") from error
-    if record.get("format_version") != FORMAT_VERSION:
-        raise DamagedFileError(
-            f"{folder} has checkpoint format {record.get('format_version')}, "
-            f"this histosyn reads {FORMAT_VERSION}. Use the version that wrote it."
-        )
+        raise DamagedFileError(f"{folder / RECORD} is missing or damaged ({error!r}).") from error
     for name, checksum in checksums.items():
         path = folder / name
         if not path.is_file():
@@ -87,22 +102,37 @@ def steps(root: Path) -> dict[int, Path]:
 
 
 def newest_valid(root: Path) -> Path | None:
-    """The newest checkpoint that proves whole. Damaged ones are named and set aside."""
-    for path in reversed(steps(root).values()):
+    """The newest checkpoint that proves whole; None if there is none at all yet.
+
+    Damaged ones are named and set aside. Raises DamagedFileError if no other is left: to start
+    anew must be asked for, because it throws away what was learnt.
+    """
+    found = steps(root)
+    for path in reversed(found.values()):
         try:
             verify(path)
         except DamagedFileError as error:
             aside = path.with_name(f"damaged-{path.name}")
-            logger.warning("%s Set aside as %s; an older checkpoint is used.", error, aside.name)
+            logger.warning("%s Set aside as %s.", error, aside.name)
             shutil.rmtree(aside, ignore_errors=True)
             path.rename(aside)
         else:
             return path
+    if found:
+        raise DamagedFileError(
+            f"{root} holds no checkpoint that is whole: {len(found)} damaged, set aside as "
+            "damaged-*. Restore one from a copy, or run the same command again to start anew."
+        )
     return None
 
 
 def prune(root: Path, *, keep_last: int, keep_every: int | None = None) -> None:
-    """Delete all but the last `keep_last` checkpoints and those of every `keep_every`th step."""
+    """Delete all but the last `keep_last` checkpoints and those of every `keep_every`th step.
+
+    What kills left of unfinished ones goes as well: only who writes checkpoints may call this.
+    """
+    for leftover in root.glob(".step-*.tmp"):
+        shutil.rmtree(leftover)
     found = steps(root)
     for step, path in list(found.items())[:-keep_last]:
         if not (keep_every and step % keep_every == 0):
@@ -112,9 +142,14 @@ def prune(root: Path, *, keep_last: int, keep_every: int | None = None) -> None:
 def _take_tensors(node: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
     """Move the tensors of a tree into `tensors`; returns the tree as JSON with their names."""
     if isinstance(node, torch.Tensor):
+        # Numbered, because paths can coincide: the keys 1 and "1", or "a/b" and "b" within "a".
+        name = f"{len(tensors)}{name}"
         tensors[name] = node.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
     if isinstance(node, dict):
+        for key in node:
+            if not isinstance(key, str | int):
+                raise TypeError(f"A checkpoint cannot hold the key {key!r} (at {name}).")
         # Pairs, because JSON would turn the optimizers' integer keys into strings.
         pairs = [
             [key, _take_tensors(value, f"{name}/{key}", tensors)] for key, value in node.items()

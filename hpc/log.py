@@ -42,6 +42,7 @@ def set_up_logging(topology: Topology, run_folder: Path | None = None) -> None:
         logger.setLevel(logging.WARNING)
     for old in list(logger.handlers):
         logger.removeHandler(old)
+        old.close()
     logger.addHandler(handler)
     logger.propagate = False
 
@@ -59,7 +60,7 @@ def track(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
     started = shown = time.monotonic()
     for done, item in enumerate(items):
         now = time.monotonic()
-        if now - shown > _PLAIN_INTERVAL_SECONDS:
+        if done and now - shown > _PLAIN_INTERVAL_SECONDS:
             shown = now
             eta = (now - started) / done * (total - done)
             logger.info("%s", key_values({what: f"{done}/{total}", "eta_seconds": round(eta)}))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from operator import index
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -29,7 +30,9 @@ def key_of(seed: int, *purpose: str | int) -> int:
 
     Purposes that differ in any part, in its type or in the number of parts give unrelated keys.
     """
-    text = repr((int(seed), *purpose)).encode()
+    # Plain types, because numpy's integers and strings print differently from Python's.
+    parts = (str(part) if isinstance(part, str) else int(index(part)) for part in purpose)
+    text = repr((int(index(seed)), *parts)).encode()
     digest = hashlib.blake2b(text, digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
 

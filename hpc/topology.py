@@ -43,7 +43,7 @@ def detect(environment: Mapping[str, str] | None = None) -> Topology:
     environment = os.environ if environment is None else environment
     if "RANK" in environment or "WORLD_SIZE" in environment:
         return _from_torchrun(environment)
-    tasks = int(environment.get("SLURM_STEP_NUM_TASKS", "1"))
+    tasks = _number(environment, "SLURM_STEP_NUM_TASKS", "1")
     if tasks > 1 and environment.get("SLURM_STEP_ID", "").isdigit():
         raise InputError(
             f"srun started {tasks} tasks, but RANK and WORLD_SIZE are not set: each task would "
@@ -61,9 +61,24 @@ def _from_torchrun(environment: Mapping[str, str]) -> Topology:
             f"{', '.join(missing)} not set although {names[0]} or {names[1]} is. "
             "HINT: start with torchrun, or unset them to run a single process."
         )
-    rank, world_size, local_rank, local_world_size = (int(environment[name]) for name in names)
-    if not 0 <= rank < world_size:
-        raise InputError(f"RANK={rank} must lie in 0..{world_size - 1} (WORLD_SIZE={world_size}).")
+    rank, world_size, local_rank, local_world_size = (_number(environment, n) for n in names)
+    for name, value, size in (
+        ("", rank, world_size),
+        ("LOCAL_", local_rank, local_world_size),
+    ):
+        if not 0 <= value < size:
+            raise InputError(
+                f"{name}RANK={value} must lie in 0..{size - 1} ({name}WORLD_SIZE={size}). "
+                "HINT: start with torchrun, or unset them to run a single process."
+            )
     return Topology(
         rank=rank, world_size=world_size, local_rank=local_rank, local_world_size=local_world_size
     )
+
+
+def _number(environment: Mapping[str, str], name: str, default: str = "") -> int:
+    value = environment.get(name, default)
+    try:
+        return int(value)
+    except ValueError as error:
+        raise InputError(f"{name}={value!r} is no number. HINT: start with torchrun.") from error

@@ -1,5 +1,6 @@
 """What holds for every test: no traces of a cluster job, no limits of time."""
 
+import logging
 import os
 
 # Before torch is imported: tests are small and run side by side, threads would only wait.
@@ -22,3 +23,14 @@ def _clean_environment(monkeypatch):
     for name in list(os.environ):
         if name in _EXACT_TRACES or name.startswith(_TRACES):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _clean_logging():
+    """What a command sets up does not last: its streams are those of its test."""
+    logger = logging.getLogger("histosyn")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+    yield
+    for handler in set(logger.handlers) - set(before[0]):
+        handler.close()
+    logger.handlers, logger.level, logger.propagate = before

@@ -1,0 +1,166 @@
+"""Logs that a job file can hold, and metrics that neither repeat nor miss a step."""
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpc import log
+from hpc.log import MetricsFile, key_values, logger, set_up_logging, track
+from hpc.topology import Topology
+
+SECOND_RANK = Topology(rank=1, world_size=2)
+
+records = st.lists(
+    st.fixed_dictionaries(
+        {"step": st.integers(0, 50)},
+        optional={"loss/hinge": st.floats(allow_nan=False), "note": st.text() | st.none()},
+    ),
+    max_size=8,
+)
+
+
+@pytest.fixture
+def metrics(tmp_path):
+    return MetricsFile(tmp_path / "metrics.jsonl")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that passes only when told to."""
+
+    class Clock:
+        now = 0.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(log, "time", clock)
+    return clock
+
+
+def on_terminal(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    return terminal
+
+
+def test_a_job_log_gets_plain_whole_lines(capsys):
+    set_up_logging(Topology())
+    logger.info("%s", key_values({f"loss/{i}": i / 7 for i in range(30)}))
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "\x1b" not in lines[0]
+    when, *pairs = lines[0].split(" ")
+    assert when.count(":") == 2 and "T" in when
+    assert len(pairs) == 30 and pairs[1] == "loss/1=0.1429"
+
+
+def test_setting_up_twice_does_not_double_lines(capsys):
+    set_up_logging(Topology())
+    set_up_logging(Topology())
+    logger.warning("once")
+
+    assert capsys.readouterr().err.count("once") == 1
+
+
+def test_other_ranks_are_quiet_and_keep_their_warnings(tmp_path, capsys):
+    folder = tmp_path / "runs" / "a"
+    set_up_logging(SECOND_RANK, folder)
+    assert list(folder.iterdir()) == []
+
+    logger.info("fine")
+    logger.warning("odd")
+
+    assert capsys.readouterr().err == ""
+    (line,) = (folder / "log-rank-1.txt").read_text().splitlines()
+    assert line.endswith("WARNING odd")
+
+
+def test_other_ranks_without_a_run_folder_are_silent(capsys):
+    set_up_logging(SECOND_RANK)
+    logger.warning("odd")
+
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_gets_rich_lines(monkeypatch):
+    terminal = on_terminal(monkeypatch)
+    set_up_logging(Topology())
+    logger.info("hello")
+
+    assert "hello" in terminal.getvalue()
+
+
+def test_key_values_leave_out_what_is_none():
+    assert key_values({"step": 3, "loss": 1.23456789, "eta": None, "name": "a"}) == (
+        "step=3 loss=1.235 name=a"
+    )
+
+
+@given(records)
+def test_metrics_come_back_in_order(tmp_path_factory, written):
+    metrics = MetricsFile(tmp_path_factory.mktemp("metrics") / "metrics.jsonl")
+    for record in written:
+        metrics.append(record)
+
+    assert metrics.read() == written
+
+
+@given(records.filter(len), st.integers(0, 50), st.data())
+def test_after_a_kill_no_step_is_missing_or_doubled(tmp_path_factory, written, step, data):
+    metrics = MetricsFile(tmp_path_factory.mktemp("metrics") / "metrics.jsonl")
+    written = sorted(written, key=lambda record: record["step"])
+    for record in written:
+        metrics.append(record)
+    whole = metrics.path.read_bytes()
+    last = len(json.dumps(written[-1])) + 1
+    lost = data.draw(st.integers(0, last))
+    metrics.path.write_bytes(whole[: len(whole) - lost])
+
+    metrics.forget_after(step)
+    metrics.append({"step": step + 1})
+
+    # Without its last character, the line's end, a report is still whole.
+    survivors = written if lost <= 1 else written[:-1]
+    assert metrics.read() == [r for r in survivors if r["step"] <= step] + [{"step": step + 1}]
+    assert metrics.path.read_bytes().endswith(b"\n")
+
+
+def test_no_metrics_yet(metrics):
+    metrics.forget_after(0)
+
+    assert metrics.read() == []
+    assert not metrics.path.exists()
+
+
+def test_tracking_changes_nothing(monkeypatch):
+    assert list(track(range(5), total=5, what="tiles")) == [0, 1, 2, 3, 4]
+    on_terminal(monkeypatch)
+    assert list(track(iter(range(5)), total=5, what="tiles")) == [0, 1, 2, 3, 4]
+
+
+def test_a_job_log_hears_of_progress_now_and_then(clock, capsys):
+    set_up_logging(Topology())
+    for _ in track(range(100), total=100, what="tiles"):
+        clock.now += 4
+
+    lines = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()]
+    assert lines[0] == "tiles=3/100 eta_seconds=388"
+    assert len(lines) == 33
+
+
+def test_a_first_item_that_takes_long_is_no_error(clock):
+    def slow():
+        clock.now += 60
+        yield "first"
+
+    assert list(track(slow(), total=1, what="tiles")) == ["first"]
