@@ -5,7 +5,12 @@ pytorch-fid reads our files; files of its own are accepted, their extractor bein
 
 from __future__ import annotations
 
+import lzma
+import struct
+import tokenize
+import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +22,7 @@ from numpy.typing import NDArray
 from eval.features import Identity
 from eval.population import Population
 from eval.result import versions
-from hpc.errors import InputError
+from hpc.errors import DatasetError, InputError
 from hpc.files import atomic_file, require_file
 
 SUFFIX = ".npz"
@@ -29,6 +34,23 @@ _OWN_KEYS = (
     "caveat",
     "tile_size",
     "preparation",
+)
+# What the zip, decompression and array readers below numpy are known to raise for a damaged file.
+_READING_ERRORS = (
+    OSError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
 )
 
 
@@ -64,34 +86,44 @@ def write_statistics(path: Path, population: Population) -> None:
 def read_statistics(path: Path) -> Population:
     """Read a statistics file of ours or of pytorch-fid.
 
-    Raises InputError if it is missing, unreadable, or no statistics file.
+    Raises InputError if it is missing, DatasetError if it is damaged or no statistics file.
     """
     require_file(path, "statistics file")
     try:
         content = _arrays(path)
-        summary = Statistics(
-            mean_D=np.asarray(content["mu"], dtype=np.float64),
-            covariance_DD=np.asarray(content["sigma"], dtype=np.float64),
-        )
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(
+        return _population(path, _summary(content), content)
+    except _READING_ERRORS as error:
+        raise DatasetError(
             f"{path} cannot be read as a statistics file ({error}). It must be an .npz with the "
             "arrays mu and sigma, as written by --save-statistics or by pytorch-fid."
         ) from error
-    return _population(path, summary, content)
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     # Opened here, because numpy leaves open what it cannot read.
-    with path.open("rb") as file:
+    with path.open("rb") as file, warnings.catch_warnings():
+        # numpy's remark on headers written by Python 2, which old statistics files have.
+        warnings.simplefilter("ignore", UserWarning)
         archive = np.load(file, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise ValueError("it holds a single array")
         return dict(archive)
 
 
+def _summary(content: Mapping[str, NDArray[Any]]) -> Statistics:
+    mean_D, covariance_DD = (np.asarray(content[key], dtype=np.float64) for key in ("mu", "sigma"))
+    if mean_D.ndim != 1 or covariance_DD.shape != 2 * mean_D.shape:
+        raise ValueError(f"mu has the shape {mean_D.shape}, sigma {covariance_DD.shape}")
+    if not (np.isfinite(mean_D).all() and np.isfinite(covariance_DD).all()):
+        raise ValueError("mu or sigma is not finite")
+    return Statistics(mean_D=mean_D, covariance_DD=covariance_DD)
+
+
 def _population(path: Path, summary: Statistics, content: Mapping[str, Any]) -> Population:
-    if not all(key in content for key in _OWN_KEYS):
+    missing = [key for key in _OWN_KEYS if key not in content]
+    if 0 < len(missing) < len(_OWN_KEYS):
+        raise ValueError(f"it lacks {', '.join(missing)}")
+    if missing:
         return Population(name=str(path), n=None, summary=summary, identity=None)
     height, width = (int(length) for length in content["tile_size"])
     return Population(

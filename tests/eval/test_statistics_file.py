@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from eval.features import RandomExtractor
+from eval.features import Identity, RandomExtractor
 from eval.images import TileArray
-from eval.population import distance, measure
-from eval.statistics_file import read_statistics, write_statistics
-from hpc.errors import InputError
+from eval.population import Population, distance, measure
+from eval.statistics_file import Statistics, read_statistics, write_statistics
+from hpc.errors import DatasetError, InputError
 
 
 @pytest.fixture
@@ -79,6 +79,18 @@ def damage_by_single_array(path):
         np.save(file, np.zeros(3))
 
 
+def damage_by_shape(path):
+    np.savez(path, mu=np.zeros(2), sigma=np.eye(3))
+
+
+def damage_by_loss_of_one_array(path):
+    np.savez(path, mu=np.zeros(2), sigma=np.eye(2), n=6)
+
+
+def damage_by_nan(path):
+    np.savez(path, mu=np.array([0, np.nan]), sigma=np.eye(2))
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -87,16 +99,61 @@ def damage_by_single_array(path):
         damage_by_pickle,
         damage_by_text,
         damage_by_single_array,
+        damage_by_shape,
+        damage_by_loss_of_one_array,
+        damage_by_nan,
     ],
 )
 def test_other_files_are_refused(damage, tmp_path):
     path = tmp_path / "real.npz"
     damage(path)
 
-    with pytest.raises(InputError, match=r"real\.npz cannot be read as a statistics file"):
+    with pytest.raises(DatasetError, match=r"real\.npz cannot be read as a statistics file"):
         read_statistics(path)
 
 
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_statistics(tmp_path / "nowhere.npz")
+
+
+def write_small_of_ours(path):
+    small = Population(
+        name="small",
+        n=6,
+        summary=Statistics(mean_D=np.arange(2.0), covariance_DD=np.eye(2)),
+        identity=Identity(name="random", weights_sha256="0" * 64, preprocessing="none"),
+        tile_size=(3, 4),
+        preparation="none",
+    )
+    write_statistics(path, small)
+
+
+def write_small_of_theirs(path):
+    np.savez(path, mu=np.arange(2.0), sigma=np.eye(2))
+
+
+@pytest.mark.parametrize("write", [write_small_of_ours, write_small_of_theirs])
+@pytest.mark.parametrize("mask", [0x01, 0xFF])
+def test_a_flipped_byte_is_noticed_or_does_no_harm(write, mask, tmp_path):
+    path = tmp_path / "real.npz"
+    write(path)
+    whole, sound = path.read_bytes(), read_statistics(path)
+    noticed = 0
+
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= mask
+        path.write_bytes(damaged)
+        try:
+            read = read_statistics(path)
+        except DatasetError as error:
+            assert str(path) in str(error)
+            noticed += 1
+        else:
+            assert np.array_equal(read.gaussian.mean_D, sound.gaussian.mean_D)
+            assert np.array_equal(read.gaussian.covariance_DD, sound.gaussian.covariance_DD)
+            # A zip directory cut short after sigma looks like pytorch-fid's; reports say so.
+            assert read.identity in (sound.identity, None)
+
+    assert noticed > len(whole) / 4
