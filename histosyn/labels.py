@@ -109,7 +109,13 @@ def load_schema(name_or_path: str | Path) -> LabelSchema:
             f"There is no label schema {name_or_path}. {hint}"
             f"Give one of {', '.join(names)} or the path of a TOML file."
         )
-    return parse_schema(path.read_text("utf-8"), str(path))
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}). Check the path.") from error
+    return parse_schema(text, str(path))
 
 
 def parse_schema(text: str, source: str) -> LabelSchema:
@@ -124,6 +130,8 @@ def parse_schema(text: str, source: str) -> LabelSchema:
 
 def schema_from_dict(data: dict[str, Any], source: str) -> LabelSchema:
     """Build a schema from plain data (a schema file, `dataset.json`, a model's `config.json`)."""
+    if not isinstance(data, dict):
+        raise SchemaError(f"{source}: the label schema must be a table, not {data!r}.")
     unknown = set(data) - {"name", "classes", "ignore"}
     if unknown:
         raise SchemaError(f"{source}: unknown key {sorted(unknown)[0]!r} in the label schema.")
@@ -149,20 +157,20 @@ def read_label_map(
 ) -> np.ndarray:
     """Read a label map as uint8 class indices of shape (H, W).
 
-    Grayscale files hold indices. Colour files hold class colours. A palette file holds indices
-    too, unless every colour that it uses is a class colour: then its colours count (for the files
-    that histosyn writes, both say the same).
+    Grayscale files hold indices. Colour files hold class colours. A palette file holds indices if
+    its used entries are the schema's own, as in the files that histosyn writes. Otherwise its
+    colours count if all of them are class colours, its indices if none is; a mixture is an error.
 
     Raises LabelError naming the file and the first offending value or colour.
     """
     name = name or str(source)
     with opened_image(source, name) as image:
         if image.mode in ("L", "1"):
-            return _checked_indices(np.asarray(image, dtype=np.uint8), schema, name)
+            return _checked_indices(np.array(image, dtype=np.uint8), schema, name)
         if image.mode == "P":
             return _read_palette(image, schema, name, tolerance)
         if image.mode in ("RGB", "RGBA"):
-            return _read_colors(image, schema, name, tolerance)
+            return _read_colors(_opaque(image, name), schema, name, tolerance)
         raise LabelError(
             f"{name} has mode {image.mode}; a label map must be 8-bit indices or 8-bit RGB. "
             "Convert the file."
@@ -172,11 +180,7 @@ def read_label_map(
 def label_image(labels_HW: np.ndarray, schema: LabelSchema) -> Image.Image:
     """A palette image whose pixel values are the class indices, in the schema's colours."""
     image = Image.fromarray(np.ascontiguousarray(labels_HW, dtype=np.uint8))
-    palette = np.zeros((256, 3), dtype=np.uint8)
-    palette[: len(schema)] = schema.palette
-    if schema.ignore is not None:
-        palette[schema.ignore] = _IGNORE_COLOR
-    image.putpalette(palette.tobytes())
+    image.putpalette(_file_palette(schema).tobytes())
     return image
 
 
@@ -191,28 +195,51 @@ def colorize(labels_HW: np.ndarray, schema: LabelSchema) -> np.ndarray:
     return np.asarray(label_image(labels_HW, schema).convert("RGB"))
 
 
+def _file_palette(schema: LabelSchema) -> np.ndarray:
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    palette[: len(schema)] = schema.palette
+    if schema.ignore is not None:
+        palette[schema.ignore] = _IGNORE_COLOR
+    return palette
+
+
 def _read_palette(image: Image.Image, schema: LabelSchema, name: str, tolerance: int) -> np.ndarray:
-    indices = np.asarray(image)
-    colors = np.asarray(image.convert("RGB"))
+    indices = np.array(image)
+    pixels = np.asarray(image.convert("RGB"))
     used, first = np.unique(indices, return_index=True)
-    snap = _snap(colors.reshape(-1, 3)[first], schema, tolerance)
-    if snap.near.all():
-        lookup = np.zeros(256, dtype=np.uint8)
-        lookup[used] = snap.classes
-        return lookup[indices]
-    return _checked_indices(indices, schema, name)
+    colors = pixels.reshape(-1, 3)[first]
+    if schema.allowed[used].all() and np.array_equal(colors, _file_palette(schema)[used]):
+        return indices
+    if not _snap(colors, schema, tolerance).near.any():
+        return _checked_indices(indices, schema, name)
+    remedy = (
+        "Its other colours are class colours, so its indices don't count. Recolour the file, or "
+        "save it as 8-bit grayscale if its values are class indices."
+    )
+    return _read_colors(pixels, schema, name, tolerance, remedy)
 
 
-def _read_colors(image: Image.Image, schema: LabelSchema, name: str, tolerance: int) -> np.ndarray:
+def _opaque(image: Image.Image, name: str) -> np.ndarray:
     pixels = np.asarray(image)
     if image.mode == "RGBA" and (pixels[..., 3] != 255).any():
         raise LabelError(f"{name} has transparent pixels. Save it as opaque RGB.")
-    packed = pixels[..., :3].astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
+    return pixels[..., :3]
+
+
+def _read_colors(
+    pixels_HWC: np.ndarray,
+    schema: LabelSchema,
+    name: str,
+    tolerance: int,
+    remedy: str = "Recolour the file or use the schema it was drawn with.",
+) -> np.ndarray:
+    packed = pixels_HWC.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
     used, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
     colors = np.stack([used >> 16, used >> 8, used], axis=1).astype(np.uint8)
     snap = _snap(colors, schema, tolerance)
     if not snap.near.all():
-        raise LabelError(f"{name}: " + _describe_strangers(colors, counts, snap, schema, tolerance))
+        strangers = _describe_strangers(colors, counts, snap, schema, tolerance)
+        raise LabelError(f"{name}: {strangers} {remedy}")
     return snap.classes[inverse].reshape(packed.shape)
 
 
@@ -249,8 +276,7 @@ def _describe_strangers(
     return (
         f"colour #{bytes(colors[worst]).hex()} ({counts[worst]} pixels){others} "
         f"belongs to no class of schema {schema.name}; nearest is {nearest.name} {nearest.color}, "
-        f"off by {snap.distances[worst]} (tolerance {tolerance}). "
-        "Recolour the file or use the schema it was drawn with."
+        f"off by {snap.distances[worst]} (tolerance {tolerance})."
     )
 
 
@@ -269,6 +295,10 @@ def _checked_indices(labels_HW: np.ndarray, schema: LabelSchema, name: str) -> n
 def _check_schema(schema: LabelSchema) -> None:
     if not 2 <= len(schema.classes) <= MAX_CLASSES:
         raise SchemaError(f"A label schema has 2 to {MAX_CLASSES} classes, not {len(schema)}.")
+    for item in schema.classes:
+        for what, value in vars(item).items():
+            if not isinstance(value, str):
+                raise SchemaError(f"{what} = {value!r} of a class must be text in quotes.")
     for what, values in (
         ("name", [item.name for item in schema.classes]),
         ("color", [item.color.lower() for item in schema.classes]),
@@ -279,8 +309,9 @@ def _check_schema(schema: LabelSchema) -> None:
     for item in schema.classes:
         if not _is_color(item.color):
             raise SchemaError(f"Class {item.name}: color {item.color!r} is not like '#a1b2c3'.")
-    if schema.ignore is not None and not len(schema) <= schema.ignore <= 255:
-        raise SchemaError(f"ignore = {schema.ignore} must lie in {len(schema)}..255.")
+    ignore = schema.ignore
+    if ignore is not None and not (type(ignore) is int and len(schema) <= ignore <= 255):
+        raise SchemaError(f"ignore = {ignore!r} must be a whole number in {len(schema)}..255.")
 
 
 def _is_color(text: str) -> bool:

@@ -78,6 +78,59 @@ def test_palette_file_in_other_colours_holds_indices() -> None:
     assert read_label_map(buffer.getvalue(), SCHEMA, name="x").tolist() == [[0, 1, 2, 3]]
 
 
+def palette_png(indices: list[list[int]], colors: np.ndarray) -> bytes:
+    image = Image.fromarray(np.array(indices, dtype=np.uint8))
+    image.putpalette(np.asarray(colors, dtype=np.uint8).tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_one_colour_off_in_a_palette_file_of_colours_is_an_error_as_in_rgb() -> None:
+    """Classes 3 2 1 0 in the palette's order; read as indices they would be 0 1 2 3."""
+    colors = SCHEMA.palette[::-1].astype(int)
+    colors[2] += (0, 30, 0)
+    indices = [[0, 1, 2, 3], [2, 2, 0, 1]]
+    match = r"a\.png: colour #54e4e9 \(3 pixels\).*nearest is non-epithelium.*off by 30"
+    with pytest.raises(LabelError, match=match + ".*8-bit grayscale"):
+        read_label_map(palette_png(indices, colors), SCHEMA, name="a.png")
+    with pytest.raises(LabelError, match=match):
+        read_label_map(png(colors[indices].astype(np.uint8)), SCHEMA, name="a.png")
+
+
+def test_pixels_of_a_colour_that_two_palette_entries_share_are_counted_together() -> None:
+    colors = np.array([SCHEMA.palette[1], (1, 200, 1), (1, 200, 1), (9, 9, 9), (9, 9, 9)])
+    with pytest.raises(LabelError, match=r"#01c801 \(4 pixels\) \(and 1 other colours\)"):
+        read_label_map(palette_png([[0, 1, 1], [2, 2, 3]], colors), SCHEMA, name="x")
+
+
+def test_indices_of_a_palette_file_in_other_colours_are_checked() -> None:
+    with pytest.raises(LabelError, match=r"value 4 \(2 pixels\) is outside"):
+        read_label_map(palette_png([[0, 4, 4]], np.full((5, 3), 9)), SCHEMA, name="x")
+
+
+@pytest.mark.parametrize("color", ["#808080", "#818181", "#123456"])
+def test_ignored_pixels_come_back_whatever_colour_a_class_has(color: str) -> None:
+    classes = [{"name": "a", "color": color}, {"name": "b", "color": "#ffffff"}]
+    schema = schema_from_dict({"name": "s", "classes": classes, "ignore": 255}, "s")
+    labels = np.array([[0, 1, 255]], dtype=np.uint8)
+    data = label_png_bytes(labels, schema)
+    assert read_label_map(data, schema, name="x").tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png(np.zeros((2, 2), np.uint8)),
+        label_png_bytes(np.zeros((2, 2), np.uint8), SCHEMA),
+        palette_png([[0, 1]], np.full((2, 3), 9)),
+        png(SCHEMA.palette[[[0, 1]]]),
+    ],
+)
+def test_label_maps_may_be_written_to(data: bytes) -> None:
+    assert read_label_map(data, SCHEMA, name="x").flags.writeable
+
+
 def test_palette_file_in_the_schemas_colours_holds_colours() -> None:
     """A colour map saved with a palette in the order in which colours first occurred."""
     colors = SCHEMA.palette[[[3, 2, 0, 1]]]
@@ -140,6 +193,9 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
         read_label_map(tmp_path / "nope.png", SCHEMA)
 
 
+TWO_CLASSES = "[[classes]]\nname='a'\ncolor='#000000'\n[[classes]]\nname='b'\ncolor='#ffffff'\n"
+
+
 @pytest.mark.parametrize(
     "text, match",
     [
@@ -151,12 +207,32 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
         ("[[classes]]\nname='a'\ncolour='#000000'\n" * 2, "takes name, color"),
         ("nam = 1\n[[classes]]\nname='a'\ncolor='#000000'\n", "unknown key 'nam'"),
         ("x = ", "not valid TOML"),
+        ("classes = [3]", "takes name"),
+        ("[[classes]]\nname='a'\ncolor=5\n" * 2, "color = 5 of a class must be text"),
+        ("[[classes]]\nname=1\ncolor='#000000'\n" * 2, "name = 1 of a class must be text"),
+        ("ignore='a'\n" + TWO_CLASSES, "ignore = 'a' must be a whole number in 2..255"),
+        ("ignore=true\n" + TWO_CLASSES, "ignore = True must be a whole number"),
+        ("ignore=1\n" + TWO_CLASSES, "ignore = 1 must be a whole number"),
     ],
 )
 def test_schema_errors_name_the_file(text: str, match: str) -> None:
     with pytest.raises(SchemaError, match=match) as error:
         parse_schema(text, "my.toml")
     assert "my.toml" in str(error.value)
+
+
+def test_a_schema_that_is_no_table_is_named() -> None:
+    with pytest.raises(
+        SchemaError, match=r"dataset\.json: the label schema must be a table, not 5"
+    ):
+        schema_from_dict(5, "dataset.json")  # type: ignore[arg-type]
+
+
+def test_a_schema_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "latin.toml"
+    path.write_bytes("name = 'Drüse'".encode("latin-1"))
+    with pytest.raises(SchemaError, match=r"latin\.toml is not UTF-8 text"):
+        load_schema(path)
 
 
 def test_unknown_schema_suggests_the_nearest() -> None:
