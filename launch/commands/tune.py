@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,33 +27,34 @@ def tune(*, config: Path, dry_run: bool = False) -> None:
     The file has three tables:
 
     ```toml
-    [train.data]                # what all trials share: any setting of histosyn train
+    [train.data]            # what all trials share: any setting of histosyn train
     shards = "packed/train"
     [train.run]
     steps = 8000
 
-    [search]                    # uniform, log_uniform or choice
-    "optimizer.generator_lr" = { log_uniform = [1e-5, 1e-3] }
-    "loss.feature_matching" = { uniform = [1, 20] }
+    [search]                # settings, each with uniform, log_uniform or choice
+    optimizer.generator_lr = { log_uniform = [1e-5, 1e-3] }
+    loss.feature_matching = { uniform = [1, 20] }
 
     [sweep]
     folder = "runs/sweeps/first"
     validation = "packed/val"   # shards that trials are measured on
-    samples = 16                # trials
-    evaluate_every = 500        # steps between measurements
-    evaluation_tiles = 256      # tiles a measurement looks at
-    grace_period = 1000         # steps before a trial may be stopped
-    reduction_factor = 3        # then, and each time it trained 3 times as long, 1 in 3 goes on
-    gpus_per_trial = 1          # 0 (default): on the CPU; 0.5: two trials share a GPU
+    samples = 16            # trials
+    evaluate_every = 500    # steps between measurements
+    evaluation_tiles = 256  # tiles a measurement looks at
+    grace_period = 1000     # steps before a trial may be stopped, and then
+    reduction_factor = 3    # after 1x, 3x, 9x ... as many: 1 in 3 goes on
     cpus_per_trial = 2
-    max_concurrent = 4          # default: as many as there is room for
-    seed = 0
+    gpus_per_trial = 1      # 0.5: two share one; 0, the default: on the CPU
+    max_concurrent = 4      # default: as many as there is room for
+    seed = 0                # decides candidates, tiles and noise
     ```
 
-    Example: histosyn tune --config sweep.toml
-
-    On several nodes: start Ray on them and set RAY_ADDRESS. Then: histosyn train --config
+    Example: histosyn tune --config sweep.toml, and then: histosyn train --config
     runs/sweeps/first/best.toml
+
+    Trials share this machine's cores and GPUs, or those of the Ray cluster that the environment
+    variable RAY_ADDRESS names; the folders must then be on a file system that all nodes share.
 
     Parameters
     ----------
@@ -86,7 +88,8 @@ def tune(*, config: Path, dry_run: bool = False) -> None:
 def _show_plan(sweep: Sweep) -> None:
     from histosyn.config import as_toml
 
-    print(as_toml(sweep.train), end="\n")
+    print("# What all trials share; run.folder and run.device are theirs.")
+    print(as_toml(sweep.train))
     table = Table("trial", title="candidates", title_justify="left")
     _add_columns(table, sweep)
     for number in range(sweep.sweep.samples):
@@ -108,7 +111,7 @@ def _show(result: Result, sweep: Sweep) -> None:
     console.print(table)
     floor = result.numbers[1]
     if floor.value is not None:
-        console.print(f"real tiles to each other: {floor.value:.4g} ({floor.n} tiles each)")
+        console.print(f"For scale, real tiles to each other: {floor.value:.4g} (n = {floor.n})")
     for warning in result.warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
     best = sweep.sweep.folder / "best.toml"
@@ -117,9 +120,9 @@ def _show(result: Result, sweep: Sweep) -> None:
 
 
 def _add_columns(table: Table, sweep: Sweep) -> None:
-    """A column for each field searched, its section and its name in two lines."""
+    """A column for each field searched, headed by its name in narrow lines."""
     for field in sweep.space:
-        table.add_column(escape(field.replace(".", ".\n")), overflow="fold")
+        table.add_column(escape(re.sub(r"([._])", r"\1\n", field)), overflow="fold")
 
 
 def _text(value: Any) -> str:

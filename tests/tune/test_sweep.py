@@ -1,0 +1,361 @@
+"""Sweeps under a real Ray, in a network that holds nothing but loopback (Ray looks outside)."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tissue import pack_blobs
+
+from histosyn.config import TrainConfig, from_dict, load_toml
+from histosyn.model_folder import load_model
+from hpc.log import MetricsFile
+from tune.config import read_sweep
+from tune.evaluation import Yardstick
+
+CPU = torch.device("cpu")
+# SIOCSIFFLAGS: set a network interface's flags, here IFF_UP.
+LOOPBACK_UP = """
+import fcntl, os, socket, struct, sys
+flags = struct.pack("16sH22x", b"lo", 1)
+fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8914, flags)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+TINY = """
+[train.data]
+shards = "{data}/train/packed/train"
+global_batch = 2
+workers = 0
+[train.generator]
+base_channels = 4
+max_multiplier = 4
+upsamplings = 3
+label_channels = 8
+noise_channels = 4
+[train.discriminator]
+base_channels = 4
+layers = 2
+scales = 1
+[train.run]
+steps = {steps}
+report_every = 1
+checkpoint_every = {evaluate_every}
+
+[search]
+{search}
+
+[sweep]
+folder = "{folder}/sweep"
+validation = "{data}/validation/packed/train"
+samples = {samples}
+evaluate_every = {evaluate_every}
+evaluation_tiles = 8
+grace_period = {grace_period}
+reduction_factor = 2
+{more}
+"""
+SEARCH = """
+optimizer.generator_lr = { log_uniform = [1e-5, 1e-2] }
+loss.feature_matching = { uniform = [1, 20] }
+"""
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """A command's prefix that takes it to a network with nothing but loopback."""
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        pytest.skip("unshare (util-linux) is not installed")
+    for flags in ("-n", "-rn"):
+        prefix = [unshare, flags, sys.executable, "-c", LOOPBACK_UP]
+        probe = [*prefix, sys.executable, "-c",
+                 "import socket; socket.create_server(('127.0.0.1', 0))"]  # fmt: skip
+        if subprocess.run(probe, check=False, capture_output=True).returncode == 0:
+            return prefix
+    pytest.skip("this user may not make a network namespace")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    pack_blobs(root / "train", count=12)
+    pack_blobs(root / "validation", count=8)
+    return root
+
+
+@pytest.fixture
+def sweeps(alone, data, tmp_path):
+    # Not below tmp_path: the name of a Unix socket has to be short.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as scratch:
+        yield Sweeps(alone, data, tmp_path, scratch)
+
+
+class Sweeps:
+    """`histosyn tune` in a folder of its own."""
+
+    def __init__(self, prefix, data, folder, scratch):
+        self.prefix = prefix
+        self.data = data
+        self.folder = folder
+        self.file = folder / "sweep.toml"
+        self.environment = os.environ | {"RAY_TMPDIR": scratch, "COLUMNS": "120"}
+
+    def write(self, search=SEARCH, **settings):
+        chosen = {"samples": 4, "steps": 6, "evaluate_every": 2, "grace_period": 2, "more": ""}
+        chosen |= {"folder": self.folder, "data": self.data, "search": search} | settings
+        self.file.write_text(TINY.format(**chosen))
+        return read_sweep(self.file)
+
+    def command(self, before="pass", shell=""):
+        code = f"import sys; {before}; from launch.cli import main; main(sys.argv[1:])"
+        command = [sys.executable, "-P", "-c", code, "tune", "--config", str(self.file)]
+        if shell:
+            command = ["sh", "-c", shell, "sh", *command]
+        return [*self.prefix, *command]
+
+    def start(self, **how):
+        return subprocess.Popen(
+            self.command(**how),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, **how):
+        process = self.start(**how)
+        try:
+            out, err = process.communicate(timeout=400)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def succeed(self, **how):
+        result = self.run(**how)
+        assert result.returncode == 0, result.stderr
+        return result
+
+
+def trials(sweep):
+    saved = json.loads((sweep.sweep.folder / "trials.json").read_text())
+    return saved["tables"]["trials"]
+
+
+def evaluations(sweep, number):
+    return MetricsFile(sweep.trial_folder(number) / "evaluations.jsonl").read()
+
+
+def all_evaluations(sweep):
+    return [evaluations(sweep, number) for number in range(sweep.sweep.samples)]
+
+
+def wait_for(condition, process, seconds=200):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_from_a_file_to_the_best_configuration(sweeps):
+    """In a folder full of files that bear our packages' names, as users' folders may be."""
+    sweep = sweeps.write(samples=3)
+    for name in ("eval", "tune", "hpc", "launch"):
+        (sweeps.folder / f"{name}.py").write_text("raise RuntimeError('not the one')\n")
+
+    result = sweeps.succeed()
+
+    rows = trials(sweep)
+    assert sorted(row["number"] for row in rows) == [0, 1, 2]
+    assert {row["status"] for row in rows} <= {"finished", "stopped"}
+    assert {row["status"]: row["last"]["step"] for row in rows}["finished"] == 6
+    assert [row["distance"] for row in rows] == sorted(row["distance"] for row in rows)
+    for row in rows:
+        assert row["parameters"] == sweep.candidate(row["number"]).values
+        assert row["last"] == evaluations(sweep, row["number"])[-1]
+        assert f"│ {row['number']}     │ {row['status']}" in result.stdout
+
+    best = from_dict(TrainConfig, load_toml(sweep.sweep.folder / "best.toml"), "best.toml")
+    assert best == sweep.best_training(rows[0]["number"])
+    assert not best.run.folder.exists()
+    assert_distance_is_that_of_the_model(sweep, rows)
+    assert_second_run_does_nothing(sweeps, sweep, result)
+    assert_another_sweep_is_refused(sweeps)
+
+
+def assert_distance_is_that_of_the_model(sweep, rows):
+    row = next(row for row in rows if row["status"] == "finished")
+    model = load_model(Path(row["folder"]) / "model", CPU)
+    batch = sweep.train.data.global_batch
+
+    distance = Yardstick(sweep.sweep, CPU).distance(model.network, batch)
+
+    assert distance == pytest.approx(row["distance"], rel=1e-2)
+
+
+def assert_second_run_does_nothing(sweeps, sweep, first):
+    files = [path for path in sweep.sweep.folder.glob("trials/**/*") if path.is_file()]
+    before = {path: path.stat().st_mtime_ns for path in files}
+
+    again = sweeps.succeed(before="sys.modules['ray'] = None")
+
+    assert again.stdout == first.stdout
+    assert {path: path.stat().st_mtime_ns for path in files} == before
+
+
+def assert_another_sweep_is_refused(sweeps):
+    sweeps.write(search=SEARCH.replace("20", "30"), samples=3, evaluate_every=1)
+
+    result = sweeps.run()
+
+    assert result.returncode == 2
+    changed = "search.loss.feature_matching, sweep.evaluate_every changed"
+    assert changed in " ".join(result.stderr.split())
+
+
+@pytest.mark.slow
+def test_more_samples_go_on_from_the_first_ones(sweeps):
+    first = sweeps.write(samples=2)
+    sweeps.succeed()
+    before = all_evaluations(first)
+
+    more = sweeps.write(samples=3)
+    sweeps.succeed()
+
+    assert len(trials(more)) == 3
+    assert all_evaluations(more)[:2] == before
+
+
+@pytest.mark.slow
+def test_killed_trials_and_a_killed_sweep_go_on_where_they_were(sweeps, data, tmp_path_factory):
+    """And measure what an undisturbed sweep measures. Nothing is stopped early here."""
+    settings = {"samples": 2, "steps": 200, "evaluate_every": 20, "grace_period": 200}
+    sweep = sweeps.write(**settings)
+
+    process = sweeps.start()
+    wait_for(lambda: len(evaluations(sweep, 0)) >= 2, process)
+    os.kill(trial_process(process), signal.SIGKILL)
+    wait_for(lambda: len(evaluations(sweep, 0)) >= 4, process)
+    process.kill()
+    process.communicate()
+    assert not (sweep.sweep.folder / "trials.json").exists()
+    sweeps.succeed()
+
+    other = Sweeps(sweeps.prefix, data, tmp_path_factory.mktemp("undisturbed"),
+                   sweeps.environment["RAY_TMPDIR"])  # fmt: skip
+    undisturbed = other.write(**settings)
+    other.succeed()
+    assert all_evaluations(sweep) == all_evaluations(undisturbed)
+    assert [len(records) for records in all_evaluations(sweep)] == [10, 10]
+    assert {row["status"] for row in trials(sweep)} == {"finished"}
+
+
+def trial_process(driver):
+    """A process that runs a trial of this driver's: in the same network."""
+    network = Path(f"/proc/{driver.pid}/ns/net").readlink()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (process / "cmdline").read_bytes()
+            if b"ray::ImplicitFunc" in title and (process / "ns/net").readlink() == network:
+                return int(process.name)
+        except OSError:
+            continue
+    raise AssertionError("no trial runs")
+
+
+@pytest.mark.slow
+def test_diverged_and_failed_trials_are_told_apart(sweeps):
+    search = """
+    optimizer.generator_lr = { choice = [1e-3, 1e30] }
+    data.crop = { choice = [32, 4096] }
+    """
+    sweep = sweeps.write(search=search, samples=6)
+
+    result = sweeps.run()
+
+    def expected(values):
+        if values["data.crop"] == 4096:
+            return "failed"
+        return "diverged" if values["optimizer.generator_lr"] == 1e30 else "finished"
+
+    rows = trials(sweep)
+    assert {row["status"] for row in rows} >= {"failed", "diverged"}
+    for row in rows:
+        status = "finished" if row["status"] == "stopped" else row["status"]
+        assert status == expected(row["parameters"])
+    assert result.returncode == 1
+    assert "trials failed, the first with: data.crop = 4096 is larger" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert (sweep.sweep.folder / "best.toml").is_file()
+
+
+@pytest.mark.slow
+def test_if_all_trials_fail_the_first_error_is_told(sweeps):
+    """Here one that histosyn does not foresee: more channels than there are bytes."""
+    sweep = sweeps.write(
+        samples=2, search="generator.base_channels = { choice = [10_000_000_000_000] }"
+    )
+
+    result = sweeps.run()
+
+    assert result.returncode == 1
+    assert "None of 2 trials succeeded. Trial 0 failed: RuntimeError: " in result.stderr
+    traceback = sweep.sweep.folder / "ray" / "trial-0000" / "error.txt"
+    assert f"(traceback: {traceback})." in result.stderr
+    assert "RuntimeError" in traceback.read_text()
+    assert not (sweep.sweep.folder / "best.toml").exists()
+
+
+@pytest.mark.slow
+def test_a_trial_that_fits_nowhere_is_refused(sweeps):
+    sweeps.write(more="cpus_per_trial = 4096")
+
+    result = sweeps.run()
+
+    assert result.returncode == 2
+    assert "A trial asks for 4096 CPUs and 0 GPUs, and no node has both" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_running_cluster_is_used(sweeps):
+    sweep = sweeps.write(samples=2)
+    sweeps.environment |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    ray = Path(sys.executable).with_name("ray")
+    knock = "import socket; socket.create_connection(('127.0.0.1', 6379))"
+
+    # `ray stop` would end every Ray of this machine, not only this one.
+    result = sweeps.run(
+        shell=f"""
+            {ray} start --head --block --num-cpus 2 --node-ip-address 127.0.0.1 \\
+                --include-dashboard false >&2 &
+            until {sys.executable} -c "{knock}" 2>/dev/null; do kill -0 $! || exit 1; done
+            RAY_ADDRESS=127.0.0.1:6379 "$@"
+            code=$?
+            kill $!
+            wait
+            exit $code
+        """
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert len(trials(sweep)) == 2
+    assert "Ray runtime started" in result.stderr
+
+
+def test_an_address_that_nobody_answers_is_named(sweeps):
+    sweeps.write(samples=2)
+    sweeps.environment["RAY_ADDRESS"] = "127.0.0.1:1"
+
+    result = sweeps.run()
+
+    assert result.returncode == 2
+    assert "Nobody answers at RAY_ADDRESS=127.0.0.1:1" in result.stderr

@@ -1,0 +1,86 @@
+"""Ray, for as long as a sweep runs: the cluster that RAY_ADDRESS names, or one of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+
+from hpc.errors import InputError
+from hpc.parallel import usable_cores
+from tune.config import SweepConfig
+from tune.environment import ADDRESS, OF_TRIALS, existing_cluster
+
+# Trials send small dicts only; Ray's default would reserve a third of the memory.
+_OBJECT_STORE_BYTES = 128 << 20
+_ANSWER_SECONDS = 20
+
+
+@contextlib.contextmanager
+def cluster(config: SweepConfig) -> Iterator[None]:
+    """Connect to Ray or start it, and leave it at the end.
+
+    Raises InputError if the cluster can't be reached or has no node that a trial fits on.
+    """
+    # Workers look for modules in the driver's current folder first. It shall not be the user's,
+    # where an eval.py or tune.py may lie.
+    with contextlib.chdir(config.folder):
+        try:
+            ray.init(
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                runtime_env={"env_vars": OF_TRIALS},
+                **_where(),
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"Ray cannot be started or joined: {reason}") from error
+    try:
+        _require_room(config)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _where() -> dict[str, Any]:
+    if address := existing_cluster():
+        _require_answer(address)
+        return {"address": address}
+    return {
+        "address": "local",
+        "num_cpus": usable_cores(),
+        "include_dashboard": False,
+        "object_store_memory": _OBJECT_STORE_BYTES,
+        "_node_ip_address": "127.0.0.1",
+    }
+
+
+def _require_answer(address: str) -> None:
+    """Ray would knock for many minutes at a port that nobody answers."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except OSError as error:
+        raise InputError(
+            f"Nobody answers at {ADDRESS}={address} ({error}). Start Ray there, or unset {ADDRESS} "
+            "to use this machine alone."
+        ) from error
+
+
+def _require_room(config: SweepConfig) -> None:
+    """Tune would wait without end for a node that doesn't exist."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    wanted = {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}
+    if any(all(node.get(kind, 0) >= n for kind, n in wanted.items()) for node in nodes):
+        return
+    found = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
+    raise InputError(
+        f"A trial asks for {wanted['CPU']} CPUs and {wanted['GPU']:g} GPUs, and no node has both "
+        f"({found}). Lower sweep.cpus_per_trial or sweep.gpus_per_trial, or ask for a larger node."
+    )

@@ -1,0 +1,104 @@
+"""Trials under Ray Tune: how many at a time, which are stopped early, which are tried again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+import ray.tune
+from ray.tune.progress_reporter import TrialProgressCallback
+
+from hpc.log import key_values, logger
+from tune.cluster import cluster
+from tune.config import Sweep
+from tune.halving import Halving
+from tune.trial import run_trial
+from tune.trial_folder import Outcome, TrialFolder
+
+# A trial whose node was lost goes on from its checkpoint; one that fails thrice has a reason.
+_RETRIES = 2
+# Tune's own files: tracebacks, and a state that isn't used again.
+_STORAGE = "ray"
+
+
+def run_trials(sweep: Sweep, numbers: Sequence[int]) -> None:
+    """Run or continue these trials until each has an outcome in its folder.
+
+    Raises InputError if Ray can't be started or a trial fits on no node.
+    """
+    config = sweep.sweep
+    storage = config.folder / _STORAGE
+    # What is known lies in the trials' folders; Tune starts afresh.
+    shutil.rmtree(storage, ignore_errors=True)
+    with cluster(config):
+        tuner = ray.tune.Tuner(
+            ray.tune.with_resources(
+                ray.tune.with_parameters(run_trial, sweep=sweep),
+                {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
+            ),
+            param_space={"number": ray.tune.grid_search(list(numbers))},
+            tune_config=ray.tune.TuneConfig(
+                scheduler=Halving(sweep),
+                max_concurrent_trials=config.max_concurrent,
+                trial_name_creator=_name,
+                trial_dirname_creator=_name,
+            ),
+            run_config=ray.tune.RunConfig(
+                name=storage.name,
+                storage_path=str(storage.parent),
+                verbose=0,
+                failure_config=ray.tune.FailureConfig(max_failures=_RETRIES),
+                callbacks=[Tell(sweep)],
+            ),
+        )
+        grid = tuner.fit()
+    for result in (grid[place] for place in range(len(grid))):
+        if result.error is not None and result.config is not None:
+            reason = f"{_first_line(result.error)} (traceback: {result.path}/error.txt)."
+            folder = TrialFolder(sweep.trial_folder(result.config["number"]))
+            folder.conclude(Outcome(status="failed", reason=reason))
+
+
+class Tell(TrialProgressCallback):
+    """One short line of log for each measurement and for each trial that ends.
+
+    It takes the place of Tune's own, which prints to the standard output.
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        super().__init__()
+        self._sweep = sweep
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Tell a measurement."""
+        facts = {name: result[name] for name in ("step", "distance")}
+        logger.info("%s", key_values({"trial": trial.config["number"], **facts}))
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tell that a trial is tried again."""
+        logger.warning("trial %d broke off; it is tried again.", trial.config["number"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tell that a trial has failed."""
+        logger.warning("trial %d failed.", trial.config["number"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tell how a trial ended."""
+        number = trial.config["number"]
+        outcome = TrialFolder(self._sweep.trial_folder(number)).outcome()
+        if outcome is not None:
+            why = f": {outcome.reason}" if outcome.reason else "."
+            logger.info("trial %d %s%s", number, outcome.status, why)
+
+
+def _name(trial: Any) -> str:
+    return f"trial-{trial.config['number']:04d}"
+
+
+def _first_line(error: Exception) -> str:
+    cause = getattr(error, "cause", None) or error
+    first_line = (str(cause).strip().splitlines() or [""])[0]
+    return f"{type(cause).__name__}: {first_line}"

@@ -1,0 +1,121 @@
+"""A sweep from its file to its best configuration; running it again goes on where it stopped.
+
+FOLDER/sweep.json      the effective sweep
+FOLDER/trials/0000/    run folders, each with evaluations.jsonl and, at its end, outcome.json
+FOLDER/best.toml       the best trial's configuration, for `histosyn train --config`
+FOLDER/trials.json     all trials and how their numbers were made
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from eval.result import Result
+from histosyn.config import RESUMABLE_CHANGES, as_toml
+from histosyn.shards.index import load_index
+from hpc.errors import ConfigError, DatasetError, HistosynError, InputError
+from hpc.files import write_json, write_text
+from hpc.log import logger
+from tune.config import Sweep, sweep_from_dict
+from tune.environment import prepare
+from tune.evaluation import Yardstick
+from tune.results import Row, collect, summarize
+from tune.trial_folder import TrialFolder
+
+# What may differ when a sweep goes on: how many trials, on which machine, what does not matter.
+_RESUMABLE = frozenset(
+    {f"sweep.{name}" for name in ("samples", "cpus_per_trial", "gpus_per_trial", "max_concurrent")}
+    | {f"train.{name}" for name in RESUMABLE_CHANGES - {"run.steps"}}
+)
+
+
+def run_sweep(sweep: Sweep) -> Result:
+    """Run the trials that haven't ended yet, then write `best.toml` and `trials.json`.
+
+    Raises ConfigError if the folder holds another sweep, DatasetError if the data sets do not fit
+    together, InputError if Ray is missing or has no room, HistosynError if no trial succeeded.
+    """
+    yardstick = Yardstick(sweep.sweep, torch.device("cpu"))
+    _require_same_schema(sweep, yardstick)
+    _claim_folder(sweep)
+    waiting = [
+        number
+        for number in range(sweep.sweep.samples)
+        if TrialFolder(sweep.trial_folder(number)).is_open
+    ]
+    logger.info("%s: %d of %d trials to run", sweep.sweep.folder, len(waiting),
+                sweep.sweep.samples)  # fmt: skip
+    if waiting:
+        _run(sweep, waiting)
+    rows = collect(sweep)
+    result = summarize(sweep, rows, yardstick)
+    _write_best(sweep, rows[0])
+    result.save(sweep.sweep.folder / "trials.json")
+    if rows[0].distance is None:
+        raise HistosynError(_nothing_succeeded(rows))
+    return result
+
+
+def _run(sweep: Sweep, numbers: Sequence[int]) -> None:
+    prepare()
+    try:
+        # Here, because Ray takes seconds to import, and is an extra that may be missing.
+        from tune.runner import run_trials
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "ray":
+            raise
+        raise InputError(
+            'Ray is not installed. In the clone of histosyn: pip install -e ".[tune]".'
+        ) from error
+    run_trials(sweep, numbers)
+
+
+def _require_same_schema(sweep: Sweep, yardstick: Yardstick) -> None:
+    numbers = range(sweep.sweep.samples)
+    for shards in sorted({sweep.candidate(number).training.data.shards for number in numbers}):
+        schema, expected = load_index(shards).schema, yardstick.index.schema
+        if schema != expected:
+            raise DatasetError(
+                f"{shards} has label schema {schema.name}, but {sweep.sweep.validation} has "
+                f"{expected.name}, or other classes. Pack both with the same schema."
+            )
+
+
+def _claim_folder(sweep: Sweep) -> None:
+    """Note the sweep in its folder; ConfigError if the folder is another sweep's."""
+    path = sweep.sweep.folder / "sweep.json"
+    if path.is_file():
+        old = sweep_from_dict(json.loads(path.read_text("utf-8")), str(path))
+        changed = [name for name in old.differences(sweep) if name not in _RESUMABLE]
+        if changed:
+            raise ConfigError(
+                f"{sweep.sweep.folder} holds a sweep with other settings: {', '.join(changed)} "
+                "changed. Restore them to go on, or choose another sweep.folder."
+            )
+    write_json(path, sweep.as_plain())
+
+
+def _write_best(sweep: Sweep, best: Row) -> None:
+    path: Path = sweep.sweep.folder / "best.toml"
+    if best.distance is None or best.last is None:
+        path.unlink(missing_ok=True)
+        return
+    number = best.candidate.number
+    origin = (
+        f"# The best of {sweep.sweep.samples} trials of `histosyn tune`: number {number}, Fréchet\n"
+        f"# distance {best.distance:.6g} (random extractor) after {best.last.step} steps.\n"
+        "# trials.json beside this file says how it was measured.\n\n"
+    )
+    write_text(path, origin + as_toml(sweep.best_training(number)))
+
+
+def _nothing_succeeded(rows: list[Row]) -> str:
+    first = next((row for row in rows if row.reason is not None), rows[0])
+    return (
+        f"None of {len(rows)} trials succeeded. Trial {first.candidate.number} {first.status}: "
+        f"{first.reason}"
+    )

@@ -1,0 +1,80 @@
+"""One trial: a real training run that is measured on the way. Runs in a process of its own."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import ray.tune
+
+from histosyn.model_folder import load_model
+from histosyn.networks.generator import Generator
+from histosyn.trainer import Trainer
+from histosyn.training import run_training
+from hpc.errors import HistosynError, TrainingDivergedError
+from hpc.process_group import device_of
+from hpc.topology import Topology
+from tune.config import Candidate, Sweep
+from tune.evaluation import Yardstick
+from tune.trial_folder import Evaluation, Outcome, TrialFolder
+
+
+class Evaluate:
+    """Observer that measures the moving average's tissue and tells Tune.
+
+    A step that was measured before a restart isn't measured again: it would give the same number.
+    """
+
+    def __init__(
+        self, yardstick: Yardstick, folder: TrialFolder, candidate: Candidate, interval: int
+    ) -> None:
+        self.yardstick = yardstick
+        self.folder = folder
+        self.batch_size = candidate.training.data.global_batch
+        self.interval = interval
+        folder.mend()
+        self.known = folder.evaluations()
+
+    def __call__(self, trainer: Trainer) -> None:
+        """Measure and report; Tune may end the process in the report."""
+        self.at(trainer.step, trainer.players.ema.network)
+
+    def at(self, step: int, generator: Generator) -> None:
+        """Measure a generator after `step` steps, unless that was done, and report."""
+        if step not in self.known:
+            self.known[step] = Evaluation(
+                step=step,
+                images_seen=step * self.batch_size,
+                distance=self.yardstick.distance(generator, self.batch_size),
+            )
+            self.folder.add(self.known[step])
+        ray.tune.report(asdict(self.known[step]))
+
+
+def run_trial(config: dict[str, Any], sweep: Sweep) -> None:
+    """Train candidate `config["number"]`, or go on from its newest checkpoint.
+
+    What is wrong with the candidate or the data would be so again: it is written down as the
+    outcome. Any other error leaves the process, and Tune tries again.
+    """
+    candidate = sweep.candidate(config["number"])
+    folder = TrialFolder(candidate.training.run.folder)
+    try:
+        _train_and_measure(candidate, folder, sweep)
+        outcome = Outcome(status="finished")
+    except TrainingDivergedError as error:
+        outcome = Outcome(status="diverged", reason=str(error))
+    except HistosynError as error:
+        outcome = Outcome(status="failed", reason=str(error))
+    folder.conclude(outcome)
+
+
+def _train_and_measure(candidate: Candidate, folder: TrialFolder, sweep: Sweep) -> None:
+    training = candidate.training
+    device = device_of(Topology(), training.run.device)
+    yardstick = Yardstick(sweep.sweep, device)
+    evaluate = Evaluate(yardstick, folder, candidate, sweep.sweep.evaluate_every)
+    model = run_training(training, (lambda _config, _topology: evaluate,))
+    # A kill between the last checkpoint and its measurement leaves a run that has no step to take.
+    if training.run.steps not in evaluate.known:
+        evaluate.at(training.run.steps, load_model(model, device).network)

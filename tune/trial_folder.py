@@ -1,0 +1,87 @@
+"""What a trial leaves in its run folder: its measurements, and how it ended.
+
+These files, not Tune's, are the truth about a sweep. They are whole whenever a job is killed, hold
+no code, and outlive a change of Ray.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from hpc.errors import DamagedFileError
+from hpc.files import write_json
+from hpc.log import MetricsFile
+
+Ending = Literal["finished", "stopped", "diverged", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """One measurement: the Fréchet distance after `step` steps."""
+
+    step: int
+    images_seen: int
+    distance: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a trial ended; `reason` says why if it diverged or failed."""
+
+    status: Ending
+    reason: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether another try would be in vain, or a waste."""
+        return self.status != "failed"
+
+
+class TrialFolder:
+    """The sweep's files in a trial's run folder: `evaluations.jsonl` and `outcome.json`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._evaluations = MetricsFile(path / "evaluations.jsonl")
+        self._outcome = path / "outcome.json"
+
+    def evaluations(self) -> dict[int, Evaluation]:
+        """All measurements by step, in the order of steps."""
+        return {
+            record["step"]: Evaluation(**record)
+            for record in sorted(self._evaluations.read(), key=lambda record: record["step"])
+        }
+
+    def mend(self) -> None:
+        """Drop a line that a kill cut short, before another is appended to it."""
+        self._evaluations.forget_after(sys.maxsize)
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Append a measurement."""
+        self._evaluations.append(asdict(evaluation))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the trial is still to be run, to go on, or to be tried again."""
+        outcome = self.outcome()
+        return outcome is None or not outcome.is_final
+
+    def outcome(self) -> Outcome | None:
+        """How the trial ended, or None if it hasn't."""
+        if not self._outcome.is_file():
+            return None
+        try:
+            data: dict[str, Any] = json.loads(self._outcome.read_text("utf-8"))
+            return Outcome(**data)
+        except (ValueError, TypeError) as error:
+            raise DamagedFileError(
+                f"{self._outcome} is damaged ({error}). Delete it: the trial then goes on."
+            ) from error
+
+    def conclude(self, outcome: Outcome) -> None:
+        """Record the end."""
+        write_json(self._outcome, asdict(outcome))
