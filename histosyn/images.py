@@ -3,30 +3,72 @@
 from __future__ import annotations
 
 import io
+import os
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin
 
 from hpc.errors import DatasetError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
-# A tile is cut from a slide: 16k x 16k is far beyond any, and still fits into memory.
-MAX_PIXELS = 1 << 28
+# A tile is cut from a slide: 11,585 pixels squared are far beyond any, and still fit into memory.
+# Below 2 * Image.MAX_IMAGE_PIXELS, where Pillow refuses by itself: so this is the limit that acts,
+# and whatever histosyn writes below it can be read again.
+MAX_PIXELS = 1 << 27
+# What decoders raise for damaged files, besides Pillow's own errors.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 
 def find_images(folder: Path) -> list[Path]:
-    """All image files below `folder`, hidden ones left out, sorted by name."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """All image files below `folder`, hidden ones left out, sorted by name.
+
+    Links to folders are followed, but not back into a folder that is being searched. Raises
+    DatasetError for a folder that cannot be read and a link that leads nowhere.
+    """
+    return sorted(_images_below(folder, frozenset({folder.resolve()})))
+
+
+def _images_below(folder: Path, searched: frozenset[Path]) -> Iterator[Path]:
+    for path, kind in _entries(folder):
+        suffix = path.suffix.lower()
+        if kind == "folder":
+            if (target := path.resolve()) not in searched:
+                yield from _images_below(path, searched | {target})
+        elif kind == "file" and suffix in IMAGE_SUFFIXES:
+            yield path
+        elif kind == "broken link" and suffix in IMAGE_SUFFIXES | {""}:
+            raise DatasetError(f"{path} is a link that leads nowhere. Repair or remove it.")
+
+
+def _entries(folder: Path) -> list[tuple[Path, str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [
+                (folder / entry.name, _kind(entry))
+                for entry in entries
+                if not entry.name.startswith(".")
+            ]
+    except OSError as error:
+        raise DatasetError(
+            f"{folder} cannot be searched ({error.strerror}). Check its permissions."
+        ) from error
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    try:
+        if entry.is_dir():
+            return "folder"
+        if entry.is_file():
+            return "file"
+    except OSError:  # a link to itself
+        return "broken link"
+    return "broken link" if entry.is_symlink() else "other"
 
 
 @contextmanager
@@ -35,26 +77,31 @@ def opened_image(source: Path | bytes, name: str) -> Iterator[Image.Image]:
 
     Raises DatasetError for a missing, damaged or absurdly large image.
     """
+    with _decoded(source, name) as image:
+        yield image
+
+
+def _decoded(source: Path | bytes, name: str) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            # Pillow only warns up to twice its own limit; the size check below is ours.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-                _check_size(image, name)
-                image.load()
-                yield image
+        with _large_images(), ExitStack() as until_decoded:
+            file = io.BytesIO(source) if isinstance(source, bytes) else source
+            image = until_decoded.enter_context(Image.open(file))
+            _check_size(image, name)
+            image.load()
+            until_decoded.pop_all()
+            return image
     except FileNotFoundError as error:
         raise DatasetError(f"{name} does not exist. Check the path.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except Image.DecompressionBombError as error:
+        raise DatasetError(_too_large(name)) from error
+    except _DAMAGE as error:
         raise DatasetError(
             f"{name} cannot be read as an image ({error}). Replace the file or leave it out."
         ) from error
-    except Image.DecompressionBombError as error:
-        raise DatasetError(f"{name} claims an absurd size ({error}). Leave it out.") from error
 
 
 def read_tile(source: Path | bytes, name: str | None = None) -> np.ndarray:
-    """Read a tile as uint8 RGB of shape (H, W, 3).
+    """Read a tile as uint8 RGB of shape (H, W, 3), an array of its own.
 
     Raises DatasetError for grayscale or 16-bit images, or where alpha isn't opaque: none of these
     is an H&E tile, and guessing what was meant would change colours in silence.
@@ -67,7 +114,7 @@ def read_tile(source: Path | bytes, name: str | None = None) -> np.ndarray:
             raise DatasetError(
                 f"{name} has mode {image.mode}, a tile must be 8-bit RGB. Convert the file."
             )
-        return np.asarray(image.convert("RGB"))
+        return np.array(image.convert("RGB"))
 
 
 def png_bytes(image: Image.Image, text: dict[str, str] | None = None) -> bytes:
@@ -83,16 +130,24 @@ def png_bytes(image: Image.Image, text: dict[str, str] | None = None) -> bytes:
 def read_png_text(path: Path) -> dict[str, str]:
     """The text chunks of a PNG, pixels not decoded; empty if it is no readable PNG."""
     try:
-        with Image.open(path) as image:
+        with _large_images(), Image.open(path) as image:
             return {key: str(value) for key, value in getattr(image, "text", {}).items()}
-    except (OSError, SyntaxError, ValueError):
+    except (Image.DecompressionBombError, *_DAMAGE):
         return {}
 
 
+@contextmanager
+def _large_images() -> Iterator[None]:
+    """Without Pillow's warning at half of its limit: `MAX_PIXELS` is ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
 def _check_size(image: Image.Image, name: str) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise DatasetError(
-            f"{name} claims {width}x{height} pixels, more than {MAX_PIXELS:,}. "
-            "Cut it into tiles first."
-        )
+    if image.width * image.height > MAX_PIXELS:
+        raise DatasetError(_too_large(name))
+
+
+def _too_large(name: str) -> str:
+    return f"{name} claims more than {MAX_PIXELS:,} pixels. Cut it into tiles or leave it out."
