@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from histosyn.labels import LabelSchema, label_png_bytes, read_label_map
 from histosyn.pairs import Pair, Pairing, pair_folders
 from histosyn.shards.cut import grid_windows, resample
 from histosyn.shards.index import DatasetIndex, index_shard
-from histosyn.shards.split import TEST, TRAIN, VAL, read_groups, split_groups
+from histosyn.shards.split import TEST, TRAIN, VAL, match_groups, read_groups, split_groups
 from hpc.errors import ConfigError, DatasetError
 from hpc.files import atomic_folder
 
@@ -116,10 +116,12 @@ def _groups_of(pairs: tuple[Pair, ...], config: PackConfig) -> dict[str, str]:
     if config.groups is None:
         return {pair.key: pair.key for pair in pairs}
     groups = read_groups(config.groups, config.group_column)
+    group_of = match_groups([pair.key for pair in pairs], groups, config.groups)
     for pair in pairs:
-        if PurePosixPath(pair.key).name not in groups:
-            raise DatasetError(f"{config.groups} says nothing of {pair.tile.name}. Add a line.")
-    return {pair.key: groups[PurePosixPath(pair.key).name] for pair in pairs}
+        if pair.key not in group_of:
+            name = pair.key + pair.tile.suffix
+            raise DatasetError(f"{config.groups} says nothing of {name}. Add a line.")
+    return group_of
 
 
 def _samples(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from histosyn.images import IMAGE_SUFFIXES
 from hpc.errors import ConfigError, DatasetError
 from hpc.files import require_file
 from hpc.randomness import key_of, permutation
@@ -16,23 +18,90 @@ TRAIN, VAL, TEST = "train", "val", "test"
 def read_groups(path: Path, column: str = "patient") -> dict[str, str]:
     """Read which group each tile belongs to: a CSV with the columns `tile` and `column`.
 
-    Tiles are named by stem or file name. Raises DatasetError for other columns or doubled tiles.
+    Tiles are named with or without image suffix, and with or without their folder. The keys of the
+    result are these names without suffix. Raises DatasetError for other columns, empty cells and a
+    tile in two groups.
     """
     with require_file(path, "groups file").open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        present = rows.fieldnames or []
-        for name in ("tile", column):
-            if name not in present:
-                raise DatasetError(
-                    f"{path} has no column {name!r}, but {', '.join(present) or 'nothing'}. "
-                    "Name the tile column 'tile' and pass --group-column for the other."
-                )
-        groups: dict[str, str] = {}
-        for row in rows:
-            stem = PurePosixPath(row["tile"]).stem
-            if groups.setdefault(stem, row[column]) != row[column]:
-                raise DatasetError(f"{path} puts {stem} into two groups. Correct the file.")
+        try:
+            return _groups_from(csv.DictReader(file, restval=""), path, column)
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DatasetError(f"{path} is no CSV in UTF-8 ({error}). Save it as one.") from error
+
+
+def match_groups(keys: Sequence[str], groups: Mapping[str, str], source: Path) -> dict[str, str]:
+    """The group of each key that `groups`, read from `source`, names.
+
+    A name that equals a key comes first. Otherwise name and key belong together if their folders
+    agree as far as both give them: `1` and `/data/A/1` mean `A/1`, but `B/1` does not. Raises
+    DatasetError if a name fits several keys, a key gets two groups or no name fits any key.
+    """
+    keys_of = _keys_by_bare_name(keys)
+    exact: dict[str, str] = {}
+    loose: dict[str, str] = {}
+    for name, group in groups.items():
+        path = PurePosixPath(name)
+        fitting = [key for key in keys_of[path.name] if _agree(_bare(key).parts, path.parts)]
+        equal = [key for key in fitting if _bare(key) == path]
+        meant = equal or fitting
+        if len(meant) > 1:
+            raise DatasetError(
+                f"{source}: {name} can mean {meant[0]} or {meant[1]}. "
+                "Name the tiles with their folders."
+            )
+        found = exact if equal else loose
+        for key in meant:
+            if found.setdefault(key, group) != group:
+                raise DatasetError(f"{source} puts {key} into two groups. Correct the file.")
+    if not exact and not loose:
+        raise DatasetError(
+            f"{source} names no tile of the folder, but {next(iter(groups), 'nothing')}; a tile is "
+            f"called {next(iter(keys), '')}, for instance. Correct the names."
+        )
+    return loose | exact
+
+
+def _groups_from(rows: csv.DictReader[str], path: Path, column: str) -> dict[str, str]:
+    present = [name.strip() for name in rows.fieldnames or []]
+    rows.fieldnames = present
+    for name in ("tile", column):
+        if name not in present:
+            raise DatasetError(
+                f"{path} has no column {name!r}, but {', '.join(present) or 'nothing'}. "
+                "Name the tile column 'tile' and pass --group-column for the other."
+            )
+    groups: dict[str, str] = {}
+    for row in rows:
+        cells = {name: row[name].strip() for name in ("tile", column)}
+        if not any(cells.values()):
+            continue
+        for name, cell in cells.items():
+            if not cell:
+                raise DatasetError(f"{path}, line {rows.line_num}: {name} is empty. Fill it in.")
+        tile = _bare(cells["tile"]).as_posix()
+        if groups.setdefault(tile, cells[column]) != cells[column]:
+            raise DatasetError(f"{path} puts {tile} into two groups. Correct the file.")
     return groups
+
+
+def _bare(name: str) -> PurePosixPath:
+    """Without image suffixes: of `s1.a` and `s1.tif.png` these are none and both."""
+    path = PurePosixPath(name)
+    while path.suffix.lower() in IMAGE_SUFFIXES:
+        path = path.with_suffix("")
+    return path
+
+
+def _keys_by_bare_name(keys: Sequence[str]) -> defaultdict[str, list[str]]:
+    keys_of: defaultdict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        keys_of[_bare(key).name].append(key)
+    return keys_of
+
+
+def _agree(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    common = min(len(one), len(other))
+    return one[-common:] == other[-common:]
 
 
 def split_groups(

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from tissue import SCHEMA, blobs, pack_blobs, write_folders
 
@@ -15,7 +13,6 @@ from histosyn.images import png_bytes
 from histosyn.shards.index import load_index
 from histosyn.shards.pack import PackConfig, pack
 from histosyn.shards.reader import ShardReader
-from histosyn.shards.split import read_groups, split_groups
 from hpc.errors import ConfigError, DatasetError, InputError, LabelError
 
 
@@ -66,21 +63,6 @@ def test_split_keeps_groups_whole_and_covers_all(tmp_path: Path) -> None:
     }  # fmt: skip
     assert set.union(*of_part.values()) == {"p0", "p1", "p2", "p3"}
     assert load_index(tmp_path / "out/val") == indexes["val"]
-
-
-@given(
-    st.dictionaries(st.text(min_size=1), st.integers(1, 50), min_size=3),
-    st.floats(0, 0.45),
-    st.floats(0, 0.45),
-    st.integers(0, 99),
-)
-def test_no_part_is_ever_empty(
-    samples_of: dict[str, int], val: float, test: float, seed: int
-) -> None:
-    parts = split_groups(samples_of, {"val": val, "test": test}, seed)
-    assert parts.keys() == samples_of.keys()
-    wanted = {"train"} | {name for name, share in (("val", val), ("test", test)) if share}
-    assert set(parts.values()) == wanted
 
 
 def lose_label(tiles: Path, labels: Path) -> None:
@@ -164,27 +146,33 @@ def test_contradicting_settings(settings: dict[str, float], match: str) -> None:
         PackConfig(**settings)
 
 
-@pytest.mark.parametrize(
-    "text, match",
-    [
-        ("name,patient\na,1\n", "no column 'tile'"),
-        ("tile,slide\na,1\n", "no column 'patient', but tile, slide"),
-        ("tile,patient\na.png,1\na.jpg,2\n", "puts a into two groups"),
-    ],
-)
-def test_groups_file_errors(tmp_path: Path, text: str, match: str) -> None:
-    path = tmp_path / "groups.csv"
-    path.write_text(text)
-    with pytest.raises(DatasetError, match=match):
-        read_groups(path)
-
-
 def test_a_tile_without_group_is_named(tmp_path: Path) -> None:
     tiles, labels = write_folders(tmp_path, count=2, size=32)
     path = tmp_path / "groups.csv"
     path.write_text("tile,patient\ntile-00,1\n")
     with pytest.raises(DatasetError, match=r"says nothing of tile-01\.png"):
         pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig(groups=path))
+
+
+def test_slides_in_folders_of_their_own_keep_their_patients(tmp_path: Path) -> None:
+    """Two tiles of the same file name are of two patients."""
+    for folder in write_folders(tmp_path, count=4, size=32):
+        for number in range(4):
+            slide = folder / "AB"[number // 2]
+            slide.mkdir(exist_ok=True)
+            (folder / f"tile-{number:02d}.png").rename(slide / f"{number % 2}.png")
+    groups = tmp_path / "groups.csv"
+    groups.write_text("tile,patient\nA/0.png,P1\nA/1.png,P1\nB/0.png,P2\nB/1.png,P2\n")
+    config = PackConfig(groups=groups, val=0.5)
+    indexes = pack(tmp_path / "tiles", tmp_path / "labels", tmp_path / "out", SCHEMA, config)
+    members = [
+        {(entry.key, entry.group) for shard in index.shards for entry in shard.entries}
+        for index in indexes.values()
+    ]
+    assert sorted(map(sorted, members)) == [
+        [("A__0", "P1"), ("A__1", "P1")],
+        [("B__0", "P2"), ("B__1", "P2")],
+    ]
 
 
 def test_too_few_groups_for_a_split(tmp_path: Path) -> None:

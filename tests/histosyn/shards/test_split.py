@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from histosyn.shards.split import match_groups, read_groups, split_groups
+from hpc.errors import DatasetError
+
+SOURCE = Path("groups.csv")
+NAMES = st.text("ab.1", min_size=1, max_size=4).filter(lambda name: name.strip("."))
+KEYS = st.lists(
+    st.lists(NAMES, min_size=1, max_size=3).map("/".join), min_size=1, max_size=8, unique=True
+)
+
+
+@given(
+    st.dictionaries(st.text(min_size=1), st.integers(1, 50), min_size=3),
+    st.floats(0, 0.45),
+    st.floats(0, 0.45),
+    st.integers(0, 99),
+)
+def test_no_part_is_ever_empty(
+    samples_of: dict[str, int], val: float, test: float, seed: int
+) -> None:
+    parts = split_groups(samples_of, {"val": val, "test": test}, seed)
+    assert parts.keys() == samples_of.keys()
+    wanted = {"train"} | {name for name, share in (("val", val), ("test", test)) if share}
+    assert set(parts.values()) == wanted
+
+
+def groups_file(folder: Path, text: str) -> Path:
+    path = folder / "groups.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_names_lose_image_suffixes_and_white_space_only(tmp_path: Path) -> None:
+    text = "\ufeff tile , patient\n a/1.PNG , P1 \ns1.a,P1\ns1.b,P2\ns2.tif.png,P3\n\n,\n"
+    assert read_groups(groups_file(tmp_path, text)) == {
+        "a/1": "P1", "s1.a": "P1", "s1.b": "P2", "s2": "P3",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text, match",
+    [
+        ("name,patient\na,1\n", "no column 'tile'"),
+        ("", "no column 'tile', but nothing"),
+        ("tile,slide\na,1\n", "no column 'patient', but tile, slide"),
+        ("tile,patient\na.png,1\na.jpg,2\n", "puts a into two groups"),
+        ("tile,patient\na,1\nb, \n", "line 3: patient is empty"),
+        ("tile,patient\na\n", "line 2: patient is empty"),
+        ("tile,patient\n,1\n", "line 2: tile is empty"),
+    ],
+)
+def test_groups_file_errors(tmp_path: Path, text: str, match: str) -> None:
+    with pytest.raises(DatasetError, match=match) as error:
+        read_groups(groups_file(tmp_path, text))
+    assert "groups.csv" in str(error.value)
+
+
+def test_a_groups_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "groups.csv"
+    path.write_bytes("tile,patient\na,Müller\n".encode("utf-16"))
+    with pytest.raises(DatasetError, match=r"groups\.csv is no CSV in UTF-8"):
+        read_groups(path)
+
+
+@given(KEYS)
+def test_names_with_their_folders_are_never_mixed_up(keys: list[str]) -> None:
+    groups = {key: f"group of {key}" for key in keys}
+    assert match_groups(keys, groups, SOURCE) == groups
+
+
+@pytest.mark.parametrize(
+    "keys, groups, expected",
+    [
+        (["A/1", "B/1"], {"A/1": "x", "B/1": "y"}, {"A/1": "x", "B/1": "y"}),
+        (["A/1", "B/2"], {"1": "x", "2": "y"}, {"A/1": "x", "B/2": "y"}),
+        (["1", "2"], {"/data/A/1": "x", "B/2": "y"}, {"1": "x", "2": "y"}),
+        (["1", "A/1"], {"1": "x", "A/1": "y"}, {"1": "x", "A/1": "y"}),
+        (["s1.a", "s1.b"], {"s1.a": "x", "s1.b": "y"}, {"s1.a": "x", "s1.b": "y"}),
+        (["s.tif"], {"s": "x"}, {"s.tif": "x"}),
+        (["B/1", "2"], {"A/1": "x", "2": "y", "gone": "z"}, {"2": "y"}),
+        (["1"], {".": "x", "/": "y", "1": "z"}, {"1": "z"}),
+        (["B/1"], {"1": "x", "B/1": "y"}, {"B/1": "y"}),
+    ],
+)
+def test_names_fit_keys(keys: list[str], groups: dict[str, str], expected: dict[str, str]) -> None:
+    assert match_groups(keys, groups, SOURCE) == expected
+
+
+@pytest.mark.parametrize(
+    "keys, groups, match",
+    [
+        (["A/1", "B/1"], {"1": "x"}, r"groups\.csv: 1 can mean A/1 or B/1"),
+        (["1"], {"A/1": "x", "B/1": "y"}, r"groups\.csv puts 1 into two groups"),
+        (["a", "b"], {"c": "x"}, r"groups\.csv names no tile of the folder, but c;.* called a"),
+        (["a"], {}, "names no tile of the folder, but nothing"),
+    ],
+)
+def test_doubtful_names_are_errors(keys: list[str], groups: dict[str, str], match: str) -> None:
+    with pytest.raises(DatasetError, match=match):
+        match_groups(keys, groups, SOURCE)
