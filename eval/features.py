@@ -90,15 +90,6 @@ def open_extractor(
     )
 
 
-def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """The device called `name`; "auto" is a GPU if there is one. InputError if there is none."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("There is no CUDA GPU that torch can use. Pass --device cpu or auto.")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
 class RandomExtractor:
     """A small convolutional network with seeded random weights, for demos and tests.
 

@@ -5,7 +5,6 @@ Another kind of source is a class with a `name`, a `preparation`, a length and `
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from histosyn.shards.index import INDEX_NAME
 from histosyn.shards.reader import ShardReader
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_folder
+from hpc.parallel import usable_cores
 
 _MOST_READERS = 8
 
@@ -107,7 +107,7 @@ class TileFolder:
         """Yield tiles_NHWC, `size` at a time; the tiles of a batch are decoded in parallel."""
         read = partial(_read, resize=self.resize)
         first_shape: tuple[int, ...] | None = None
-        with ThreadPoolExecutor(min(_MOST_READERS, os.cpu_count() or 1)) as readers:
+        with ThreadPoolExecutor(min(_MOST_READERS, usable_cores())) as readers:
             for start in range(0, len(self.paths), size):
                 paths = self.paths[start : start + size]
                 tiles = list(readers.map(read, paths))

@@ -22,6 +22,8 @@ from histosyn.pairs import Pair, Pairing, pair_folders
 from hpc.errors import DatasetError, LabelError
 from hpc.parallel import map_in_order
 
+# The generator's default stride: tiles of other multiples are padded for it, at a cost.
+_STRIDE = 32
 # Of a finding that recurs, so many places are kept; its count goes on.
 KEPT_PLACES = 1000
 # Glass is brighter than this in R, G and B. A tile with this share of it has nothing to learn from.
@@ -86,7 +88,7 @@ class Survey:
         """Add the places where a check failed to its finding."""
         if not places:
             return
-        known = self.findings.get(check.what) or check.finding()
+        known = self.findings.get(check.what) or check.finding(self)
         room = KEPT_PLACES - len(known.where)
         self.findings[check.what] = replace(
             known, where=known.where + tuple(places[:room]), count=known.count + len(places)
@@ -97,19 +99,19 @@ class Survey:
 class Check:
     """A question to a pair (`places` gets a Look and the Survey) or to the set (the Survey only).
 
-    `places` answers with a text for each place where something is wrong.
+    `places` answers with a text for each place where something is wrong. `remedy` says what to do;
+    one that depends on what was counted is a function of the Survey.
     """
 
     severity: Literal["error", "warning"]
     what: str
-    remedy: str
+    remedy: str | Callable[[Survey], str]
     places: Callable[..., Sequence[str]]
 
-    def finding(self) -> Finding:
+    def finding(self, survey: Survey) -> Finding:
         """Its finding, as yet of nothing."""
-        return Finding(
-            severity=self.severity, what=self.what, where=(), remedy=self.remedy, count=0
-        )
+        remedy = self.remedy if isinstance(self.remedy, str) else self.remedy(survey)
+        return Finding(severity=self.severity, what=self.what, where=(), remedy=remedy, count=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +240,21 @@ def _many_sizes(survey: Survey) -> Sequence[str]:
     return [f"{_size_text(size)}: {n} tiles" for size, n in sizes] if len(sizes) > 1 else []
 
 
+def _one_size(survey: Survey) -> str:
+    """How to pack tiles of different sizes."""
+    smallest = min(survey.tile_sizes, key=min)
+    if min(smallest) < _STRIDE:
+        return (
+            f"histosyn pack refuses them without --tile-size, and nothing of {_STRIDE} pixels can "
+            f"be cut from {_size_text(smallest)}: leave out the tiles smaller than {_STRIDE}."
+        )
+    side = min(smallest) // _STRIDE * _STRIDE
+    return (
+        f"histosyn pack refuses them without --tile-size. Pack with --tile-size {side}, which cuts "
+        f"all tiles to {side}x{side}."
+    )
+
+
 def _absent_classes(survey: Survey) -> Sequence[str]:
     if not survey.pixels.any():
         return []
@@ -299,7 +316,7 @@ SET_CHECKS = (
     Check(
         severity="warning",
         what="different tile sizes",
-        remedy="Pack with --tile-size, which cuts all tiles to one size.",
+        remedy=_one_size,
         places=_many_sizes,
     ),
     Check(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from launch.console import console
+from launch.outputs import check_output_file
 
 if TYPE_CHECKING:
     from histosyn.doctor import Diagnosis, Finding
@@ -50,6 +52,7 @@ def doctor(
     from hpc.topology import Topology
 
     set_up_logging(Topology())
+    check_output_file(json, "--json")
     diagnosis = examine(
         tiles,
         labels,
@@ -69,22 +72,22 @@ def doctor(
 
 
 def _show(diagnosis: Diagnosis) -> None:
-    console = Console(highlight=False)
+    out = console()
     if diagnosis.findings:
-        console.print(_findings_table(diagnosis))
+        out.print(_findings_table(diagnosis))
     if any(diagnosis.class_pixels):
-        console.print(_class_table(diagnosis))
+        out.print(_class_table(diagnosis))
     if not diagnosis.errors:
-        console.print(f"{diagnosis.pairs} pairs. [bold green]Training may start.[/]")
+        out.print(Text(f"{diagnosis.pairs} pairs. ").append("Training may start.", "bold green"))
 
 
 def _findings_table(diagnosis: Diagnosis) -> Table:
     table = Table("", "count", "finding", show_lines=True)
     table.add_column("where", overflow="fold", ratio=1)
     for finding in diagnosis.findings:
-        severity = f"[{_STYLES[finding.severity]}]{finding.severity}[/]"
-        what = f"{escape(finding.what)}\n[dim]{escape(finding.remedy)}[/]"
-        table.add_row(severity, str(finding.count), what, escape(_places(finding)))
+        severity = Text(finding.severity, style=_STYLES[finding.severity])
+        what = Text(f"{finding.what}\n").append(finding.remedy, style="dim")
+        table.add_row(severity, str(finding.count), what, _places(finding))
     return table
 
 
@@ -95,7 +98,10 @@ def _places(finding: Finding) -> str:
 
 
 def _class_table(diagnosis: Diagnosis) -> Table:
-    table = Table("index", "class", "pixels", "share", title=f"schema {diagnosis.schema.name}")
+    table = Table("index", title=f"schema {diagnosis.schema.name}")
+    table.add_column("class", overflow="fold")
+    table.add_column("pixels", no_wrap=True)
+    table.add_column("share", no_wrap=True)
     total = sum(diagnosis.class_pixels) + diagnosis.ignored_pixels
     rows = [
         (str(index), item.name, count)
@@ -106,5 +112,5 @@ def _class_table(diagnosis: Diagnosis) -> Table:
     if diagnosis.ignored_pixels:
         rows.append((str(diagnosis.schema.ignore), "(ignored)", diagnosis.ignored_pixels))
     for index, name, count in rows:
-        table.add_row(index, escape(name), f"{count:,}", f"{count / total:.2%}")
+        table.add_row(index, name, f"{count:,}", f"{count / total:.2%}")
     return table

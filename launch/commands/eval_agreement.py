@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from launch.console import console
+from launch.outputs import check_output_file
 
 if TYPE_CHECKING:
     from eval.result import Number, Result
-
-# Off a terminal rich assumes 80 columns, which would wrap every row of the table.
-_WIDTH_OF_A_LOG = 120
 
 
 def agreement(
@@ -59,6 +58,7 @@ def agreement(
     from eval.agreement_report import report_agreement
     from eval.ratings import read_ratings
 
+    check_output_file(json, "--json")
     scale = None if categories is None else tuple(categories.split(","))
     result = report_agreement(read_ratings(ratings, scale), replicates=replicates, seed=seed)
     _show(result)
@@ -67,18 +67,16 @@ def agreement(
 
 
 def _show(result: Result) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_A_LOG
+    out = console()
     notes = list(dict.fromkeys(note for number in result.numbers if (note := _note(number))))
     for _, numbers in groupby(result.numbers, key=_panel_of):
-        console.print(_table(list(numbers), notes))
-    console.print()
+        out.print(_table(list(numbers), notes))
+    out.print()
     for index, note in enumerate(notes, start=1):
-        console.print(escape(f"({index}) {note}"), soft_wrap=True)
-    console.print(_footnote(result.settings), soft_wrap=True)
+        out.print(f"({index}) {note}")
+    out.print(_footnote(result.settings))
     for warning in result.warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+        out.print(Text("warning: ", style="yellow").append(warning, style="default"))
 
 
 def _panel_of(number: Number) -> tuple[str | None, str]:
@@ -86,7 +84,7 @@ def _panel_of(number: Number) -> tuple[str | None, str]:
 
 
 def _table(numbers: list[Number], notes: list[str]) -> Table:
-    """One panel; narrow enough for 80 columns, so notes are numbers that point below."""
+    """One panel; narrow enough for a terminal, so notes are numbers that point below."""
     arm, compared = _panel_of(numbers[0])
     is_pairs = compared == "pairs of raters"
     title = compared if is_pairs else f"{compared}: {len(numbers[0].details['raters'])}"
@@ -99,14 +97,14 @@ def _table(numbers: list[Number], notes: list[str]) -> Table:
     )
     table.add_column("statistic", no_wrap=True)
     if is_pairs:
-        table.add_column("raters")
+        table.add_column("raters", overflow="fold")
     for name in ("value", "interval", "n"):
         table.add_column(name, justify="left" if name == "interval" else "right", no_wrap=True)
     table.add_column("method")
     table.add_column("", no_wrap=True)
     for number in numbers:
         pair = [", ".join(number.details["raters"])] if is_pairs else []
-        table.add_row(escape(number.name), *map(escape, pair), *_cells(number, notes))
+        table.add_row(number.name, *pair, *_cells(number, notes))
     return table
 
 
@@ -114,7 +112,7 @@ def _cells(number: Number, notes: list[str]) -> Iterator[str]:
     yield "none" if number.value is None else f"{number.value:z.3f}"
     yield _interval_text(number)
     yield str(number.n)
-    yield escape(number.method)
+    yield number.method
     note = _note(number)
     yield f"({notes.index(note) + 1})" if note else ""
 
@@ -135,5 +133,5 @@ def _footnote(settings: dict[str, Any]) -> str:
         "n: images with two or more ratings (a pair: images both rated). "
         f"Intervals: {settings['interval_level']:.0%}, percentile bootstrap over images, "
         f"{settings['replicates']} replicates, seed {settings['seed']}. "
-        f"Scale ({settings['categories_from']}): {escape(', '.join(settings['categories']))}."
+        f"Scale ({settings['categories_from']}): {', '.join(settings['categories'])}."
     )

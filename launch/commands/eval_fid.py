@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from launch.console import console
+from launch.outputs import check_output_file, check_output_folder
 
 if TYPE_CHECKING:
     from eval.result import Result
@@ -59,18 +61,25 @@ def fid(
     json
         File for the result with all that made it: settings, hashes, versions, warnings.
     """
-    from eval.features import choose_device, open_extractor
+    from eval.features import open_extractor
     from eval.fid import distance_between, open_side
     from eval.population import Population
     from hpc.log import set_up_logging
+    from hpc.process_group import device_of
     from hpc.topology import detect
 
-    set_up_logging(detect())
+    topology = detect()
+    set_up_logging(topology)
+    check_output_file(json, "--json")
+    check_output_folder(save_statistics, "--save-statistics")
     sides = open_side(real, resize=resize), open_side(synthetic, resize=resize)
     network = None
     if not all(isinstance(side, Population) for side in sides):
         network = open_extractor(
-            extractor, inception_weights=inception_weights, seed=seed, device=choose_device(device)
+            extractor,
+            inception_weights=inception_weights,
+            seed=seed,
+            device=device_of(topology, device),
         )
     result = distance_between(
         *sides,
@@ -86,25 +95,27 @@ def fid(
 
 
 def _show(result: Result) -> None:
-    console = Console(highlight=False)
     table = Table(show_header=False, title="Fréchet distance", title_justify="left")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     distance, floor = result.numbers
-    table.add_row("real to synthetic", f"[bold]{distance.value:.4g}[/]")
+    table.add_row("real to synthetic", Text(f"{distance.value:.4g}", style="bold"))
     table.add_row("real to real (floor)", _floor_text(floor.value, floor.n, floor.reason))
     for role, side in result.inputs.items():
-        table.add_row(role, escape(_side_text(side)))
+        table.add_row(role, _side_text(side))
     if result.settings["extractor"] is not None:
         sha256 = result.settings["weights_sha256"][:12]
         table.add_row("extractor", f"{result.settings['extractor']}, weights sha256 {sha256}…")
-        table.add_row("preprocessing", escape(result.settings["preprocessing"]))
-    console.print(table)
+        table.add_row("preprocessing", result.settings["preprocessing"])
+    out = console()
+    out.print(table)
     for warning in result.warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+        out.print(Text("warning: ", style="yellow").append(warning, style="default"))
 
 
 def _floor_text(value: float | None, half: int, reason: str | None) -> str:
     if value is None:
-        return escape(f"undefined: {reason}")
+        return f"undefined: {reason}"
     return f"{value:.4g} (median of random halves, {half} tiles each)"
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+
+from launch.console import console
 
 
 def phantom(out: Path, /, *, count: int = 64, size: int = 128, seed: int = 0) -> None:
@@ -25,8 +28,6 @@ def phantom(out: Path, /, *, count: int = 64, size: int = 128, seed: int = 0) ->
     seed
         Decides the tissue.
     """
-    from rich.console import Console
-
     from histosyn.phantom import MPP, TILES_PER_PATIENT, write_phantom
     from hpc.log import set_up_logging, track
     from hpc.topology import Topology
@@ -40,12 +41,15 @@ def phantom(out: Path, /, *, count: int = 64, size: int = 128, seed: int = 0) ->
         track=lambda indices: track(indices, total=count, what="tiles"),
     )
     patients = -(-count // TILES_PER_PATIENT)
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(
+    shown = console()
+    shown.print(
         f"{count} tiles of {size}x{size} pixels at {MPP} microns per pixel, "
         f"from {patients} made-up patients, in {out}."
     )
-    console.print(
-        f"Next: histosyn pack {out / 'tiles'} {out / 'labels'} packed "
-        f"--groups {out / 'phantom.csv'} --source-mpp {MPP} --val 0.2"
+    tiles, labels, groups = (
+        shlex.quote(str(out / name)) for name in ("tiles", "labels", "phantom.csv")
+    )
+    shown.print(
+        f"Next: histosyn pack {tiles} {labels} packed "
+        f"--groups {groups} --source-mpp {MPP} --val 0.2"
     )

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 
-from eval.features import RandomExtractor, choose_device, open_extractor
+from eval.features import RandomExtractor, open_extractor
 from eval.frechet import frechet_distance_from_features
 from hpc.errors import InputError
 
@@ -84,11 +83,3 @@ def test_a_random_network_says_what_it_is_not():
 def test_an_unknown_name_is_refused():
     with pytest.raises(InputError, match="inception, random"):
         open_extractor("vgg")
-
-
-def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-
-    assert choose_device("auto") == torch.device("cpu")
-    with pytest.raises(InputError, match="no CUDA GPU"):
-        choose_device("cuda")

@@ -151,6 +151,23 @@ def test_training_would_suffer_from(folders, damage, what, where):
     assert folders.examined().errors == ()
 
 
+@pytest.mark.parametrize(
+    ("sizes", "remedy"),
+    [
+        ((100, 70), "Pack with --tile-size 64, which cuts all tiles to 64x64."),
+        ((32, 33), "Pack with --tile-size 32, which"),
+        ((40, 31), "cut from 31x31: leave out the tiles smaller than 32."),
+    ],
+)
+def test_different_sizes_are_packed_at_the_largest_that_fits_all(tmp_path, sizes, remedy):
+    folders = Folders(tmp_path, count=0)
+    for size in sizes:
+        folders.put(f"of-{size}", size=size)
+    finding = next(item for item in folders.examined().findings if "sizes" in item.what)
+    assert finding.remedy.startswith("histosyn pack refuses them without --tile-size")
+    assert remedy in finding.remedy
+
+
 def test_one_pass_finds_everything_errors_first(folders):
     for damage in (_copy_tile, _forget_nuclei, _shrink_label, _drop("labels")):
         damage(folders)
@@ -233,7 +250,8 @@ def test_folders_that_hold_nothing_are_errors(tmp_path):
 def test_every_check_says_what_to_do():
     checks = (*PAIR_CHECKS, *SET_CHECKS)
     assert len({check.what for check in checks}) == len(checks)
-    assert all(check.remedy.endswith(".") for check in checks)
+    fixed = [check.remedy for check in checks if isinstance(check.remedy, str)]
+    assert all(remedy.endswith(".") for remedy in fixed)
 
 
 @pytest.mark.skipif(

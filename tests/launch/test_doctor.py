@@ -59,6 +59,28 @@ def test_an_unknown_schema_is_told_the_nearest(data, capsys):
     assert "Did you mean prostate-3?" in capsys.readouterr().err
 
 
+def test_odd_and_long_names_are_shown_whole(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    odd = tmp_path / "out[/x]" / ("deep" * 30)
+    odd.parent.mkdir(parents=True)
+    data.rename(odd)
+    (odd / "tiles/phantom-00001.png").unlink()
+    schema = tmp_path / "schema.toml"
+    names = ("[/b]", "a-class-of-a-very-long-name-that-is-wider-than-40", "c:x:", "nuclei")
+    schema.write_text(
+        "".join(
+            f"[[classes]]\nname = '{name}'\ncolor = '#00000{index}'\n"
+            for index, name in enumerate(names)
+        )
+    )
+    with pytest.raises(SystemExit):
+        _doctor(odd, "--schema", str(schema))
+    shown = capsys.readouterr().out
+    assert str(odd / "labels/phantom-00001.png") in shown
+    for name in names:
+        assert name in shown
+
+
 @pytest.mark.parametrize("command", ["doctor", "phantom"])
 def test_the_command_is_loaded_without_torch(command):
     code = f"import sys, launch.commands.{command}; print('torch' in sys.modules)"

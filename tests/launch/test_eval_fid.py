@@ -100,6 +100,33 @@ def test_a_damaged_tile_is_named(folders, tmp_path, capsys):
     assert "3.png" in refused([*folders, "--extractor", "random"], capsys)
 
 
+def test_odd_and_long_names_are_shown_whole(folders, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    odd = tmp_path / "out[/x]" / ("deep" * 30)
+    odd.parent.mkdir(parents=True)
+    (tmp_path / "real").rename(odd)
+
+    main(["eval", "fid", str(odd), folders[1], "--extractor", "random"])
+
+    assert f"{odd}: 6 tiles of 24x24 pixels" in capsys.readouterr().out
+
+
+def test_a_gpu_that_is_not_there_is_an_error(folders, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+
+    message = refused([*folders, "--extractor", "random", "--device", "cuda"], capsys)
+
+    assert "no GPU" in message
+
+
+def test_statistics_are_not_saved_to_a_file(folders, tmp_path, capsys):
+    (tmp_path / "file").write_text("full")
+
+    message = refused([*folders, "--save-statistics", str(tmp_path / "file")], capsys)
+
+    assert "--save-statistics" in message
+
+
 def test_a_missing_synthetic_folder_is_noticed_before_real_tiles_are_read(
     tmp_path, capsys, folders
 ):
