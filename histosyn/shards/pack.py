@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from webdataset import ShardWriter
+from webdataset import TarWriter
 
 from histosyn.images import png_bytes, read_tile
 from histosyn.labels import LabelSchema, label_png_bytes, read_label_map
@@ -181,31 +183,15 @@ def _write_part(
     group_of: dict[str, str | None] = {}
     class_pixels = np.zeros(len(schema), dtype=np.int64)
     size: tuple[int, int] | None = None
-    # Fixed times and owners: the same input gives the same bytes.
-    writer = ShardWriter(
-        f"{folder}/shard-%06d.tar",
-        maxcount=config.samples_per_shard,
-        maxsize=float("inf"),
-        verbose=0,
-        mtime=0,
-        user="",
-        group="",
-        encoder=False,
-    )
-    with writer:
-        for sample in samples:
-            size = size or sample.size
-            _check_new(sample, size, group_of)
-            writer.write(
-                {
-                    "__key__": sample.key,
-                    "tile.png": sample.tile,
-                    "label.png": sample.label,
-                    "json": json.dumps(sample.facts).encode(),
-                }
-            )
-            group_of[sample.key] = sample.facts["group"]
-            class_pixels += sample.class_pixels
+    shards = groupby(enumerate(samples), lambda item: item[0] // config.samples_per_shard)
+    for number, members in shards:
+        with _opened_shard(folder / f"shard-{number:06d}.tar") as writer:
+            for _, sample in members:
+                size = size or sample.size
+                _check_new(sample, size, group_of)
+                writer.write(_members(sample))
+                group_of[sample.key] = sample.facts["group"]
+                class_pixels += sample.class_pixels
     if size is None:
         raise DatasetError("There is no pair of a tile and a label map. Check the file names.")
     index = DatasetIndex(
@@ -218,6 +204,28 @@ def _write_part(
     )
     index.save(folder)
     return index
+
+
+@contextmanager
+def _opened_shard(path: Path) -> Iterator[TarWriter]:
+    """webdataset gets an open file: of a path it would make a URL, which can name a command.
+
+    Fixed times and owners: the same input gives the same bytes.
+    """
+    with (
+        path.open("wb") as file,
+        TarWriter(file, mtime=0, user="", group="", encoder=False) as writer,
+    ):
+        yield writer
+
+
+def _members(sample: Sample) -> dict[str, Any]:
+    return {
+        "__key__": sample.key,
+        "tile.png": sample.tile,
+        "label.png": sample.label,
+        "json": json.dumps(sample.facts).encode(),
+    }
 
 
 def _check_new(sample: Sample, size: tuple[int, int], seen: dict[str, str | None]) -> None:

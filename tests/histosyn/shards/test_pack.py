@@ -34,6 +34,36 @@ def test_packing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
         assert path.read_bytes() == (second / path.name).read_bytes(), path.name
 
 
+@pytest.mark.parametrize(
+    "out", ["100%", "%s", "run:1/packed", "pipe:cat >stolen", "[x].gz", "http:", "spaced é"]
+)
+def test_any_name_of_a_folder_is_just_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    tiles, labels = write_folders(tmp_path, count=3, size=32)
+    config = PackConfig(samples_per_shard=2)
+    monkeypatch.chdir(tmp_path)
+    pack(tiles, labels, Path(out), SCHEMA, config)
+    pack(tiles, labels, tmp_path / "plain", SCHEMA, config)
+    written = {path.name: path.read_bytes() for path in (tmp_path / out / "train").iterdir()}
+    plain = {path.name: path.read_bytes() for path in (tmp_path / "plain/train").iterdir()}
+    assert written == plain
+    expected = {"tiles", "labels", "plain", Path(out).parts[0]}
+    assert {path.name for path in tmp_path.iterdir()} == expected
+
+
+def test_long_names_fit_into_a_shard(tmp_path: Path) -> None:
+    """A name of the plain tar format ends after 100 characters."""
+    tiles, labels = write_folders(tmp_path, count=1, size=32)
+    name = "/".join(["slide-of-a-patient"] * 12)
+    for folder in (tiles, labels):
+        (folder / name).mkdir(parents=True)
+        (folder / "tile-00.png").rename(folder / name / "ä.png")
+    index = pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig())["train"]
+    assert index.shards[0].entries[0].key == name.replace("/", "__") + "__ä"
+    assert np.array_equal(ShardReader(tmp_path / "out/train").read(0, 0)[1], blobs(0, 32)[1])
+
+
 def test_cuts_a_centred_grid_and_resamples(tmp_path: Path) -> None:
     tiles, labels = write_folders(tmp_path, count=1, size=80)
     config = PackConfig(tile_size=16, source_mpp=0.5, mpp=1.0)
