@@ -1,12 +1,14 @@
 """`dataset.json`: what lies where in a folder of shards, and how it was made.
 
-Sizes and byte offsets let a sample be read without touching the rest of its shard; the counts and
-checksums notice what tar readers pass over in silence.
+Sizes and byte offsets let a sample be read without touching the rest of its shard. The checksums
+say which bytes were packed, so that a copy can be compared; reading does not verify them. The file
+may come from anywhere, so everything that is read from it is checked.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import tarfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +22,8 @@ FORMAT_VERSION = 1
 INDEX_NAME = "dataset.json"
 TILE_SUFFIXES = ("tile.png", "tile.jpg")
 LABEL_SUFFIX = "label.png"
+# The sum of two of them, an offset and a size, is still one that the system can seek to.
+_LARGEST_NUMBER = 1 << 61
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,21 +81,11 @@ def load_index(folder: Path) -> DatasetIndex:
             "short). Give the folder that `histosyn pack` wrote, such as OUT/train."
         )
     try:
-        data = json.loads(path.read_text("utf-8"))
-        version = data.pop("format_version")
-        if version != FORMAT_VERSION:
-            raise DatasetError(
-                f"{path} has format {version}, this histosyn reads {FORMAT_VERSION}."
-            )
-        return DatasetIndex(
-            schema=schema_from_dict(data.pop("schema"), str(path)),
-            tile_size=tuple(data.pop("tile_size")),
-            class_pixels=tuple(data.pop("class_pixels")),
-            shards=tuple(_shard_from(item) for item in data.pop("shards")),
-            **data,
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        return _index_from(json.loads(path.read_text("utf-8")), path)
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path} is damaged ({error}). Pack the data set again.") from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror}). Check it.") from error
 
 
 def index_shard(path: Path, groups: dict[str, str | None]) -> Shard:
@@ -113,14 +107,76 @@ def index_shard(path: Path, groups: dict[str, str | None]) -> Shard:
     return Shard(name=path.name, sha256=sha256_of_file(path), entries=entries)
 
 
-def _shard_from(data: dict[str, Any]) -> Shard:
-    entries = tuple(
-        Entry(
-            key=item["key"],
-            tile=tuple(item["tile"]),
-            label=tuple(item["label"]),
-            group=item["group"],
-        )
-        for item in data["entries"]
+def _index_from(data: Any, path: Path) -> DatasetIndex:
+    version = _item(data, "format_version", "the file")
+    if version != FORMAT_VERSION:
+        raise DatasetError(f"{path} has format {version}, this histosyn reads {FORMAT_VERSION}.")
+    schema = schema_from_dict(_item(data, "schema", "the file"), str(path))
+    mpp = _item(data, "mpp", "the file")
+    made_by = _item(data, "made_by", "the file")
+    shards = tuple(_shard_from(item) for item in _list(data, "shards", "the file"))
+    names = [shard.name for shard in shards]
+    known = type(mpp) in (int, float) and 0 < mpp < math.inf
+    _require(mpp is None or known, f"mpp is {mpp!r}")
+    _require(isinstance(made_by, dict), f"made_by is {made_by!r}")
+    _require(len(set(names)) == len(names), "two shards have the same name")
+    return DatasetIndex(
+        schema=schema,
+        tile_size=_pair(data, "tile_size", "the file", least=1),
+        mpp=mpp,
+        class_pixels=_numbers(data, "class_pixels", "the file", count=len(schema)),
+        shards=shards,
+        made_by=made_by,
     )
-    return Shard(name=data["name"], sha256=data["sha256"], entries=entries)
+
+
+def _shard_from(data: Any) -> Shard:
+    name = _item(data, "name", "a shard")
+    # The reader opens it: it must lie beside the index.
+    plain = isinstance(name, str) and name.endswith(".tar") and not set(name) & set("/\\\0")
+    _require(plain, f"a shard is called {name!r}, not like shard-000000.tar")
+    sha256 = _item(data, "sha256", name)
+    _require(isinstance(sha256, str), f"{name}: sha256 is {sha256!r}")
+    entries = tuple(_entry_from(item, name) for item in _list(data, "entries", name))
+    return Shard(name=name, sha256=sha256, entries=entries)
+
+
+def _entry_from(data: Any, shard: str) -> Entry:
+    key = _item(data, "key", f"{shard}, a sample")
+    _require(isinstance(key, str), f"{shard}: the key of a sample is {key!r}")
+    where = f"{shard}, sample {key}"
+    group = _item(data, "group", where)
+    _require(group is None or isinstance(group, str), f"{where}: group is {group!r}")
+    tile, label = _pair(data, "tile", where), _pair(data, "label", where)
+    return Entry(key=key, tile=tile, label=label, group=group)
+
+
+def _item(data: Any, key: str, where: str) -> Any:
+    _require(isinstance(data, dict), f"{where} is not an object")
+    _require(key in data, f"{where} lacks {key!r}")
+    return data[key]
+
+
+def _list(data: Any, key: str, where: str) -> list[Any]:
+    values = _item(data, key, where)
+    _require(isinstance(values, list), f"{where}: {key} is not a list")
+    return values
+
+
+def _numbers(data: Any, key: str, where: str, *, count: int, least: int = 0) -> tuple[int, ...]:
+    values = _list(data, key, where)
+    fine = len(values) == count and all(
+        type(value) is int and least <= value <= _LARGEST_NUMBER for value in values
+    )
+    _require(fine, f"{where}: {key} is not {count} whole numbers from {least} on")
+    return tuple(values)
+
+
+def _pair(data: Any, key: str, where: str, *, least: int = 0) -> tuple[int, int]:
+    first, second = _numbers(data, key, where, count=2, least=least)
+    return first, second
+
+
+def _require(condition: bool, text: str) -> None:
+    if not condition:
+        raise ValueError(text)

@@ -60,8 +60,16 @@ class ShardReader:
 
     def _bytes(self, shard: int, place: tuple[int, int], name: str) -> bytes:
         offset, size = place
-        data = os.pread(self._descriptor(shard), size, offset)
-        if len(data) != size:
+        descriptor = self._descriptor(shard)
+        try:
+            # A size beyond the file is refused before as much memory is asked for.
+            fits = offset + size <= os.fstat(descriptor).st_size
+            data = os.pread(descriptor, size, offset) if fits else b""
+        except OSError as error:
+            raise DatasetError(
+                f"{name} cannot be read ({error.strerror}). Copy it again."
+            ) from error
+        if not fits or len(data) != size:
             raise DatasetError(f"{name}: the shard ends too early. Pack or copy it again.")
         return data
 
