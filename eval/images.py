@@ -1,6 +1,6 @@
 """Where tiles to be measured come from: a folder of images, a folder of shards, or memory.
 
-Another kind of source is a class with a `name`, a `preparation`, a length and `batches`.
+Another kind of source has a `name`, a `preparation`, a length, `batches` and `content`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from eval.content import Content, content_of_folder, content_of_shards
 from histosyn.images import IMAGE_SUFFIXES, find_images, read_tile
 from histosyn.shards.index import INDEX_NAME
 from histosyn.shards.reader import ShardReader
 from hpc.errors import DatasetError, InputError
-from hpc.files import require_folder
+from hpc.files import require_folder, sha256_of_bytes
 from hpc.parallel import usable_cores
 
 _MOST_READERS = 8
@@ -43,6 +44,9 @@ class TileSource(Protocol):
     def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
         """Yield tiles_NHWC, uint8 RGB, `size` at a time; the last batch may be smaller."""
 
+    def content(self) -> Content:
+        """What exactly the tiles are; it may read them all."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TileArray:
@@ -64,6 +68,11 @@ class TileArray:
         """Yield tiles_NHWC, `size` at a time."""
         for start in range(0, len(self), size):
             yield self.tiles_NHWC[start : start + size]
+
+    def content(self) -> Content:
+        """The shape and the pixels."""
+        pixels = repr(self.tiles_NHWC.shape).encode() + self.tiles_NHWC.tobytes()
+        return Content(sha256=sha256_of_bytes(pixels), covers="shape and pixels")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +125,10 @@ class TileFolder:
                     self._require_shape(path, tile.shape, first_shape)
                 yield np.stack(tiles)
 
+    def content(self) -> Content:
+        """Names and bytes of the files, and what a manifest of synthesis beside them tells."""
+        return content_of_folder(self.folder, self.paths)
+
     def _require_shape(
         self, path: Path, shape: tuple[int, ...], first_shape: tuple[int, ...]
     ) -> None:
@@ -165,6 +178,10 @@ class TileShards:
         for start in range(0, len(places), size):
             tiles = (self.reader.read(*place)[0] for place in places[start : start + size])
             yield np.stack([_resized(tile_HWC, self.resize) for tile_HWC in tiles])
+
+    def content(self) -> Content:
+        """The data set's index."""
+        return content_of_shards(self.folder)
 
 
 def open_tiles(folder: Path, *, resize: int | None = None) -> TileFolder | TileShards:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.content import Content
 from eval.features import Extractor, Identity
 from eval.frechet import Gaussian, frechet_distance, frechet_distance_from_features
 from eval.images import TileSource
@@ -35,6 +36,7 @@ class Population:
     identity: Identity | None
     tile_size: tuple[int, int] | None = None
     preparation: str | None = None
+    content: Content | None = None
 
     @property
     def features_ND(self) -> NDArray[np.floating] | None:  # noqa: N802
@@ -54,6 +56,8 @@ def measure(
 
     Memory is bounded by the features kept (`KEPT_NUMBERS`) and one batch of tiles.
     """
+    # First, because it may find a fault sooner than a pass through the network.
+    content = source.content()
     batches: Iterable[NDArray[np.uint8]] = source.batches(batch_size)
     if progress is not None:
         batches = track(batches, total=-(-len(source) // batch_size), what=progress)
@@ -71,6 +75,7 @@ def measure(
         identity=extractor.identity,
         tile_size=tile_size,
         preparation=source.preparation,
+        content=content,
     )
 
 

@@ -12,13 +12,14 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.content import content_of_file
 from eval.features import Identity
 from eval.population import Population
 from eval.result import versions
@@ -91,12 +92,13 @@ def read_statistics(path: Path) -> Population:
     require_file(path, "statistics file")
     try:
         content = _arrays(path)
-        return _population(path, _summary(content), content)
+        population = _population(path, _summary(content), content)
     except _READING_ERRORS as error:
         raise DatasetError(
             f"{path} cannot be read as a statistics file ({error}). It must be an .npz with the "
             "arrays mu and sigma, as written by --save-statistics or by pytorch-fid."
         ) from error
+    return replace(population, content=content_of_file(path))
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:

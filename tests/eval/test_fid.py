@@ -1,7 +1,7 @@
 """The report: value, floor, provenance and warnings."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 
@@ -17,6 +17,7 @@ from eval.images import TileArray, TileFolder
 from eval.moments import Moments
 from eval.population import measure
 from hpc.errors import InputError
+from hpc.files import sha256_of_file
 
 EXTRACTOR = RandomExtractor(seed=0)
 
@@ -37,7 +38,10 @@ def test_a_result_says_how_it_was_made():
     distance = named(result)["frechet_distance"]
     assert distance.value > 0
     assert distance.n == 8
-    assert distance.details == {"n_real": 12, "n_synthetic": 8}
+    assert (distance.details["n_real"], distance.details["n_synthetic"]) == (12, 8)
+    for number in result.numbers:
+        assert number.interval is None
+        assert number.details["interval_note"].startswith("no interval: ")
     assert result.settings == {
         "extractor": "random",
         "weights_sha256": EXTRACTOR.identity.weights_sha256,
@@ -51,8 +55,27 @@ def test_a_result_says_how_it_was_made():
         "n": 12,
         "tile_size": (16, 16),
         "preparation": "none",
+        "content": asdict(tiles(12).content()),
     }
     json.dumps(result.as_json(), allow_nan=False)
+
+
+def test_every_kind_of_side_says_what_its_content_is(tmp_path):
+    folder = tmp_path / "tiles"
+    folder.mkdir()
+    for number, tile in enumerate(tiles(4).tiles_NHWC):
+        Image.fromarray(tile).save(folder / f"{number}.png")
+
+    sides = TileFolder(folder=folder), tiles(4, seed=1)
+    direct = distance_between(*sides, EXTRACTOR, save_statistics=tmp_path / "saved")
+    saved = tmp_path / "saved" / "real.npz"
+    again = distance_between(open_side(saved), sides[1], EXTRACTOR)
+
+    of_folder, of_file = (result.inputs["real"]["content"] for result in (direct, again))
+    assert of_folder == asdict(sides[0].content())
+    assert of_file["sha256"] == sha256_of_file(saved)
+    assert direct.inputs["synthetic"] == again.inputs["synthetic"]
+    json.dumps(direct.as_json(), allow_nan=False)
 
 
 def test_the_same_call_gives_the_same_result():
@@ -140,7 +163,7 @@ def test_a_file_of_pytorch_fid_is_taken_on_trust_and_said_so(tmp_path):
     result = distance_between(open_side(tmp_path / "theirs.npz"), tiles(8), EXTRACTOR)
 
     assert any("taken on trust" in warning for warning in result.warnings)
-    assert named(result)["frechet_distance"].details == {"n_real": None, "n_synthetic": 8}
+    assert named(result)["frechet_distance"].details["n_real"] is None
 
 
 def test_statistics_of_another_dimension_are_refused(tmp_path):

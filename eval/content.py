@@ -1,0 +1,80 @@
+"""What exactly was measured: digests of tiles and statistics, and which models made the tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from histosyn.shards.index import INDEX_NAME
+from histosyn.synthesis import read_manifest
+from hpc.errors import DatasetError
+from hpc.files import sha256_of_bytes, sha256_of_file
+from hpc.parallel import usable_cores
+
+Value = TypeVar("Value", int, str)
+
+_MOST_READERS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """The `sha256` of what `covers` says, and what a manifest of synthesis tells of the tiles.
+
+    `recorded` counts the tiles that the manifest lists; `model_sha256` and `seeds` are those of
+    all of them, sorted. Tiles that are not recorded may have been made by anything.
+    """
+
+    sha256: str
+    covers: str
+    recorded: int = 0
+    model_sha256: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+
+def content_of_file(path: Path) -> Content:
+    """The bytes of one file."""
+    return Content(sha256=_sha256(path), covers="the file")
+
+
+def content_of_shards(folder: Path) -> Content:
+    """The index of a packed data set, which holds the sha256 of each of its shards."""
+    return Content(sha256=_sha256(folder / INDEX_NAME), covers=INDEX_NAME)
+
+
+def content_of_folder(folder: Path, paths: Sequence[Path]) -> Content:
+    """The images `paths` below `folder`: their names, their bytes, and the folder's manifest.
+
+    The digest is that of what `sha256sum NAME...` prints in the folder for the names in order of
+    their characters. Raises DatasetError if a file cannot be read, InputError if the manifest is
+    damaged.
+    """
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    ordered = sorted(names)
+    with ThreadPoolExecutor(min(_MOST_READERS, usable_cores())) as readers:
+        digests = readers.map(_sha256, (names[name] for name in ordered))
+        lines = [f"{digest}  {name}\n" for digest, name in zip(digests, ordered, strict=True)]
+    entries = [entry for name, entry in read_manifest(folder).items() if name in names]
+    return Content(
+        sha256=sha256_of_bytes("".join(lines).encode(errors="surrogateescape")),
+        covers="sorted lines of sha256 and name of each tile",
+        recorded=len(entries),
+        model_sha256=_distinct(entries, "model_sha256", str),
+        seeds=_distinct(entries, "seed", int),
+    )
+
+
+def _distinct(entries: Sequence[dict[str, Any]], key: str, kind: type[Value]) -> tuple[Value, ...]:
+    values = (entry.get(key) for entry in entries)
+    return tuple(sorted({value for value in values if isinstance(value, kind)}))
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return sha256_of_file(path)
+    except OSError as error:
+        raise DatasetError(
+            f"{path} cannot be read ({error.strerror}). Check the file and its permissions."
+        ) from error
