@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -37,7 +38,7 @@ class DataConfig:
     """Loader processes for each training process."""
 
     def __post_init__(self) -> None:
-        _require(self, global_batch=1, workers=0)
+        _require(self, global_batch=1, workers=0, crop=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +113,8 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         _require(self, adversarial=0.0, feature_matching=0.0)
+        if not (self.adversarial or self.feature_matching):
+            raise ConfigError("Of loss.adversarial and loss.feature_matching one must be above 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +147,15 @@ class RunConfig:
     def __post_init__(self) -> None:
         _require(
             self, steps=1, report_every=1, sample_every=1, checkpoint_every=1, keep_last=1,
-            ema_decay=0.0,
+            keep_every=1, ema_decay=0.0,
         )  # fmt: skip
         if self.ema_decay >= 1:
             raise ConfigError(f"run.ema_decay = {self.ema_decay} must lie in [0, 1).")
+        if self.checkpoint_every % self.report_every:
+            raise ConfigError(
+                f"run.checkpoint_every = {self.checkpoint_every} must be a multiple of "
+                f"run.report_every = {self.report_every}: a report must not span a restart."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,9 +170,10 @@ class TrainConfig:
     run: RunConfig = field(default_factory=RunConfig)
 
 
-# What may differ between a run and its continuation: how long, how often, on which machine.
+# What may differ between a run and its continuation: how long, how often, on which machine. The
+# shards may lie elsewhere; that they are the same is told by their checksums.
 RESUMABLE_CHANGES = frozenset(
-    {"data.workers"}
+    {"data.workers", "data.shards"}
     | {f"run.{name}" for name in ("folder", "steps", "device", "report_every", "sample_every",
                                   "checkpoint_every", "keep_last", "keep_every")}
 )  # fmt: skip
@@ -188,10 +197,7 @@ def from_dict(kind: type[Section], data: dict[str, Any], source: str, prefix: st
     known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
     values = {}
     for key, value in data.items():
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}."
-            raise ConfigError(f"{source}: unknown key {prefix}{key}; {hint}")
+        _check_known(key, known, source, prefix)
         values[key] = _convert(hints[key], value, source, prefix + key)
     missing = [
         name
@@ -206,6 +212,17 @@ def from_dict(kind: type[Section], data: dict[str, Any], source: str, prefix: st
         return kind(**values)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
+
+
+def check_table(kind: type, data: dict[str, Any], source: str, prefix: str = "") -> None:
+    """Raise ConfigError for an unknown key or a wrong type in a part of a configuration."""
+    hints = get_type_hints(kind)
+    for key, value in data.items():
+        _check_known(key, hints, source, prefix)
+        if is_dataclass(hints[key]) and isinstance(value, dict):
+            check_table(hints[key], value, source, f"{prefix}{key}.")
+        else:
+            _convert(hints[key], value, source, prefix + key)
 
 
 def as_plain(config: Any) -> dict[str, Any]:
@@ -230,10 +247,17 @@ def differing_fields(old: Any, new: Any) -> list[str]:
     return sorted(name for name in flat_old | flat_new if flat_old.get(name) != flat_new.get(name))
 
 
+def _check_known(key: str, known: Iterable[str], source: str, prefix: str) -> None:
+    if key not in known:
+        near = get_close_matches(key, known, n=1)
+        hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}."
+        raise ConfigError(f"{source}: unknown key {prefix}{key}; {hint}")
+
+
 def _convert(kind: Any, value: Any, source: str, name: str) -> Any:
     if is_dataclass(kind):
         if not isinstance(value, dict):
-            raise ConfigError(f"{source}: {name} must be a table, not {value!r}.")
+            raise ConfigError(f"{source}: {name} = {value!r} must be a table.")
         return from_dict(kind, value, source, f"{name}.")  # type: ignore[arg-type]
     options = get_args(kind) if isinstance(kind, UnionType) else (kind,)
     for option in options:
@@ -265,7 +289,7 @@ def _require(config: Any, **least: float) -> None:
     section = type(config).__name__.removesuffix("Config").lower()
     for name, lowest in least.items():
         value = getattr(config, name)
-        if not (value >= lowest and math.isfinite(value)):
+        if value is not None and not (value >= lowest and math.isfinite(value)):
             raise ConfigError(f"{section}.{name} = {value} must be at least {lowest}.")
 
 

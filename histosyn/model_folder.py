@@ -16,9 +16,10 @@ import torch
 from safetensors import SafetensorError
 from torch.nn.utils import parametrize
 
-from histosyn.config import GeneratorConfig, from_dict
+from histosyn.config import GeneratorConfig, TrainConfig, from_dict
 from histosyn.labels import LabelSchema, schema_from_dict
 from histosyn.networks.generator import Generator
+from histosyn.shards.index import DatasetIndex
 from hpc import checkpoint
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import atomic_folder, sha256_of_bytes
@@ -58,9 +59,38 @@ class Model:
     sha256: str
 
 
+def model_facts(config: TrainConfig, index: DatasetIndex, step: int) -> ModelFacts:
+    """What is to be known of the generator that `config` has trained for `step` steps."""
+    crop, run = config.data.crop, config.run
+    return ModelFacts(
+        generator=config.generator,
+        schema=index.schema,
+        tile_size=index.tile_size if crop is None else (crop, crop),
+        mpp=index.mpp,
+        training={
+            "steps": step,
+            "images_seen": step * config.data.global_batch,
+            "global_batch": config.data.global_batch,
+            "seed": run.seed,
+            "precision": run.precision,
+            "tiles": len(index),
+            "shards_sha256": shard_hashes(index),
+            "histosyn": version("histosyn"),
+            "torch": torch.__version__,
+        },
+    )
+
+
+def shard_hashes(index: DatasetIndex) -> list[str]:
+    """What tells one set of training tiles from another."""
+    return [shard.sha256 for shard in index.shards]
+
+
 def facts_from_dict(data: dict[str, Any], source: str) -> ModelFacts:
     """Read back `ModelFacts.as_dict`; `source` is what errors call it."""
     try:
+        if not isinstance(data["generator"], dict):
+            raise TypeError("generator is no table")
         if data["format_version"] != FORMAT_VERSION:
             raise DamagedFileError(
                 f"{source} has model format {data['format_version']}, this histosyn reads "
@@ -73,8 +103,8 @@ def facts_from_dict(data: dict[str, Any], source: str) -> ModelFacts:
             mpp=data["mpp"],
             training=data["training"],
         )
-    except (KeyError, TypeError, IndexError) as error:
-        raise DamagedFileError(f"{source} is damaged: it lacks {error}.") from error
+    except (KeyError, TypeError, IndexError, ValueError, InputError) as error:
+        raise DamagedFileError(f"{source} is damaged: {error!r}. Copy it again.") from error
 
 
 def save_model(folder: Path, network: Generator, facts: ModelFacts) -> None:

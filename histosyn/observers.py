@@ -9,15 +9,17 @@ import math
 import resource
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from histosyn.config import as_plain
-from histosyn.model_folder import ModelFacts
+from histosyn.model_folder import model_facts
 from histosyn.samples import SampleGrid
-from histosyn.trainer import Trainer, require_finite
+from histosyn.shards.index import DatasetIndex
+from histosyn.trainer import Trainer, require_finite, require_finite_weights
 from hpc import checkpoint, collectives
 from hpc.log import MetricsFile, key_values, logger
 from hpc.topology import Topology
@@ -106,27 +108,39 @@ class DrawSamples:
 class SaveCheckpoint:
     """Writes `checkpoints/step-*` and deletes what need not be kept."""
 
-    def __init__(self, folder: Path, facts: ModelFacts, topology: Topology, interval: int) -> None:
+    def __init__(
+        self, folder: Path, index: DatasetIndex, topology: Topology, interval: int
+    ) -> None:
         self.folder = folder
-        self.facts = facts
+        self.index = index
         self.topology = topology
         self.interval = interval
 
     def __call__(self, trainer: Trainer) -> None:
-        """Save on rank 0; all ranks hold the same state."""
+        """Save on rank 0; all ranks hold the same state, and all refuse one that is not finite."""
+        require_finite_weights(trainer.players, trainer.step)
         if not self.topology.is_first:
-            return
-        path = checkpoint.checkpoint_path(self.folder, trainer.step)
-        if path.exists():
             return
         state = {
             "trainer": trainer.state(),
             "config": as_plain(trainer.config),
-            "model": self.facts.as_dict(),
+            "model": model_facts(trainer.config, self.index, trainer.step).as_dict(),
         }
-        checkpoint.save(path, state)
+        checkpoint.save(checkpoint.checkpoint_path(self.folder, trainer.step), state)
         run = trainer.config.run
         checkpoint.prune(self.folder, keep_last=run.keep_last, keep_every=run.keep_every)
+
+
+class ShowProgress:
+    """Moves a progress bar on, a step at a time."""
+
+    def __init__(self, move_to: Callable[[int], None]) -> None:
+        self.move_to = move_to
+        self.interval = 1
+
+    def __call__(self, trainer: Trainer) -> None:
+        """Show how many steps are done."""
+        self.move_to(trainer.step)
 
 
 def _line(record: dict[str, Any]) -> list[str]:

@@ -8,11 +8,12 @@ record of how it was made, so a second run knows what is already there.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -75,7 +76,10 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a run did: outputs made, outputs that were there already, label maps that failed."""
+    """What a run did: outputs made, outputs that were there already, label maps that failed.
+
+    `failed` maps label maps to what is wrong with them; the same on every rank.
+    """
 
     made: tuple[str, ...]
     present: tuple[str, ...]
@@ -93,32 +97,36 @@ def synthesize_folder(
     """Make the tiles of all label maps below `labels` that `out` lacks; ranks share the work.
 
     A label map that cannot be read is reported in the outcome, the others are done. Raises
-    InputError if `labels` holds none, or `out` holds tiles of another seed or model.
+    InputError, before anything is made, if `labels` holds none, lies over `out`, or `out` holds
+    tiles of another seed, model or label map.
     """
     topology = topology or Topology()
-    jobs = _jobs(labels, config)
-    manifest = read_manifest(out)
-    made: dict[str, dict[str, Any]] = {}
-    present: dict[str, dict[str, Any]] = {}
+    _keep_apart(labels, out)
+    jobs = _jobs(labels, config)[topology.rank :: topology.world_size]
+    manifest = collectives.decided_by_first(lambda: read_manifest(out))
+    records = {job.output: _record(job, labels, config, model) for job in jobs}
+    states = {job.output: _state(out / job.output, records[job.output], manifest) for job in jobs}
+    if not config.overwrite:
+        _refuse_strangers(out, states)
+    present = {name: records[name] for name, state in states.items() if state == "done"}
+    made: dict[str, Record] = {}
     failed: dict[str, str] = {}
-    for job in track(jobs[topology.rank :: topology.world_size]):
+    for job in track([job for job in jobs if job.output not in present]):
         try:
-            record = _record(job, labels, config, model)
-            done = _is_done(out / job.output, record, manifest, config)
-            if not done:
-                _make(model, job, config, record, out / job.output)
-            (present if done else made)[job.output] = asdict(record) | {
-                "output_sha256": sha256_of_file(out / job.output)
-            }
-        except _StaleOutputError:
-            raise
+            _make(model, job, config, records[job.output], out / job.output)
+            made[job.output] = records[job.output]
         except HistosynError as error:
-            logger.warning("%s", error)
             failed[str(job.label)] = str(error)
-    made, present, failed = (_merged(part) for part in (made, present, failed))
+        except OSError as error:
+            failed[str(job.label)] = f"{out / job.output} cannot be written: {error.strerror}."
+    entries = _merged({name: _entry(out, record) for name, record in (present | made).items()})
     if topology.is_first:
-        _write_manifest(out, manifest | present | made)
-    return Outcome(made=tuple(sorted(made)), present=tuple(sorted(present)), failed=failed)
+        _write_manifest(out, manifest | entries)
+    return Outcome(
+        made=tuple(sorted(_merged(made))),
+        present=tuple(sorted(_merged(present))),
+        failed=_merged(failed),
+    )
 
 
 @torch.inference_mode()
@@ -128,9 +136,24 @@ def synthesize(model: Model, labels_HW: np.ndarray, noise_key: int) -> np.ndarra
     height, width = labels_HW.shape
     labels = torch.from_numpy(labels_HW).long()[None].to(device)
     noise = draw_noise([noise_key], model.facts.generator, height, width, device)
-    # Without autotuning, which may choose another algorithm, and other rounding, the next time.
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+    with _one_way_of_computing():
         return to_uint8(model.network(labels, noise))[0]
+
+
+@contextmanager
+def _one_way_of_computing() -> Iterator[None]:
+    """Sums in the same order every time.
+
+    On a CPU the rounding depends on the number of threads, and torchrun sets another one than a
+    process alone has; on a GPU autotuning may choose another algorithm the next time.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def read_manifest(out: Path) -> dict[str, dict[str, Any]]:
@@ -147,8 +170,12 @@ def read_manifest(out: Path) -> dict[str, dict[str, Any]]:
         ) from error
 
 
-class _StaleOutputError(InputError):
-    """An output exists that was made otherwise; overwriting it must be asked for."""
+def _keep_apart(labels: Path, out: Path) -> None:
+    """Tiles must neither replace label maps nor be taken for such the next time."""
+    if out.resolve().is_relative_to(labels.resolve()):
+        raise InputError(
+            f"{out} lies in the folder of label maps, {labels}. Choose an OUT folder beside it."
+        )
 
 
 def _jobs(labels: Path, config: SynthesisConfig) -> list[Job]:
@@ -176,24 +203,33 @@ def _record(job: Job, labels: Path, config: SynthesisConfig, model: Model) -> Re
     )
 
 
-def _is_done(
-    path: Path, record: Record, manifest: dict[str, dict[str, Any]], config: SynthesisConfig
-) -> bool:
-    """Whether `path` holds this tile already, undamaged as far as the manifest knows."""
+def _state(
+    path: Path, record: Record, manifest: dict[str, dict[str, Any]]
+) -> Literal["missing", "done", "stranger"]:
+    """What is at `path`: nothing (or an altered output), this very tile, or something else."""
     if not path.exists():
-        return False
+        return "missing"
     known = manifest.get(record.file, {}).get("output_sha256")
     if known is not None and known != sha256_of_file(path):
         logger.warning("%s was altered since it was made; it is made again.", path)
-        return False
-    if read_png_text(path).get(_RECORD_CHUNK) == _as_text(record):
-        return True
-    if config.overwrite:
-        return False
-    raise _StaleOutputError(
-        f"{path} exists, but was not made from this label map with this model and seed. "
-        "Choose another OUT folder, or pass --overwrite to replace it."
-    )
+        return "missing"
+    try:
+        found = json.loads(read_png_text(path).get(_RECORD_CHUNK, "{}"))
+    except ValueError:
+        return "stranger"
+    # The version that made it is told, but does not matter.
+    wanted = asdict(record) | {"histosyn": None}
+    return "done" if found | {"histosyn": None} == wanted else "stranger"
+
+
+def _refuse_strangers(out: Path, states: Mapping[str, str]) -> None:
+    """Raise on every rank if any rank found an output that was made otherwise."""
+    strangers = sorted(_merged({name: 1 for name, state in states.items() if state == "stranger"}))
+    if strangers:
+        raise InputError(
+            f"{out / strangers[0]} ({len(strangers)} such files) was not made from this label map "
+            "with this model and seed. Choose another OUT folder, or pass --overwrite to replace."
+        )
 
 
 def _make(model: Model, job: Job, config: SynthesisConfig, record: Record, path: Path) -> None:
@@ -205,6 +241,11 @@ def _make(model: Model, job: Job, config: SynthesisConfig, record: Record, path:
 
 def _as_text(record: Record) -> str:
     return json.dumps(asdict(record), sort_keys=True)
+
+
+def _entry(out: Path, record: Record) -> dict[str, Any]:
+    """A line of the manifest."""
+    return asdict(record) | {"output_sha256": sha256_of_file(out / record.file)}
 
 
 def _merged(part: dict[str, Any]) -> dict[str, Any]:

@@ -58,11 +58,10 @@ class Observer(Protocol):
 
 @dataclass(kw_only=True)
 class StepFacts:
-    """What a step measured on this rank: loss values by "phase/term" and seconds."""
+    """What a step measured on this rank: loss values by "phase/term", seconds without data."""
 
     losses: dict[str, torch.Tensor]
     waited_seconds: float
-    seconds: float
 
 
 class Trainer:
@@ -111,11 +110,7 @@ class Trainer:
             waited_seconds = time.perf_counter() - started
             losses = self._take_step(batch)
             self.step += 1
-            self.facts = StepFacts(
-                losses=losses,
-                waited_seconds=waited_seconds,
-                seconds=time.perf_counter() - started,
-            )
+            self.facts = StepFacts(losses=losses, waited_seconds=waited_seconds)
             for observer in observers:
                 if self.step % observer.interval == 0 or self.finished:
                     observer(self)
@@ -187,14 +182,30 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16)
 
 
+_REMEDY = (
+    "Checkpoints hold only finite weights. Start a new run with lower learning rates (optimizer.*)."
+)
+
+
 def require_finite(losses: dict[str, float], step: int) -> None:
     """Raise TrainingDivergedError naming the step and the terms that are no longer finite."""
     broken = [name for name, value in losses.items() if not math.isfinite(value)]
     if broken:
         raise TrainingDivergedError(
-            f"At step {step} the loss {' and '.join(broken)} is no longer finite. "
-            "Lower the learning rates (optimizer.*) and resume from the last checkpoint."
+            f"At step {step} the loss {' and '.join(broken)} is no longer finite. {_REMEDY}"
         )
+
+
+def require_finite_weights(players: Players, step: int) -> None:
+    """Raise TrainingDivergedError rather than let broken weights become a checkpoint."""
+    for name, network in (
+        ("generator", players.generator),
+        ("discriminator", players.discriminator),
+    ):
+        if not torch.stack([weight.isfinite().all() for weight in network.parameters()]).all():
+            raise TrainingDivergedError(
+                f"After step {step} the {name} has weights that are no longer finite. {_REMEDY}"
+            )
 
 
 @contextmanager

@@ -5,9 +5,10 @@ config → topology → process group → stream → players → trainer → obs
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,18 +19,17 @@ from histosyn.config import (
     differing_fields,
     from_dict,
 )
-from histosyn.model_folder import ModelFacts, save_model
-from histosyn.observers import DrawSamples, Report, SaveCheckpoint
+from histosyn.model_folder import model_facts, save_model, shard_hashes
+from histosyn.observers import DrawSamples, Report, SaveCheckpoint, ShowProgress
 from histosyn.players import Players
 from histosyn.samples import SampleGrid
 from histosyn.shards.index import DatasetIndex
-from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import ShardStream
 from histosyn.trainer import Observer, Trainer
 from hpc import checkpoint, collectives
 from hpc.errors import ConfigError
 from hpc.files import write_text
-from hpc.log import MetricsFile, logger, set_up_logging
+from hpc.log import MetricsFile, logger, on_terminal, progress_bar, set_up_logging
 from hpc.process_group import device_of, process_group
 from hpc.topology import Topology, detect
 
@@ -50,14 +50,15 @@ def run_training(config: TrainConfig, extra_observers: tuple[MakeObserver, ...] 
         trainer = Trainer(config, stream, Players(config, len(stream.index.schema), device), device)
         metrics = MetricsFile(config.run.folder / "metrics.jsonl")
         _resume(trainer, metrics, topology)
-        facts = _model_facts(config, stream.index)
         observers = (
-            *_standard_observers(config, facts, metrics, topology),
+            *_standard_observers(config, stream, metrics, topology),
             *(make(config, topology) for make in extra_observers),
         )
         _announce(trainer, stream.index, topology)
-        trainer.train(observers)
+        with _reproducible(), _progress(trainer, topology) as show:
+            trainer.train((*observers, *show))
         if topology.is_first:
+            facts = model_facts(config, stream.index, trainer.step)
             save_model(config.run.folder / "model", trainer.players.ema.network, facts)
             logger.info("done; model in %s", config.run.folder / "model")
         collectives.barrier()
@@ -78,24 +79,24 @@ def _open_stream(config: TrainConfig, topology: Topology) -> ShardStream:
 
 
 def _standard_observers(
-    config: TrainConfig, facts: ModelFacts, metrics: MetricsFile, topology: Topology
+    config: TrainConfig, stream: ShardStream, metrics: MetricsFile, topology: Topology
 ) -> tuple[Observer, ...]:
     run = config.run
-    grid = SampleGrid(ShardReader(config.data.shards), seed=run.seed, crop=config.data.crop)
+    grid = SampleGrid(stream.reader, seed=run.seed, crop=config.data.crop)
     return (
         Report(metrics, topology, run.report_every),
         DrawSamples(grid, run.folder / "samples", topology, run.sample_every),
-        SaveCheckpoint(run.folder / "checkpoints", facts, topology, run.checkpoint_every),
+        SaveCheckpoint(run.folder / "checkpoints", stream.index, topology, run.checkpoint_every),
     )
 
 
 def _resume(trainer: Trainer, metrics: MetricsFile, topology: Topology) -> None:
     """Load the newest valid checkpoint, the same on every rank, and tidy what came after it."""
     folder = trainer.config.run.folder
-    newest = collectives.decided_by_first(lambda: checkpoint.newest_valid(folder / "checkpoints"))
+    newest = collectives.decided_by_first(lambda: _newest_checkpoint(folder / "checkpoints"))
     if newest is not None:
         state = checkpoint.load(newest)
-        _check_resumable(from_dict(TrainConfig, state["config"], str(newest)), trainer.config)
+        _check_resumable(state, trainer, newest)
         trainer.load(state["trainer"])
     if topology.is_first:
         metrics.forget_after(trainer.step)
@@ -103,32 +104,46 @@ def _resume(trainer: Trainer, metrics: MetricsFile, topology: Topology) -> None:
     collectives.barrier()
 
 
-def _check_resumable(old: TrainConfig, new: TrainConfig) -> None:
+def _newest_checkpoint(folder: Path) -> Path | None:
+    newest = checkpoint.newest_valid(folder)
+    checkpoint.set_aside_damaged(folder)
+    return newest
+
+
+def _check_resumable(state: dict[str, Any], trainer: Trainer, source: Path) -> None:
+    """A run goes on with the settings and the tiles that it was started with."""
+    new = trainer.config
+    old = from_dict(TrainConfig, state["config"], str(source))
     changed = [name for name in differing_fields(old, new) if name not in RESUMABLE_CHANGES]
+    if state["model"]["training"]["shards_sha256"] != shard_hashes(trainer.stream.index):
+        changed.append("the shards (their sha256)")
     if changed:
         raise ConfigError(
             f"{new.run.folder} was started with other settings: {', '.join(changed)} changed. "
             "Restore them to go on, or start a new run with another --run.folder."
         )
+    if new.run.steps < state["trainer"]["step"]:
+        raise ConfigError(
+            f"{new.run.folder} has taken {state['trainer']['step']} steps already, more than "
+            f"--run.steps {new.run.steps}. Ask for more steps, or start a new run."
+        )
 
 
-def _model_facts(config: TrainConfig, index: DatasetIndex) -> ModelFacts:
-    size = (config.data.crop, config.data.crop) if config.data.crop else index.tile_size
-    return ModelFacts(
-        generator=config.generator,
-        schema=index.schema,
-        tile_size=size,
-        mpp=index.mpp,
-        training={
-            "steps": config.run.steps,
-            "global_batch": config.data.global_batch,
-            "seed": config.run.seed,
-            "tiles": len(index),
-            "shards_sha256": [shard.sha256 for shard in index.shards],
-            "histosyn": version("histosyn"),
-            "torch": torch.__version__,
-        },
-    )
+@contextmanager
+def _reproducible() -> Iterator[None]:
+    """The same sums in the same order every time, where cuDNN would choose by speed."""
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        yield
+
+
+@contextmanager
+def _progress(trainer: Trainer, topology: Topology) -> Iterator[tuple[Observer, ...]]:
+    """A bar with an ETA on rank 0's terminal; elsewhere the reports' lines say it."""
+    if not (topology.is_first and on_terminal()):
+        yield ()
+        return
+    with progress_bar(total=trainer.config.run.steps, done=trainer.step, what="train") as move_to:
+        yield (ShowProgress(move_to),)
 
 
 def _announce(trainer: Trainer, index: DatasetIndex, topology: Topology) -> None:

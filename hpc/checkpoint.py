@@ -28,6 +28,7 @@ RECORD = "checkpoint.json"
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
 _FILES = (_TENSORS, _STATE)
+_ASIDE = "damaged-"
 _NAME = re.compile(r"step-(\d{8,})")
 
 
@@ -102,28 +103,37 @@ def steps(root: Path) -> dict[int, Path]:
 
 
 def newest_valid(root: Path) -> Path | None:
-    """The newest checkpoint that proves whole; None if there is none at all yet.
+    """The newest checkpoint that proves whole; None if there has never been one. Changes nothing.
 
-    Damaged ones are named and set aside. Raises DamagedFileError if no other is left: to start
-    anew must be asked for, because it throws away what was learnt.
+    Raises DamagedFileError if there are only damaged ones: to start anew throws away what was
+    learnt, so somebody has to ask for it by removing them.
     """
-    found = steps(root)
-    for path in reversed(found.values()):
+    damaged = [path for path in root.glob(f"{_ASIDE}step-*") if path.is_dir()]
+    for path in reversed(steps(root).values()):
         try:
             verify(path)
         except DamagedFileError as error:
-            aside = path.with_name(f"damaged-{path.name}")
-            logger.warning("%s Set aside as %s.", error, aside.name)
-            shutil.rmtree(aside, ignore_errors=True)
-            path.rename(aside)
+            logger.warning("%s It is passed over.", error)
+            damaged.append(path)
         else:
             return path
-    if found:
+    if damaged:
         raise DamagedFileError(
-            f"{root} holds no checkpoint that is whole: {len(found)} damaged, set aside as "
-            "damaged-*. Restore one from a copy, or run the same command again to start anew."
+            f"{root} holds no checkpoint that is whole: {len(damaged)} damaged, such as "
+            f"{damaged[-1].name}. Restore one from a copy, or remove them all to start anew."
         )
     return None
+
+
+def set_aside_damaged(root: Path) -> None:
+    """Rename damaged checkpoints to damaged-*. Only for who writes checkpoints into `root`."""
+    for path in steps(root).values():
+        try:
+            verify(path)
+        except DamagedFileError:
+            aside = path.with_name(f"{_ASIDE}{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
 
 
 def prune(root: Path, *, keep_last: int, keep_every: int | None = None) -> None:

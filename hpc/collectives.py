@@ -62,14 +62,14 @@ def broadcast_object(value: Value) -> Value:
 
 def decided_by_first(decide: Callable[[], Value]) -> Value:
     """What `decide()` returns on rank 0, on every rank; an error there is raised on every rank."""
-    outcome: Value | HistosynError | None = None
+    outcome: Value | HistosynError | OSError | None = None
     if rank() == 0:
         try:
             outcome = decide()
-        except HistosynError as error:
+        except (HistosynError, OSError) as error:
             outcome = error
     outcome = broadcast_object(outcome)
-    if isinstance(outcome, HistosynError):
+    if isinstance(outcome, HistosynError | OSError):
         raise outcome
     return cast(Value, outcome)
 

@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or not there.
+"""Files and folders that appear whole or not at all.
 
 Everything is written under a temporary name in the same folder, flushed to the disk, and renamed:
 a reader, or a run that starts again after a kill, never sees half of a file.
@@ -102,6 +102,8 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         sync_folder(path.parent)
         shutil.rmtree(temporary.with_suffix(".old"), ignore_errors=True)
     except BaseException:
+        if temporary.with_suffix(".old").exists() and not path.exists():
+            temporary.with_suffix(".old").rename(path)
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 

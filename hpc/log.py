@@ -10,7 +10,9 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +27,12 @@ logger = logging.getLogger("histosyn")
 
 Item = TypeVar("Item")
 _PLAIN_INTERVAL_SECONDS = 10.0
+_COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeRemainingColumn(),
+)
 
 
 def set_up_logging(topology: Topology, run_folder: Path | None = None) -> None:
@@ -52,10 +60,29 @@ def key_values(record: dict[str, Any]) -> str:
     return " ".join(f"{key}={_short(value)}" for key, value in record.items() if value is not None)
 
 
+def on_terminal() -> bool:
+    """Whether somebody watches: progress is a bar then, and lines of a job log otherwise."""
+    return sys.stderr.isatty()
+
+
+@contextmanager
+def progress_bar(*, total: int, done: int, what: str) -> Iterator[Callable[[int], None]]:
+    """A bar with an ETA on the terminal; the block calls what it gets with the number done."""
+    with Progress(*_COLUMNS, console=_terminal()) as progress:
+        task = progress.add_task(what, total=total, completed=done)
+        yield lambda completed: progress.update(task, completed=completed)
+
+
 def track(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
-    """Yield the items and show progress: a bar with an ETA on a terminal, else log lines."""
-    if sys.stderr.isatty():
-        yield from _bar(items, total, what)
+    """Yield the items and show progress: a bar with an ETA on a terminal, else log lines.
+
+    Only for rank 0; the others iterate over their items as they are.
+    """
+    if on_terminal():
+        with progress_bar(total=total, done=0, what=what) as move_to:
+            for done, item in enumerate(items, 1):
+                yield item
+                move_to(done)
         return
     started = shown = time.monotonic()
     for done, item in enumerate(items):
@@ -98,22 +125,17 @@ class MetricsFile:
 
 
 def _terminal_handler() -> logging.Handler:
-    if sys.stderr.isatty():
-        return RichHandler(console=Console(stderr=True), show_path=False, show_level=False)
+    if on_terminal():
+        return RichHandler(console=_terminal(), show_path=False, show_level=False)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
     return handler
 
 
-def _bar(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield from progress.track(items, total=total, description=what)
+@cache
+def _terminal() -> Console:
+    """One for bars and log lines, so that lines appear above a bar and not through it."""
+    return Console(stderr=True)
 
 
 def _short(value: Any) -> str:

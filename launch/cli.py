@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -40,6 +41,10 @@ SUBMIT_COMMANDS = (
 )
 
 
+_WRONG_PATH = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
+               PermissionError)  # fmt: skip
+
+
 def build_app(tokens: Sequence[str] = ()) -> App:
     """Assemble the command line from the tables above.
 
@@ -68,19 +73,27 @@ def main(tokens: list[str] | None = None) -> None:
     tokens = [token for token in tokens if token != "--debug"]
     try:
         build_app(tokens)(tokens, exit_on_error=False, print_error=False)
-    except (HistosynError, CycloptsError) as error:
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Nothing more may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(HistosynError.exit_code)
+    except (HistosynError, CycloptsError, OSError) as error:
         if debug:
             raise
         sys.exit(_report(error))
     except KeyboardInterrupt:
-        _say("interrupted. Running the same command again goes on where this one stopped.")
+        _say("interrupted. train, synth and tune go on where they stopped when run again.")
         sys.exit(130)
 
 
-def _report(error: HistosynError | CycloptsError) -> int:
+def _report(error: HistosynError | CycloptsError | OSError) -> int:
     if isinstance(error, HistosynError):
         _say(str(error))
         return error.exit_code
+    if isinstance(error, OSError):
+        _say(f"{error.filename or 'A file'}: {error.strerror or error}. Check the path, the rights "
+             "and the free space.")  # fmt: skip
+        return InputError.exit_code if isinstance(error, _WRONG_PATH) else HistosynError.exit_code
     _say(f"{error} Try --help.")
     return InputError.exit_code
 

@@ -45,9 +45,11 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
             return  # track_running_stats=False
         self.num_batches_tracked += 1
         momentum = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        # A batch that is empty on all ranks says nothing.
+        weight = (count > 0).to(self.running_mean.dtype) * momentum
         unbiased_C = variance_C * (count / (count - 1).clamp(min=1))
-        self.running_mean.lerp_(mean_C.to(self.running_mean.dtype), momentum)
-        self.running_var.lerp_(unbiased_C.to(self.running_var.dtype), momentum)
+        self.running_mean.lerp_(mean_C.to(self.running_mean.dtype), weight)
+        self.running_var.lerp_(unbiased_C.to(self.running_var.dtype), weight)
 
 
 class _Normalize(torch.autograd.Function):
@@ -79,7 +81,7 @@ class _Normalize(torch.autograd.Function):
         normalized = (_wide(x) - _per_channel(mean)) * _per_channel(scale)
         wide_dy = _wide(dy)
         sums = torch.stack([wide_dy.sum(_AXES), (wide_dy * normalized).sum(_AXES)])
-        mean_dy, mean_dy_normalized = collectives.sum_over_ranks(sums) / count
+        mean_dy, mean_dy_normalized = collectives.sum_over_ranks(sums) / count.clamp(min=1)
         dx = wide_dy - _per_channel(mean_dy) - normalized * _per_channel(mean_dy_normalized)
         return (dx * _per_channel(scale)).to(x.dtype), None
 
@@ -101,9 +103,10 @@ def _global_moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
     local = torch.cat([mean.new_tensor([values]), mean, m2])
     counts, means, m2s = collectives.stack_over_ranks(local).split([1, *[len(mean)] * 2], dim=1)
     count = counts.sum()
-    total_mean = (counts * means).sum(0) / count
+    divisor = count.clamp(min=1)
+    total_mean = (counts * means).sum(0) / divisor
     total_m2 = (m2s + counts * (means - total_mean).square()).sum(0)
-    return count, total_mean, total_m2 / count
+    return count, total_mean, total_m2 / divisor
 
 
 def _wide(x: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ ranks changes what a batch holds.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from histosyn.shards.augment import augment, augmentation_key
+from histosyn.shards.augment import augmentation_key, random_crop, random_orientation
 from histosyn.shards.order import SampleOrder
 from histosyn.shards.reader import ShardReader
+from hpc.errors import ConfigError, HistosynError
 from hpc.topology import Topology
 
 
@@ -35,6 +36,12 @@ class Batch:
     labels_NHW: torch.Tensor
     positions_N: torch.Tensor
     keys: list[str]
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory, from which a GPU copies without waiting."""
+        return replace(
+            self, tiles_NCHW=self.tiles_NCHW.pin_memory(), labels_NHW=self.labels_NHW.pin_memory()
+        )
 
 
 class ShardStream:
@@ -65,7 +72,14 @@ class ShardStream:
             crop=crop,
             augmented=augmented,
         )
-        self.index = self._batches.reader.index
+        self.reader = self._batches.reader
+        self.index = self.reader.index
+        if crop is not None and crop > min(self.index.tile_size):
+            raise ConfigError(
+                f"data.crop = {crop} is larger than the packed tiles "
+                f"({'x'.join(map(str, self.index.tile_size))} pixels). "
+                "Choose a smaller crop or pack larger tiles."
+            )
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """Batches `start`, `start` + 1, ... without end."""
@@ -79,11 +93,17 @@ class ShardStream:
             # The default, fork, copies locks that other threads may hold at that moment.
             multiprocessing_context="forkserver" if self.workers else None,
         )
-        return iter(loader)
+        for item in loader:
+            if isinstance(item, HistosynError):
+                raise item
+            yield item
 
 
-class _Batches(Dataset[Batch]):
-    """Batch number -> this rank's part of that global batch."""
+class _Batches(Dataset[Batch | HistosynError]):
+    """Batch number -> this rank's part of that global batch.
+
+    An error of ours is returned, not raised: the loader would wrap it into a traceback.
+    """
 
     def __init__(
         self,
@@ -104,7 +124,13 @@ class _Batches(Dataset[Batch]):
         self.shard_sizes = tuple(len(shard.entries) for shard in reader.index.shards)
         self._order: SampleOrder | None = None
 
-    def __getitem__(self, number: int) -> Batch:
+    def __getitem__(self, number: int) -> Batch | HistosynError:
+        try:
+            return self._batch(number)
+        except HistosynError as error:
+            return error
+
+    def _batch(self, number: int) -> Batch:
         samples = [
             self._sample(number * self.global_batch + position) for position in self.positions
         ]
@@ -125,9 +151,11 @@ class _Batches(Dataset[Batch]):
         place = self._order.place(position)
         tile, labels = self.reader.read(place.shard, place.sample)
         sample_key = self.reader.index.shards[place.shard].entries[place.sample].key
+        key = augmentation_key(self.seed, place.epoch, sample_key)
+        if self.crop is not None:
+            tile, labels = random_crop(tile, labels, key=key, crop=self.crop)
         if self.augmented:
-            key = augmentation_key(self.seed, place.epoch, sample_key)
-            tile, labels = augment(tile, labels, key=key, crop=self.crop)
+            tile, labels = random_orientation(tile, labels, key=key)
         return tile, labels, sample_key
 
 

@@ -24,7 +24,7 @@ def synth(
 
     Example: histosyn synth runs/first labels tissue --variants 3
 
-    On several GPUs: torchrun --nproc-per-node 4 --no-python histosyn synth ...
+    On several GPUs, or CPU cores: torchrun --nproc-per-node 4 --no-python histosyn synth ...
 
     Parameters
     ----------
@@ -43,8 +43,6 @@ def synth(
     device
         Where to compute; auto takes the GPU if there is one.
     """
-    from rich.console import Console
-
     from histosyn.model_folder import load_model
     from histosyn.synthesis import SynthesisConfig, synthesize_folder
     from hpc.errors import PartialFailureError
@@ -63,13 +61,16 @@ def synth(
             out,
             config,
             topology,
-            lambda jobs: track(jobs, total=len(jobs), what="synth"),
+            (lambda jobs: track(jobs, total=len(jobs), what="synth"))
+            if topology.is_first
+            else iter,
         )
     if not topology.is_first:
         return
-    Console().print(f"{len(outcome.made)} made, {len(outcome.present)} already there, in {out}")
+    print(f"{len(outcome.made)} made, {len(outcome.present)} already there, in {out}")
     if outcome.failed:
         raise PartialFailureError(
-            f"{len(outcome.failed)} label maps could not be read (named above). "
+            "\n".join(outcome.failed.values())
+            + f"\n{len(outcome.failed)} label maps failed, the others are done. "
             "Correct them and run the same command again: it makes what is missing."
         )

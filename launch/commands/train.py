@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from cyclopts.config import Toml
 
-from histosyn.config import TrainConfig, as_toml, load_toml
+from histosyn.config import TrainConfig, as_toml, check_table, load_toml
 from hpc.errors import ConfigError
 
 
@@ -17,7 +17,7 @@ def _file_below_command_line(app: App, commands: tuple[str, ...], arguments: Any
     tokens = arguments["--config"].tokens
     if tokens:
         path = Path(tokens[0].value)
-        load_toml(path)
+        check_table(TrainConfig, load_toml(path), str(path))
         Toml(path, use_commands_as_keys=False)(app, commands, arguments)
     if not arguments["--data.shards"].tokens:
         raise ConfigError(

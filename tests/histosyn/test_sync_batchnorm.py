@@ -128,3 +128,14 @@ def test_bfloat16_keeps_float32_statistics() -> None:
 def test_alone_it_is_batch_norm() -> None:
     x = whole_batch(3, 0.0, 1.0, torch.float32)
     assert torch.equal(SyncBatchNorm2d(CHANNELS)(x), nn.BatchNorm2d(CHANNELS)(x))
+
+
+def test_an_empty_batch_changes_nothing() -> None:
+    norm = SyncBatchNorm2d(CHANNELS)
+    norm(whole_batch(3, 1.0, 2.0, torch.float32))
+    before = norm.running_mean.clone(), norm.running_var.clone()
+    x = torch.zeros(0, CHANNELS, 4, 4, requires_grad=True)
+    norm(x).sum().backward()
+    assert x.grad.shape == x.shape
+    assert torch.equal(norm.running_mean, before[0])
+    assert torch.equal(norm.running_var, before[1])

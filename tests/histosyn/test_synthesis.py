@@ -223,3 +223,64 @@ def test_folding_changes_nothing_but_rounding(tmp_path: Path) -> None:
     save_model(tmp_path / "m", network, facts)
     assert torch.equal(network(labels, noise), before), "saving must not touch the network"
     torch.testing.assert_close(load_model(tmp_path / "m", CPU).network(labels, noise), before)
+
+
+@pytest.mark.parametrize("place", [".", "inside"])
+def test_out_must_not_lie_in_the_label_maps(
+    model_folder: Path, labels: Path, tmp_path: Path, place: str
+) -> None:
+    before = images(labels)
+    with pytest.raises(InputError, match="lies in the folder of label maps"):
+        synthesize(model_folder, labels, labels / place, overwrite=True)
+    assert images(labels) == before
+
+
+def test_another_version_of_histosyn_remakes_nothing(
+    model_folder: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synthesize(model_folder, labels, tmp_path / "out")
+    monkeypatch.setattr("histosyn.synthesis.version", lambda _: "9.9")
+    assert synthesize(model_folder, labels, tmp_path / "out").made == ()
+
+
+def refused_on_every_rank(model_folder: Path, labels: Path, out: Path) -> str:
+    with pytest.raises(InputError) as error:
+        synthesize(model_folder, labels, out)
+    return str(error.value)
+
+
+def test_a_stranger_that_one_rank_sees_stops_all(
+    model_folder: Path, labels: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    Image.new("RGB", (8, 8)).save(out / "b.png")  # of the second rank
+    messages = run_ranks(2, refused_on_every_rank, model_folder, labels, out)
+    assert messages[0] == messages[1]
+    assert "b.png (1 such files)" in messages[0]
+    assert {path.name for path in out.iterdir()} == {"b.png"}
+
+
+WIDE = GeneratorConfig(base_channels=16, label_channels=64)
+
+
+@pytest.mark.parametrize("threads", [2])
+def test_threads_do_not_matter_at_sizes_where_they_change_rounding(
+    tmp_path: Path, threads: int
+) -> None:
+    """With the default's depth at 128 px, two threads round otherwise than one."""
+    facts = ModelFacts(generator=WIDE, schema=SCHEMA, tile_size=(128, 128), mpp=1.0, training={})
+    torch.manual_seed(0)
+    save_model(tmp_path / "model", Generator(WIDE, len(SCHEMA)), facts)
+    (tmp_path / "labels").mkdir()
+    for index in range(4):
+        data = label_png_bytes(blobs(index, 128)[1], SCHEMA)
+        (tmp_path / "labels" / f"{index}.png").write_bytes(data)
+    before = torch.get_num_threads()
+    try:
+        for count in (1, threads):
+            torch.set_num_threads(count)
+            synthesize(tmp_path / "model", tmp_path / "labels", tmp_path / f"out-{count}")
+    finally:
+        torch.set_num_threads(before)
+    assert images(tmp_path / "out-1") == images(tmp_path / f"out-{threads}")

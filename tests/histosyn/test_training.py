@@ -125,6 +125,51 @@ def test_a_changed_configuration_cannot_be_resumed(shards: Path, tmp_path: Path)
         run_training(changed)
 
 
+def test_other_tiles_at_the_same_place_are_noticed(tmp_path: Path) -> None:
+    config = tiny_config(pack_blobs(tmp_path / "a", count=4), tmp_path / "run", steps=2)
+    run_training(config)
+    others = pack_blobs(tmp_path / "b", count=5)
+    with pytest.raises(ConfigError, match="the shards"):
+        run_training(replace(config, data=replace(config.data, shards=others)))
+    moved = (tmp_path / "a" / "packed").rename(tmp_path / "moved") / "train"
+    run_training(replace(config, data=replace(config.data, shards=moved)))
+
+
+def test_fewer_steps_than_were_taken_are_refused(shards: Path, tmp_path: Path) -> None:
+    config = tiny_config(shards, tmp_path / "run", steps=3)
+    run_training(config)
+    with pytest.raises(ConfigError, match="has taken 3 steps already"):
+        run_training(replace(config, run=replace(config.run, steps=2)))
+
+
+def test_a_model_tells_the_steps_it_was_trained(shards: Path, tmp_path: Path) -> None:
+    run_training(tiny_config(shards, tmp_path / "run", steps=4, checkpoint_every=2))
+    for place, steps in (("model", 4), ("checkpoints/step-00000002", 2)):
+        model = load_model(tmp_path / "run" / place, torch.device("cpu"))
+        assert model.facts.training["steps"] == steps
+        assert model.facts.training["images_seen"] == steps * 4
+
+
+def test_broken_weights_never_become_a_checkpoint(shards: Path, tmp_path: Path) -> None:
+    config = tiny_config(shards, tmp_path / "run", steps=8, precision="float32",
+                         report_every=8, checkpoint_every=8)  # fmt: skip
+    wild = replace(config, optimizer=replace(config.optimizer, generator_lr=1e38))
+    with pytest.raises(TrainingDivergedError, match="Start a new run with lower learning rates"):
+        run_training(wild)
+    assert not list((tmp_path / "run").glob("checkpoints/step-*"))
+
+
+def test_reports_over_several_steps_are_the_same_after_a_restart(
+    shards: Path, tmp_path: Path
+) -> None:
+    settings = {"report_every": 2, "checkpoint_every": 4}
+    run_training(tiny_config(shards, tmp_path / "whole", steps=8, **settings))
+    parts = tiny_config(shards, tmp_path / "parts", steps=4, **settings)
+    run_training(parts)
+    run_training(replace(parts, run=replace(parts.run, steps=8)))
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+
+
 def test_run_folder_holds_what_the_contract_says(shards: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     config = tiny_config(shards, folder, steps=4, checkpoint_every=2, sample_every=2)

@@ -12,7 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hpc import checkpoint
-from hpc.checkpoint import checkpoint_path, load, newest_valid, prune, save, steps, verify
+from hpc.checkpoint import (
+    checkpoint_path,
+    load,
+    newest_valid,
+    prune,
+    save,
+    set_aside_damaged,
+    steps,
+    verify,
+)
 from hpc.errors import DamagedFileError, HistosynError, InputError
 
 FILES = ("tensors.safetensors", "state.json", "checkpoint.json")
@@ -262,20 +271,21 @@ def test_the_newest_one_is_taken(tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_damaged_one_is_set_aside_and_named(tmp_path, name, caplog):
+def test_a_damaged_one_is_passed_over_named_and_set_aside(tmp_path, name, caplog):
     write_steps(tmp_path, 1, 2, 3)
     for number in (2, 3):
         (checkpoint_path(tmp_path, number) / name).write_bytes(b"")
 
     assert newest_valid(tmp_path) == checkpoint_path(tmp_path, 1)
+    assert list(steps(tmp_path)) == [1, 2, 3], "looking for a checkpoint changes nothing"
+    assert f"step-00000003/{name}" in caplog.text and f"step-00000002/{name}" in caplog.text
 
-    assert list(steps(tmp_path)) == [1]
+    set_aside_damaged(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "step-00000001",
         "damaged-step-00000002",
         "damaged-step-00000003",
     }
-    assert f"step-00000003/{name}" in caplog.text and f"step-00000002/{name}" in caplog.text
 
 
 def test_a_step_that_is_damaged_again_is_set_aside_again(tmp_path):
@@ -283,6 +293,7 @@ def test_a_step_that_is_damaged_again_is_set_aside_again(tmp_path):
     for _ in range(2):
         write_steps(tmp_path, 2)
         (checkpoint_path(tmp_path, 2) / "state.json").unlink()
+        set_aside_damaged(tmp_path)
         assert newest_valid(tmp_path) == checkpoint_path(tmp_path, 1)
 
     assert (tmp_path / "damaged-step-00000002").is_dir()
@@ -293,11 +304,14 @@ def test_nobody_starts_anew_in_silence(tmp_path):
     for number in (1, 2):
         (checkpoint_path(tmp_path, number) / "state.json").unlink()
 
-    with pytest.raises(DamagedFileError, match="no checkpoint that is whole: 2 damaged"):
-        newest_valid(tmp_path)
+    for _ in range(2):  # a requeued job asks again by itself
+        with pytest.raises(DamagedFileError, match="no checkpoint that is whole: 2 damaged"):
+            newest_valid(tmp_path)
+        set_aside_damaged(tmp_path)
 
-    # Asked for by running again.
-    assert newest_valid(tmp_path) is None
+    for path in tmp_path.iterdir():
+        shutil.rmtree(path)
+    assert newest_valid(tmp_path) is None, "asked for by removing them"
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,10 @@ def test_pack_says_what_where_and_what_to_do(
         (["train", "--data.shards", "x", "--config", "none.toml"], ["none.toml does not exist"]),
         (["train", "--config", "typo.toml"], ["typo.toml", "sceduler"]),
         (["train", "--config", "type.toml"], ["type.toml", "steps", "many"]),
+        (["train", "--config", "half.toml"], ["half.toml", "run.steps = 2.9", "a whole number"]),
+        (["train", "--config", "table.toml"], ["table.toml", "generator = 5"]),
+        (["train", "--data.shards", "x", "--data.crop", "0"], ["data.crop = 0"]),
+        (["phantom", "type.toml/out", "--count", "1"], ["type.toml"]),
         (["train", "--data.shards", "x", "--run.steps", "-1"], ["run.steps = -1 must be at least"]),
         (["eval", "agreement", "none.csv"], ["none.csv"]),
         (["eval", "fid", "none", "none", "--extractor", "random"], ["none"]),
@@ -117,6 +121,8 @@ def test_errors_are_one_message_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "typo.toml").write_text("[sceduler]\nx = 1\n[data]\nshards = 'x'\n")
     (tmp_path / "type.toml").write_text("[run]\nsteps = 'many'\n[data]\nshards = 'x'\n")
+    (tmp_path / "half.toml").write_text("[run]\nsteps = 2.9\n[data]\nshards = 'x'\n")
+    (tmp_path / "table.toml").write_text("generator = 5\n[data]\nshards = 'x'\n")
     before = everything_below(tmp_path)
     assert run(*tokens) == 2
     message = capsys.readouterr().err

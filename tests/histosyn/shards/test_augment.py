@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.shards.augment import augment, augmentation_key
-from hpc.errors import ConfigError
+from histosyn.shards.augment import augmentation_key, random_crop, random_orientation
 
 
 def numbered(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -18,14 +16,16 @@ def numbered(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 @given(st.integers(-(2**63), 2**63 - 1), st.sampled_from([None, 1, 5, 8]))
 def test_tile_and_labels_move_together(key: int, crop: int | None) -> None:
-    tile, labels = augment(*numbered(8, 8), key=key, crop=crop)
+    tile, labels = random_orientation(*numbered(8, 8), key=key)
+    if crop:
+        tile, labels = random_crop(tile, labels, key=key, crop=crop)
     assert np.array_equal(tile[..., 0], labels)
     assert labels.shape == ((crop or 8),) * 2
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_an_oblong_tile_keeps_its_shape(key: int) -> None:
-    tile, labels = augment(*numbered(4, 6), key=key, crop=None)
+    tile, labels = random_orientation(*numbered(4, 6), key=key)
     assert labels.shape == (4, 6)
     assert sorted(labels.ravel()) == sorted(numbered(4, 6)[1].ravel())
     assert tile.shape == (4, 6, 3)
@@ -35,7 +35,7 @@ def test_all_eight_orientations_are_equally_likely() -> None:
     seen: dict[bytes, int] = {}
     for sample in range(4000):
         key = augmentation_key(0, 0, f"sample-{sample}")
-        labels = augment(*numbered(3, 3), key=key, crop=None)[1]
+        labels = random_orientation(*numbered(3, 3), key=key)[1]
         seen[labels.tobytes()] = seen.get(labels.tobytes(), 0) + 1
     assert len(seen) == 8
     assert all(abs(count - 500) < 110 for count in seen.values())  # five standard deviations
@@ -45,8 +45,3 @@ def test_keyed_by_seed_epoch_and_sample() -> None:
     keys = {augmentation_key(0, 0, "a"), augmentation_key(1, 0, "a"),
             augmentation_key(0, 1, "a"), augmentation_key(0, 0, "b")}  # fmt: skip
     assert len(keys) == 4
-
-
-def test_crop_larger_than_the_tile_says_so() -> None:
-    with pytest.raises(ConfigError, match="data.crop = 9 is larger than the packed tiles"):
-        augment(*numbered(8, 8), key=0, crop=9)

@@ -16,7 +16,7 @@ from tissue import pack_blobs
 from histosyn.shards.index import load_index
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import Batch, ShardStream
-from hpc.errors import DatasetError, InputError
+from hpc.errors import ConfigError, DatasetError, InputError
 from hpc.files import sha256_of_bytes
 from hpc.topology import Topology
 
@@ -83,6 +83,28 @@ def test_every_sample_once_an_epoch_and_the_rest_is_carried_over(shards: Path) -
     keys = [key for batch in take(shards, 8) for key in batch.keys]
     for epoch in range(3):
         assert len(set(keys[epoch * SAMPLES : (epoch + 1) * SAMPLES])) == SAMPLES
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+def test_crops_whether_or_not_it_turns(shards: Path, augmented: bool) -> None:
+    stream = ShardStream(shards, global_batch=2, seed=0, crop=8, augmented=augmented)
+    batch = next(stream.batches())
+    assert batch.tiles_NCHW.shape == (2, 3, 8, 8)
+    assert batch.labels_NHW.shape == (2, 8, 8)
+
+
+def test_crop_larger_than_the_tiles_says_so(shards: Path) -> None:
+    with pytest.raises(ConfigError, match="data.crop = 33 is larger than the packed tiles"):
+        ShardStream(shards, global_batch=2, seed=0, crop=33)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_in_a_loader_worker_is_the_same_error(tmp_path: Path, workers: int) -> None:
+    shards = pack_blobs(tmp_path, count=4, size=32)
+    (shards / "shard-000000.tar").unlink()
+    stream = ShardStream(shards, global_batch=2, seed=0, workers=workers)
+    with pytest.raises(DatasetError, match=r"^[^\n]*shard-000000\.tar cannot be opened[^\n]*$"):
+        next(stream.batches())
 
 
 def test_uneven_share_is_an_error(shards: Path) -> None:
