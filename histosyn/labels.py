@@ -213,8 +213,8 @@ def _read_palette(image: Image.Image, schema: LabelSchema, name: str, tolerance:
     if not _snap(colors, schema, tolerance).near.any():
         return _checked_indices(indices, schema, name)
     remedy = (
-        "Its other colours are class colours, so its indices don't count. Recolour the file, or "
-        "save it as 8-bit grayscale if its values are class indices."
+        "Others in its palette are class colours, so it could mean colours or indices. Recolour "
+        "it, use the schema it was drawn with, or save its indices as 8-bit grayscale."
     )
     return _read_colors(pixels, schema, name, tolerance, remedy)
 

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from launch.console import console
+
+if TYPE_CHECKING:
+    from histosyn.labels import LabelSchema
+    from histosyn.shards.index import DatasetIndex
 
 
 def pack(
@@ -45,7 +55,8 @@ def pack(
     mpp
         Microns per pixel to resample to. Default: as they are.
     groups
-        CSV with the columns `tile` and, for instance, `patient`: groups are never split.
+        CSV with the columns `tile` and, for instance, `patient`: groups are never split. Tiles in
+        sub-folders are named with their folder (A/1.png) where two have the same name.
     group_column
         Name of the second column.
     val
@@ -57,9 +68,6 @@ def pack(
     samples_per_shard
         Samples in a tar file.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from histosyn.labels import load_schema
     from histosyn.shards.pack import PackConfig
     from histosyn.shards.pack import pack as write_shards
@@ -87,11 +95,31 @@ def pack(
         config,
         lambda pairs: track(pairs, total=len(pairs), what="pack"),
     )
-    table = Table("part", "samples", "groups", "shards", *[c.name for c in label_schema.classes])
+    screen = console()
+    screen.print(_parts_table(indexes))
+    screen.print(_classes_table(indexes, label_schema))
+    train = quote(str(out / "train"))
+    screen.print(f"Packed into {out}. Train with: histosyn train --data.shards {train}")
+
+
+def _parts_table(indexes: dict[str, DatasetIndex]) -> Table:
+    table = Table("part", "samples", "groups", "shards")
     for part, index in indexes.items():
-        group_count = len({entry.group for shard in index.shards for entry in shard.entries})
-        shares = [f"{count / sum(index.class_pixels):.1%}" for count in index.class_pixels]
-        table.add_row(part, str(len(index)), str(group_count), str(len(index.shards)), *shares)
-    console = Console()
-    console.print(table)
-    console.print(f"Packed into {out}. Train with: histosyn train --data.shards {out / 'train'}")
+        groups = {entry.group for shard in index.shards for entry in shard.entries}
+        table.add_row(part, str(len(index)), str(len(groups)), str(len(index.shards)))
+    return table
+
+
+def _classes_table(indexes: dict[str, DatasetIndex], schema: LabelSchema) -> Table:
+    """One row a class, so that any number of classes fits; shares are of the labelled pixels."""
+    table = Table("index")
+    table.add_column("class", overflow="fold")
+    for part in indexes:
+        table.add_column(part, no_wrap=True)
+    for number, item in enumerate(schema.classes):
+        pixels = [
+            (index.class_pixels[number], sum(index.class_pixels)) for index in indexes.values()
+        ]
+        shares = [f"{count / total:.1%}" if total else "-" for count, total in pixels]
+        table.add_row(str(number), item.name, *shares)
+    return table
