@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eval.content import Content
 from eval.features import Extractor, open_extractor, reproducible_inference
 from eval.images import TileArray
 from eval.population import Population, distance, measure
@@ -20,6 +21,7 @@ from histosyn.networks.generator import Generator, draw_noise
 from histosyn.samples import SampleGrid, to_uint8
 from histosyn.shards.reader import ShardReader
 from hpc.errors import DatasetError
+from hpc.files import sha256_of_bytes
 from hpc.randomness import key_of
 from tune.config import SweepConfig
 
@@ -44,6 +46,11 @@ class SyntheticTiles:
         """Yield tiles_NHWC, uint8 RGB, `size` at a time."""
         for start in range(0, len(self), size):
             yield self._synthesize(range(start, min(start + size, len(self))))
+
+    def content(self) -> Content:
+        """What the generator is shown; the generator itself is told by the trial and its step."""
+        shown = repr((self.labels_NHW.shape, self.seed)).encode() + self.labels_NHW.tobytes()
+        return Content(sha256=sha256_of_bytes(shown), covers="label maps and seed of the noise")
 
     def _synthesize(self, numbers: range) -> NDArray[np.uint8]:
         weight = self.generator.exit.weight
