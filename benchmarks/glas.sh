@@ -6,14 +6,14 @@ glas=$1 out=$2 steps=${3:-3000}
 export OMP_NUM_THREADS=1
 
 [ -d "$out/packed" ] || histosyn pack "$glas/tiles" "$glas/labels" "$out/packed" --tile-size 128 \
-    --source-mpp 0.62 --mpp 1.24 --groups "$glas/patients.csv" --val 0.2
+    --source-mpp 0.5 --mpp 1.0 --groups "$glas/patients.csv" --val 0.2
 
 train() {
     torchrun --nproc-per-node 2 --no-python histosyn train \
         --data.shards "$out/packed/train" --run.folder "$out/$1" --run.steps "$2" \
         --generator.base-channels 16 --generator.label-channels 64 \
         --discriminator.base-channels 32 --run.precision bfloat16 \
-        --run.sample-every 250 --run.checkpoint-every 250
+        --run.report-every 50 --run.sample-every 250 --run.checkpoint-every 250
 }
 train before 1
 train run "$steps"

@@ -16,6 +16,7 @@ ENLARGE = 2
 
 
 def main(demo: Path, out: Path) -> None:
+    """Write the picture of the demo in folder `demo` to `out`."""
     rows = []
     for folder in (demo / "new/labels", demo / "tissue"):
         images = [Image.open(folder / f"phantom-{number}.png").convert("RGB") for number in SHOWN]
