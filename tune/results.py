@@ -73,6 +73,7 @@ def summarize(sweep: Sweep, rows: list[Row], yardstick: Yardstick) -> Result:
                 "name": real.name,
                 "n": real.n,
                 "tile_size": real.tile_size,
+                "content": asdict(real.content) if real.content is not None else None,
                 "shards_sha256": [shard.sha256 for shard in yardstick.index.shards],
             },
         },

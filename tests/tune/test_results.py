@@ -77,6 +77,7 @@ def test_the_number_does_not_travel_alone(sweep, trials, tmp_path):
     assert saved["settings"]["seed"] == 0
     assert saved["settings"]["search"] == {"loss.adversarial": {"uniform": [0.0, 1.0]}}
     assert saved["inputs"]["validation"]["n"] == 6
+    assert len(saved["inputs"]["validation"]["content"]["sha256"]) == 64
     shards = yardstick.index.shards
     assert saved["inputs"]["validation"]["shards_sha256"] == [shard.sha256 for shard in shards]
     assert [trial["number"] for trial in saved["tables"]["trials"]] == [1, 0, 2, 3, 4, 5]
