@@ -33,6 +33,7 @@ from hpc.log import MetricsFile, logger, on_terminal, progress_bar, set_up_loggi
 from hpc.process_group import device_of, process_group
 from hpc.topology import Topology, detect
 
+_LEAST_FEATURE_PIXELS = 2
 MakeObserver = Callable[[TrainConfig, Topology], Observer]
 
 
@@ -47,6 +48,7 @@ def run_training(config: TrainConfig, extra_observers: tuple[MakeObserver, ...] 
     device = device_of(topology, config.run.device)
     with process_group(topology, device):
         stream = _open_stream(config, topology)
+        _check_tiles_large_enough(config, stream.index)
         trainer = Trainer(config, stream, Players(config, len(stream.index.schema), device), device)
         metrics = MetricsFile(config.run.folder / "metrics.jsonl")
         _resume(trainer, metrics, topology)
@@ -76,6 +78,18 @@ def _open_stream(config: TrainConfig, topology: Topology) -> ShardStream:
         augmented=data.augment,
         workers=data.workers,
     )
+
+
+def _check_tiles_large_enough(config: TrainConfig, index: DatasetIndex) -> None:
+    """Each scale and each layer but the last halve what the discriminator sees."""
+    side = config.data.crop or min(index.tile_size)
+    halvings = config.discriminator.scales + config.discriminator.layers - 2
+    if side >> halvings < _LEAST_FEATURE_PIXELS:
+        raise ConfigError(
+            f"discriminator.scales = {config.discriminator.scales} and discriminator.layers = "
+            f"{config.discriminator.layers} halve tiles of {side} pixels {halvings} times, which "
+            "leaves nothing to judge. Lower one of them, or train on larger tiles."
+        )
 
 
 def _standard_observers(

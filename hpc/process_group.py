@@ -26,7 +26,7 @@ def device_of(topology: Topology, wanted: str = "auto") -> torch.device:
     if topology.local_rank >= count:
         raise InputError(
             f"Process {topology.local_rank} of this node has no GPU of its own: there are {count}. "
-            "Start fewer processes a node, or pass --run.device cpu."
+            "Start fewer processes a node, or choose the CPU as the device."
         )
     return torch.device("cuda", topology.local_rank)
 

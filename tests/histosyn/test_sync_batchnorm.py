@@ -83,6 +83,28 @@ def test_large_means_cost_no_digits_in_float32(mean: float, std: float) -> None:
     compare([2, 3], mean, std, torch.float32, twice=False, tolerance=2e-3)
 
 
+def collectives_on_one_rank() -> dict[str, int]:
+    counts = {"all_gather": 0, "all_reduce": 0}
+    for name in counts:
+        real = getattr(torch.distributed, name)
+
+        def counted(*args: object, name: str = name, real: object = real, **options: object):
+            counts[name] += 1
+            return real(*args, **options)
+
+        setattr(torch.distributed, name, counted)
+    x = whole_batch(4, 0.0, 1.0, torch.float32)[2 * rank() : 2 * rank() + 2].requires_grad_()
+    norm = SyncBatchNorm2d(CHANNELS, affine=False)
+    y = norm(x)
+    forward = sum(counts.values())
+    y.square().sum().backward()
+    return {"forward": forward, "backward": sum(counts.values()) - forward}
+
+
+def test_one_collective_forward_and_one_backward() -> None:
+    assert run_ranks(2, collectives_on_one_rank) == [{"forward": 1, "backward": 1}] * 2
+
+
 def affine_on_one_rank() -> dict[str, torch.Tensor]:
     norm = SyncBatchNorm2d(CHANNELS, momentum=None)
     with torch.no_grad():

@@ -135,6 +135,13 @@ def test_other_tiles_at_the_same_place_are_noticed(tmp_path: Path) -> None:
     run_training(replace(config, data=replace(config.data, shards=moved)))
 
 
+def test_tiles_too_small_for_the_discriminator_are_told(shards: Path, tmp_path: Path) -> None:
+    config = tiny_config(shards, tmp_path / "run")
+    many = replace(config, discriminator=replace(config.discriminator, scales=6))
+    with pytest.raises(ConfigError, match=r"halve tiles of 64 pixels 7 times"):
+        run_training(many)
+
+
 def test_fewer_steps_than_were_taken_are_refused(shards: Path, tmp_path: Path) -> None:
     config = tiny_config(shards, tmp_path / "run", steps=3)
     run_training(config)
