@@ -55,6 +55,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
         help="Label maps in, H&E histology out.",
         version=lambda: version("histosyn"),
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
     )
     evaluate = App(name="eval", help="Measure whether the tissue is any good.")
     submit = App(name="submit", help="Submit a job to SLURM.")

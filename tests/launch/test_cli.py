@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,3 +164,18 @@ def test_the_installed_script_runs() -> None:
     finished = subprocess.run([script, "--version"], capture_output=True, text=True, env=os.environ)
     assert finished.returncode == 0
     assert finished.stdout.strip()
+
+
+def test_ctrl_c_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    code = "from launch.cli import main; main(['phantom', 'out', '--count', '5000'])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    while not list(tmp_path.glob(".out.*/*/*.png")) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert message.startswith("histosyn: interrupted")
+    assert "Traceback" not in message
+    assert list(tmp_path.iterdir()) == []
