@@ -164,7 +164,7 @@ def test_settings_may_come_from_a_file(capsys):
         (["--data.shards", "d", "--run.foldr", "a"], "Did you mean --run.folder?"),
         (["--data.shards", "d", "--run.steps", "0"], "run.steps = 0 must be at least 1"),
         (["--data.shards", "d", "--config", "absent.toml"], "absent.toml does not exist"),
-        (["--run.folder", "a"], "--data requires an argument"),
+        (["--run.folder", "a"], "--data.shards is missing"),
         (["--data.shards", "d", "--nodes", "3"], "data.global_batch = 8 cannot be shared evenly "
          "by 6 processes (3 nodes, 2 on each)"),
         (["--data.shards", "d", "--nodes", "0"], "--nodes"),
