@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 from rich.console import Console
+from rich.text import Text
 
 from hpc.errors import HistosynError, InputError
 
@@ -52,7 +53,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     """
     app = App(
         name="histosyn",
-        help="Label maps in, H&E histology out.",
+        help="Label maps in, H&E histology out. With --debug, errors show their traceback.",
         version=lambda: version("histosyn"),
         result_action="return_value",
         suppress_keyboard_interrupt=False,
@@ -100,10 +101,5 @@ def _report(error: HistosynError | CycloptsError | OSError) -> int:
 
 
 def _say(message: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
-        f"[bold red]histosyn:[/] {_escape(message)}"
-    )
-
-
-def _escape(message: str) -> str:
-    return message.replace("[", r"\[")
+    text = Text.assemble(("histosyn:", "bold red"), " ", message)
+    Console(stderr=True, soft_wrap=True).print(text)
