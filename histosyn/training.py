@@ -63,7 +63,6 @@ def run_training(config: TrainConfig, extra_observers: tuple[MakeObserver, ...] 
             facts = model_facts(config, stream.index, trainer.step)
             save_model(config.run.folder / "model", trainer.players.ema.network, facts)
             logger.info("done; model in %s", config.run.folder / "model")
-        collectives.barrier()
     return config.run.folder / "model"
 
 

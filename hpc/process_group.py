@@ -48,6 +48,10 @@ def process_group(
         timeout=timedelta(seconds=timeout_seconds),
     )
     try:
+        # Nobody leaves before all have arrived and, if all goes well, before all are done: who
+        # still connects, or still reads, would see the connection closed and take it for a crash.
+        distributed.barrier()
         yield
+        distributed.barrier()
     finally:
         distributed.destroy_process_group()
