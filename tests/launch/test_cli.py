@@ -166,15 +166,26 @@ def test_the_installed_script_runs() -> None:
     assert finished.stdout.strip()
 
 
+PHANTOMS = """
+import signal
+from launch.cli import main
+# A job in the background of a shell starts with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main(["phantom", "out", "--count", "5000"])
+"""
+
+
 def test_ctrl_c_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
-    code = "from launch.cli import main; main(['phantom', 'out', '--count', '5000'])"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
-    while not list(tmp_path.glob(".out.*/*/*.png")) and process.poll() is None:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=60)
+    with subprocess.Popen(
+        [sys.executable, "-c", PHANTOMS], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            while not list(tmp_path.glob(".out.*/*/*.png")) and process.poll() is None:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            _, message = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert message.startswith("histosyn: interrupted")
     assert "Traceback" not in message
