@@ -24,7 +24,7 @@ from typing import Any
 from hpc.files import write_text
 from hpc.randomness import generator_of, key_of
 
-STEPS = 400
+STEPS = 300
 PROCESSES = 2
 SHOWN = 12
 NEXT_STEPS = """histosyn doctor TILES LABELS --schema SCHEMA
@@ -71,7 +71,7 @@ def steps(folder: Path, training_steps: int = STEPS) -> list[Step]:
             makes=packed / "train" / "dataset.json",
         ),
         Step(
-            title=f"train on {PROCESSES} processes (the long step: about three minutes)",
+            title=f"train on {PROCESSES} processes (the long step: two to four minutes)",
             command=[*torchrun, "train", "--data.shards", str(packed / "train"),
                      "--run.folder", str(run), "--run.steps", str(training_steps),
                      "--run.precision", "bfloat16", "--run.ema-decay", "0.99",
