@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,6 +12,8 @@ from torch import distributed
 
 from hpc.errors import InputError
 from hpc.topology import Topology
+
+_SETTLING_SECONDS = 0.2
 
 
 def device_of(topology: Topology, wanted: str = "auto") -> torch.device:
@@ -55,3 +58,6 @@ def process_group(
         distributed.barrier()
     finally:
         distributed.destroy_process_group()
+        # The threads of gloo outlive their group, and let go of Python objects a moment after the
+        # last collective. If the interpreter ends meanwhile, the process aborts, its work done.
+        time.sleep(_SETTLING_SECONDS)
