@@ -165,6 +165,11 @@ def read_label_map(
     """
     name = name or str(source)
     with opened_image(source, name) as image:
+        if image.format in ("JPEG", "MPO"):
+            raise LabelError(
+                f"{name} is a JPEG, which changes the values of pixels: classes are lost in it. "
+                "Export the label map again, as PNG."
+            )
         if image.mode in ("L", "1"):
             return _checked_indices(np.array(image, dtype=np.uint8), schema, name)
         if image.mode == "P":

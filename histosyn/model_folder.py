@@ -108,7 +108,11 @@ def facts_from_dict(data: dict[str, Any], source: str) -> ModelFacts:
 
 
 def save_model(folder: Path, network: Generator, facts: ModelFacts) -> None:
-    """Write a model folder, replacing an older one of this name."""
+    """Write a model folder, replacing an older model; InputError if something else is there."""
+    if folder.exists() and not (folder / _WEIGHTS).is_file():
+        raise InputError(
+            f"{folder} exists and is no model. Move it away and run the command again."
+        )
     weights = _weights_file(_folded(facts, network.state_dict()))
     with atomic_folder(folder, replace=True) as temporary:
         (temporary / _WEIGHTS).write_bytes(weights)

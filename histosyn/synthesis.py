@@ -106,8 +106,10 @@ def synthesize_folder(
     manifest = collectives.decided_by_first(lambda: read_manifest(out))
     records = {job.output: _record(job, labels, config, model) for job in jobs}
     states = {job.output: _state(out / job.output, records[job.output], manifest) for job in jobs}
+    _refuse(out, states, "foreign", "was not made by histosyn. Choose another OUT folder.")
     if not config.overwrite:
-        _refuse_strangers(out, states)
+        _refuse(out, states, "stranger", "was not made from this label map with this model and "
+                "seed. Choose another OUT folder, or pass --overwrite to replace.")  # fmt: skip
     present = {name: records[name] for name, state in states.items() if state == "done"}
     made: dict[str, Record] = {}
     failed: dict[str, str] = {}
@@ -205,8 +207,10 @@ def _record(job: Job, labels: Path, config: SynthesisConfig, model: Model) -> Re
 
 def _state(
     path: Path, record: Record, manifest: dict[str, dict[str, Any]]
-) -> Literal["missing", "done", "stranger"]:
-    """What is at `path`: nothing (or an altered output), this very tile, or something else."""
+) -> Literal["missing", "done", "stranger", "foreign"]:
+    """What is at `path`: nothing (or an altered output), this very tile, another one of ours, or
+    a file that isn't ours and that nothing may replace.
+    """
     if not path.exists():
         return "missing"
     known = manifest.get(record.file, {}).get("output_sha256")
@@ -214,22 +218,19 @@ def _state(
         logger.warning("%s was altered since it was made; it is made again.", path)
         return "missing"
     try:
-        found = json.loads(read_png_text(path).get(_RECORD_CHUNK, "{}"))
-    except ValueError:
-        return "stranger"
+        found = json.loads(read_png_text(path)[_RECORD_CHUNK])
+    except (KeyError, ValueError):
+        return "foreign"
     # The version that made it is told, but does not matter.
     wanted = asdict(record) | {"histosyn": None}
     return "done" if found | {"histosyn": None} == wanted else "stranger"
 
 
-def _refuse_strangers(out: Path, states: Mapping[str, str]) -> None:
-    """Raise on every rank if any rank found an output that was made otherwise."""
-    strangers = sorted(_merged({name: 1 for name, state in states.items() if state == "stranger"}))
-    if strangers:
-        raise InputError(
-            f"{out / strangers[0]} ({len(strangers)} such files) was not made from this label map "
-            "with this model and seed. Choose another OUT folder, or pass --overwrite to replace."
-        )
+def _refuse(out: Path, states: Mapping[str, str], kind: str, why: str) -> None:
+    """Raise on every rank if any rank found an output of this kind."""
+    found = sorted(_merged({name: 1 for name, state in states.items() if state == kind}))
+    if found:
+        raise InputError(f"{out / found[0]} ({len(found)} such files) {why}")
 
 
 def _make(model: Model, job: Job, config: SynthesisConfig, record: Record, path: Path) -> None:

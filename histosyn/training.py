@@ -111,6 +111,11 @@ def _resume(trainer: Trainer, metrics: MetricsFile, topology: Topology) -> None:
         state = checkpoint.load(newest)
         _check_resumable(state, trainer, newest)
         trainer.load(state["trainer"])
+    elif (folder / "model").exists():
+        raise ConfigError(
+            f"{folder} holds a model, but no checkpoint to go on from. Remove its content to start "
+            "anew, or choose another --run.folder."
+        )
     if topology.is_first:
         metrics.forget_after(trainer.step)
         write_text(folder / "config.toml", as_toml(trainer.config))

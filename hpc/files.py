@@ -96,6 +96,9 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
                 _sync_file(Path(folder) / name)
             sync_folder(Path(folder))
         temporary.chmod(0o777 & ~_umask())
+        if path.exists() and not replace:
+            raise InputError(f"{path} appeared meanwhile, so another process works on it too. "
+                             "Remove it or choose another name.")  # fmt: skip
         if path.exists():
             path.rename(temporary.with_suffix(".old"))
         temporary.rename(path)

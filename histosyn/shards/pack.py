@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ class PackConfig:
             raise ConfigError("To resample to --mpp, say at which the tiles are: --source-mpp.")
         for name in ("tile_size", "source_mpp", "mpp", "samples_per_shard"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"{name} = {value} must be positive.")
 
     @property

@@ -113,7 +113,7 @@ def split_groups(
     is train. Raises ConfigError if there are too few groups to give every part one.
     """
     wanted = {part: share for part, share in shares.items() if share > 0}
-    if sum(wanted.values()) >= 1 or any(share < 0 for share in shares.values()):
+    if sum(wanted.values()) >= 1 or not all(0 <= share < 1 for share in shares.values()):
         raise ConfigError(f"The shares {dict(shares)} must be positive and leave some for train.")
     if len(samples_of) < len(wanted) + 1:
         raise ConfigError(

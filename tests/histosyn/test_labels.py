@@ -164,6 +164,13 @@ def test_index_outside_names_file_and_value() -> None:
         read_label_map(png(labels), SCHEMA, name="a.png")
 
 
+def test_a_jpeg_is_no_label_map() -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8), 2).save(buffer, "JPEG")
+    with pytest.raises(LabelError, match=r"a\.jpg is a JPEG"):
+        read_label_map(buffer.getvalue(), SCHEMA, name="a.jpg")
+
+
 def test_ignored_index_is_allowed_where_declared() -> None:
     labels = np.array([[0, 255]], dtype=np.uint8)
     data = SCHEMA.as_dict() | {"ignore": 255}

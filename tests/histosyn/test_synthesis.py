@@ -225,6 +225,18 @@ def test_folding_changes_nothing_but_rounding(tmp_path: Path) -> None:
     torch.testing.assert_close(load_model(tmp_path / "m", CPU).network(labels, noise), before)
 
 
+def test_files_of_others_are_never_replaced(
+    model_folder: Path, labels: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    Image.new("RGB", (8, 8)).save(out / "a.png")
+    before = images(out)
+    with pytest.raises(InputError, match="was not made by histosyn"):
+        synthesize(model_folder, labels, out, overwrite=True)
+    assert images(out) == before
+
+
 @pytest.mark.parametrize("place", [".", "inside"])
 def test_out_must_not_lie_in_the_label_maps(
     model_folder: Path, labels: Path, tmp_path: Path, place: str

@@ -142,6 +142,14 @@ def test_tiles_too_small_for_the_discriminator_are_told(shards: Path, tmp_path: 
         run_training(many)
 
 
+def test_what_is_no_model_of_ours_is_not_replaced(shards: Path, tmp_path: Path) -> None:
+    config = tiny_config(shards, tmp_path / "run", steps=1)
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="holds a model, but no checkpoint"):
+        run_training(config)
+    assert (tmp_path / "run" / "model").exists()
+
+
 def test_fewer_steps_than_were_taken_are_refused(shards: Path, tmp_path: Path) -> None:
     config = tiny_config(shards, tmp_path / "run", steps=3)
     run_training(config)
