@@ -6,13 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from slurm_cluster import missing_programs, running_slurm
+from tissue import pack_blobs, tiny_config
 
-from histosyn.labels import load_schema
-from histosyn.shards.pack import PackConfig, pack
+from histosyn.config import as_toml
 
 pytestmark = [
     pytest.mark.slow,
@@ -30,31 +28,6 @@ time = "10"
 setup = ['export PATH="{PROGRAMS}:$PATH"']
 rendezvous_address = "127.0.0.1"
 """
-SETTINGS = """
-[data]
-shards = "packed/train"
-global_batch = 4
-workers = 0
-
-[generator]
-base_channels = 4
-label_channels = 8
-noise_channels = 4
-upsamplings = 3
-
-[discriminator]
-base_channels = 4
-
-[run]
-steps = 6
-report_every = 1
-checkpoint_every = 2
-sample_every = 6
-device = "cpu"
-# In float32 the rounding of sums in another order shows in the third digit: Adam's first steps are
-# the signs of gradients, and some of these would be zero but for rounding.
-precision = "float64"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -65,32 +38,17 @@ def slurm():
 
 @pytest.fixture
 def project(tmp_path):
-    """A user's folder: shards, a configuration, a site file."""
-    draw_blobs(tmp_path, count=6)
-    pack(
-        tmp_path / "tiles",
-        tmp_path / "labels",
-        tmp_path / "packed",
-        load_schema("prostate-3"),
-        PackConfig(),
-    )
-    (tmp_path / "train.toml").write_text(SETTINGS)
+    """A user's folder: shards, a configuration, a site file.
+
+    The configuration is one in float64. In float32 the rounding of sums in another order shows in
+    the third digit, because Adam's first steps are the signs of gradients, and some of these would
+    be zero but for rounding.
+    """
+    shards = pack_blobs(tmp_path, count=6).relative_to(tmp_path)
+    config = tiny_config(shards, Path("runs/other"), steps=6, checkpoint_every=2)
+    (tmp_path / "train.toml").write_text(as_toml(config))
     (tmp_path / "site.toml").write_text(SITE)
     return tmp_path
-
-
-def draw_blobs(folder, count, size=64):
-    """Blobs of three classes, each in a colour of its own with some noise."""
-    rng = np.random.default_rng(5)
-    colors = np.array([[240, 240, 240], [220, 160, 200], [120, 60, 150]])
-    for name in ("tiles", "labels"):
-        (folder / name).mkdir()
-    for i in range(count):
-        coarse = rng.integers(0, 3, size=(size // 8, size // 8))
-        labels = coarse.repeat(8, axis=0).repeat(8, axis=1)
-        tile = colors[labels] + rng.normal(0, 10, size=(size, size, 3))
-        Image.fromarray(tile.clip(0, 255).astype(np.uint8)).save(folder / f"tiles/{i}.png")
-        Image.fromarray(labels.astype(np.uint8)).save(folder / f"labels/{i}.png")
 
 
 def train_alone(project):
