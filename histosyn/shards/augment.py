@@ -1,12 +1,27 @@
-"""Augmentation that moves tile and label map together, keyed by (seed, epoch, sample)."""
+"""Augmentation of a tile and its label map, keyed by (seed, epoch, sample).
+
+Crops and orientations move tile and label map together; stain jitter changes the tile's colours.
+Under one key, crop draws the random numbers 0-1, orientation 2-3 and stain jitter 4-7.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from hpc.randomness import integers, key_of
+from hpc.randomness import integers, key_of, uniform
 
 _TURNS = 4
+
+# Optical density of haematoxylin and of eosin in red, green and blue (Ruifrok & Johnston, Anal.
+# Quant. Cytol. Histol. 23, 2001, table of stain vectors).
+_STAINS = ((0.650, 0.704, 0.286), (0.072, 0.990, 0.105))
+# Optical densities in integers: sums are exact, the same on every machine and in every window.
+_STEPS_PER_NEPER = 4096
+# Of the values 0..255, so that pure white has density 0 and pure black a finite one.
+_DENSITY = -np.log((np.arange(256) + 1) / 256)
+_VALUE_OF_STEPS = np.rint(
+    256 * np.exp(-np.arange(int(_DENSITY[0] * _STEPS_PER_NEPER) + 1) / _STEPS_PER_NEPER) - 1
+).astype(np.uint8)
 
 
 def random_crop(
@@ -34,6 +49,25 @@ def random_orientation(
     )
 
 
+def stain_jitter(tile_HWC: np.ndarray, *, key: int, strength: float) -> np.ndarray:
+    """The tile, uint8 (H, W, 3), as if more or less of each stain had been used.
+
+    The concentration c of haematoxylin, and likewise of eosin, becomes α·c + β·t with α uniform in
+    [1 - strength, 1 + strength] and β in [-strength, strength] (Tellez et al., IEEE Trans. Med.
+    Imaging 37, 2018); what is neither stain stays. There t is 1; here it is the pixel's
+    concentration of both stains, because a constant would tint the glass. So every change is
+    proportional to the density: white (255) stays white, and glass of value 240 moves by at most
+    65 · strength. `strength` lies in [0, 1); at 0 every value stays as it is.
+    """
+    steps = np.rint(_STEPS_PER_NEPER * _DENSITY[:, None, None] * _jittered_stains(key, strength))
+    steps = steps.astype(np.int32)  # (value, channel it is in, channel it contributes to)
+    density_HWC = steps[:, 0].take(tile_HWC[..., 0], axis=0)
+    density_HWC += steps[:, 1].take(tile_HWC[..., 1], axis=0)
+    density_HWC += steps[:, 2].take(tile_HWC[..., 2], axis=0)
+    np.clip(density_HWC, 0, len(_VALUE_OF_STEPS) - 1, out=density_HWC)
+    return _VALUE_OF_STEPS.take(density_HWC)
+
+
 def augmentation_key(seed: int, epoch: int, sample_key: str) -> int:
     """The key under which a sample is augmented in an epoch."""
     return key_of(seed, "augment", epoch, sample_key)
@@ -44,3 +78,14 @@ def crop_window(shape: tuple[int, ...], crop: int, row: int, column: int) -> tup
     height, width = shape[:2]
     top, left = row % (height - crop + 1), column % (width - crop + 1)
     return slice(top, top + crop), slice(left, left + crop)
+
+
+def _jittered_stains(key: int, strength: float) -> np.ndarray:
+    """(3, 3): optical densities of a pixel as a row, times this, are its jittered ones."""
+    scale = strength * (2 * uniform(key, np.arange(4, 8)) - 1)
+    change = np.zeros((3, 3))  # of the concentrations: haematoxylin, eosin, and what is neither
+    change[0, 0], change[1, 1] = scale[:2]
+    change[:2, :2] += scale[2:]
+    stains = np.array(_STAINS)
+    stains = np.vstack([stains, np.cross(*stains)])
+    return np.eye(3) + np.linalg.inv(stains) @ change @ stains
