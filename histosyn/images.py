@@ -21,28 +21,32 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
 # Below 2 * Image.MAX_IMAGE_PIXELS, where Pillow refuses by itself: so this is the limit that acts,
 # and whatever histosyn writes below it can be read again.
 MAX_PIXELS = 1 << 27
+# Glass, which the light passes unhindered, is brighter than this in R, G and B.
+GLASS_VALUE = 220
 # What decoders raise for damaged files, besides Pillow's own errors.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 
-def find_images(folder: Path) -> list[Path]:
-    """All image files below `folder`, hidden ones left out, sorted by name.
+def find_images(folder: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> list[Path]:
+    """All files of these suffixes below `folder`, hidden ones left out, sorted by name.
 
     Links to folders are followed, but not back into a folder that is being searched. Raises
     DatasetError for a folder that cannot be read and a link that leads nowhere.
     """
-    return sorted(_images_below(folder, frozenset({folder.resolve()})))
+    return sorted(_files_below(folder, suffixes, frozenset({folder.resolve()})))
 
 
-def _images_below(folder: Path, searched: frozenset[Path]) -> Iterator[Path]:
+def _files_below(
+    folder: Path, suffixes: frozenset[str], searched: frozenset[Path]
+) -> Iterator[Path]:
     for path, kind in _entries(folder):
         suffix = path.suffix.lower()
         if kind == "folder":
             if (target := path.resolve()) not in searched:
-                yield from _images_below(path, searched | {target})
-        elif kind == "file" and suffix in IMAGE_SUFFIXES:
+                yield from _files_below(path, suffixes, searched | {target})
+        elif kind == "file" and suffix in suffixes:
             yield path
-        elif kind == "broken link" and suffix in IMAGE_SUFFIXES | {""}:
+        elif kind == "broken link" and suffix in suffixes | {""}:
             raise DatasetError(f"{path} is a link that leads nowhere. Repair or remove it.")
 
 
@@ -115,6 +119,11 @@ def read_tile(source: Path | bytes, name: str | None = None) -> np.ndarray:
                 f"{name} has mode {image.mode}, a tile must be 8-bit RGB. Convert the file."
             )
         return np.array(image.convert("RGB"))
+
+
+def glass_share(tile_HWC: np.ndarray) -> float:
+    """Share in [0, 1] of the pixels that show glass and no tissue."""
+    return float((tile_HWC.min(axis=2) > GLASS_VALUE).mean())
 
 
 def png_bytes(image: Image.Image, text: dict[str, str] | None = None) -> bytes:

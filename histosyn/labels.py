@@ -171,7 +171,7 @@ def read_label_map(
                 "Export the label map again, as PNG."
             )
         if image.mode in ("L", "1"):
-            return _checked_indices(np.array(image, dtype=np.uint8), schema, name)
+            return checked_indices(np.array(image, dtype=np.uint8), schema, name)
         if image.mode == "P":
             return _read_palette(image, schema, name, tolerance)
         if image.mode in ("RGB", "RGBA"):
@@ -180,6 +180,19 @@ def read_label_map(
             f"{name} has mode {image.mode}; a label map must be 8-bit indices or 8-bit RGB. "
             "Convert the file."
         )
+
+
+def checked_indices(labels_HW: np.ndarray, schema: LabelSchema, name: str) -> np.ndarray:
+    """The uint8 array `labels_HW` itself; LabelError naming the first value outside the schema."""
+    counts = np.bincount(labels_HW.ravel(), minlength=256)
+    outside = np.flatnonzero(counts[~schema.allowed])
+    if len(outside):
+        value = np.flatnonzero(~schema.allowed)[outside[0]]
+        raise LabelError(
+            f"{name}: value {value} ({counts[value]} pixels) is outside schema {schema.name}, "
+            f"whose indices are 0 to {len(schema) - 1}. Relabel the file or use the right schema."
+        )
+    return labels_HW
 
 
 def label_image(labels_HW: np.ndarray, schema: LabelSchema) -> Image.Image:
@@ -191,7 +204,7 @@ def label_image(labels_HW: np.ndarray, schema: LabelSchema) -> Image.Image:
 
 def label_png_bytes(labels_HW: np.ndarray, schema: LabelSchema) -> bytes:
     """Encode a label map as palette PNG; raises LabelError for an index outside the schema."""
-    _checked_indices(labels_HW, schema, "label map")
+    checked_indices(labels_HW, schema, "label map")
     return png_bytes(label_image(labels_HW, schema))
 
 
@@ -216,7 +229,7 @@ def _read_palette(image: Image.Image, schema: LabelSchema, name: str, tolerance:
     if schema.allowed[used].all() and np.array_equal(colors, _file_palette(schema)[used]):
         return indices
     if not _snap(colors, schema, tolerance).near.any():
-        return _checked_indices(indices, schema, name)
+        return checked_indices(indices, schema, name)
     remedy = (
         "Others in its palette are class colours, so it could mean colours or indices. Recolour "
         "it, use the schema it was drawn with, or save its indices as 8-bit grayscale."
@@ -283,18 +296,6 @@ def _describe_strangers(
         f"belongs to no class of schema {schema.name}; nearest is {nearest.name} {nearest.color}, "
         f"off by {snap.distances[worst]} (tolerance {tolerance})."
     )
-
-
-def _checked_indices(labels_HW: np.ndarray, schema: LabelSchema, name: str) -> np.ndarray:
-    counts = np.bincount(labels_HW.ravel(), minlength=256)
-    outside = np.flatnonzero(counts[~schema.allowed])
-    if len(outside):
-        value = np.flatnonzero(~schema.allowed)[outside[0]]
-        raise LabelError(
-            f"{name}: value {value} ({counts[value]} pixels) is outside schema {schema.name}, "
-            f"whose indices are 0 to {len(schema) - 1}. Relabel the file or use the right schema."
-        )
-    return labels_HW.astype(np.uint8, copy=False)
 
 
 def _check_schema(schema: LabelSchema) -> None:

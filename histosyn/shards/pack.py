@@ -17,12 +17,13 @@ import numpy as np
 from PIL import Image
 from webdataset import TarWriter
 
-from histosyn.images import png_bytes, read_tile
-from histosyn.labels import LabelSchema, label_png_bytes, read_label_map
+from histosyn.images import png_bytes
+from histosyn.labels import LabelSchema, label_png_bytes
 from histosyn.pairs import Pair, Pairing, pair_folders
 from histosyn.shards.cut import grid_windows, resample
 from histosyn.shards.index import DatasetIndex, index_shard
-from histosyn.shards.split import TEST, TRAIN, VAL, match_groups, read_groups, split_groups
+from histosyn.shards.split import TEST, TRAIN, VAL, match_facts, read_tile_facts, split_groups
+from histosyn.sources import read_source_labels, read_source_tile
 from hpc.errors import ConfigError, DatasetError
 from hpc.files import atomic_folder
 
@@ -118,13 +119,13 @@ def _groups_of(pairs: tuple[Pair, ...], config: PackConfig) -> dict[str, str]:
     """Group of each pair's key. Without a groups file each file is a group of its own."""
     if config.groups is None:
         return {pair.key: pair.key for pair in pairs}
-    groups = read_groups(config.groups, config.group_column)
-    group_of = match_groups([pair.key for pair in pairs], groups, config.groups)
+    facts = read_tile_facts(config.groups, config.group_column)
+    facts_of = match_facts([pair.key for pair in pairs], facts, config.groups)
     for pair in pairs:
-        if pair.key not in group_of:
+        if pair.key not in facts_of:
             name = pair.key + pair.tile.suffix
             raise DatasetError(f"{config.groups} says nothing of {name}. Add a line.")
-    return group_of
+    return {key: known.group for key, known in facts_of.items()}
 
 
 def _samples(
@@ -150,8 +151,8 @@ def _samples(
 
 def read_pair(pair: Pair, schema: LabelSchema) -> tuple[np.ndarray, np.ndarray]:
     """Tile uint8 (H, W, 3) and label map uint8 (H, W); raises DatasetError if sizes differ."""
-    tile = read_tile(pair.tile)
-    labels = read_label_map(pair.label, schema)
+    tile = read_source_tile(pair.tile)
+    labels = read_source_labels(pair.label, schema)
     if tile.shape[:2] != labels.shape:
         raise DatasetError(
             f"{pair.tile} is {tile.shape[0]}x{tile.shape[1]} pixels, but {pair.label} is "

@@ -3,43 +3,57 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from histosyn.images import IMAGE_SUFFIXES
+from histosyn.sources import SOURCE_SUFFIXES
 from hpc.errors import ConfigError, DatasetError
 from hpc.files import require_file
 from hpc.randomness import key_of, permutation
 
-TRAIN, VAL, TEST = "train", "val", "test"
+PARTS = TRAIN, VAL, TEST = "train", "val", "test"
 
 
-def read_groups(path: Path, column: str = "patient") -> dict[str, str]:
-    """Read which group each tile belongs to: a CSV with the columns `tile` and `column`.
+@dataclass(frozen=True, kw_only=True)
+class TileFacts:
+    """What a CSV says of a tile: its group, perhaps its part of the split and microns per pixel."""
 
-    Tiles are named with or without image suffix, and with or without their folder. The keys of the
-    result are these names without suffix. Raises DatasetError for other columns, empty cells and a
-    tile in two groups.
+    group: str
+    part: str | None = None
+    mpp: float | None = None
+
+
+def read_tile_facts(path: Path, column: str = "patient") -> dict[str, TileFacts]:
+    """Read what is known of tiles: a CSV with the columns `tile` and `column`.
+
+    A column `split` (train, val or test) says where a tile goes, a column `mpp`, which may have
+    empty cells, at which resolution it is. Tiles are named with or without type, and with or
+    without their folder. The keys of the result are these names without type. Raises DatasetError
+    for missing columns, empty or impossible cells and a tile with two different lines.
     """
     with require_file(path, "groups file").open(newline="", encoding="utf-8-sig") as file:
         try:
-            return _groups_from(csv.DictReader(file, restval=""), path, column)
+            return _facts_from(csv.DictReader(file, restval=""), path, column)
         except (UnicodeDecodeError, csv.Error) as error:
             raise DatasetError(f"{path} is no CSV in UTF-8 ({error}). Save it as one.") from error
 
 
-def match_groups(keys: Sequence[str], groups: Mapping[str, str], source: Path) -> dict[str, str]:
-    """The group of each key that `groups`, read from `source`, names.
+def match_facts(
+    keys: Sequence[str], facts: Mapping[str, TileFacts], source: Path
+) -> dict[str, TileFacts]:
+    """The facts of each key that `facts`, read from `source`, names.
 
     A name that equals a key comes first. Otherwise name and key belong together if their folders
     agree as far as both give them: `1` and `/data/A/1` mean `A/1`, but `B/1` does not. Raises
-    DatasetError if a name fits several keys, a key gets two groups or no name fits any key.
+    DatasetError if a name fits several keys, a key gets two different facts or no name fits.
     """
     keys_of = _keys_by_bare_name(keys)
-    exact: dict[str, str] = {}
-    loose: dict[str, str] = {}
-    for name, group in groups.items():
+    exact: dict[str, TileFacts] = {}
+    loose: dict[str, TileFacts] = {}
+    for name, known in facts.items():
         path = PurePosixPath(name)
         fitting = [key for key in keys_of[path.name] if _agree(_bare(key).parts, path.parts)]
         equal = [key for key in fitting if _bare(key) == path]
@@ -51,17 +65,16 @@ def match_groups(keys: Sequence[str], groups: Mapping[str, str], source: Path) -
             )
         found = exact if equal else loose
         for key in meant:
-            if found.setdefault(key, group) != group:
-                raise DatasetError(f"{source} puts {key} into two groups. Correct the file.")
+            _note(found, key, known, source)
     if not exact and not loose:
         raise DatasetError(
-            f"{source} names no tile of the folder, but {next(iter(groups), 'nothing')}; a tile is "
+            f"{source} names no tile of the folder, but {next(iter(facts), 'nothing')}; a tile is "
             f"called {next(iter(keys), '')}, for instance. Correct the names."
         )
     return loose | exact
 
 
-def _groups_from(rows: csv.DictReader[str], path: Path, column: str) -> dict[str, str]:
+def _facts_from(rows: csv.DictReader[str], path: Path, column: str) -> dict[str, TileFacts]:
     present = [name.strip() for name in rows.fieldnames or []]
     rows.fieldnames = present
     for name in ("tile", column):
@@ -70,24 +83,57 @@ def _groups_from(rows: csv.DictReader[str], path: Path, column: str) -> dict[str
                 f"{path} has no column {name!r}, but {', '.join(present) or 'nothing'}. "
                 "Name the tile column 'tile' and pass --group-column for the other."
             )
-    groups: dict[str, str] = {}
+    facts: dict[str, TileFacts] = {}
     for row in rows:
-        cells = {name: row[name].strip() for name in ("tile", column)}
+        cells = {name: row[name].strip() for name in present if name}
         if not any(cells.values()):
             continue
-        for name, cell in cells.items():
-            if not cell:
-                raise DatasetError(f"{path}, line {rows.line_num}: {name} is empty. Fill it in.")
-        tile = _bare(cells["tile"]).as_posix()
-        if groups.setdefault(tile, cells[column]) != cells[column]:
-            raise DatasetError(f"{path} puts {tile} into two groups. Correct the file.")
-    return groups
+        where = f"{path}, line {rows.line_num}"
+        for name in ("tile", column):
+            if not cells[name]:
+                raise DatasetError(f"{where}: {name} is empty. Fill it in.")
+        known = TileFacts(
+            group=cells[column], part=_part(cells, where), mpp=_resolution(cells, where)
+        )
+        _note(facts, _bare(cells["tile"]).as_posix(), known, path)
+    return facts
+
+
+def _part(cells: Mapping[str, str], where: str) -> str | None:
+    if "split" not in cells:
+        return None
+    if cells["split"] not in PARTS:
+        raise DatasetError(
+            f"{where}: split is {cells['split']!r}, not {', '.join(PARTS)}. Correct it."
+        )
+    return cells["split"]
+
+
+def _resolution(cells: Mapping[str, str], where: str) -> float | None:
+    text = cells.get("mpp")
+    if not text:
+        return None
+    try:
+        mpp = float(text)
+    except ValueError:
+        mpp = math.nan
+    if not 0 < mpp < math.inf:
+        raise DatasetError(f"{where}: mpp is {text!r}, not microns per pixel. Correct it.")
+    return mpp
+
+
+def _note(facts: dict[str, TileFacts], tile: str, known: TileFacts, source: Path) -> None:
+    before = facts.setdefault(tile, known)
+    if before.group != known.group:
+        raise DatasetError(f"{source} puts {tile} into two groups. Correct the file.")
+    if before != known:
+        raise DatasetError(f"{source} names {tile} twice, differently. Correct the file.")
 
 
 def _bare(name: str) -> PurePosixPath:
-    """Without image suffixes: of `s1.a` and `s1.tif.png` these are none and both."""
+    """Without types of files: of `s1.a` and `s1.tif.png` these are none and both."""
     path = PurePosixPath(name)
-    while path.suffix.lower() in IMAGE_SUFFIXES:
+    while path.suffix.lower() in SOURCE_SUFFIXES:
         path = path.with_suffix("")
     return path
 

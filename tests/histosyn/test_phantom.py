@@ -14,7 +14,7 @@ from histosyn.labels import load_schema, read_label_map
 from histosyn.phantom import TILES_PER_PATIENT, render_phantom, write_phantom
 from histosyn.phantom.fields import Ellipses, coverage, smooth_noise, stamp, streaks
 from histosyn.phantom.tissue import BACKGROUND, EPITHELIUM, NUCLEI, STROMA
-from histosyn.shards.split import read_groups
+from histosyn.shards.split import read_tile_facts
 from hpc.errors import InputError
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -112,8 +112,8 @@ def test_patients_can_be_read_as_groups(tmp_path):
     write_phantom(out, count=9, size=64, seed=0)
     with (out / "phantom.csv").open(newline="") as file:
         assert next(csv.reader(file)) == ["tile", "patient"]
-    groups = read_groups(out / "phantom.csv")
-    assert [groups[f"phantom-{index:05d}"] for index in (0, 7, 8)] == [
+    groups = read_tile_facts(out / "phantom.csv")
+    assert [groups[f"phantom-{index:05d}"].group for index in (0, 7, 8)] == [
         "patient-000",
         "patient-000",
         "patient-001",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.shards.split import match_groups, read_groups, split_groups
+from histosyn.shards.split import TileFacts, match_facts, read_tile_facts, split_groups
 from hpc.errors import DatasetError
 
 SOURCE = Path("groups.csv")
@@ -31,6 +31,10 @@ def test_no_part_is_ever_empty(
     assert set(parts.values()) == wanted
 
 
+def facts(groups: dict[str, str]) -> dict[str, TileFacts]:
+    return {name: TileFacts(group=group) for name, group in groups.items()}
+
+
 def groups_file(folder: Path, text: str) -> Path:
     path = folder / "groups.csv"
     path.write_text(text, encoding="utf-8")
@@ -39,9 +43,18 @@ def groups_file(folder: Path, text: str) -> Path:
 
 def test_names_lose_image_suffixes_and_white_space_only(tmp_path: Path) -> None:
     text = "\ufeff tile , patient\n a/1.PNG , P1 \ns1.a,P1\ns1.b,P2\ns2.tif.png,P3\n\n,\n"
-    assert read_groups(groups_file(tmp_path, text)) == {
-        "a/1": "P1", "s1.a": "P1", "s1.b": "P2", "s2": "P3",
-    }  # fmt: skip
+    assert read_tile_facts(groups_file(tmp_path, text)) == facts(
+        {"a/1": "P1", "s1.a": "P1", "s1.b": "P2", "s2": "P3"}
+    )
+
+
+def test_a_groups_file_may_know_the_split_and_the_resolution(tmp_path: Path) -> None:
+    text = "mpp,tile,slide,split\n0.5,a.mat,s1,train\n,b,s2,val\n1e0,c,s3,test\n"
+    assert read_tile_facts(groups_file(tmp_path, text), "slide") == {
+        "a": TileFacts(group="s1", part="train", mpp=0.5),
+        "b": TileFacts(group="s2", part="val"),
+        "c": TileFacts(group="s3", part="test", mpp=1.0),
+    }
 
 
 @pytest.mark.parametrize(
@@ -54,11 +67,17 @@ def test_names_lose_image_suffixes_and_white_space_only(tmp_path: Path) -> None:
         ("tile,patient\na,1\nb, \n", "line 3: patient is empty"),
         ("tile,patient\na\n", "line 2: patient is empty"),
         ("tile,patient\n,1\n", "line 2: tile is empty"),
+        ("tile,patient,split\na,1,\n", "line 2: split is '', not train, val, test"),
+        ("tile,patient,split\na,1,Train\n", "line 2: split is 'Train'"),
+        ("tile,patient,mpp\na,1,0\n", "line 2: mpp is '0', not microns per pixel"),
+        ("tile,patient,mpp\na,1,half\n", "mpp is 'half'"),
+        ("tile,patient,mpp\na,1,nan\n", "mpp is 'nan'"),
+        ("tile,patient,mpp\na.png,1,0.5\na.mat,1,1\n", "names a twice, differently"),
     ],
 )
 def test_groups_file_errors(tmp_path: Path, text: str, match: str) -> None:
     with pytest.raises(DatasetError, match=match) as error:
-        read_groups(groups_file(tmp_path, text))
+        read_tile_facts(groups_file(tmp_path, text))
     assert "groups.csv" in str(error.value)
 
 
@@ -66,13 +85,13 @@ def test_a_groups_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     path = tmp_path / "groups.csv"
     path.write_bytes("tile,patient\na,Müller\n".encode("utf-16"))
     with pytest.raises(DatasetError, match=r"groups\.csv is no CSV in UTF-8"):
-        read_groups(path)
+        read_tile_facts(path)
 
 
 @given(KEYS)
 def test_names_with_their_folders_are_never_mixed_up(keys: list[str]) -> None:
-    groups = {key: f"group of {key}" for key in keys}
-    assert match_groups(keys, groups, SOURCE) == groups
+    known = facts({key: f"group of {key}" for key in keys})
+    assert match_facts(keys, known, SOURCE) == known
 
 
 @pytest.mark.parametrize(
@@ -90,7 +109,7 @@ def test_names_with_their_folders_are_never_mixed_up(keys: list[str]) -> None:
     ],
 )
 def test_names_fit_keys(keys: list[str], groups: dict[str, str], expected: dict[str, str]) -> None:
-    assert match_groups(keys, groups, SOURCE) == expected
+    assert match_facts(keys, facts(groups), SOURCE) == facts(expected)
 
 
 @pytest.mark.parametrize(
@@ -104,4 +123,4 @@ def test_names_fit_keys(keys: list[str], groups: dict[str, str], expected: dict[
 )
 def test_doubtful_names_are_errors(keys: list[str], groups: dict[str, str], match: str) -> None:
     with pytest.raises(DatasetError, match=match):
-        match_groups(keys, groups, SOURCE)
+        match_facts(keys, facts(groups), SOURCE)

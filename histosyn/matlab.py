@@ -1,0 +1,92 @@
+"""Tiles and label maps in MATLAB files, as the original stored them: variables `xx` and `rr`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from histosyn.images import MAX_PIXELS
+from histosyn.mat5 import MAT5_DAMAGE, Level73Error, Variable, read_variables
+from hpc.errors import DatasetError, LabelError
+
+MATLAB_SUFFIX = ".mat"
+TILE_VARIABLE = "xx"
+LABELS_VARIABLE = "rr"
+
+
+def read_matlab_tile(path: Path, name: str) -> np.ndarray:
+    """The variable `xx` as uint8 RGB (H, W, 3); raises DatasetError if it is anything else."""
+    tile = _variable(path, TILE_VARIABLE, name)
+    if tile.ndim != 3 or tile.shape[2] != 3 or tile.dtype != np.uint8:
+        raise DatasetError(
+            f"{name}: {TILE_VARIABLE} is {_described(tile)}, a tile must be uint8 of height x "
+            "width x 3. Convert the file."
+        )
+    return np.ascontiguousarray(tile)
+
+
+def read_matlab_labels(path: Path, name: str) -> np.ndarray:
+    """The variable `rr` as uint8 (H, W), from numbers of any type that are whole and in 0..255.
+
+    Raises DatasetError for other shapes, LabelError for other values.
+    """
+    labels = _variable(path, LABELS_VARIABLE, name)
+    if labels.ndim != 2:
+        raise DatasetError(
+            f"{name}: {LABELS_VARIABLE} is {_described(labels)}, a label map must be numbers of "
+            "height x width. Convert the file."
+        )
+    with np.errstate(invalid="ignore"):
+        indices = labels.astype(np.uint8)
+    strange = labels != indices
+    if strange.any():
+        raise LabelError(
+            f"{name}: {LABELS_VARIABLE} holds {labels[strange][0]:g} ({strange.sum()} pixels like "
+            "it), a class index is a whole number in 0..255. Relabel the file."
+        )
+    return np.ascontiguousarray(indices)
+
+
+def _variable(path: Path, wanted: str, name: str) -> np.ndarray:
+    present = []
+    try:
+        with path.open("rb") as file:
+            for variable in read_variables(file):
+                if variable.name == wanted:
+                    return _checked(variable, name).read()
+                present.append(variable.name)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{name} does not exist. Check the path.") from error
+    except Level73Error as error:
+        raise DatasetError(
+            f"{name} is a MATLAB 7.3 (HDF5) file. Save it in MATLAB with the option '-v7'."
+        ) from error
+    except MAT5_DAMAGE as error:
+        raise DatasetError(
+            f"{name} cannot be read as a MATLAB file ({error}). Replace the file or leave it out."
+        ) from error
+    raise DatasetError(
+        f"{name} has no variable {wanted!r}, but {', '.join(present) or 'nothing'}. "
+        f"Tiles are read from {TILE_VARIABLE}, label maps from {LABELS_VARIABLE}."
+    )
+
+
+def _checked(variable: Variable, name: str) -> Variable:
+    """The variable, if it may be read: numbers, and not absurdly many."""
+    if variable.type is None:
+        raise DatasetError(f"{name}: {variable.name} is no array of numbers. Convert the file.")
+    if not 0 < math.prod(variable.shape) <= 3 * MAX_PIXELS:
+        raise DatasetError(
+            f"{name}: {variable.name} claims to be {_by(variable.shape)}. Replace the file."
+        )
+    return variable
+
+
+def _described(array: np.ndarray) -> str:
+    return f"{array.dtype} of {_by(array.shape)}"
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
