@@ -1,151 +1,79 @@
-"""Label schemas and label maps: which class is which index, which colour, and how files are read.
+"""Label maps: how the pixels of a file become class indices, and class indices a file.
 
 A label map in memory is always an array of class indices; colours exist only in files.
 """
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
-from difflib import get_close_matches
-from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from histosyn.images import opened_image, png_bytes
-from hpc.errors import InputError, LabelError, SchemaError
+from histosyn.codes import Codes, index_codes, packed_colors, read_codes, unpacked_colors
+from histosyn.images import png_bytes
+from histosyn.schema import (
+    MAX_CLASSES,
+    LabelClass,
+    LabelSchema,
+    built_in_schemas,
+    load_schema,
+    parse_schema,
+    schema_from_dict,
+)
+from hpc.errors import LabelError
+
+__all__ = [
+    "COLOR_TOLERANCE",
+    "MAX_CLASSES",
+    "LabelClass",
+    "LabelSchema",
+    "Meaning",
+    "Stranger",
+    "built_in_schemas",
+    "checked_indices",
+    "colorize",
+    "label_image",
+    "label_png_bytes",
+    "load_schema",
+    "meaning_of",
+    "parse_schema",
+    "read_label_map",
+    "schema_from_dict",
+    "strangers_of",
+]
 
 # Largest difference in any of R, G, B at which a colour still snaps to a class. The original's own
 # example maps are off by up to 23 (colour management); its closest class colours differ by 41.
 COLOR_TOLERANCE = 24
-MAX_CLASSES = 255
-_IGNORE_COLOR = (128, 128, 128)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelClass:
-    """One tissue class; `color` is "#rrggbb"."""
+class Meaning:
+    """What codes mean under a schema: class `classes` uint8 (n,) where `known` bool (n,) is true.
 
-    name: str
-    color: str
-    description: str = ""
+    `by_color` says whether their colours count or their indices; a palette file is `mixed` if some
+    of its colours are class colours and others are not.
+    """
 
-    @property
-    def rgb(self) -> tuple[int, int, int]:
-        """The colour as three integers in [0, 255]."""
-        return tuple(bytes.fromhex(self.color[1:]))  # type: ignore[return-value]
+    by_color: bool
+    classes: np.ndarray
+    known: np.ndarray
+    mixed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelSchema:
-    """The classes of a data set in the order of their indices.
+class Stranger:
+    """A value or "#rrggbb" that means no class. A colour has a `nearest` class, `distance` away.
 
-    `ignore` is an index outside [0, K) for pixels without a label: networks see no class there.
+    Distance is the largest difference in any of R, G and B.
     """
 
-    name: str
-    classes: tuple[LabelClass, ...]
-    ignore: int | None = None
-
-    def __post_init__(self) -> None:
-        _check_schema(self)
-
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    @cached_property
-    def palette(self) -> np.ndarray:
-        """Class colours, uint8 (K, 3)."""
-        return np.array([item.rgb for item in self.classes], dtype=np.uint8)
-
-    @cached_property
-    def allowed(self) -> np.ndarray:
-        """Which of the 256 pixel values are classes (or ignored): bool (256,)."""
-        allowed = np.arange(256) < len(self.classes)
-        if self.ignore is not None:
-            allowed[self.ignore] = True
-        return allowed
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data, as in a schema file."""
-        data: dict[str, Any] = {"name": self.name}
-        if self.ignore is not None:
-            data["ignore"] = self.ignore
-        data["classes"] = [
-            {"name": item.name, "color": item.color}
-            | ({"description": item.description} if item.description else {})
-            for item in self.classes
-        ]
-        return data
-
-
-def built_in_schemas() -> list[str]:
-    """Names of the schemas that come with histosyn."""
-    return sorted(
-        item.name.removesuffix(".toml")
-        for item in files("histosyn").joinpath("schemas").iterdir()
-        if item.name.endswith(".toml")
-    )
-
-
-def load_schema(name_or_path: str | Path) -> LabelSchema:
-    """Load a built-in schema by name, or one from a TOML file.
-
-    Raises SchemaError if the file contradicts itself, InputError if there is no such schema.
-    """
-    names = built_in_schemas()
-    if str(name_or_path) in names:
-        text = files("histosyn").joinpath("schemas", f"{name_or_path}.toml").read_text("utf-8")
-        return parse_schema(text, str(name_or_path))
-    path = Path(name_or_path)
-    if not path.is_file():
-        near = get_close_matches(str(name_or_path), names, n=1)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        raise InputError(
-            f"There is no label schema {name_or_path}. {hint}"
-            f"Give one of {', '.join(names)} or the path of a TOML file."
-        )
-    try:
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise SchemaError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}). Check the path.") from error
-    return parse_schema(text, str(path))
-
-
-def parse_schema(text: str, source: str) -> LabelSchema:
-    """Parse the TOML text of a schema; `source` is what errors call it."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SchemaError(f"{source} is not valid TOML: {error}.") from error
-    data.setdefault("name", Path(source).stem)
-    return schema_from_dict(data, source)
-
-
-def schema_from_dict(data: dict[str, Any], source: str) -> LabelSchema:
-    """Build a schema from plain data (a schema file, `dataset.json`, a model's `config.json`)."""
-    if not isinstance(data, dict):
-        raise SchemaError(f"{source}: the label schema must be a table, not {data!r}.")
-    unknown = set(data) - {"name", "classes", "ignore"}
-    if unknown:
-        raise SchemaError(f"{source}: unknown key {sorted(unknown)[0]!r} in the label schema.")
-    try:
-        classes = tuple(LabelClass(**item) for item in data["classes"])
-        return LabelSchema(name=str(data["name"]), classes=classes, ignore=data.get("ignore"))
-    except KeyError as error:
-        raise SchemaError(f"{source}: the label schema lacks {error}.") from error
-    except TypeError as error:
-        raise SchemaError(
-            f"{source}: each of [[classes]] takes name, color and description ({error})."
-        ) from error
-    except SchemaError as error:
-        raise SchemaError(f"{source}: {error}") from error
+    code: int | str
+    pixels: int
+    nearest: LabelClass | None = None
+    distance: int | None = None
 
 
 def read_label_map(
@@ -161,44 +89,71 @@ def read_label_map(
     its used entries are the schema's own, as in the files that histosyn writes. Otherwise its
     colours count if all of them are class colours, its indices if none is; a mixture is an error.
 
-    Raises LabelError naming the file and the first offending value or colour.
+    Raises LabelError naming the file and the value or colour of most of the offending pixels.
     """
     name = name or str(source)
-    with opened_image(source, name) as image:
-        if image.format in ("JPEG", "MPO"):
-            raise LabelError(
-                f"{name} is a JPEG, which changes the values of pixels: classes are lost in it. "
-                "Export the label map again, as PNG."
-            )
-        if image.mode in ("L", "1"):
-            return checked_indices(np.array(image, dtype=np.uint8), schema, name)
-        if image.mode == "P":
-            return _read_palette(image, schema, name, tolerance)
-        if image.mode in ("RGB", "RGBA"):
-            return _read_colors(_opaque(image, name), schema, name, tolerance)
-        raise LabelError(
-            f"{name} has mode {image.mode}; a label map must be 8-bit indices or 8-bit RGB. "
-            "Convert the file."
+    codes, code_of_pixel_HW = read_codes(source, name)
+    meaning = meaning_of(codes, schema, tolerance)
+    if not meaning.known.all():
+        raise LabelError(f"{name}: {_complaint(codes, meaning, schema, tolerance)}")
+    return meaning.classes[code_of_pixel_HW]
+
+
+def meaning_of(codes: Codes, schema: LabelSchema, tolerance: int = COLOR_TOLERANCE) -> Meaning:
+    """Which class each code means, as `read_label_map` takes it."""
+    by_index = None
+    if codes.indices is not None:
+        known = schema.allowed[codes.indices]
+        by_index = Meaning(by_color=False, classes=codes.indices, known=known)
+        if codes.colors is None or (
+            known.all() and np.array_equal(codes.colors, schema.file_palette[codes.indices])
+        ):
+            return by_index
+    snap = _snap(_colors(codes), schema, tolerance)
+    if by_index is not None and not snap.near.any():
+        return by_index
+    mixed = by_index is not None and not snap.near.all()
+    return Meaning(by_color=True, classes=snap.classes, known=snap.near, mixed=mixed)
+
+
+def strangers_of(codes: Codes, meaning: Meaning, schema: LabelSchema) -> list[Stranger]:
+    """The codes that mean nothing under the schema, the one of most pixels first."""
+    far = np.flatnonzero(~meaning.known)
+    if not meaning.by_color:
+        found = [
+            Stranger(code=int(value), pixels=int(pixels))
+            for value, pixels in zip(meaning.classes[far], codes.pixels[far], strict=True)
+        ]
+        return sorted(found, key=lambda item: -item.pixels)
+    # Several entries of a palette may have one colour.
+    used, inverse = np.unique(packed_colors(_colors(codes)[far]), return_inverse=True)
+    pixels = np.bincount(inverse, weights=codes.pixels[far])
+    colors = unpacked_colors(used)
+    snap = _snap(colors, schema, COLOR_TOLERANCE)
+    return [
+        Stranger(
+            code=f"#{bytes(colors[i]).hex()}",
+            pixels=int(pixels[i]),
+            nearest=schema.classes[snap.classes[i]],
+            distance=int(snap.distances[i]),
         )
+        for i in np.argsort(-pixels, kind="stable")
+    ]
 
 
 def checked_indices(labels_HW: np.ndarray, schema: LabelSchema, name: str) -> np.ndarray:
-    """The uint8 array `labels_HW` itself; LabelError naming the first value outside the schema."""
-    counts = np.bincount(labels_HW.ravel(), minlength=256)
-    outside = np.flatnonzero(counts[~schema.allowed])
-    if len(outside):
-        value = np.flatnonzero(~schema.allowed)[outside[0]]
-        raise LabelError(
-            f"{name}: value {value} ({counts[value]} pixels) is outside schema {schema.name}, "
-            f"whose indices are 0 to {len(schema) - 1}. Relabel the file or use the right schema."
-        )
+    """The uint8 array `labels_HW` itself; LabelError naming a value outside the schema."""
+    codes, _ = index_codes(labels_HW)
+    meaning = meaning_of(codes, schema)
+    if not meaning.known.all():
+        raise LabelError(f"{name}: {_complaint(codes, meaning, schema, COLOR_TOLERANCE)}")
     return labels_HW
 
 
 def label_image(labels_HW: np.ndarray, schema: LabelSchema) -> Image.Image:
     """A palette image whose pixel values are the class indices, in the schema's colours."""
     image = Image.fromarray(np.ascontiguousarray(labels_HW, dtype=np.uint8))
-    image.putpalette(_file_palette(schema).tobytes())
+    image.putpalette(schema.file_palette.tobytes())
     return image
 
 
@@ -213,52 +168,10 @@ def colorize(labels_HW: np.ndarray, schema: LabelSchema) -> np.ndarray:
     return np.asarray(label_image(labels_HW, schema).convert("RGB"))
 
 
-def _file_palette(schema: LabelSchema) -> np.ndarray:
-    palette = np.zeros((256, 3), dtype=np.uint8)
-    palette[: len(schema)] = schema.palette
-    if schema.ignore is not None:
-        palette[schema.ignore] = _IGNORE_COLOR
-    return palette
-
-
-def _read_palette(image: Image.Image, schema: LabelSchema, name: str, tolerance: int) -> np.ndarray:
-    indices = np.array(image)
-    pixels = np.asarray(image.convert("RGB"))
-    used, first = np.unique(indices, return_index=True)
-    colors = pixels.reshape(-1, 3)[first]
-    if schema.allowed[used].all() and np.array_equal(colors, _file_palette(schema)[used]):
-        return indices
-    if not _snap(colors, schema, tolerance).near.any():
-        return checked_indices(indices, schema, name)
-    remedy = (
-        "Others in its palette are class colours, so it could mean colours or indices. Recolour "
-        "it, use the schema it was drawn with, or save its indices as 8-bit grayscale."
-    )
-    return _read_colors(pixels, schema, name, tolerance, remedy)
-
-
-def _opaque(image: Image.Image, name: str) -> np.ndarray:
-    pixels = np.asarray(image)
-    if image.mode == "RGBA" and (pixels[..., 3] != 255).any():
-        raise LabelError(f"{name} has transparent pixels. Save it as opaque RGB.")
-    return pixels[..., :3]
-
-
-def _read_colors(
-    pixels_HWC: np.ndarray,
-    schema: LabelSchema,
-    name: str,
-    tolerance: int,
-    remedy: str = "Recolour the file or use the schema it was drawn with.",
-) -> np.ndarray:
-    packed = pixels_HWC.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
-    used, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    colors = np.stack([used >> 16, used >> 8, used], axis=1).astype(np.uint8)
-    snap = _snap(colors, schema, tolerance)
-    if not snap.near.all():
-        strangers = _describe_strangers(colors, counts, snap, schema, tolerance)
-        raise LabelError(f"{name}: {strangers} {remedy}")
-    return snap.classes[inverse].reshape(packed.shape)
+def _colors(codes: Codes) -> np.ndarray:
+    if codes.colors is None:
+        raise ValueError("codes without colours")
+    return codes.colors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,44 +197,22 @@ def _snap(colors: np.ndarray, schema: LabelSchema, tolerance: int) -> _Snap:
     )
 
 
-def _describe_strangers(
-    colors: np.ndarray, counts: np.ndarray, snap: _Snap, schema: LabelSchema, tolerance: int
-) -> str:
-    far = np.flatnonzero(~snap.near)
-    worst = far[counts[far].argmax()]
-    nearest = schema.classes[snap.classes[worst]]
-    others = f" (and {len(far) - 1} other colours)" if len(far) > 1 else ""
-    return (
-        f"colour #{bytes(colors[worst]).hex()} ({counts[worst]} pixels){others} "
-        f"belongs to no class of schema {schema.name}; nearest is {nearest.name} {nearest.color}, "
-        f"off by {snap.distances[worst]} (tolerance {tolerance})."
+def _complaint(codes: Codes, meaning: Meaning, schema: LabelSchema, tolerance: int) -> str:
+    worst, *others = strangers_of(codes, meaning, schema)
+    if worst.nearest is None:
+        return (
+            f"value {worst.code} ({worst.pixels} pixels) is outside schema {schema.name}, whose "
+            f"indices are 0 to {len(schema) - 1}. Relabel the file or use the right schema."
+        )
+    more = f" (and {len(others)} other colours)" if others else ""
+    remedy = (
+        "Others in its palette are class colours, so it could mean colours or indices. Recolour "
+        "it, use the schema it was drawn with, or save its indices as 8-bit grayscale."
+        if meaning.mixed
+        else "Recolour the file or use the schema it was drawn with."
     )
-
-
-def _check_schema(schema: LabelSchema) -> None:
-    if not 2 <= len(schema.classes) <= MAX_CLASSES:
-        raise SchemaError(f"A label schema has 2 to {MAX_CLASSES} classes, not {len(schema)}.")
-    for item in schema.classes:
-        for what, value in vars(item).items():
-            if not isinstance(value, str):
-                raise SchemaError(f"{what} = {value!r} of a class must be text in quotes.")
-    for what, values in (
-        ("name", [item.name for item in schema.classes]),
-        ("color", [item.color.lower() for item in schema.classes]),
-    ):
-        doubled = next((value for value in values if values.count(value) > 1), None)
-        if doubled:
-            raise SchemaError(f"Two classes have the {what} {doubled!r}. Make them differ.")
-    for item in schema.classes:
-        if not _is_color(item.color):
-            raise SchemaError(f"Class {item.name}: color {item.color!r} is not like '#a1b2c3'.")
-    ignore = schema.ignore
-    if ignore is not None and not (type(ignore) is int and len(schema) <= ignore <= 255):
-        raise SchemaError(f"ignore = {ignore!r} must be a whole number in {len(schema)}..255.")
-
-
-def _is_color(text: str) -> bool:
-    digits = text[1:]
     return (
-        text.startswith("#") and len(digits) == 6 and set(digits.lower()) <= set("0123456789abcdef")
+        f"colour {worst.code} ({worst.pixels} pixels){more} belongs to no class of schema "
+        f"{schema.name}; nearest is {worst.nearest.name} {worst.nearest.color}, off by "
+        f"{worst.distance} (tolerance {tolerance}). {remedy}"
     )

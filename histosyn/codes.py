@@ -1,0 +1,96 @@
+"""The different pixels of a label map file, before a schema says what they mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from histosyn.images import opened_image
+from hpc.errors import LabelError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codes:
+    """The n different pixels of a label map file, before a schema says what they mean.
+
+    `pixels` int64 (n,) counts them. `indices` uint8 (n,) are the values in a grayscale or palette
+    file, `colors` uint8 (n, 3) the colours in a palette or colour file.
+    """
+
+    pixels: np.ndarray
+    indices: np.ndarray | None = None
+    colors: np.ndarray | None = None
+
+
+def read_codes(source: Path | bytes, name: str) -> tuple[Codes, np.ndarray]:
+    """Read a label map's codes, and which of them each pixel has: integers (H, W).
+
+    Raises DatasetError for a damaged file, LabelError for one that cannot hold labels.
+    """
+    with opened_image(source, name) as image:
+        if image.format in ("JPEG", "MPO"):
+            raise LabelError(
+                f"{name} is a JPEG, which changes the values of pixels: classes are lost in it. "
+                "Export the label map again, as PNG."
+            )
+        if image.mode in ("L", "1"):
+            return index_codes(np.array(image, dtype=np.uint8))
+        if image.mode == "P":
+            codes, code_of_pixel_HW = index_codes(np.asarray(image))
+            return replace(codes, colors=_palette_of(image)[codes.indices]), code_of_pixel_HW
+        if image.mode in ("RGB", "RGBA"):
+            return _color_codes(_opaque(image, name))
+        raise LabelError(
+            f"{name} has mode {image.mode}; a label map must be 8-bit indices or 8-bit RGB. "
+            "Convert the file."
+        )
+
+
+def index_codes(values_HW: np.ndarray) -> tuple[Codes, np.ndarray]:
+    """Codes of uint8 values, and which of them each pixel has: uint8 (H, W)."""
+    counts = np.bincount(values_HW.ravel(), minlength=256)
+    used = np.flatnonzero(counts)
+    code_of_value = np.zeros(256, dtype=np.uint8)
+    code_of_value[used] = np.arange(len(used))
+    codes = Codes(pixels=counts[used], indices=used.astype(np.uint8))
+    return codes, code_of_value[values_HW]
+
+
+def _palette_of(image: Image.Image) -> np.ndarray:
+    """The colours of all 256 values of a palette image, uint8 (256, 3)."""
+    row = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    row.putpalette(image.getpalette() or [])
+    return np.asarray(row.convert("RGB"))[0]
+
+
+def _color_codes(pixels_HWC: np.ndarray) -> tuple[Codes, np.ndarray]:
+    packed = packed_colors(pixels_HWC)
+    # Areas have one colour: only the pixels that begin a run of equal ones need sorting.
+    flat = packed.ravel()
+    starts = np.flatnonzero(np.diff(flat, prepend=flat[:1] ^ 1))
+    used, run_code = np.unique(flat[starts], return_inverse=True)
+    lengths = np.diff(starts, append=flat.size)
+    pixels = np.bincount(run_code, weights=lengths).astype(np.int64)
+    codes = Codes(pixels=pixels, colors=unpacked_colors(used))
+    return codes, np.repeat(run_code, lengths).reshape(packed.shape)
+
+
+def _opaque(image: Image.Image, name: str) -> np.ndarray:
+    pixels = np.asarray(image)
+    if image.mode == "RGBA" and (pixels[..., 3] != 255).any():
+        raise LabelError(f"{name} has transparent pixels. Save it as opaque RGB.")
+    return pixels[..., :3]
+
+
+def packed_colors(colors: np.ndarray) -> np.ndarray:
+    """RGB as one integer a colour: uint32 of shape (...), from uint8 (..., 3)."""
+    red, green, blue = (colors[..., channel].astype(np.uint32) for channel in range(3))
+    return red << 16 | green << 8 | blue
+
+
+def unpacked_colors(packed: np.ndarray) -> np.ndarray:
+    """The colours that `packed_colors` made integers of."""
+    return np.stack([packed >> 16, packed >> 8, packed], axis=-1).astype(np.uint8)

@@ -1,0 +1,199 @@
+"""Label schemas: which classes a data set has, in which order and colours.
+
+A schema is a TOML file, or one of those that come with histosyn.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpc.errors import InputError, SchemaError
+
+MAX_CLASSES = 255
+_IGNORE_COLOR = (128, 128, 128)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelClass:
+    """One tissue class; `color` is "#rrggbb"."""
+
+    name: str
+    color: str
+    description: str = ""
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The colour as three integers in [0, 255]."""
+        return tuple(bytes.fromhex(self.color[1:]))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSchema:
+    """The classes of a data set in the order of their indices.
+
+    `ignore` is an index outside [0, K) for pixels without a label: networks see no class there.
+    """
+
+    name: str
+    classes: tuple[LabelClass, ...]
+    ignore: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_schema(self)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @cached_property
+    def palette(self) -> np.ndarray:
+        """Class colours, uint8 (K, 3)."""
+        return np.array([item.rgb for item in self.classes], dtype=np.uint8)
+
+    @cached_property
+    def file_palette(self) -> np.ndarray:
+        """The palette of files: colours of all 256 pixel values, uint8 (256, 3)."""
+        palette = np.zeros((256, 3), dtype=np.uint8)
+        palette[: len(self)] = self.palette
+        if self.ignore is not None:
+            palette[self.ignore] = _IGNORE_COLOR
+        return palette
+
+    @cached_property
+    def allowed(self) -> np.ndarray:
+        """Which of the 256 pixel values are classes (or ignored): bool (256,)."""
+        allowed = np.arange(256) < len(self.classes)
+        if self.ignore is not None:
+            allowed[self.ignore] = True
+        return allowed
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as in a schema file."""
+        data: dict[str, Any] = {"name": self.name}
+        if self.ignore is not None:
+            data["ignore"] = self.ignore
+        data["classes"] = [
+            {"name": item.name, "color": item.color}
+            | ({"description": item.description} if item.description else {})
+            for item in self.classes
+        ]
+        return data
+
+
+def built_in_schemas() -> list[str]:
+    """Names of the schemas that come with histosyn."""
+    return sorted(
+        item.name.removesuffix(".toml")
+        for item in files("histosyn").joinpath("schemas").iterdir()
+        if item.name.endswith(".toml")
+    )
+
+
+def load_schema(name_or_path: str | Path) -> LabelSchema:
+    """Load a built-in schema by name, or one from a TOML file.
+
+    Raises SchemaError if the file contradicts itself, InputError if there is no such schema.
+    """
+    names = built_in_schemas()
+    if str(name_or_path) in names:
+        text = files("histosyn").joinpath("schemas", f"{name_or_path}.toml").read_text("utf-8")
+        return parse_schema(text, str(name_or_path))
+    path = Path(name_or_path)
+    if not path.is_file():
+        near = get_close_matches(str(name_or_path), names, n=1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        raise InputError(
+            f"There is no label schema {name_or_path}. {hint}"
+            f"Give one of {', '.join(names)} or the path of a TOML file."
+        )
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}). Check the path.") from error
+    return parse_schema(text, str(path))
+
+
+def schema_toml(schema: LabelSchema) -> str:
+    """The text of a schema file, which `parse_schema` reads back."""
+    lines = [f"name = {_quoted(schema.name)}"]
+    if schema.ignore is not None:
+        lines.append(f"ignore = {schema.ignore}")
+    for item in schema.classes:
+        lines += ["", "[[classes]]", f"name = {_quoted(item.name)}", f'color = "{item.color}"']
+        if item.description:
+            lines.append(f"description = {_quoted(item.description)}")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A TOML string: as in JSON, but for the one control character that JSON allows."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def parse_schema(text: str, source: str) -> LabelSchema:
+    """Parse the TOML text of a schema; `source` is what errors call it."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SchemaError(f"{source} is not valid TOML: {error}.") from error
+    data.setdefault("name", Path(source).stem)
+    return schema_from_dict(data, source)
+
+
+def schema_from_dict(data: dict[str, Any], source: str) -> LabelSchema:
+    """Build a schema from plain data (a schema file, `dataset.json`, a model's `config.json`)."""
+    if not isinstance(data, dict):
+        raise SchemaError(f"{source}: the label schema must be a table, not {data!r}.")
+    unknown = set(data) - {"name", "classes", "ignore"}
+    if unknown:
+        raise SchemaError(f"{source}: unknown key {sorted(unknown)[0]!r} in the label schema.")
+    try:
+        classes = tuple(LabelClass(**item) for item in data["classes"])
+        return LabelSchema(name=str(data["name"]), classes=classes, ignore=data.get("ignore"))
+    except KeyError as error:
+        raise SchemaError(f"{source}: the label schema lacks {error}.") from error
+    except TypeError as error:
+        raise SchemaError(
+            f"{source}: each of [[classes]] takes name, color and description ({error})."
+        ) from error
+    except SchemaError as error:
+        raise SchemaError(f"{source}: {error}") from error
+
+
+def _check_schema(schema: LabelSchema) -> None:
+    if not 2 <= len(schema.classes) <= MAX_CLASSES:
+        raise SchemaError(f"A label schema has 2 to {MAX_CLASSES} classes, not {len(schema)}.")
+    for item in schema.classes:
+        for what, value in vars(item).items():
+            if not isinstance(value, str):
+                raise SchemaError(f"{what} = {value!r} of a class must be text in quotes.")
+    for what, values in (
+        ("name", [item.name for item in schema.classes]),
+        ("color", [item.color.lower() for item in schema.classes]),
+    ):
+        doubled = next((value for value in values if values.count(value) > 1), None)
+        if doubled:
+            raise SchemaError(f"Two classes have the {what} {doubled!r}. Make them differ.")
+    for item in schema.classes:
+        if not _is_color(item.color):
+            raise SchemaError(f"Class {item.name}: color {item.color!r} is not like '#a1b2c3'.")
+    ignore = schema.ignore
+    if ignore is not None and not (type(ignore) is int and len(schema) <= ignore <= 255):
+        raise SchemaError(f"ignore = {ignore!r} must be a whole number in {len(schema)}..255.")
+
+
+def _is_color(text: str) -> bool:
+    digits = text[1:]
+    return (
+        text.startswith("#") and len(digits) == 6 and set(digits.lower()) <= set("0123456789abcdef")
+    )

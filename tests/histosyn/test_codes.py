@@ -1,0 +1,62 @@
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from histosyn.codes import index_codes, packed_colors, read_codes, unpacked_colors
+
+SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 12))
+
+
+def encoded(image):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def drawn(shape, colors, seed):
+    """An image in a few colours, in areas and single pixels."""
+    random = np.random.default_rng(seed)
+    palette = random.integers(0, 256, (colors, 3), dtype=np.uint8)
+    return palette[np.sort(random.integers(0, colors, shape), axis=random.integers(0, 2))]
+
+
+@given(SHAPES, st.integers(1, 9), st.integers(0, 2**32 - 1))
+def test_colours_are_counted_and_put_back(shape, colors, seed):
+    pixels = drawn(shape, colors, seed)
+    codes, code_of_pixel = read_codes(encoded(Image.fromarray(pixels)), "x")
+    assert codes.indices is None
+    assert np.array_equal(codes.colors[code_of_pixel], pixels)
+    assert np.array_equal(np.bincount(code_of_pixel.ravel()), codes.pixels)
+    assert len(np.unique(codes.colors, axis=0)) == len(codes.colors)
+
+
+@given(SHAPES, st.integers(0, 2**32 - 1))
+def test_values_are_counted_and_put_back(shape, seed):
+    values = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    codes, code_of_pixel = index_codes(values)
+    assert codes.colors is None
+    assert np.array_equal(codes.indices[code_of_pixel], values)
+    assert np.array_equal(np.bincount(code_of_pixel.ravel()), codes.pixels)
+
+
+@pytest.mark.parametrize("entries", [3, 256])
+def test_a_palette_file_has_values_and_their_colours(entries):
+    values = np.array([[0, 2, 2]], dtype=np.uint8)
+    image = Image.fromarray(values)
+    image.putpalette([10, 20, 30, 1, 1, 1, 7, 8, 9] + [0, 0, 0] * (entries - 3))
+    codes, code_of_pixel = read_codes(encoded(image), "x")
+    assert codes.indices.tolist() == [0, 2]
+    assert codes.colors.tolist() == [[10, 20, 30], [7, 8, 9]]
+    assert codes.pixels.tolist() == [1, 2]
+    assert code_of_pixel.tolist() == [[0, 1, 1]]
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1))
+def test_a_colour_is_one_integer_and_back(colors):
+    array = np.array(colors, dtype=np.uint8)
+    assert np.array_equal(unpacked_colors(packed_colors(array)), array)
+    assert packed_colors(array)[0] == int(bytes(array[0]).hex(), 16)
