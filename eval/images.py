@@ -18,6 +18,7 @@ from PIL import Image
 
 from eval.content import Content, content_of_folder, content_of_shards
 from histosyn.images import IMAGE_SUFFIXES, find_images, read_tile
+from histosyn.shards.dataset import open_shards
 from histosyn.shards.index import INDEX_NAME
 from histosyn.shards.reader import ShardReader
 from hpc.errors import DatasetError, InputError
@@ -153,7 +154,7 @@ class TileShards:
     reader: ShardReader = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reader", ShardReader(self.folder))
+        object.__setattr__(self, "reader", open_shards(self.folder))
 
     @property
     def name(self) -> str:
@@ -170,13 +171,9 @@ class TileShards:
 
     def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
         """Yield tiles_NHWC, `size` at a time."""
-        places = [
-            (shard, sample)
-            for shard, content in enumerate(self.reader.index.shards)
-            for sample in range(len(content.entries))
-        ]
-        for start in range(0, len(places), size):
-            tiles = (self.reader.read(*place)[0] for place in places[start : start + size])
+        for start in range(0, len(self), size):
+            rows = range(start, min(start + size, len(self)))
+            tiles = (self.reader.read(*self.reader.index.place(row))[0] for row in rows)
             yield np.stack([_resized(tile_HWC, self.resize) for tile_HWC in tiles])
 
     def content(self) -> Content:

@@ -13,7 +13,7 @@ from histosyn.labels import LabelSchema, colorize
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.shards.reader import ShardReader
 from hpc.files import write_bytes
-from hpc.randomness import key_of, permutation
+from hpc.randomness import distinct_integers, key_of
 
 _GAP = 4
 
@@ -64,11 +64,8 @@ def tile_grid(rows: list[list[np.ndarray]]) -> np.ndarray:
 
 
 def _choose(reader: ShardReader, seed: int, count: int) -> list[tuple[int, int]]:
-    places = [
-        (i, j) for i, shard in enumerate(reader.index.shards) for j in range(len(shard.entries))
-    ]
-    chosen = permutation(key_of(seed, "sample choice"), len(places))[:count]
-    return [places[i] for i in chosen]
+    rows = distinct_integers(key_of(seed, "sample choice"), count, len(reader.index))
+    return [reader.index.place(row) for row in rows]
 
 
 def _centre(

@@ -23,6 +23,7 @@ from histosyn.model_folder import model_facts, save_model, shard_hashes
 from histosyn.observers import DrawSamples, Report, SaveCheckpoint, ShowProgress
 from histosyn.players import Players
 from histosyn.samples import SampleGrid
+from histosyn.shards.dataset import open_shards
 from histosyn.shards.index import DatasetIndex
 from histosyn.shards.stream import ShardStream
 from histosyn.trainer import Observer, Trainer
@@ -69,7 +70,7 @@ def run_training(config: TrainConfig, extra_observers: tuple[MakeObserver, ...] 
 def _open_stream(config: TrainConfig, topology: Topology) -> ShardStream:
     data = config.data
     return ShardStream(
-        data.shards,
+        open_shards(data.shards),
         global_batch=data.global_batch,
         seed=config.run.seed,
         topology=topology,

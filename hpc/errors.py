@@ -9,9 +9,15 @@
         ├── SchemaError           a label schema contradicts itself
         ├── LabelError            a label map does not fit its schema
         └── DatasetError          tiles, labels or shards do not fit together
+            └── SampleError       one sample of a shard cannot be used
 
 A message says what is wrong, where, and what to do about it, in this order.
 """
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
 
 
 class HistosynError(Exception):
@@ -52,3 +58,18 @@ class LabelError(InputError):
 
 class DatasetError(InputError):
     """Tiles, labels or shards do not fit together."""
+
+
+class SampleError(DatasetError):
+    """One sample of a shard cannot be used: which, and why. `cause` stands without a full stop."""
+
+    def __init__(self, *, shard: str, key: str, cause: str, remedy: str) -> None:
+        super().__init__(f"{shard}, sample {key}: {cause}. {remedy}")
+        self.shard = shard
+        self.key = key
+        self.cause = cause
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Loader processes send it home."""
+        return partial(SampleError, **vars(self)), ()

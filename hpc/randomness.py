@@ -72,6 +72,17 @@ def permutation(key: int, n: int) -> np.ndarray:
     return np.argsort(bits(key, np.arange(n, dtype=np.int64)), kind="stable")
 
 
+def distinct_integers(key: int, count: int, bound: int) -> list[int]:
+    """`count` different integers in [0, bound), or all of them in some order if there are fewer."""
+    chosen: dict[int, None] = {}
+    start = 0
+    while len(chosen) < min(count, bound):
+        drawn = integers(key, np.arange(start, start + count), bound)
+        chosen |= dict.fromkeys(drawn.tolist())
+        start += count
+    return list(chosen)[:count]
+
+
 def generator_of(key: int) -> np.random.Generator:
     """A numpy generator for sequential code that draws an unforeseeable number of values."""
     return np.random.Generator(np.random.Philox(key=key & 0xFFFFFFFFFFFFFFFF))

@@ -19,7 +19,7 @@ from eval.images import TileArray
 from eval.population import Population, distance, measure
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.samples import SampleGrid, to_uint8
-from histosyn.shards.reader import ShardReader
+from histosyn.shards.dataset import open_shards
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes
 from hpc.randomness import key_of
@@ -71,7 +71,7 @@ class Yardstick:
     """
 
     def __init__(self, config: SweepConfig, device: torch.device) -> None:
-        reader = ShardReader(config.validation)
+        reader = open_shards(config.validation)
         chosen = SampleGrid(reader, seed=config.seed, crop=None, count=config.evaluation_tiles)
         if len(chosen.tiles) < 2:
             raise DatasetError(

@@ -16,7 +16,7 @@ import torch
 
 from eval.result import Result
 from histosyn.config import RESUMABLE_CHANGES, as_toml
-from histosyn.shards.index import load_index
+from histosyn.shards.index_file import load_index
 from hpc.errors import ConfigError, DatasetError, HistosynError, InputError
 from hpc.files import write_json, write_text
 from hpc.log import logger

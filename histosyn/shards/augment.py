@@ -6,6 +6,8 @@ Under one key, crop draws the random numbers 0-1, orientation 2-3 and stain jitt
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from hpc.randomness import integers, key_of, uniform
@@ -22,6 +24,27 @@ _DENSITY = -np.log((np.arange(256) + 1) / 256)
 _VALUE_OF_STEPS = np.rint(
     256 * np.exp(-np.arange(int(_DENSITY[0] * _STEPS_PER_NEPER) + 1) / _STEPS_PER_NEPER) - 1
 ).astype(np.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What is done to each sample: a crop in pixels, flips and turns, jitter of the stains."""
+
+    crop: int | None = None
+    oriented: bool = True
+    stain_jitter: float = 0.0
+
+    def __call__(
+        self, tile_HWC: np.ndarray, labels_HW: np.ndarray, *, key: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Tile uint8 (H, W, 3) and label map uint8 (H, W), augmented under `key`."""
+        if self.crop is not None:
+            tile_HWC, labels_HW = random_crop(tile_HWC, labels_HW, key=key, crop=self.crop)
+        if self.oriented:
+            tile_HWC, labels_HW = random_orientation(tile_HWC, labels_HW, key=key)
+        if self.stain_jitter:
+            tile_HWC = stain_jitter(tile_HWC, key=key, strength=self.stain_jitter)
+        return tile_HWC, labels_HW
 
 
 def random_crop(
@@ -68,9 +91,9 @@ def stain_jitter(tile_HWC: np.ndarray, *, key: int, strength: float) -> np.ndarr
     return _VALUE_OF_STEPS.take(density_HWC)
 
 
-def augmentation_key(seed: int, epoch: int, sample_key: str) -> int:
-    """The key under which a sample is augmented in an epoch."""
-    return key_of(seed, "augment", epoch, sample_key)
+def augmentation_key(seed: int, epoch: int, sample_key: str, repeat: int = 0) -> int:
+    """The key under which a sample is augmented in an epoch, for the `repeat`-th time."""
+    return key_of(seed, "augment", epoch, sample_key, *((repeat,) if repeat else ()))
 
 
 def crop_window(shape: tuple[int, ...], crop: int, row: int, column: int) -> tuple[slice, slice]:

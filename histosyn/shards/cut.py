@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -10,10 +11,24 @@ from PIL import Image
 from hpc.errors import DatasetError
 
 
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A square of the grid: its row and column there, and what it cuts out of an array."""
+
+    row: int
+    column: int
+    area: tuple[slice, slice]
+
+
 def resample(
     tile_HWC: np.ndarray, labels_HW: np.ndarray, scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Resize by `scale`: tiles with antialiasing, label maps by the nearest pixel."""
+    """Resize by `scale`: tiles with antialiasing, label maps by the nearest pixel.
+
+    Picking pixels of a tile would fold chromatin finer than the new pixels into coarse patterns
+    that no microscope shows, and the generator would learn them; LANCZOS averages over what a new
+    pixel covers. Classes have no averages.
+    """
     if scale == 1:
         return tile_HWC, labels_HW
     height, width = labels_HW.shape
@@ -24,11 +39,11 @@ def resample(
 
 
 def grid_windows(
-    shape: tuple[int, int], size: int, name: str
-) -> Iterator[tuple[int, int, tuple[slice, slice]]]:
-    """Row, column and window of each square of a grid that lies centred in `shape`.
+    shape: tuple[int, int], size: int, name: str, overlap: int = 0
+) -> Iterator[Window]:
+    """The squares of a grid that lies centred in `shape`, each `overlap` pixels into the next.
 
-    Raises DatasetError if not even one square fits.
+    Raises DatasetError, calling the file `name`, if not even one square fits.
     """
     height, width = shape
     if min(height, width) < size:
@@ -36,9 +51,14 @@ def grid_windows(
             f"{name} is {height}x{width} pixels, too small for tiles of {size}. "
             "Choose a smaller --tile-size or leave the file out."
         )
-    rows, columns = height // size, width // size
-    top, left = (height - rows * size) // 2, (width - columns * size) // 2
-    for row in range(rows):
-        for column in range(columns):
-            y, x = top + row * size, left + column * size
-            yield row, column, (slice(y, y + size), slice(x, x + size))
+    for row, y in enumerate(_starts(height, size, size - overlap)):
+        for column, x in enumerate(_starts(width, size, size - overlap)):
+            area = (slice(y, y + size), slice(x, x + size))
+            yield Window(row=row, column=column, area=area)
+
+
+def _starts(length: int, size: int, stride: int) -> range:
+    count = (length - size) // stride + 1
+    covered = (count - 1) * stride + size
+    first = (length - covered) // 2
+    return range(first, first + count * stride, stride)

@@ -21,7 +21,9 @@ from histosyn.images import png_bytes
 from histosyn.labels import LabelSchema, label_png_bytes
 from histosyn.pairs import Pair, Pairing, pair_folders
 from histosyn.shards.cut import grid_windows, resample
-from histosyn.shards.index import DatasetIndex, index_shard
+from histosyn.shards.index import DatasetIndex, ShardRecord
+from histosyn.shards.index_file import load_index, write_index
+from histosyn.shards.records import Described, record_shard
 from histosyn.shards.split import TEST, TRAIN, VAL, match_facts, read_tile_facts, split_groups
 from histosyn.sources import read_source_labels, read_source_tile
 from hpc.errors import ConfigError, DatasetError
@@ -92,13 +94,13 @@ def pack(
         "command": "pack",
         "config": {name: _plain(value) for name, value in asdict(config).items()},
     }
-    indexes = {}
+    parts = [TRAIN, *(part for part, share in shares.items() if share > 0)]
     with atomic_folder(out) as folder:
-        for part in [TRAIN, *(part for part, share in shares.items() if share > 0)]:
+        for part in parts:
             members = [pair for pair in pairs if part_of[group_of[pair.key]] == part]
             samples = _samples(track(members), group_of, schema, config)
-            indexes[part] = _write_part(folder / part, samples, schema, config, made_by)
-    return indexes
+            _write_part(folder / part, samples, schema, config, made_by)
+    return {part: load_index(out / part) for part in parts}
 
 
 def _complete(pairing: Pairing) -> tuple[Pair, ...]:
@@ -180,32 +182,35 @@ def _write_part(
     schema: LabelSchema,
     config: PackConfig,
     made_by: dict[str, Any],
-) -> DatasetIndex:
+) -> None:
     folder.mkdir()
-    group_of: dict[str, str | None] = {}
-    class_pixels = np.zeros(len(schema), dtype=np.int64)
+    seen: dict[str, str | None] = {}
+    records: list[ShardRecord] = []
     size: tuple[int, int] | None = None
     shards = groupby(enumerate(samples), lambda item: item[0] // config.samples_per_shard)
     for number, members in shards:
-        with _opened_shard(folder / f"shard-{number:06d}.tar") as writer:
+        path = folder / f"shard-{number:06d}.tar"
+        described: dict[str, Described] = {}
+        with _opened_shard(path) as writer:
             for _, sample in members:
                 size = size or sample.size
-                _check_new(sample, size, group_of)
+                _check_new(sample, size, seen)
                 writer.write(_members(sample))
-                group_of[sample.key] = sample.facts["group"]
-                class_pixels += sample.class_pixels
+                seen[sample.key] = sample.facts["group"]
+                described[sample.key] = Described(
+                    group=sample.facts["group"], class_pixels=sample.class_pixels
+                )
+        records.append(record_shard(path, described))
     if size is None:
         raise DatasetError("There is no pair of a tile and a label map. Check the file names.")
-    index = DatasetIndex(
+    write_index(
+        folder,
         schema=schema,
         tile_size=size,
         mpp=config.mpp or config.source_mpp,
-        class_pixels=tuple(int(count) for count in class_pixels),
-        shards=tuple(index_shard(path, group_of) for path in sorted(folder.glob("*.tar"))),
+        records=records,
         made_by=made_by,
     )
-    index.save(folder)
-    return index
 
 
 @contextmanager

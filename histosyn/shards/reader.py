@@ -1,85 +1,180 @@
-"""Reading single samples out of shards by byte offset."""
+"""Reading single samples out of shards by byte offset, trusting neither shard nor index."""
 
 from __future__ import annotations
 
 import os
+import zlib
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 
 from histosyn.images import opened_image, read_tile
-from histosyn.shards.index import DatasetIndex, Entry, load_index
-from hpc.errors import DatasetError
+from histosyn.labels import LabelSchema, read_label_map
+from histosyn.shards.index import LABEL_SUFFIX, TILE_SUFFIXES, DatasetIndex, Shard
+from histosyn.shards.samples_table import Entry, Member
+from histosyn.shards.tar import BLOCK_BYTES, header_fault
+from hpc.errors import DatasetError, HistosynError, SampleError
+
+# Shards of two blocks of the shuffle, with room to spare; far below what systems allow.
+_MOST_OPEN_FILES = 32
+_REMEDY = (
+    "Copy the shard again or pack anew; to train without such samples: --data.on-bad-sample skip."
+)
 
 
 class ShardReader:
-    """Random access to the samples of a packed folder. Files are opened on first use and kept."""
+    """Random access to the samples of a packed folder. Files are opened on first use.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.index: DatasetIndex = load_index(folder)
-        if not len(self.index):
-            raise DatasetError(f"{folder} holds no sample. Pack some tiles first.")
-        self._descriptors: dict[int, int] = {}
+    `folders` are where the shards may lie; the first that has one is read.
+    """
+
+    def __init__(self, index: DatasetIndex, *folders: Path) -> None:
+        self.index = index
+        self.folders = folders
+        if not len(index):
+            raise DatasetError(f"{folders[-1]} holds no sample. Pack some tiles first.")
+        self._descriptors: OrderedDict[int, int] = OrderedDict()
+        self._checked_rows: set[int] = set()
 
     def read(self, shard: int, sample: int) -> tuple[np.ndarray, np.ndarray]:
         """Tile uint8 (H, W, 3) and label map uint8 (H, W) of one sample.
 
-        Raises DatasetError naming shard and key if the sample isn't what the index promises.
+        Raises SampleError naming shard, key and cause if the sample isn't what the index promises,
+        DatasetError if the index contradicts itself.
         """
-        entry = self.index.shards[shard].entries[sample]
-        name = f"{self.folder / self.index.shards[shard].name}: {entry.key}"
-        tile = read_tile(self._bytes(shard, entry.tile, name), f"{name} (tile)")
-        labels = self._read_labels(shard, entry, name)
-        if tile.shape[:2] != labels.shape or labels.shape != self.index.tile_size:
-            raise DatasetError(
-                f"{name}: tile {tile.shape[:2]}, label map {labels.shape} and data set "
-                f"{self.index.tile_size} differ in size. Pack the data set again."
-            )
+        if shard not in self._checked_rows:
+            self.index.check_rows(shard)
+            self._checked_rows.add(shard)
+        entry = self.index.entry(shard, sample)
+        try:
+            tile = read_tile(self._bytes(shard, entry.key, entry.tile, TILE_SUFFIXES), "its tile")
+            labels = self._read_labels(shard, entry)
+            self._check_size(tile, labels)
+        except _FaultError as fault:
+            raise self._error(shard, entry, str(fault)) from fault
+        except (HistosynError, MemoryError) as error:
+            raise self._error(shard, entry, str(error) or "out of memory") from error
         return tile, labels
+
+    def check_shards(self) -> None:
+        """Look at the size of every shard; raises DatasetError for the first that has another.
+
+        What is missing is told before the training starts, not after hours.
+        """
+        for number, shard in enumerate(self.index.shards):
+            path = self._path(number)
+            try:
+                size = path.stat().st_size
+            except OSError as error:
+                raise DatasetError(_cannot_be_opened(path, shard, error)) from error
+            if size != shard.size_bytes:
+                raise DatasetError(
+                    f"{path} has {size} bytes, but {shard.size_bytes} according to the index"
+                    f"{self._first_lost(number, size)}. {_REMEDY}"
+                )
 
     def __getstate__(self) -> dict[str, object]:
         """Loader workers get the index, and open the files themselves."""
-        return self.__dict__ | {"_descriptors": {}}
+        return self.__dict__ | {"_descriptors": OrderedDict()}
 
     def __del__(self) -> None:
         for descriptor in getattr(self, "_descriptors", {}).values():
             os.close(descriptor)
 
-    def _read_labels(self, shard: int, entry: Entry, name: str) -> np.ndarray:
-        name = f"{name} (label map)"
-        with opened_image(self._bytes(shard, entry.label, name), name) as image:
+    def _error(self, shard: int, entry: Entry, cause: str) -> SampleError:
+        return SampleError(shard=str(self._path(shard)), key=entry.key, cause=cause, remedy=_REMEDY)
+
+    def _read_labels(self, shard: int, entry: Entry) -> np.ndarray:
+        data = self._bytes(shard, entry.key, entry.label, (LABEL_SUFFIX,))
+        schema, name = self.index.schema, "its label map"
+        if self.index.label_values == "colours":
+            return read_label_map(data, schema, name=name)
+        with opened_image(data, name) as image:
             labels = np.array(image, dtype=np.uint8)
-        allowed = self.index.schema.allowed
-        if labels.ndim != 2 or not allowed[labels].all():
-            raise DatasetError(
-                f"{name} holds values outside schema {self.index.schema.name}. "
-                "Pack the data set again."
-            )
+        if labels.ndim != 2:
+            raise _FaultError(f"{name} has mode {image.mode}, not class indices")
+        _check_values(labels, schema)
         return labels
 
-    def _bytes(self, shard: int, place: tuple[int, int], name: str) -> bytes:
-        offset, size = place
+    def _check_size(self, tile: np.ndarray, labels: np.ndarray) -> None:
+        if tile.shape[:2] != labels.shape or labels.shape != self.index.tile_size:
+            texts = [
+                f"{width}x{height}"
+                for height, width in (tile.shape[:2], labels.shape, self.index.tile_size)
+            ]
+            raise _FaultError(
+                f"its tile has {texts[0]} pixels, its label map {texts[1]} and the data set "
+                f"{texts[2]}"
+            )
+
+    def _bytes(self, shard: int, key: str, member: Member, suffixes: tuple[str, ...]) -> bytes:
+        """The data of a member, after a look at the tar header in front of it."""
+        start, end = member.offset - BLOCK_BYTES, member.offset + member.size
         descriptor = self._descriptor(shard)
         try:
             # A size beyond the file is refused before as much memory is asked for.
-            fits = offset + size <= os.fstat(descriptor).st_size
-            data = os.pread(descriptor, size, offset) if fits else b""
+            size = os.fstat(descriptor).st_size
+            data = os.pread(descriptor, end - start, start) if 0 <= start < end <= size else b""
         except OSError as error:
-            raise DatasetError(
-                f"{name} cannot be read ({error.strerror}). Copy it again."
-            ) from error
-        if not fits or len(data) != size:
-            raise DatasetError(f"{name}: the shard ends too early. Pack or copy it again.")
+            raise _FaultError(f"it cannot be read ({error.strerror})") from error
+        if len(data) != end - start:
+            raise _FaultError(
+                f"its .{suffixes[0]} should lie at bytes {member.offset} to {end}, but the shard "
+                f"has {size}: cut short, or another shard than the indexed one"
+            )
+        header, data = data[:BLOCK_BYTES], data[BLOCK_BYTES:]
+        fault = header_fault(header, [f"{key}.{suffix}" for suffix in suffixes], member.size)
+        if fault:
+            raise _FaultError(fault)
+        if zlib.crc32(data) != member.crc32:
+            raise _FaultError(
+                f"the bytes of its .{suffixes[0]} are not those that were indexed (CRC-32)"
+            )
         return data
 
     def _descriptor(self, shard: int) -> int:
-        if shard not in self._descriptors:
-            path = self.folder / self.index.shards[shard].name
-            try:
-                self._descriptors[shard] = os.open(path, os.O_RDONLY)
-            except OSError as error:
-                raise DatasetError(
-                    f"{path} cannot be opened ({error.strerror}). Copy or pack it again."
-                ) from error
-        return self._descriptors[shard]
+        if shard in self._descriptors:
+            self._descriptors.move_to_end(shard)
+            return self._descriptors[shard]
+        path = self._path(shard)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _FaultError(f"the shard cannot be opened ({error.strerror})") from error
+        self._descriptors[shard] = descriptor
+        if len(self._descriptors) > _MOST_OPEN_FILES:
+            os.close(self._descriptors.popitem(last=False)[1])
+        return descriptor
+
+    def _path(self, shard: int) -> Path:
+        name = self.index.shards[shard].name
+        paths = [folder / name for folder in self.folders]
+        return next((path for path in paths[:-1] if path.exists()), paths[-1])
+
+    def _first_lost(self, number: int, size: int) -> str:
+        for entry in self.index.entries(number):
+            if (
+                max(entry.tile.offset + entry.tile.size, entry.label.offset + entry.label.size)
+                > size
+            ):
+                return f", so sample {entry.key} and what follows it are lost"
+        return ""
+
+
+class _FaultError(Exception):
+    """Why a sample cannot be used; becomes a SampleError, which also says which and where."""
+
+
+def _check_values(labels: np.ndarray, schema: LabelSchema) -> None:
+    if int(labels.max()) < len(schema) or schema.allowed[labels].all():
+        return
+    values, counts = np.unique(labels[~schema.allowed[labels]], return_counts=True)
+    raise _FaultError(
+        f"its label map has value {values[0]} ({counts[0]} pixels), which schema {schema.name} "
+        f"does not know (0 to {len(schema) - 1})"
+    )
+
+
+def _cannot_be_opened(path: Path, shard: Shard, error: OSError) -> str:
+    return f"{path} with {shard.samples} samples cannot be opened ({error.strerror}). {_REMEDY}"

@@ -7,20 +7,38 @@ ranks changes what a batch holds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from histosyn.shards.augment import augmentation_key, random_crop, random_orientation
-from histosyn.shards.order import SampleOrder
+from histosyn.shards.augment import Augmentation, augmentation_key
+from histosyn.shards.draws import Draws, EachOnce, RareClassesOften
+from histosyn.shards.order import Place, SampleOrder
 from histosyn.shards.reader import ShardReader
-from hpc.errors import ConfigError, HistosynError
+from hpc.errors import ConfigError, HistosynError, SampleError
 from hpc.topology import Topology
+
+OnBadSample = Literal["error", "skip"]
+# Batches that each worker may have ready: what bounds the memory of loading.
+_PREFETCHED_BATCHES = 2
+# If so many substitutes in a row are bad too, the data set is.
+_MOST_SUBSTITUTES = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadSample:
+    """A sample that could not be used, why, and the key of the one shown in its place."""
+
+    shard: str
+    key: str
+    cause: str
+    replaced_by: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +46,8 @@ class Batch:
     """One rank's part of a global batch.
 
     `tiles_NCHW` is uint8, `labels_NHW` uint8 class indices; `positions_N` says where in the global
-    batch each sample stands: what random numbers are keyed by. `keys` are the samples' names.
+    batch each sample stands: what random numbers are keyed by. `keys` are the samples' names, and
+    `bad` lists the samples that were replaced.
     """
 
     number: int
@@ -36,6 +55,7 @@ class Batch:
     labels_NHW: torch.Tensor
     positions_N: torch.Tensor
     keys: list[str]
+    bad: tuple[BadSample, ...] = ()
 
     def pin_memory(self) -> Batch:
         """The same batch in page-locked memory, from which a GPU copies without waiting."""
@@ -49,54 +69,74 @@ class ShardStream:
 
     `global_batch` samples are shared by all ranks of `topology`, evenly; each rank iterates over
     its own part. Every sample comes once an epoch; the last, partial batch of an epoch is filled
-    from the next one.
+    from the next one. With `rare_class_threshold`, samples with classes that occur in a smaller
+    share of the samples come more often (see `RareClassesOften`).
+
+    A sample that cannot be used is an error, or with `on_bad_sample="skip"` replaced by another of
+    its epoch, the same one wherever and whenever this batch is read.
     """
 
     def __init__(
         self,
-        folder: Path,
+        reader: ShardReader,
         *,
         global_batch: int,
         seed: int,
         topology: Topology | None = None,
         crop: int | None = None,
         augmented: bool = True,
+        stain_jitter: float = 0.0,
+        rare_class_threshold: float | None = None,
+        on_bad_sample: OnBadSample = "error",
         workers: int = 0,
     ) -> None:
+        self.reader = reader
+        self.index = reader.index
         self.workers = workers
-        self._batches = _Batches(
-            ShardReader(folder),
-            positions=(topology or Topology()).share(global_batch),
-            global_batch=global_batch,
-            seed=seed,
-            crop=crop,
-            augmented=augmented,
-        )
-        self.reader = self._batches.reader
-        self.index = self.reader.index
+        self.global_batch = global_batch
         if crop is not None and crop > min(self.index.tile_size):
             raise ConfigError(
                 f"data.crop = {crop} is larger than the packed tiles "
                 f"({'x'.join(map(str, self.index.tile_size))} pixels). "
                 "Choose a smaller crop or pack larger tiles."
             )
+        draws = _draws(reader, rare_class_threshold, seed)
+        self.order = SampleOrder(draws, seed)
+        self._batches = _Batches(
+            reader,
+            draws=draws,
+            positions=(topology or Topology()).share(global_batch),
+            global_batch=global_batch,
+            seed=seed,
+            augmentation=Augmentation(crop=crop, oriented=augmented, stain_jitter=stain_jitter),
+            on_bad_sample=on_bad_sample,
+        )
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
-        """Batches `start`, `start` + 1, ... without end."""
+        """Batches `start`, `start` + 1, ... without end.
+
+        Raises SampleError or DatasetError for damaged data, HistosynError if a worker dies.
+        """
         loader = DataLoader(
             self._batches,
             batch_size=None,
             sampler=_From(start),
             num_workers=self.workers,
-            prefetch_factor=2 if self.workers else None,
+            prefetch_factor=_PREFETCHED_BATCHES if self.workers else None,
             pin_memory=torch.cuda.is_available(),
             # The default, fork, copies locks that other threads may hold at that moment.
             multiprocessing_context="forkserver" if self.workers else None,
         )
-        for item in loader:
+        for item in _told_of_dead_workers(iter(loader)):
             if isinstance(item, HistosynError):
                 raise item
             yield item
+
+    def shards_for(self, first_batch: int, last_batch: int) -> set[int]:
+        """The shards that batches `first_batch` to `last_batch` - 1 are read from."""
+        return self.order.shards_between(
+            first_batch * self.global_batch, last_batch * self.global_batch
+        )
 
 
 class _Batches(Dataset[Batch | HistosynError]):
@@ -109,19 +149,20 @@ class _Batches(Dataset[Batch | HistosynError]):
         self,
         reader: ShardReader,
         *,
+        draws: Draws,
         positions: range,
         global_batch: int,
         seed: int,
-        crop: int | None,
-        augmented: bool,
+        augmentation: Augmentation,
+        on_bad_sample: OnBadSample,
     ) -> None:
         self.reader = reader
+        self.draws = draws
         self.positions = positions
         self.global_batch = global_batch
         self.seed = seed
-        self.crop = crop
-        self.augmented = augmented
-        self.shard_sizes = tuple(len(shard.entries) for shard in reader.index.shards)
+        self.augmentation = augmentation
+        self.on_bad_sample = on_bad_sample
         self._order: SampleOrder | None = None
 
     def __getitem__(self, number: int) -> Batch | HistosynError:
@@ -130,9 +171,19 @@ class _Batches(Dataset[Batch | HistosynError]):
         except HistosynError as error:
             return error
 
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_order": None}
+
+    @property
+    def order(self) -> SampleOrder:
+        """Made anew in each process: its caches don't travel."""
+        self._order = self._order or SampleOrder(self.draws, self.seed)
+        return self._order
+
     def _batch(self, number: int) -> Batch:
+        bad: list[BadSample] = []
         samples = [
-            self._sample(number * self.global_batch + position) for position in self.positions
+            self._sample(number * self.global_batch + position, bad) for position in self.positions
         ]
         tiles, labels, keys = zip(*samples, strict=True)
         return Batch(
@@ -141,22 +192,36 @@ class _Batches(Dataset[Batch | HistosynError]):
             labels_NHW=torch.from_numpy(np.stack(labels)),
             positions_N=torch.arange(self.positions.start, self.positions.stop),
             keys=list(keys),
+            bad=tuple(bad),
         )
 
-    def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"_order": None}
+    def _sample(self, position: int, bad: list[BadSample]) -> tuple[np.ndarray, np.ndarray, str]:
+        place, (tile, labels) = self._first_usable(position, bad)
+        sample_key = self.reader.index.entry(place.shard, place.sample).key
+        key = augmentation_key(self.seed, place.epoch, sample_key, place.repeat)
+        return *self.augmentation(tile, labels, key=key), sample_key
 
-    def _sample(self, position: int) -> tuple[np.ndarray, np.ndarray, str]:
-        self._order = self._order or SampleOrder(self.shard_sizes, self.seed)
-        place = self._order.place(position)
-        tile, labels = self.reader.read(place.shard, place.sample)
-        sample_key = self.reader.index.shards[place.shard].entries[place.sample].key
-        key = augmentation_key(self.seed, place.epoch, sample_key)
-        if self.crop is not None:
-            tile, labels = random_crop(tile, labels, key=key, crop=self.crop)
-        if self.augmented:
-            tile, labels = random_orientation(tile, labels, key=key)
-        return tile, labels, sample_key
+    def _first_usable(
+        self, position: int, bad: list[BadSample]
+    ) -> tuple[Place, tuple[np.ndarray, np.ndarray]]:
+        place = self.order.place(position)
+        faults: list[SampleError] = []
+        for attempt in range(_MOST_SUBSTITUTES + 1):
+            try:
+                pair = self.reader.read(place.shard, place.sample)
+            except SampleError as error:
+                if self.on_bad_sample == "error":
+                    raise
+                faults.append(error)
+                place = self.order.substitute(position, attempt)
+            else:
+                key = self.reader.index.entry(place.shard, place.sample).key
+                bad += [_bad_sample(fault, key) for fault in faults]
+                return place, pair
+        raise HistosynError(
+            f"{faults[0]} Nor can {_MOST_SUBSTITUTES} others that should replace it be used: too "
+            "much of the data set is damaged."
+        ) from faults[0]
 
 
 class _From(Sampler[int]):
@@ -167,3 +232,29 @@ class _From(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return count(self.start)
+
+
+def _draws(reader: ShardReader, rare_class_threshold: float | None, seed: int) -> Draws:
+    if rare_class_threshold is None:
+        return EachOnce([shard.samples for shard in reader.index.shards])
+    return RareClassesOften(reader.index, threshold=rare_class_threshold, seed=seed)
+
+
+def _bad_sample(fault: SampleError, replaced_by: str) -> BadSample:
+    return BadSample(shard=fault.shard, key=fault.key, cause=fault.cause, replaced_by=replaced_by)
+
+
+def _told_of_dead_workers(
+    items: Iterator[Batch | HistosynError],
+) -> Iterator[Batch | HistosynError]:
+    """The items; the loader's RuntimeError for a worker that died becomes a sentence."""
+    try:
+        yield from items
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        who = ", ".join(re.findall(r"\d+", str(error).partition("DataLoader")[2])) or "unknown"
+        raise HistosynError(
+            f"A loader worker (process {who}) was killed: {error} Most often memory ran out: ask "
+            "for more, or lower data.workers or data.global_batch. Then run the same command again."
+        ) from error

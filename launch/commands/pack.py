@@ -105,7 +105,7 @@ def pack(
 def _parts_table(indexes: dict[str, DatasetIndex]) -> Table:
     table = Table("part", "samples", "groups", "shards")
     for part, index in indexes.items():
-        groups = {entry.group for shard in index.shards for entry in shard.entries}
+        groups = index.table.groups()
         table.add_row(part, str(len(index)), str(len(groups)), str(len(index.shards)))
     return table
 

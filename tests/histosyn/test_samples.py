@@ -9,7 +9,7 @@ from tissue import SCHEMA, pack_blobs, tiny_config
 
 from histosyn.networks.generator import Generator
 from histosyn.samples import SampleGrid, tile_grid, to_uint8
-from histosyn.shards.reader import ShardReader
+from histosyn.shards.dataset import open_shards
 
 
 def test_to_uint8_covers_the_range_and_keeps_order() -> None:
@@ -32,7 +32,7 @@ def test_the_grid_is_the_same_at_every_step(tmp_path: Path) -> None:
     torch.manual_seed(0)
     generator = Generator(config, len(SCHEMA)).eval()
     for name in ("a", "b"):
-        grid = SampleGrid(ShardReader(shards), seed=4, crop=32)
+        grid = SampleGrid(open_shards(shards), seed=4, crop=32)
         grid.draw(generator, tmp_path / f"{name}.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with Image.open(tmp_path / "a.png") as image:

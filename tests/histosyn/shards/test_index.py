@@ -1,45 +1,135 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tissue import SCHEMA
 
-from histosyn.shards.index import DatasetIndex, Entry, Shard, load_index
+from histosyn.shards.index import DatasetIndex, ShardRecord
+from histosyn.shards.index_file import load_index, write_index
+from histosyn.shards.samples_table import Entry, Member
 from hpc.errors import DatasetError, InputError, SchemaError
 
-INDEX = DatasetIndex(
-    schema=SCHEMA,
-    tile_size=(32, 64),
-    mpp=0.5,
-    class_pixels=(1, 2, 3, 4),
-    shards=(
-        Shard(
-            name="shard-000000.tar",
-            sha256="0" * 64,
-            entries=(
-                Entry(key="a", tile=(512, 7), label=(1536, 9), group="P1"),
-                Entry(key="b", tile=(2560, 7), label=(3584, 9)),
-            ),
-        ),
+ENTRIES = (
+    Entry(
+        key="a",
+        tile=Member(offset=512, size=7, crc32=5),
+        label=Member(offset=1536, size=9, crc32=(1 << 32) - 1),
+        group="P1",
+        classes=(0, 3),
     ),
-    made_by={"histosyn": "0"},
+    Entry(
+        key="größer",
+        tile=Member(offset=1 << 40, size=7, crc32=0),
+        label=Member(offset=3584, size=9, crc32=1),
+        group=None,
+        classes=(),
+    ),
 )
 
 
+def record(name: str, entries: tuple[Entry, ...]) -> ShardRecord:
+    return ShardRecord(
+        name=name, sha256="0" * 64, size_bytes=10240, entries=entries, class_pixels=(1, 2, 3, 4)
+    )
+
+
+RECORDS = (
+    record("shard-000000.tar", ENTRIES[:1]),
+    record("shard-000001.tar", ()),
+    record("shard-000002.tar", ENTRIES),
+)
+
+
+def write(folder: Path) -> DatasetIndex:
+    return write_index(
+        folder,
+        schema=SCHEMA,
+        tile_size=(32, 64),
+        mpp=0.5,
+        records=RECORDS,
+        made_by={"histosyn": "0"},
+    )
+
+
 def saved(folder: Path) -> dict[str, Any]:
-    INDEX.save(folder)
+    write(folder)
     return json.loads((folder / "dataset.json").read_text())
 
 
 def test_an_index_comes_back_as_it_was(tmp_path: Path) -> None:
-    INDEX.save(tmp_path)
-    assert load_index(tmp_path) == INDEX
+    written, read = write(tmp_path), load_index(tmp_path)
+    assert read == written
+    assert [list(read.entries(shard)) for shard in range(3)] == [
+        list(ENTRIES[:1]), [], list(ENTRIES)
+    ]  # fmt: skip
+    assert [read.place(row) for row in range(len(read))] == [(0, 0), (2, 0), (2, 1)]
+    assert read.class_pixels == (3, 6, 9, 12)
+    assert read.class_samples == (2, 0, 0, 2)
+    assert read.table.groups() == {"P1"}
+    assert read.present(2).tolist() == [[True, False, False, True], [False] * 4]
+    for shard in range(3):
+        read.check_rows(shard)
+
+
+def test_a_record_survives_a_journal() -> None:
+    again = ShardRecord.from_dict(json.loads(json.dumps(RECORDS[2].as_dict())))
+    assert again == RECORDS[2]
+
+
+def test_the_table_is_mapped_and_not_carried_along(tmp_path: Path) -> None:
+    index = write(tmp_path)
+    assert isinstance(index.table.rows, np.memmap)
+    copy = pickle.loads(pickle.dumps(index))
+    assert copy.table._rows is None
+    assert copy.entry(0, 0) == ENTRIES[0]
+
+
+def test_anyone_can_read_the_table_with_numpy(tmp_path: Path) -> None:
+    write(tmp_path)
+    rows = np.load(tmp_path / "samples.npy")
+    assert rows["key"].tolist() == [b"a", b"a", "größer".encode()]
+    assert rows["label_crc32"].tolist() == [(1 << 32) - 1, (1 << 32) - 1, 1]
+
+
+def test_a_flipped_byte_in_the_table_is_noticed_when_its_shard_is_used(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "samples.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+    index = load_index(tmp_path)
+    index.check_rows(0)
+    with pytest.raises(DatasetError, match=r"samples\.npy: the rows of shard-000002\.tar"):
+        index.check_rows(2)
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut", "other", "pickle", "shorter"])
+def test_a_table_that_is_something_else_is_named(tmp_path: Path, damage: str) -> None:
+    write(tmp_path)
+    path = tmp_path / "samples.npy"
+    rows = np.load(path)
+    if damage == "gone":
+        path.unlink()
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-5])
+    elif damage == "other":
+        np.save(path, np.arange(3))
+    elif damage == "pickle":
+        np.save(path, np.array([{}, [], None], dtype=object), allow_pickle=True)
+    else:
+        np.save(path, rows[:-1])
+    with pytest.raises(DatasetError, match=r"samples\.npy .*(missing or damaged|rows of another)"):
+        load_index(tmp_path).entry(0, 0)
 
 
 def at(*path: str | int) -> Callable[[Any, Any], None]:
@@ -58,7 +148,6 @@ def at(*path: str | int) -> Callable[[Any, Any], None]:
 
 REMOVED = object()
 SHARD = ("shards", 0)
-ENTRY = (*SHARD, "entries", 1)
 
 
 @pytest.mark.parametrize(
@@ -82,14 +171,15 @@ ENTRY = (*SHARD, "entries", 1)
         (at(*SHARD, "name"), "x\0.tar", "a shard is called"),
         (at(*SHARD, "name"), None, "a shard is called None"),
         (at(*SHARD, "sha256"), 5, r"shard-000000\.tar: sha256 is 5"),
-        (at(*SHARD, "entries"), None, r"shard-000000\.tar: entries is not a list"),
-        (at(*ENTRY, "key"), 5, r"shard-000000\.tar: the key of a sample is 5"),
-        (at(*ENTRY, "group"), 5, "sample b: group is 5"),
-        (at(*ENTRY, "tile"), ["a", 2], r"shard-000000\.tar, sample b: tile is not 2 whole"),
-        (at(*ENTRY, "tile"), REMOVED, "sample b lacks 'tile'"),
-        (at(*ENTRY, "label"), [-1, 2], "sample b: label is not 2 whole"),
-        (at(*ENTRY, "label"), [1 << 70, 2], "sample b: label is not 2 whole"),
-        (at(*ENTRY, "label"), [1.0, 2], "sample b: label is not 2 whole"),
+        (at(*SHARD, "name"), "pipe:cat x.tar", "a shard is called 'pipe:cat x.tar'"),
+        (at(*SHARD, "size_bytes"), -1, r"shard-000000\.tar: size_bytes is -1"),
+        (at(*SHARD, "samples"), True, r"shard-000000\.tar: samples is True"),
+        (at(*SHARD, "samples"), 1 << 70, r"shard-000000\.tar: samples is"),
+        (at(*SHARD, "samples"), 2, "it promises 3 samples, its shards 4"),
+        (at(*SHARD, "rows_crc32"), REMOVED, r"shard-000000\.tar lacks 'rows_crc32'"),
+        (at("samples"), 5, "it promises 5 samples, its shards 3"),
+        (at("label_values"), "colors", "label_values is 'colors'"),
+        (at("left_out"), [{"shard": "a", "key": 5, "cause": ""}], "left_out has"),
     ],
 )
 def test_what_is_wrong_with_an_index_is_named(
@@ -104,7 +194,7 @@ def test_what_is_wrong_with_an_index_is_named(
 
 
 @pytest.mark.parametrize(
-    "text", ["5", "[]", "{}", "null", '{"format_version": 1}', "{", "[" * 9999]
+    "text", ["5", "[]", "{}", "null", '{"format_version": 2}', "{", "[" * 9999]
 )
 def test_what_is_no_index_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset.json").write_text(text)
@@ -115,11 +205,11 @@ def test_what_is_no_index_is_named(tmp_path: Path, text: str) -> None:
 def test_two_shards_of_a_name_another_format_and_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "dataset.json"
     data = saved(tmp_path)
-    path.write_text(json.dumps(data | {"shards": data["shards"] * 2}))
+    path.write_text(json.dumps(data | {"shards": data["shards"] * 2, "samples": 6}))
     with pytest.raises(DatasetError, match="two shards have the same name"):
         load_index(tmp_path)
-    path.write_text(json.dumps(data | {"format_version": 2}))
-    with pytest.raises(DatasetError, match=r"dataset\.json has format 2, this histosyn reads 1"):
+    path.write_text(json.dumps(data | {"format_version": 1}))
+    with pytest.raises(DatasetError, match=r"dataset\.json has format 1, this histosyn reads 2"):
         load_index(tmp_path)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(DatasetError, match=r"dataset\.json is damaged"):
@@ -142,10 +232,10 @@ JSON = st.recursive(
 PLACES = [
     at(*path)
     for path in [
-        *((key,) for key in ("schema", "tile_size", "mpp", "class_pixels", "shards", "made_by")),
+        *((key,) for key in ("schema", "tile_size", "mpp", "class_pixels", "class_samples")),
+        *((key,) for key in ("shards", "made_by", "label_values", "left_out", "samples")),
         ("schema", "classes"), ("schema", "classes", 1), ("schema", "ignore"), ("schema", "name"),
-        SHARD, *((*SHARD, key) for key in ("name", "sha256", "entries")),
-        ENTRY, *((*ENTRY, key) for key in ("key", "tile", "label", "group")), (*ENTRY, "tile", 0),
+        SHARD, *((*SHARD, key) for key in ("name", "sha256", "size_bytes", "samples")),
     ]
 ]  # fmt: skip
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from histosyn.shards.draws import EachOnce
 from histosyn.shards.order import SHARDS_PER_BLOCK, SampleOrder
 
 SIZES = st.lists(st.integers(0, 7), min_size=1, max_size=30).filter(any)
@@ -10,7 +11,7 @@ SIZES = st.lists(st.integers(0, 7), min_size=1, max_size=30).filter(any)
 
 @given(SIZES, st.integers(0, 1000), st.integers(0, 3))
 def test_every_sample_once_an_epoch(sizes: list[int], seed: int, epoch: int) -> None:
-    order = SampleOrder(tuple(sizes), seed)
+    order = SampleOrder(EachOnce(sizes), seed)
     samples = sum(sizes)
     places = [order.place(epoch * samples + i) for i in range(samples)]
     assert {place.epoch for place in places} == {epoch}
@@ -20,17 +21,17 @@ def test_every_sample_once_an_epoch(sizes: list[int], seed: int, epoch: int) -> 
 
 @given(SIZES, st.integers(0, 10**9))
 def test_a_place_does_not_depend_on_what_was_asked_before(sizes: list[int], position: int) -> None:
-    used = SampleOrder(tuple(sizes), 3)
+    used = SampleOrder(EachOnce(sizes), 3)
     for earlier in range(20):
         used.place(earlier)
-    assert used.place(position) == SampleOrder(tuple(sizes), 3).place(position)
+    assert used.place(position) == SampleOrder(EachOnce(sizes), 3).place(position)
 
 
 def test_epochs_and_seeds_differ() -> None:
     sizes = (50, 50)
 
     def epoch(seed: int, number: int) -> list[tuple[int, int]]:
-        order = SampleOrder(sizes, seed)
+        order = SampleOrder(EachOnce(sizes), seed)
         places = [order.place(number * 100 + i) for i in range(100)]
         return [(place.shard, place.sample) for place in places]
 
@@ -39,7 +40,7 @@ def test_epochs_and_seeds_differ() -> None:
 
 
 def test_reads_stay_within_a_block_of_shards() -> None:
-    order = SampleOrder((10,) * 64, 0)
+    order = SampleOrder(EachOnce((10,) * 64), 0)
     for block in range(8):
         first = block * SHARDS_PER_BLOCK * 10
         shards = {order.place(first + i).shard for i in range(SHARDS_PER_BLOCK * 10)}

@@ -10,15 +10,15 @@ from PIL import Image
 from tissue import SCHEMA, blobs, pack_blobs, write_folders
 
 from histosyn.images import png_bytes
-from histosyn.shards.index import load_index
+from histosyn.shards.dataset import open_shards
+from histosyn.shards.index_file import load_index
 from histosyn.shards.pack import PackConfig, pack
-from histosyn.shards.reader import ShardReader
 from hpc.errors import ConfigError, DatasetError, InputError, LabelError
 
 
 def test_samples_come_back_as_they_were(tmp_path: Path) -> None:
-    reader = ShardReader(pack_blobs(tmp_path, count=6, size=32, samples_per_shard=4))
-    assert [len(shard.entries) for shard in reader.index.shards] == [4, 2]
+    reader = open_shards(pack_blobs(tmp_path, count=6, size=32, samples_per_shard=4))
+    assert [shard.samples for shard in reader.index.shards] == [4, 2]
     for number in range(6):
         tile, labels = reader.read(number // 4, number % 4)
         expected_tile, expected_labels = blobs(number, 32)
@@ -60,8 +60,8 @@ def test_long_names_fit_into_a_shard(tmp_path: Path) -> None:
         (folder / name).mkdir(parents=True)
         (folder / "tile-00.png").rename(folder / name / "ä.png")
     index = pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig())["train"]
-    assert index.shards[0].entries[0].key == name.replace("/", "__") + "__ä"
-    assert np.array_equal(ShardReader(tmp_path / "out/train").read(0, 0)[1], blobs(0, 32)[1])
+    assert index.entry(0, 0).key == name.replace("/", "__") + "__ä"
+    assert np.array_equal(open_shards(tmp_path / "out/train").read(0, 0)[1], blobs(0, 32)[1])
 
 
 def test_cuts_a_centred_grid_and_resamples(tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_cuts_a_centred_grid_and_resamples(tmp_path: Path) -> None:
     index = pack(tiles, labels, tmp_path / "out", SCHEMA, config)["train"]
     assert len(index) == 4  # 80 px at half size are 40: 2 x 2 tiles of 16, 4 px left on each side
     assert (index.mpp, index.tile_size) == (1.0, (16, 16))
-    reader = ShardReader(tmp_path / "out/train")
-    keys = [entry.key for entry in index.shards[0].entries]
+    reader = open_shards(tmp_path / "out/train")
+    keys = [entry.key for entry in index.entries(0)]
     assert keys == ["tile-00_r0c0", "tile-00_r0c1", "tile-00_r1c0", "tile-00_r1c1"]
     whole = blobs(0, 80)[1]
     nearest = np.asarray(Image.fromarray(whole).resize((40, 40), Image.Resampling.NEAREST))
@@ -84,10 +84,7 @@ def test_split_keeps_groups_whole_and_covers_all(tmp_path: Path) -> None:
     groups.write_text("tile,patient\n" + "".join(f"tile-{i:02d},p{i // 3}\n" for i in range(12)))
     config = PackConfig(groups=groups, val=0.25, test=0.25)
     indexes = pack(tiles, labels, tmp_path / "out", SCHEMA, config)
-    of_part = {
-        part: {entry.group for shard in index.shards for entry in shard.entries}
-        for part, index in indexes.items()
-    }
+    of_part = {part: index.table.groups() for part, index in indexes.items()}
     assert {part: len(groups) for part, groups in of_part.items()} == {
         "train": 2, "val": 1, "test": 1,
     }  # fmt: skip
@@ -196,7 +193,11 @@ def test_slides_in_folders_of_their_own_keep_their_patients(tmp_path: Path) -> N
     config = PackConfig(groups=groups, val=0.5)
     indexes = pack(tmp_path / "tiles", tmp_path / "labels", tmp_path / "out", SCHEMA, config)
     members = [
-        {(entry.key, entry.group) for shard in index.shards for entry in shard.entries}
+        {
+            (entry.key, entry.group)
+            for shard in range(len(index.shards))
+            for entry in index.entries(shard)
+        }
         for index in indexes.values()
     ]
     assert sorted(map(sorted, members)) == [

@@ -13,7 +13,8 @@ import pytest
 import torch
 from tissue import pack_blobs
 
-from histosyn.shards.index import load_index
+from histosyn.shards.dataset import open_shards
+from histosyn.shards.index_file import load_index
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import Batch, ShardStream
 from hpc.errors import ConfigError, DatasetError, InputError
@@ -34,7 +35,7 @@ def take(
 ) -> list[Batch]:
     topology = Topology(rank=rank, world_size=world)
     stream = ShardStream(
-        shards, global_batch=GLOBAL_BATCH, seed=7, topology=topology, workers=workers
+        open_shards(shards), global_batch=GLOBAL_BATCH, seed=7, topology=topology, workers=workers
     )
     return list(islice(stream.batches(start), number))
 
@@ -87,7 +88,7 @@ def test_every_sample_once_an_epoch_and_the_rest_is_carried_over(shards: Path) -
 
 @pytest.mark.parametrize("augmented", [False, True])
 def test_crops_whether_or_not_it_turns(shards: Path, augmented: bool) -> None:
-    stream = ShardStream(shards, global_batch=2, seed=0, crop=8, augmented=augmented)
+    stream = ShardStream(open_shards(shards), global_batch=2, seed=0, crop=8, augmented=augmented)
     batch = next(stream.batches())
     assert batch.tiles_NCHW.shape == (2, 3, 8, 8)
     assert batch.labels_NHW.shape == (2, 8, 8)
@@ -95,15 +96,17 @@ def test_crops_whether_or_not_it_turns(shards: Path, augmented: bool) -> None:
 
 def test_crop_larger_than_the_tiles_says_so(shards: Path) -> None:
     with pytest.raises(ConfigError, match="data.crop = 33 is larger than the packed tiles"):
-        ShardStream(shards, global_batch=2, seed=0, crop=33)
+        ShardStream(open_shards(shards), global_batch=2, seed=0, crop=33)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_error_in_a_loader_worker_is_the_same_error(tmp_path: Path, workers: int) -> None:
     shards = pack_blobs(tmp_path, count=4, size=32)
     (shards / "shard-000000.tar").unlink()
-    stream = ShardStream(shards, global_batch=2, seed=0, workers=workers)
-    with pytest.raises(DatasetError, match=r"^[^\n]*shard-000000\.tar cannot be opened[^\n]*$"):
+    stream = ShardStream(open_shards(shards), global_batch=2, seed=0, workers=workers)
+    with pytest.raises(
+        DatasetError, match=r"^[^\n]*shard-000000\.tar, sample [^\n]*cannot be opened[^\n]*$"
+    ):
         next(stream.batches())
 
 
@@ -127,42 +130,37 @@ def test_plain_webdataset_reads_our_shards(shards: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", PLAIN_READER, *urls], capture_output=True, text=True, check=True
     )
+    index = load_index(shards)
     expected = [
-        [entry.key, *(sha256_of_bytes(data[at : at + size]) for at, size in places)]
-        for shard in load_index(shards).shards
+        [
+            entry.key,
+            *(
+                sha256_of_bytes(data[member.offset : member.offset + member.size])
+                for member in (entry.tile, entry.label)
+            ),
+        ]
+        for number, shard in enumerate(index.shards)
         for data in [(shards / shard.name).read_bytes()]
-        for entry in shard.entries
-        for places in [(entry.tile, entry.label)]
+        for entry in index.entries(number)
     ]
     assert json.loads(run.stdout) == expected
     assert len(expected) == SAMPLES
 
 
 def test_index_points_at_the_members(shards: Path) -> None:
-    reader = ShardReader(shards)
+    reader = open_shards(shards)
     shard = reader.index.shards[0]
     with tarfile.open(shards / shard.name) as tar:
-        for entry in shard.entries:
+        for entry in reader.index.entries(0):
             member = tar.getmember(f"{entry.key}.label.png")
-            assert (member.offset_data, member.size) == entry.label
+            assert (member.offset_data, member.size) == (entry.label.offset, entry.label.size)
 
 
 def test_missing_folder_and_missing_index_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="data set: .*none does not exist"):
-        ShardReader(tmp_path / "none")
+        open_shards(tmp_path / "none")
     with pytest.raises(DatasetError, match="holds no dataset.json"):
-        ShardReader(tmp_path)
+        open_shards(tmp_path)
     (tmp_path / "dataset.json").write_text("{}")
     with pytest.raises(DatasetError, match=r"dataset\.json is damaged"):
-        ShardReader(tmp_path)
-
-
-def test_a_shard_cut_short_or_gone_names_shard_and_key(tmp_path: Path) -> None:
-    shards = pack_blobs(tmp_path, count=4, size=32)
-    tar = shards / "shard-000000.tar"
-    tar.write_bytes(tar.read_bytes()[: tar.stat().st_size // 2])
-    with pytest.raises(DatasetError, match=r"shard-000000\.tar: tile-03.*ends too early"):
-        ShardReader(shards).read(0, 3)
-    tar.unlink()
-    with pytest.raises(DatasetError, match=r"shard-000000\.tar cannot be opened"):
-        ShardReader(shards).read(0, 0)
+        open_shards(tmp_path)

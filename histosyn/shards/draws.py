@@ -1,0 +1,91 @@
+"""How often an epoch shows each sample: once, or rare classes more often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+
+from histosyn.shards.index import DatasetIndex
+from hpc.randomness import key_of, uniform
+
+
+class Draws(Protocol):
+    """Which samples of each shard an epoch shows, before they are shuffled."""
+
+    epoch_size: int
+
+    def numbers(self, epoch: int) -> np.ndarray:
+        """How many samples the epoch takes from each shard: int64 (S,), summing to epoch_size."""
+
+    def samples(self, epoch: int, shard: int) -> np.ndarray:
+        """The samples it takes from one shard, ascending; repeated ones stand side by side."""
+
+
+class EachOnce:
+    """Every sample once an epoch."""
+
+    def __init__(self, shard_sizes: Sequence[int]) -> None:
+        self._sizes = np.array(shard_sizes, dtype=np.int64)
+        self.epoch_size = int(self._sizes.sum())
+
+    def numbers(self, epoch: int) -> np.ndarray:
+        """All samples of each shard."""
+        return self._sizes
+
+    def samples(self, epoch: int, shard: int) -> np.ndarray:
+        """All samples of the shard."""
+        return np.arange(self._sizes[shard])
+
+
+class RareClassesOften:
+    """Every sample at least once an epoch, those with rare classes more often.
+
+    A class that occurs in a share f of the samples has the repeat factor max(1, sqrt(t / f)), and a
+    sample that of its rarest class (Gupta et al., LVIS, CVPR 2019, section 4.2); t is `threshold`.
+    A factor of 2.3 means two or three times, in 70 and 30 % of the epochs: the samples stand in a
+    row, each as long as its factor, and a comb of step 1 whose start is drawn for each epoch picks
+    from it (systematic sampling).
+    """
+
+    def __init__(self, index: DatasetIndex, *, threshold: float, seed: int) -> None:
+        self.index = index
+        self.seed = seed
+        shares = np.maximum(index.class_samples, 1) / len(index)
+        self._factor_of_class = np.maximum(1.0, np.sqrt(threshold / shares))
+        lengths = [self._factors(shard).sum() for shard in range(len(index.shards))]
+        self._starts = np.cumsum([0.0, *lengths])
+        self.epoch_size = int(np.ceil(self._starts[-1]))
+        self._numbers_of = lru_cache(maxsize=4)(self._count)
+
+    def numbers(self, epoch: int) -> np.ndarray:
+        """How many teeth of the comb fall into each shard."""
+        return self._numbers_of(epoch)
+
+    def samples(self, epoch: int, shard: int) -> np.ndarray:
+        """The samples that the comb picks from the shard."""
+        factors = self._factors(shard)
+        if not len(factors):
+            return np.arange(0)
+        ends = self._starts[shard] + np.cumsum(factors)
+        # Rounding must not move a tooth from one shard to the next.
+        ends[-1] = self._starts[shard + 1]
+        teeth = self._teeth_before(epoch, np.concatenate([[self._starts[shard]], ends]))
+        return np.repeat(np.arange(len(factors)), np.diff(teeth))
+
+    def _factors(self, shard: int) -> np.ndarray:
+        present = self.index.present(shard)
+        return np.where(present, self._factor_of_class, 1.0).max(axis=1, initial=1.0)
+
+    def _count(self, epoch: int) -> np.ndarray:
+        return np.diff(self._teeth_before(epoch, self._starts))
+
+    def _teeth_before(self, epoch: int, places: np.ndarray) -> np.ndarray:
+        """How many of the epoch's teeth lie before each place, int64; all of them at the end."""
+        step = self._starts[-1] / self.epoch_size
+        start = uniform(key_of(self.seed, "comb", epoch), np.arange(1))[0]
+        before = np.ceil(places / step - start).astype(np.int64)
+        before[places >= self._starts[-1]] = self.epoch_size
+        return np.clip(before, 0, self.epoch_size)

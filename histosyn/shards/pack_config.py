@@ -1,0 +1,62 @@
+"""What can be asked of packing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from histosyn.pairs import Naming
+from hpc.errors import ConfigError
+
+TileFormat = Literal["png", "jpg"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackConfig:
+    """How folders become shards.
+
+    `mpp` is microns per pixel, `tile_size` and `overlap` are pixels after resampling to it. Crops
+    with less than `min_tissue`, a share, are left out. Where R, G and B all exceed
+    `bright_to_class_0`, the original's rule, the label becomes 0, whatever was drawn there.
+    """
+
+    naming: Naming = Naming()
+    tile_size: int | None = None
+    overlap: int = 0
+    source_mpp: float | None = None
+    mpp: float | None = None
+    groups: Path | None = None
+    group_column: str = "patient"
+    val: float = 0.0
+    test: float = 0.0
+    min_tissue: float = 0.0
+    bright_to_class_0: int | None = None
+    tile_format: TileFormat = "png"
+    seed: int = 0
+    samples_per_shard: int = 512
+
+    def __post_init__(self) -> None:
+        if self.mpp is not None and self.source_mpp is None and self.groups is None:
+            raise ConfigError(
+                "To resample to --mpp, say at which the tiles are: --source-mpp, or a column mpp "
+                "in the CSV of --groups."
+            )
+        for name in ("tile_size", "source_mpp", "mpp", "samples_per_shard"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(f"{name} = {value} must be positive.")
+        if not 0 <= self.overlap < (self.tile_size or 1):
+            raise ConfigError(
+                f"overlap = {self.overlap} must be at least 0 and less than --tile-size, which "
+                f"{'is not given' if self.tile_size is None else f'is {self.tile_size}'}."
+            )
+        if not 0 <= self.min_tissue <= 1:
+            raise ConfigError(f"min_tissue = {self.min_tissue} must be a share from 0 to 1.")
+        if self.bright_to_class_0 is not None and not 0 <= self.bright_to_class_0 < 255:
+            raise ConfigError(f"bright_to_class_0 = {self.bright_to_class_0} must be in 0..254.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, the same wherever the data set lies: of paths only the names."""
+        return asdict(self) | {"groups": self.groups.name if self.groups else None}
