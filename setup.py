@@ -32,6 +32,7 @@ setup(
         "tune",
         "launch",
         "launch.commands",
+        "launch.system_check",
     ],
     package_data={
         "histosyn": ["schemas/*.toml"],

@@ -1,0 +1,96 @@
+"""Check that two processes of this machine find each other and add up: a real gloo group."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from launch.system_check.outcome import Outcome, failure, last_line, ok
+
+_RANKS = 2
+_LIMIT_SECONDS = 60.0
+_STORE_SECONDS = 20
+_PROGRAM = "launch.system_check.gloo_rank"
+_REMEDY = (
+    "Processes of one job must reach each other over the network of their own machine: look for a "
+    "firewall, a proxy, or a limit on processes or memory (ulimit -a)."
+)
+
+
+def gloo() -> Outcome:
+    """Start two processes on the loopback network that sum a number, and end them in any case."""
+    from torch.distributed import TCPStore
+
+    # The processes' meeting point lives here, on a port that nobody else can take meanwhile.
+    store = TCPStore(
+        "127.0.0.1",
+        0,
+        is_master=True,
+        wait_for_workers=False,
+        timeout=timedelta(seconds=_STORE_SECONDS),
+    )
+    started = time.monotonic()
+    ranks: list[subprocess.Popen[str]] = []
+    try:
+        for rank in range(_RANKS):
+            ranks.append(_start(rank, store.port))
+        _wait(ranks)
+        codes = [rank.poll() for rank in ranks]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    errors = [rank.communicate()[1] for rank in ranks]
+    seconds = time.monotonic() - started
+    if any(codes):
+        first = next(index for index, code in enumerate(codes) if code)
+        return failure(
+            f"process {first} of {_RANKS} ended with {codes[first]}: {last_line(errors[first])}",
+            _REMEDY,
+        )
+    if None in codes:
+        return failure(f"{_RANKS} processes did not meet within {seconds:.0f} s", _REMEDY)
+    return ok(f"{_RANKS} processes met and summed a number in {seconds:.1f} s, imports included")
+
+
+def _start(rank: int, port: int) -> subprocess.Popen[str]:
+    environment = os.environ | {
+        "RANK": str(rank),
+        "WORLD_SIZE": str(_RANKS),
+        "LOCAL_RANK": str(rank),
+        "LOCAL_WORLD_SIZE": str(_RANKS),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        **_loopback(),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", _PROGRAM],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _loopback() -> dict[str, str]:
+    """Keep gloo from looking up this machine's name, which may have no address."""
+    names = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
+    return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}
+
+
+def _wait(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Until all have ended, one has failed, or the time is up."""
+    deadline = time.monotonic() + _LIMIT_SECONDS
+    while time.monotonic() < deadline:
+        codes = [process.poll() for process in processes]
+        if None not in codes or any(codes):
+            return
+        time.sleep(0.05)
