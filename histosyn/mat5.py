@@ -1,7 +1,7 @@
 """Arrays of numbers out of MATLAB files of level 5, which `save` writes with -v6 and -v7.
 
 Our own reader, because a damaged file must become an error and an absurd one must not ask for
-memory: scipy's (1.18) ends the process with a segmentation fault for some flipped bytes. Nothing
+memory: scipy's (1.17) ends the process with a segmentation fault for some flipped bytes. Nothing
 but real numbers is understood, so nothing in a file is executed or unpickled. The format is in
 MathWorks, "MAT-File Format", chapter 1.
 """

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 from hpc.errors import HistosynError
@@ -16,7 +17,7 @@ from hpc.errors import HistosynError
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
-# Enough to hide the cost of a message; little enough to keep all processes busy to the end.
+# Of short jobs, enough to hide the cost of a message; little enough to keep all processes busy.
 _BATCH = 16
 _MOST_PROCESSES = 32
 
@@ -29,26 +30,31 @@ def usable_cores() -> int:
 
 
 def map_in_order(
-    function: Callable[[Item], Outcome], items: Sequence[Item], processes: int | None = None
+    function: Callable[[Item], Outcome],
+    items: Sequence[Item],
+    processes: int | None = None,
+    *,
+    batch: int = _BATCH,
 ) -> Iterator[Outcome]:
-    """Yield function(item) for each item, in order; a few batches at most are under way.
+    """Yield function(item) for each item, in order, in batches.
 
+    At most two batches a process are under way, which bounds the memory for outcomes that wait.
     `processes` is by default what the cores and the number of items are good for; one process is
     this one. `function` and items must pickle. Raises HistosynError if a process is killed.
     """
     if processes is None:
-        processes = min(usable_cores(), _MOST_PROCESSES, len(items) // (2 * _BATCH))
+        processes = min(usable_cores(), _MOST_PROCESSES, len(items) // (2 * batch))
     if processes <= 1:
         yield from map(function, items)
         return
     # Spawned, not forked: a fork would copy the locks of threads that torch or others started.
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_be_quiet)
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_settle_in)
     under_way: deque[Future[list[Outcome]]] = deque()
     try:
-        for start in range(0, len(items), _BATCH):
-            under_way.append(pool.submit(_all, function, items[start : start + _BATCH]))
-            if len(under_way) > 2 * processes:
+        for start in range(0, len(items), batch):
+            if len(under_way) == 2 * processes:
                 yield from under_way.popleft().result()
+            under_way.append(pool.submit(_all, function, items[start : start + batch]))
         while under_way:
             yield from under_way.popleft().result()
     except BrokenProcessPool as error:
@@ -64,6 +70,18 @@ def _all(function: Callable[[Item], Outcome], items: Sequence[Item]) -> list[Out
     return [function(item) for item in items]
 
 
-def _be_quiet() -> None:
-    """Leave Ctrl-C to the parent, which shuts the pool down."""
+def _settle_in() -> None:
+    """Leave Ctrl-C to the parent, which shuts the pool down, and don't outlive it if it is killed:
+
+    a process of a pool holds both ends of the pipe on which it waits for work, so it would wait
+    for ever.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

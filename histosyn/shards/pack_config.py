@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ class PackConfig:
     `bright_to_class_0`, the original's rule, the label becomes 0, whatever was drawn there.
     """
 
-    naming: Naming = Naming()
+    naming: Naming = field(default_factory=Naming)
     tile_size: int | None = None
     overlap: int = 0
     source_mpp: float | None = None

@@ -140,7 +140,7 @@ def _resolution(jobs: Iterable[Job], config: PackConfig) -> float | None:
         (one, first), (other, second), *_ = first_of.items()
         raise DatasetError(
             f"Microns per pixel differ: {first.pair.key} has {one or 'none'}, {second.pair.key} "
-            f"{other or 'none'}. Bring all to one with --mpp, for instance {max(filter(None, first_of))}."
+            f"{other or 'none'}. Bring all to one with --mpp."
         )
     return next(iter(first_of))
 

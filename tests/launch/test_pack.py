@@ -32,10 +32,10 @@ def test_what_was_packed_is_told_whole(tmp_path: Path, capsys: pytest.CaptureFix
     assert f"Packed into {out}. Train with: histosyn train --data.shards '{out}/train'" in shown
     rows = [line.strip("│┃").replace("┃", "│").split("│") for line in shown.splitlines()]
     cells = [[cell.strip() for cell in row] for row in rows]
-    assert ["train", "3", "3", "1"] in cells
-    assert ["val", "1", "1", "1"] in cells
-    assert ["index", "class", "train", "val"] in cells
-    shares = [row[2:] for row in cells if len(row) == 4 and row[1] in names]
+    assert ["train", "3", "3", "1"] in [row[:4] for row in cells]
+    assert ["val", "1", "1", "1"] in [row[:4] for row in cells]
+    assert ["index", "class", "train pixels", "train tiles", "val pixels", "val tiles"] in cells
+    shares = [row[2::2] for row in cells if len(row) == 6 and row[1] in names]
     assert len(shares) == 4
     assert all(
         sum(float(cell.strip("%")) for cell in part) == pytest.approx(100, abs=0.3)

@@ -138,7 +138,7 @@ def double_name(tiles: Path, labels: Path) -> None:
         (change_size, DatasetError, "64x64 pixels, but .* is 32x32"),
         (change_both_sizes, DatasetError, "tile-02 is 64x64 pixels, others are 32x32"),
         (truncate, DatasetError, r"tile-02\.png cannot be read"),
-        (double_name, DatasetError, "Two files give the sample name 'tile-02-x'"),
+        (double_name, DatasetError, "both give the sample name 'tile-02-x'"),
     ],
 )
 def test_bad_input_is_named_and_leaves_nothing(

@@ -1,0 +1,259 @@
+"""How far packing got: a note for each finished shard, from which the same command goes on.
+
+.OUT.packing/
+    lock            held by the process that packs
+    plan.json       what is packed and how: another plan, and all of this is worthless
+    pairs           digests of the pairs: what stood before the first changed pair is kept
+    journal/        000000.json, ...: a finished shard, and where to go on after it
+    data/           what becomes OUT
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from histosyn.shards.index import ShardRecord
+from histosyn.shards.plan import DIGEST_BYTES
+from hpc.errors import InputError
+from hpc.files import sync_folder, write_bytes, write_json
+
+logger = logging.getLogger("histosyn")
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """After a shard: `taken` samples of pair number `pair` are in shards, and all before it.
+
+    `samples` counts by part, as does `left_out`, which is of the pairs before `pair`. `tile_size`
+    is that of all samples, once there is one.
+    """
+
+    pair: int = 0
+    taken: int = 0
+    tile_size: tuple[int, int] | None = None
+    samples: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def snapshot(self) -> Progress:
+        """As it is now."""
+        return Progress(**vars(self) | {"samples": self.samples.copy(),
+                                        "left_out": self.left_out.copy()})  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A finished shard of a part, and how far packing was then."""
+
+    part: str
+    record: ShardRecord
+    progress: Progress
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "part": self.part,
+            "record": self.record.as_dict(),
+            "progress": vars(self.progress),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Note:
+        """From what `as_dict` gave."""
+        progress = data["progress"]
+        size = progress["tile_size"]
+        counts = {name: Counter(progress[name]) for name in ("samples", "left_out")}
+        return cls(
+            part=data["part"],
+            record=ShardRecord.from_dict(data["record"]),
+            progress=Progress(**progress | counts | {"tile_size": tuple(size) if size else None}),
+        )
+
+
+class WorkFolder:
+    """The folder in which OUT is made. Use it within `locked_work_folder`."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.path = out.with_name(f".{out.name}.packing")
+        self.data = self.path / "data"
+        self._journal = self.path / "journal"
+        self._notes = 0
+
+    def resume(self, plan: dict[str, Any], pairs: bytes) -> Progress:
+        """Where to go on: after the last shard that is what `plan` and `pairs` ask for.
+
+        Removes all else that an earlier run left.
+        """
+        notes = list(self._notes_to_keep(plan, pairs))
+        if any(self._journal.glob("*.json")) and not notes:
+            logger.info("Earlier work in %s was for other files or settings: begin anew", self.path)
+        self._remove_all_but(notes)
+        write_bytes(self.path / "pairs", pairs)
+        write_json(self.path / "plan.json", plan)
+        if not notes:
+            return Progress()
+        progress = notes[-1].progress
+        logger.info("Go on after %d finished shards, at pair %d", len(notes), progress.pair + 1)
+        return progress
+
+    def note(self, note: Note) -> None:
+        """Keep a shard that is finished and on the disk."""
+        write_json(self._note_path(self._notes), note.as_dict())
+        self._notes += 1
+
+    def records(self, part: str) -> Collection[ShardRecord]:
+        """The shards of a part in their order, read anew whenever they are gone through."""
+        return _Records(self, part)
+
+    def notes(self) -> Iterator[Note]:
+        """All notes in their order, as far as they can be read."""
+        number = 0
+        while (path := self._note_path(number)).exists():
+            try:
+                note = Note.from_dict(json.loads(path.read_text("utf-8")))
+            except (ValueError, KeyError, TypeError):
+                return
+            yield note
+            number += 1
+
+    def publish(self) -> None:
+        """The data become OUT, all at once."""
+        sync_folder(self.data)
+        if self.out.exists():
+            raise InputError(f"{self.out} appeared meanwhile. Remove it or choose another name.")
+        self.data.rename(self.out)
+        sync_folder(self.out.parent)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def forget_if_empty(self) -> None:
+        """Leave nothing behind if nothing was finished."""
+        if not self._note_path(0).exists():
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def _notes_to_keep(self, plan: dict[str, Any], pairs: bytes) -> Iterator[Note]:
+        try:
+            same_plan = json.loads((self.path / "plan.json").read_text("utf-8")) == plan
+            before = (self.path / "pairs").read_bytes()
+        except (FileNotFoundError, ValueError):
+            return
+        same_pairs = _equal_digests(before, pairs)
+        for note in self.notes() if same_plan else ():
+            path = self.data / note.part / note.record.name
+            whole = path.exists() and path.stat().st_size == note.record.size_bytes
+            if not whole or note.progress.pair >= same_pairs:
+                return
+            yield note
+
+    def _remove_all_but(self, notes: list[Note]) -> None:
+        """Notes before shards: a note always has its shard."""
+        self._notes = len(notes)
+        self._journal.mkdir(exist_ok=True)
+        kept_notes = {self._note_path(number) for number in range(len(notes))}
+        for path in sorted(set(self._journal.iterdir()) - kept_notes, reverse=True):
+            path.unlink()
+        sync_folder(self._journal)
+        self.data.mkdir(exist_ok=True)
+        kept = {self.data / note.part / note.record.name for note in notes}
+        for path in self.data.glob("*/*"):
+            if path not in kept:
+                path.unlink()
+        for folder in self.data.iterdir():
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _note_path(self, number: int) -> Path:
+        return self._journal / f"{number:06d}.json"
+
+
+class _Records(Collection[ShardRecord]):
+    """There may be ten thousand shards of a thousand samples: one at a time is in memory."""
+
+    def __init__(self, work: WorkFolder, part: str) -> None:
+        self._work = work
+        self._part = part
+
+    def __iter__(self) -> Iterator[ShardRecord]:
+        return (note.record for note in self._work.notes() if note.part == self._part)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, record: object) -> bool:
+        return any(record == mine for mine in self)
+
+
+@contextmanager
+def locked_work_folder(out: Path) -> Iterator[WorkFolder]:
+    """The work folder beside `out`, made if need be, for one process at a time.
+
+    The lock ends with the process, whatever ends it. Raises InputError if `out` exists or another
+    process is packing into it.
+    """
+    work = WorkFolder(out)
+    try:
+        with _locked(work):
+            try:
+                yield work
+            except BaseException:
+                work.forget_if_empty()
+                raise
+    finally:
+        # Network file systems keep a file, and so its folder, as long as it is open.
+        with suppress(OSError):
+            work.path.rmdir()
+
+
+def _locked(work: WorkFolder) -> IO[bytes]:
+    """The lock file, open: whoever closes it gives the lock back."""
+    while True:
+        _require_absent(work.out)
+        work.path.mkdir(parents=True, exist_ok=True)
+        path = work.path / "lock"
+        # Who held the lock may finish and remove the folder at any moment: then try again.
+        with suppress(FileNotFoundError), ExitStack() as unless_held:
+            file = unless_held.enter_context(path.open("ab"))
+            _take(file, work)
+            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                unless_held.pop_all()
+                return file
+
+
+def _take(file: IO[bytes], work: WorkFolder) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(
+            f"Another process is packing into {work.out}. Wait for it, or choose another name."
+        ) from error
+    except OSError as error:
+        logger.warning(
+            "%s cannot be locked (%s). Let no other process pack into %s.",
+            work.path,
+            error.strerror,
+            work.out,
+        )
+
+
+def _require_absent(out: Path) -> None:
+    if out.exists():
+        raise InputError(f"{out} exists already. Remove it or choose another name.")
+
+
+def _equal_digests(one: bytes, other: bytes) -> int:
+    """How many digests at the beginning are the same."""
+    length = min(len(one), len(other)) // DIGEST_BYTES
+    rows = [np.frombuffer(data, f"V{DIGEST_BYTES}", length) for data in (one, other)]
+    different = np.flatnonzero(rows[0] != rows[1])
+    return int(different[0]) if len(different) else length
