@@ -23,6 +23,7 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
 MAX_PIXELS = 1 << 27
 # Glass, which the light passes unhindered, is brighter than this in R, G and B.
 GLASS_VALUE = 220
+_REPLACE = "Replace the file or leave it out."
 # What decoders raise for damaged files, besides Pillow's own errors.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
@@ -99,9 +100,7 @@ def _decoded(source: Path | bytes, name: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise DatasetError(_too_large(name)) from error
     except _DAMAGE as error:
-        raise DatasetError(
-            f"{name} cannot be read as an image ({error}). Replace the file or leave it out."
-        ) from error
+        raise DatasetError(f"{name} cannot be read as an image ({error}). {_REPLACE}") from error
 
 
 def read_tile(source: Path | bytes, name: str | None = None) -> np.ndarray:
@@ -124,6 +123,11 @@ def read_tile(source: Path | bytes, name: str | None = None) -> np.ndarray:
 def glass_share(tile_HWC: np.ndarray) -> float:
     """Share in [0, 1] of the pixels that show glass and no tissue."""
     return float((tile_HWC.min(axis=2) > GLASS_VALUE).mean())
+
+
+def without_remedy(error: Exception) -> str:
+    """What an error says, but for the advice about a file, which one in a shard is not."""
+    return str(error).removesuffix(_REPLACE).rstrip(" .")
 
 
 def png_bytes(image: Image.Image, text: dict[str, str] | None = None) -> bytes:

@@ -21,7 +21,7 @@ from histosyn.samples import SampleGrid
 from histosyn.shards.index import DatasetIndex
 from histosyn.trainer import Trainer, require_finite, require_finite_weights
 from hpc import checkpoint, collectives
-from hpc.log import MetricsFile, key_values, logger
+from hpc.log import RecordsFile, key_values, logger
 from hpc.topology import Topology
 
 _GIB = 1 << 30
@@ -30,7 +30,7 @@ _GIB = 1 << 30
 class Report:
     """Averages what the steps measured and writes one object to `metrics.jsonl`."""
 
-    def __init__(self, metrics: MetricsFile, topology: Topology, interval: int) -> None:
+    def __init__(self, metrics: RecordsFile, topology: Topology, interval: int) -> None:
         self.metrics = metrics
         self.topology = topology
         self.report_interval = interval

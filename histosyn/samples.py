@@ -12,19 +12,29 @@ from histosyn.images import png_bytes
 from histosyn.labels import LabelSchema, colorize
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.shards.reader import ShardReader
+from hpc.errors import DatasetError, SampleError
 from hpc.files import write_bytes
 from hpc.randomness import distinct_integers, key_of
 
 _GAP = 4
+_SPARE = 4
 
 
 class SampleGrid:
     """Columns of label map, real tile and synthetic tile, drawn from a few fixed samples."""
 
-    def __init__(self, reader: ShardReader, *, seed: int, crop: int | None, count: int = 8) -> None:
+    def __init__(
+        self,
+        reader: ShardReader,
+        *,
+        seed: int,
+        crop: int | None,
+        count: int = 8,
+        skip_bad: bool = False,
+    ) -> None:
         self.schema: LabelSchema = reader.index.schema
         self.seed = seed
-        samples = [_centre(*reader.read(*place), crop) for place in _choose(reader, seed, count)]
+        samples = [_centre(*pair, crop) for pair in _chosen(reader, seed, count, skip_bad)]
         self.tiles = [tile for tile, _ in samples]
         self.labels = [labels for _, labels in samples]
 
@@ -63,9 +73,24 @@ def tile_grid(rows: list[list[np.ndarray]]) -> np.ndarray:
     return canvas
 
 
-def _choose(reader: ShardReader, seed: int, count: int) -> list[tuple[int, int]]:
-    rows = distinct_integers(key_of(seed, "sample choice"), count, len(reader.index))
-    return [reader.index.place(row) for row in rows]
+def _chosen(
+    reader: ShardReader, seed: int, count: int, skip_bad: bool
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`count` fixed samples; some more are at hand for those that cannot be used."""
+    key = key_of(seed, "sample choice")
+    rows = distinct_integers(key, count * (_SPARE if skip_bad else 1), len(reader.index))
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    for row in rows:
+        try:
+            pairs.append(reader.read(*reader.index.place(row)))
+        except SampleError:
+            if not skip_bad:
+                raise
+        if len(pairs) == count:
+            break
+    if not pairs:
+        raise DatasetError(f"None of {len(rows)} samples of {reader.folders[-1]} can be used.")
+    return pairs
 
 
 def _centre(

@@ -21,7 +21,7 @@ from histosyn.losses import LossTerm, Verdict, discriminator_terms, generator_te
 from histosyn.networks.discriminator import Features
 from histosyn.networks.generator import draw_noise
 from histosyn.players import Players
-from histosyn.shards.stream import Batch, ShardStream
+from histosyn.shards.stream import BadSample, Batch, ShardStream
 from hpc.errors import TrainingDivergedError
 from hpc.randomness import key_of
 
@@ -58,10 +58,11 @@ class Observer(Protocol):
 
 @dataclass(kw_only=True)
 class StepFacts:
-    """What a step measured on this rank: loss values by "phase/term", seconds without data."""
+    """What a step met on this rank: loss values by "phase/term", seconds without data, bad samples."""
 
     losses: dict[str, torch.Tensor]
     waited_seconds: float
+    bad_samples: tuple[BadSample, ...]
 
 
 class Trainer:
@@ -110,7 +111,9 @@ class Trainer:
             waited_seconds = time.perf_counter() - started
             losses = self._take_step(batch)
             self.step += 1
-            self.facts = StepFacts(losses=losses, waited_seconds=waited_seconds)
+            self.facts = StepFacts(
+                losses=losses, waited_seconds=waited_seconds, bad_samples=batch.bad
+            )
             for observer in observers:
                 if self.step % observer.interval == 0 or self.finished:
                     observer(self)

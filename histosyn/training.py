@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 
+from histosyn.bad_samples import ListBadSamples
 from histosyn.config import (
     RESUMABLE_CHANGES,
+    DataConfig,
     TrainConfig,
     as_toml,
     differing_fields,
@@ -23,14 +25,16 @@ from histosyn.model_folder import model_facts, save_model, shard_hashes
 from histosyn.observers import DrawSamples, Report, SaveCheckpoint, ShowProgress
 from histosyn.players import Players
 from histosyn.samples import SampleGrid
-from histosyn.shards.dataset import open_shards
+from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.index import DatasetIndex
+from histosyn.shards.reader import ShardReader
+from histosyn.shards.staging import stage, staging_folder
 from histosyn.shards.stream import ShardStream
 from histosyn.trainer import Observer, Trainer
 from hpc import checkpoint, collectives
 from hpc.errors import ConfigError
 from hpc.files import write_text
-from hpc.log import MetricsFile, logger, on_terminal, progress_bar, set_up_logging
+from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging, track
 from hpc.process_group import device_of, process_group
 from hpc.topology import Topology, detect
 
@@ -51,8 +55,9 @@ def run_training(config: TrainConfig, extra_observers: tuple[MakeObserver, ...] 
         stream = _open_stream(config, topology)
         _check_tiles_large_enough(config, stream.index)
         trainer = Trainer(config, stream, Players(config, len(stream.index.schema), device), device)
-        metrics = MetricsFile(config.run.folder / "metrics.jsonl")
+        metrics = RecordsFile(config.run.folder / "metrics.jsonl")
         _resume(trainer, metrics, topology)
+        _stage_shards(trainer, topology)
         observers = (
             *_standard_observers(config, stream, metrics, topology),
             *(make(config, topology) for make in extra_observers),
@@ -70,14 +75,40 @@ def run_training(config: TrainConfig, extra_observers: tuple[MakeObserver, ...] 
 def _open_stream(config: TrainConfig, topology: Topology) -> ShardStream:
     data = config.data
     return ShardStream(
-        open_shards(data.shards),
+        _open_reader(data),
         global_batch=data.global_batch,
         seed=config.run.seed,
         topology=topology,
         crop=data.crop,
         augmented=data.augment,
+        stain_jitter=data.stain_jitter,
+        rare_class_threshold=data.rare_class_threshold,
+        on_bad_sample=data.on_bad_sample,
         workers=data.workers,
     )
+
+
+def _open_reader(data: DataConfig) -> ShardReader:
+    """The shards, indexed if need be; where they will be staged, the copies are read."""
+    skip = data.on_bad_sample == "skip"
+    collectives.decided_by_first(lambda: ensure_index(data.shards, data.schema, leave_out_bad=skip))
+    reader = open_shards(data.shards, accept_left_out=skip)
+    if not skip:
+        collectives.decided_by_first(reader.check_shards)
+    if data.stage_to is None:
+        return reader
+    return ShardReader(reader.index, staging_folder(reader.index, data.stage_to), data.shards)
+
+
+def _stage_shards(trainer: Trainer, topology: Topology) -> None:
+    """Copy to the node's disk what the rest of the run reads; each node's ranks share the work."""
+    data, stream = trainer.config.data, trainer.stream
+    if data.stage_to is None:
+        return
+    needed = stream.shards_for(trainer.step, trainer.config.run.steps)
+    copies = stage(stream.index, data.shards, data.stage_to, needed)
+    shown = track(copies, total=len(needed), what="shards staged") if topology.is_first else copies
+    collectives.together(lambda: sum(1 for _ in shown))
 
 
 def _check_tiles_large_enough(config: TrainConfig, index: DatasetIndex) -> None:
@@ -93,18 +124,27 @@ def _check_tiles_large_enough(config: TrainConfig, index: DatasetIndex) -> None:
 
 
 def _standard_observers(
-    config: TrainConfig, stream: ShardStream, metrics: MetricsFile, topology: Topology
+    config: TrainConfig, stream: ShardStream, metrics: RecordsFile, topology: Topology
 ) -> tuple[Observer, ...]:
     run = config.run
-    grid = SampleGrid(stream.reader, seed=run.seed, crop=config.data.crop)
+    skip = config.data.on_bad_sample == "skip"
+    grid = SampleGrid(stream.reader, seed=run.seed, crop=config.data.crop, skip_bad=skip)
+    bad_samples = ListBadSamples(
+        RecordsFile(run.folder / "bad-samples.jsonl"),
+        stream.index,
+        topology,
+        interval=run.report_every,
+        largest_share=config.data.bad_share,
+    )
     return (
         Report(metrics, topology, run.report_every),
+        *([bad_samples] if skip else []),
         DrawSamples(grid, run.folder / "samples", topology, run.sample_every),
         SaveCheckpoint(run.folder / "checkpoints", stream.index, topology, run.checkpoint_every),
     )
 
 
-def _resume(trainer: Trainer, metrics: MetricsFile, topology: Topology) -> None:
+def _resume(trainer: Trainer, metrics: RecordsFile, topology: Topology) -> None:
     """Load the newest valid checkpoint, the same on every rank, and tidy what came after it."""
     folder = trainer.config.run.folder
     newest = collectives.decided_by_first(lambda: _newest_checkpoint(folder / "checkpoints"))

@@ -7,6 +7,8 @@ as often as wanted; a gradient is the sum over ranks of what each rank's loss co
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import torch
@@ -15,6 +17,9 @@ from torch import distributed
 from hpc.errors import HistosynError
 
 Value = TypeVar("Value")
+
+# Far below the time after which a collective gives up.
+_MEETING_SECONDS = 60.0
 
 
 def world_size() -> int:
@@ -62,22 +67,54 @@ def broadcast_object(value: Value) -> Value:
 
 def decided_by_first(decide: Callable[[], Value]) -> Value:
     """What `decide()` returns on rank 0, on every rank; an error there is raised on every rank."""
-    outcome: Value | HistosynError | OSError | None = None
-    if rank() == 0:
-        try:
-            outcome = decide()
-        except (HistosynError, OSError) as error:
-            outcome = error
-    outcome = broadcast_object(outcome)
-    if isinstance(outcome, HistosynError | OSError):
-        raise outcome
-    return cast(Value, outcome)
+    return cast(Value, together(decide if rank() == 0 else lambda: None)[0])
+
+
+def together(work: Callable[[], Value]) -> list[Value]:
+    """Do `work()` on every rank, each on its own; all ranks' results, in the order of ranks.
+
+    If it fails anywhere, the error of the lowest rank is raised on every rank. However long it
+    takes, no collective times out: those that are done meet again and again with those that are
+    not.
+    """
+    if world_size() == 1:
+        return [work()]
+    with ThreadPoolExecutor(1) as thread:
+        future = thread.submit(work)
+        while True:
+            wait([future], timeout=_MEETING_SECONDS)
+            states = gather_objects(_state_of(future))
+            if all(state is not None for state in states):
+                break
+    for state in states:
+        assert state is not None
+        if state.error is not None:
+            raise state.error
+    return [cast(Any, state).value for state in states]
 
 
 def barrier() -> None:
     """Wait until every rank is here."""
     if world_size() > 1:
         distributed.barrier()
+
+
+@dataclass(frozen=True)
+class _Done:
+    """How a rank's work ended."""
+
+    value: Any = None
+    error: HistosynError | OSError | None = None
+
+
+def _state_of(future: Future[Any]) -> _Done | None:
+    """None while it is under way; errors that are no user's concern are raised here and now."""
+    if not future.done():
+        return None
+    try:
+        return _Done(value=future.result())
+    except (HistosynError, OSError) as error:
+        return _Done(error=error)
 
 
 class _SumOverRanks(torch.autograd.Function):

@@ -94,8 +94,8 @@ def track(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
         yield item
 
 
-class MetricsFile:
-    """`metrics.jsonl`: one JSON object a report, in the order of steps, appended whole."""
+class RecordsFile:
+    """JSON lines, such as `metrics.jsonl`: one object a record, in the order of steps."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

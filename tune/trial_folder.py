@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from hpc.errors import DamagedFileError
 from hpc.files import write_json
-from hpc.log import MetricsFile
+from hpc.log import RecordsFile
 
 Ending = Literal["finished", "stopped", "diverged", "failed"]
 
@@ -46,7 +46,7 @@ class TrialFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._evaluations = MetricsFile(path / "evaluations.jsonl")
+        self._evaluations = RecordsFile(path / "evaluations.jsonl")
         self._outcome = path / "outcome.json"
 
     def evaluations(self) -> dict[int, Evaluation]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from histosyn.images import opened_image, read_tile
+from histosyn.images import opened_image, read_tile, without_remedy
 from histosyn.labels import LabelSchema, read_label_map
 from histosyn.shards.index import LABEL_SUFFIX, TILE_SUFFIXES, DatasetIndex, Shard
 from histosyn.shards.samples_table import Entry, Member
@@ -54,7 +54,8 @@ class ShardReader:
         except _FaultError as fault:
             raise self._error(shard, entry, str(fault)) from fault
         except (HistosynError, MemoryError) as error:
-            raise self._error(shard, entry, str(error) or "out of memory") from error
+            cause = without_remedy(error) or "not enough memory for it"
+            raise self._error(shard, entry, cause) from error
         return tile, labels
 
     def check_shards(self) -> None:

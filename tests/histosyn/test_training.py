@@ -18,7 +18,7 @@ from histosyn.model_folder import load_model
 from histosyn.trainer import require_finite
 from histosyn.training import run_training
 from hpc.errors import ConfigError, TrainingDivergedError
-from hpc.log import MetricsFile
+from hpc.log import RecordsFile
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def losses(folder: Path) -> list[dict[str, float]]:
-    records = MetricsFile(folder / "metrics.jsonl").read()
+    records = RecordsFile(folder / "metrics.jsonl").read()
     return [
         {name: value for name, value in record.items() if name.startswith("loss/")}
         for record in records
@@ -198,7 +198,7 @@ def test_run_folder_holds_what_the_contract_says(shards: Path, tmp_path: Path) -
     assert sorted(path.name for path in (folder / "samples").iterdir()) == [
         "step-00000002.png", "step-00000004.png",
     ]  # fmt: skip
-    records = MetricsFile(folder / "metrics.jsonl").read()
+    records = RecordsFile(folder / "metrics.jsonl").read()
     assert [record["step"] for record in records] == [1, 2, 3, 4]
     assert records[-1]["images_seen"] == 16
     assert {"images_per_second", "images_per_second_per_rank", "data_wait_share",

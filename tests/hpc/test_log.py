@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc import log
-from hpc.log import MetricsFile, key_values, logger, set_up_logging, track
+from hpc.log import RecordsFile, key_values, logger, set_up_logging, track
 from hpc.topology import Topology
 
 SECOND_RANK = Topology(rank=1, world_size=2)
@@ -24,7 +24,7 @@ records = st.lists(
 
 @pytest.fixture
 def metrics(tmp_path):
-    return MetricsFile(tmp_path / "metrics.jsonl")
+    return RecordsFile(tmp_path / "metrics.jsonl")
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_key_values_leave_out_what_is_none():
 
 @given(records)
 def test_metrics_come_back_in_order(tmp_path_factory, written):
-    metrics = MetricsFile(tmp_path_factory.mktemp("metrics") / "metrics.jsonl")
+    metrics = RecordsFile(tmp_path_factory.mktemp("metrics") / "metrics.jsonl")
     for record in written:
         metrics.append(record)
 
@@ -117,7 +117,7 @@ def test_metrics_come_back_in_order(tmp_path_factory, written):
 
 @given(records.filter(len), st.integers(0, 50), st.data())
 def test_after_a_kill_no_step_is_missing_or_doubled(tmp_path_factory, written, step, data):
-    metrics = MetricsFile(tmp_path_factory.mktemp("metrics") / "metrics.jsonl")
+    metrics = RecordsFile(tmp_path_factory.mktemp("metrics") / "metrics.jsonl")
     written = sorted(written, key=lambda record: record["step"])
     for record in written:
         metrics.append(record)

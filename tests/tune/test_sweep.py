@@ -16,7 +16,7 @@ from tissue import pack_blobs
 
 from histosyn.config import TrainConfig, from_dict, load_toml
 from histosyn.model_folder import load_model
-from hpc.log import MetricsFile
+from hpc.log import RecordsFile
 from tune.config import read_sweep
 from tune.evaluation import Yardstick
 
@@ -151,7 +151,7 @@ def trials(sweep):
 
 
 def evaluations(sweep, number):
-    return MetricsFile(sweep.trial_folder(number) / "evaluations.jsonl").read()
+    return RecordsFile(sweep.trial_folder(number) / "evaluations.jsonl").read()
 
 
 def all_evaluations(sweep):
