@@ -70,7 +70,8 @@ def absent(detail: str, remedy: str) -> Outcome:
 def outcome_of(error: HistosynError, status: Status = "error") -> Outcome:
     """An error of ours, whose first sentence says what is wrong and the others what to do."""
     what, _, remedy = str(error).partition(". ")
-    return Outcome(status=status, detail=what, remedy=remedy.removeprefix("HINT: "))
+    remedy = remedy.removeprefix("HINT: ")
+    return Outcome(status=status, detail=what, remedy=remedy[:1].upper() + remedy[1:])
 
 
 def first_line(text: str) -> str:

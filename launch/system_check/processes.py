@@ -40,11 +40,11 @@ def gloo() -> Outcome:
         for rank in range(_RANKS):
             ranks.append(_start(rank, store.port))
         _wait(ranks)
-        codes = [rank.poll() for rank in ranks]
+        codes = [process.poll() for process in ranks]
     finally:
-        for rank in ranks:
-            rank.kill()
-    errors = [rank.communicate()[1] for rank in ranks]
+        for process in ranks:
+            process.kill()
+    errors = [process.communicate()[1] for process in ranks]
     seconds = time.monotonic() - started
     if any(codes):
         first = next(index for index, code in enumerate(codes) if code)

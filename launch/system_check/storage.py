@@ -23,7 +23,8 @@ _NO_SHARED_FOLDER = absent(
     "not asked for", "Name the folder that all nodes see: histosyn doctor --system --shared FOLDER"
 )
 
-# Locks of a network's file system may hang, and may be those of a process: hence two more.
+# Locks of a network's file system may be those of a process, and may hang: hence two processes, and
+# limits of time.
 _TRY_LOCK = """
 import fcntl, sys
 with open(sys.argv[1], "r+b") as file:
@@ -31,10 +32,14 @@ with open(sys.argv[1], "r+b") as file:
 """
 _HOLD_LOCK_AND_TRY = """
 import fcntl, subprocess, sys
-with open(sys.argv[1], "wb") as file:
+path, program, seconds = sys.argv[1:]
+with open(path, "wb") as file:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    other = subprocess.run([sys.executable, "-I", "-c", sys.argv[2], sys.argv[1]],
-                           stderr=subprocess.PIPE, text=True)
+    try:
+        other = subprocess.run([sys.executable, "-I", "-c", program, path],
+                               stderr=subprocess.PIPE, text=True, timeout=float(seconds))
+    except subprocess.TimeoutExpired:
+        sys.exit("a second process that tries the lock hangs")
     sys.exit(0 if "BlockingIOError" in other.stderr else "two processes held one lock")
 """
 
@@ -98,7 +103,8 @@ def shared_locks(folder: Path | None) -> Outcome:
         return _NO_SHARED_FOLDER
     require_folder(folder, "--shared")
     with TemporaryDirectory(dir=folder, prefix=_SCRATCH) as name:
-        command = [sys.executable, "-I", "-c", _HOLD_LOCK_AND_TRY, f"{name}/lock", _TRY_LOCK]
+        hold = [sys.executable, "-I", "-c", _HOLD_LOCK_AND_TRY]
+        command = [*hold, f"{name}/lock", _TRY_LOCK, str(_LOCK_SECONDS / 2)]
         try:
             tried = subprocess.run(
                 command, capture_output=True, text=True, timeout=_LOCK_SECONDS, check=False
