@@ -58,7 +58,7 @@ class Observer(Protocol):
 
 @dataclass(kw_only=True)
 class StepFacts:
-    """What a step met on this rank: loss values by "phase/term", seconds without data, bad samples."""
+    """What a step met on this rank: losses by "phase/term", seconds without data, bad samples."""
 
     losses: dict[str, torch.Tensor]
     waited_seconds: float

@@ -15,7 +15,6 @@ import torch
 from histosyn.bad_samples import ListBadSamples
 from histosyn.config import (
     RESUMABLE_CHANGES,
-    DataConfig,
     TrainConfig,
     as_toml,
     differing_fields,
@@ -25,16 +24,14 @@ from histosyn.model_folder import model_facts, save_model, shard_hashes
 from histosyn.observers import DrawSamples, Report, SaveCheckpoint, ShowProgress
 from histosyn.players import Players
 from histosyn.samples import SampleGrid
-from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.index import DatasetIndex
-from histosyn.shards.reader import ShardReader
-from histosyn.shards.staging import stage, staging_folder
 from histosyn.shards.stream import ShardStream
 from histosyn.trainer import Observer, Trainer
+from histosyn.training_data import open_stream, stage_shards
 from hpc import checkpoint, collectives
 from hpc.errors import ConfigError
 from hpc.files import write_text
-from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging, track
+from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging
 from hpc.process_group import device_of, process_group
 from hpc.topology import Topology, detect
 
@@ -52,12 +49,12 @@ def run_training(config: TrainConfig, extra_observers: tuple[MakeObserver, ...] 
     set_up_logging(topology, config.run.folder)
     device = device_of(topology, config.run.device)
     with process_group(topology, device):
-        stream = _open_stream(config, topology)
+        stream = open_stream(config, topology)
         _check_tiles_large_enough(config, stream.index)
         trainer = Trainer(config, stream, Players(config, len(stream.index.schema), device), device)
         metrics = RecordsFile(config.run.folder / "metrics.jsonl")
         _resume(trainer, metrics, topology)
-        _stage_shards(trainer, topology)
+        stage_shards(config.data, stream, range(trainer.step, config.run.steps), topology)
         observers = (
             *_standard_observers(config, stream, metrics, topology),
             *(make(config, topology) for make in extra_observers),
@@ -70,45 +67,6 @@ def run_training(config: TrainConfig, extra_observers: tuple[MakeObserver, ...] 
             save_model(config.run.folder / "model", trainer.players.ema.network, facts)
             logger.info("done; model in %s", config.run.folder / "model")
     return config.run.folder / "model"
-
-
-def _open_stream(config: TrainConfig, topology: Topology) -> ShardStream:
-    data = config.data
-    return ShardStream(
-        _open_reader(data),
-        global_batch=data.global_batch,
-        seed=config.run.seed,
-        topology=topology,
-        crop=data.crop,
-        augmented=data.augment,
-        stain_jitter=data.stain_jitter,
-        rare_class_threshold=data.rare_class_threshold,
-        on_bad_sample=data.on_bad_sample,
-        workers=data.workers,
-    )
-
-
-def _open_reader(data: DataConfig) -> ShardReader:
-    """The shards, indexed if need be; where they will be staged, the copies are read."""
-    skip = data.on_bad_sample == "skip"
-    collectives.decided_by_first(lambda: ensure_index(data.shards, data.schema, leave_out_bad=skip))
-    reader = open_shards(data.shards, accept_left_out=skip)
-    if not skip:
-        collectives.decided_by_first(reader.check_shards)
-    if data.stage_to is None:
-        return reader
-    return ShardReader(reader.index, staging_folder(reader.index, data.stage_to), data.shards)
-
-
-def _stage_shards(trainer: Trainer, topology: Topology) -> None:
-    """Copy to the node's disk what the rest of the run reads; each node's ranks share the work."""
-    data, stream = trainer.config.data, trainer.stream
-    if data.stage_to is None:
-        return
-    needed = stream.shards_for(trainer.step, trainer.config.run.steps)
-    copies = stage(stream.index, data.shards, data.stage_to, needed)
-    shown = track(copies, total=len(needed), what="shards staged") if topology.is_first else copies
-    collectives.together(lambda: sum(1 for _ in shown))
 
 
 def _check_tiles_large_enough(config: TrainConfig, index: DatasetIndex) -> None:
@@ -129,18 +87,21 @@ def _standard_observers(
     run = config.run
     skip = config.data.on_bad_sample == "skip"
     grid = SampleGrid(stream.reader, seed=run.seed, crop=config.data.crop, skip_bad=skip)
-    bad_samples = ListBadSamples(
-        RecordsFile(run.folder / "bad-samples.jsonl"),
-        stream.index,
-        topology,
-        interval=run.report_every,
-        largest_share=config.data.bad_share,
-    )
     return (
         Report(metrics, topology, run.report_every),
-        *([bad_samples] if skip else []),
+        *([_bad_samples(config, stream.index, topology)] if skip else []),
         DrawSamples(grid, run.folder / "samples", topology, run.sample_every),
         SaveCheckpoint(run.folder / "checkpoints", stream.index, topology, run.checkpoint_every),
+    )
+
+
+def _bad_samples(config: TrainConfig, index: DatasetIndex, topology: Topology) -> ListBadSamples:
+    return ListBadSamples(
+        RecordsFile(config.run.folder / "bad-samples.jsonl"),
+        index,
+        topology,
+        interval=config.run.report_every,
+        largest_share=config.data.bad_share,
     )
 
 

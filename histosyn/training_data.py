@@ -1,0 +1,60 @@
+"""The stream of a training run: shards opened, indexed if need be, copied to the node's disk."""
+
+from __future__ import annotations
+
+from histosyn.config import DataConfig, TrainConfig
+from histosyn.shards.dataset import ensure_index, open_shards
+from histosyn.shards.reader import ShardReader
+from histosyn.shards.staging import stage, staging_folder
+from histosyn.shards.stream import ShardStream
+from hpc import collectives
+from hpc.log import track
+from hpc.topology import Topology
+
+
+def open_stream(config: TrainConfig, topology: Topology) -> ShardStream:
+    """This rank's stream; every rank calls it, and all of them raise the same error if it fails.
+
+    Raises InputError or DatasetError if there are no shards to train on, SampleError (unless bad
+    samples are to be skipped) or DatasetError for those that are damaged as a whole.
+    """
+    data = config.data
+    return ShardStream(
+        _open_reader(data),
+        global_batch=data.global_batch,
+        seed=config.run.seed,
+        topology=topology,
+        crop=data.crop,
+        augmented=data.augment,
+        stain_jitter=data.stain_jitter,
+        rare_class_threshold=data.rare_class_threshold,
+        on_bad_sample=data.on_bad_sample,
+        workers=data.workers,
+    )
+
+
+def stage_shards(data: DataConfig, stream: ShardStream, steps: range, topology: Topology) -> None:
+    """Copy to the node's disk what these steps read; the ranks of a node share the work.
+
+    Raises HistosynError or DamagedFileError on all ranks if it fails on one.
+    """
+    if data.stage_to is None:
+        return
+    needed = stream.shards_for(steps.start, steps.stop)
+    copies = stage(stream.index, data.shards, data.stage_to, needed)
+    shown = track(copies, total=len(needed), what="shards staged") if topology.is_first else copies
+    collectives.together(lambda: sum(1 for _ in shown))
+
+
+def _open_reader(data: DataConfig) -> ShardReader:
+    """Where the shards will be staged, the copies are read."""
+    skip = data.on_bad_sample == "skip"
+    collectives.decided_by_first(lambda: ensure_index(data.shards, data.schema, leave_out_bad=skip))
+    readers: list[ShardReader] = []
+    collectives.together(lambda: readers.append(open_shards(data.shards, accept_left_out=skip)))
+    (reader,) = readers
+    if not skip:
+        collectives.decided_by_first(reader.check_shards)
+    if data.stage_to is None:
+        return reader
+    return ShardReader(reader.index, staging_folder(reader.index, data.stage_to), data.shards)
