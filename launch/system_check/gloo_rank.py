@@ -10,7 +10,7 @@ from hpc.collectives import sum_over_ranks
 from hpc.process_group import device_of, process_group
 from hpc.topology import detect
 
-_TIMEOUT_SECONDS = 40
+_TIMEOUT_SECONDS = 25
 
 
 def main() -> None:

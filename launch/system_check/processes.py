@@ -7,14 +7,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from launch.system_check.outcome import Outcome, failure, last_line, ok
 
 _RANKS = 2
 _LIMIT_SECONDS = 60.0
-_STORE_SECONDS = 20
 _PROGRAM = "launch.system_check.gloo_rank"
 _REMEDY = (
     "Processes of one job must reach each other over the network of their own machine: look for a "
@@ -24,26 +23,17 @@ _REMEDY = (
 
 def gloo() -> Outcome:
     """Start two processes on the loopback network that sum a number, and end them in any case."""
-    from torch.distributed import TCPStore
-
-    # The processes' meeting point lives here, on a port that nobody else can take meanwhile.
-    store = TCPStore(
-        "127.0.0.1",
-        0,
-        is_master=True,
-        wait_for_workers=False,
-        timeout=timedelta(seconds=_STORE_SECONDS),
-    )
     started = time.monotonic()
     ranks: list[subprocess.Popen[str]] = []
-    try:
-        for rank in range(_RANKS):
-            ranks.append(_start(rank, store.port))
-        _wait(ranks)
-        codes = [process.poll() for process in ranks]
-    finally:
-        for process in ranks:
-            process.kill()
+    with _reserved_port() as port:
+        try:
+            for rank in range(_RANKS):
+                ranks.append(_start(rank, port))
+            _wait(ranks)
+            codes = [process.poll() for process in ranks]
+        finally:
+            for process in ranks:
+                process.kill()
     errors = [process.communicate()[1] for process in ranks]
     seconds = time.monotonic() - started
     if any(codes):
@@ -57,6 +47,15 @@ def gloo() -> Outcome:
     return ok(f"{_RANKS} processes met and summed a number in {seconds:.1f} s, imports included")
 
 
+@contextmanager
+def _reserved_port() -> Iterator[int]:
+    """A port that nobody is given meanwhile, yet a process that names it may listen on it."""
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        yield reserved.getsockname()[1]
+
+
 def _start(rank: int, port: int) -> subprocess.Popen[str]:
     environment = os.environ | {
         "RANK": str(rank),
@@ -65,7 +64,7 @@ def _start(rank: int, port: int) -> subprocess.Popen[str]:
         "LOCAL_WORLD_SIZE": str(_RANKS),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
-        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "TORCHELASTIC_USE_AGENT_STORE": "False",
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join(sys.path),
         **_loopback(),

@@ -1,6 +1,9 @@
 """`histosyn doctor --system`: torch, the cores, the GPUs, and two processes that meet."""
 
+import shutil
 import signal
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +11,7 @@ import torch
 from torch import distributed
 
 from hpc.errors import HistosynError
-from launch.system_check import compute, processes
+from launch.system_check import compute, gloo_rank, processes
 
 
 def test_more_threads_than_cores(monkeypatch):
@@ -124,3 +127,37 @@ def test_processes_that_hang_or_die_are_ended(monkeypatch, tmp_path, started, pr
     assert told in outcome.detail
     assert len(started) == 2
     assert all(process.returncode is not None for process in started)
+
+
+def _may_unshare():
+    try:
+        subprocess.run(["unshare", "--map-root-user", "--net", "true"], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("loopback", "told"),
+    [
+        pytest.param("up", "status='ok'", id="nothing outside is needed"),
+        pytest.param("down", "failed to connect", id="no loopback", marks=pytest.mark.slow),
+    ],
+)
+def test_gloo_in_a_network_of_its_own(loopback, told):
+    if not (_may_unshare() and shutil.which("ip")):
+        pytest.skip("networks cannot be made here")
+    code = "from launch.system_check.processes import gloo; print(gloo())"
+    script = f'ip link set lo {loopback} && exec "$0" -P -c "$1"'
+    run = subprocess.run(
+        ["unshare", "--map-root-user", "--net", "sh", "-c", script, sys.executable, code],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert told in run.stdout, run.stderr
+    assert run.stderr == ""
+
+
+def test_the_sum_is_checked(monkeypatch):
+    monkeypatch.setattr(gloo_rank, "sum_over_ranks", lambda tensor: tensor + 1)
+    with pytest.raises(SystemExit, match=r"the sum over ranks is 2\.0, not 1\.0"):
+        gloo_rank.main()
