@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from hpc.errors import DatasetError
 
@@ -99,6 +99,8 @@ def _decoded(source: Path | bytes, name: str) -> Image.Image:
         raise DatasetError(f"{name} does not exist. Check the path.") from error
     except Image.DecompressionBombError as error:
         raise DatasetError(_too_large(name)) from error
+    except UnidentifiedImageError as error:
+        raise DatasetError(f"{name} is no image of a known kind. {_REPLACE}") from error
     except _DAMAGE as error:
         raise DatasetError(f"{name} cannot be read as an image ({error}). {_REPLACE}") from error
 

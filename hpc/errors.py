@@ -64,7 +64,7 @@ class SampleError(DatasetError):
     """One sample of a shard cannot be used: which, and why. `cause` stands without a full stop."""
 
     def __init__(self, *, shard: str, key: str, cause: str, remedy: str) -> None:
-        super().__init__(f"{shard}, sample {key}: {cause}. {remedy}")
+        super().__init__(f"{shard}, {key}: {cause}. {remedy}")
         self.shard = shard
         self.key = key
         self.cause = cause

@@ -105,7 +105,7 @@ def cached_index_folder(folder: Path) -> Path:
     facts = [
         [path.name, stat.st_size, stat.st_mtime_ns]
         for path in foreign_shards(folder)
-        for stat in [path.stat()]
+        for stat in [path.lstat()]
     ]
     identity = json.dumps([str(folder.resolve()), facts])
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -127,7 +127,9 @@ def _inspect(path: Path, schema: LabelSchema) -> Inspected:
                     left_out.append(LeftOut(shard=path.name, key=sample.key, cause=cause))
         sha256, size = sha256_of_file(path), path.stat().st_size
     except OSError as error:
-        left_out = [LeftOut(shard=path.name, key="all", cause=f"cannot be read ({error.strerror})")]
+        left_out = [
+            LeftOut(shard=path.name, key="whole file", cause=f"cannot be read ({error.strerror})")
+        ]
         looks, sha256, size = [], "", 0
     return Inspected(
         name=path.name,

@@ -38,7 +38,7 @@ def test_a_place_beyond_the_shard_names_shard_and_key(
 ) -> None:
     shards = pack_blobs(tmp_path, count=2, size=32)
     lie(shards, 1, **{f"{part}_offset": place[0], f"{part}_size": place[1]})
-    with pytest.raises(SampleError, match=r"shard-000000\.tar, sample tile-01: .*cut short, or"):
+    with pytest.raises(SampleError, match=r"shard-000000\.tar, tile-01: .*cut short, or"):
         open_shards(shards).read(0, 1)
 
 
@@ -69,5 +69,5 @@ def test_a_folder_in_place_of_a_shard_is_named(tmp_path: Path) -> None:
     shards = pack_blobs(tmp_path, count=1, size=32)
     (shards / "shard-000000.tar").unlink()
     (shards / "shard-000000.tar" / "x").mkdir(parents=True)
-    with pytest.raises(SampleError, match=r"shard-000000\.tar, sample tile-00"):
+    with pytest.raises(SampleError, match=r"shard-000000\.tar, tile-00"):
         open_shards(shards).read(0, 0)

@@ -105,7 +105,7 @@ def test_an_error_in_a_loader_worker_is_the_same_error(tmp_path: Path, workers: 
     (shards / "shard-000000.tar").unlink()
     stream = ShardStream(open_shards(shards), global_batch=2, seed=0, workers=workers)
     with pytest.raises(
-        DatasetError, match=r"^[^\n]*shard-000000\.tar, sample [^\n]*cannot be opened[^\n]*$"
+        DatasetError, match=r"^[^\n]*shard-000000\.tar, [^\n]*cannot be opened[^\n]*$"
     ):
         next(stream.batches())
 

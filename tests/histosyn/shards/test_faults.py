@@ -1,0 +1,457 @@
+"""Every fault a data set can have, as a real damaged file; `docs/faults.md` is what happens here.
+
+Each fault is met as a training run meets it: by default, and with bad samples to be skipped. The
+table in the docs is made of the messages; `HISTOSYN_WRITE_GOLDEN=1` writes it anew.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import struct
+import tarfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tissue import SCHEMA, pack_blobs, tiny_config
+from webdataset import TarWriter
+
+from histosyn.images import png_bytes
+from histosyn.shards import foreign as foreign_shards
+from histosyn.shards import reader
+from histosyn.shards.index_file import load_index, write_index
+from histosyn.shards.records import Described, record_shard
+from histosyn.shards.stream import Batch, ShardStream
+from histosyn.training_data import open_stream
+from hpc.errors import HistosynError
+from hpc.topology import Topology
+
+WRITE_DOCS = os.environ.get("HISTOSYN_WRITE_GOLDEN") == "1"
+DOCS = Path(__file__).parents[3] / "docs" / "faults.md"
+SAMPLES, PER_SHARD, BATCH = 24, 6, 4
+VICTIM = "shard-000001.tar"
+KEY = "tile-08"
+ALL_KEYS = {f"tile-{number:02d}" for number in range(SAMPLES)}
+IN_VICTIM = frozenset(f"tile-{number:02d}" for number in range(6, 12))
+FROM_8 = IN_VICTIM - {"tile-06", "tile-07"}
+FROM_9 = FROM_8 - {KEY}
+FROM_10 = FROM_9 - {"tile-09"}
+
+Members = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault: what it is called, how it is made, and what skipping loses (None: it cannot)."""
+
+    name: str
+    damage: Callable[[Path], Path | None]
+    lost: frozenset[str] | None
+
+
+def members_of(tar: Path) -> list[tuple[str, bytes]]:
+    with tarfile.open(tar) as archive:
+        return [(member.name, archive.extractfile(member).read()) for member in archive]
+
+
+def write_tar(path: Path, members: list[tuple[str, bytes]]) -> None:
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+
+
+def edit(change: Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]]):
+    """Rewrite the victim with other members; the index, if any, stays as it was."""
+
+    def damage(shards: Path) -> None:
+        write_tar(shards / VICTIM, change(members_of(shards / VICTIM)))
+
+    return damage
+
+
+def packed_with(suffix: str, data: Callable[[], bytes]):
+    """A shard that was packed like this: the index agrees with the tar."""
+
+    def damage(shards: Path) -> None:
+        old = load_index(shards)
+        members = {
+            name: data() if name == f"{KEY}.{suffix}" else content
+            for name, content in members_of(shards / VICTIM)
+        }
+        with (shards / VICTIM).open("wb") as file, TarWriter(file, encoder=False) as writer:
+            for key in sorted(IN_VICTIM):
+                parts = {s: members[f"{key}.{s}"] for s in ("tile.png", "label.png", "json")}
+                writer.write({"__key__": key, **parts})
+        records = [
+            record_shard(
+                shards / shard.name,
+                {entry.key: Described(group=None, class_pixels=np.ones(len(SCHEMA), dtype=int))
+                 for entry in old.entries(number)},
+            )
+            for number, shard in enumerate(old.shards)
+        ]  # fmt: skip
+        write_index(
+            shards, schema=SCHEMA, tile_size=old.tile_size, mpp=None, records=records, made_by={}
+        )
+
+    return damage
+
+
+def overwrite(at: Callable[[Path], int], data: Callable[[int], bytes], *, where: str = VICTIM):
+    def damage(shards: Path) -> None:
+        with (shards / where).open("r+b") as file:
+            offset = at(shards)
+            file.seek(offset)
+            old = file.read(1)[0]
+            file.seek(offset)
+            file.write(data(old))
+
+    return damage
+
+
+def place_of(suffix: str, shift: int) -> Callable[[Path], int]:
+    def find(shards: Path) -> int:
+        with tarfile.open(shards / VICTIM) as archive:
+            return archive.getmember(f"{KEY}.{suffix}").offset_data + shift
+
+    return find
+
+
+def flipped(old: int) -> bytes:
+    return bytes([old ^ 0x10])
+
+
+def garbage(_old: int) -> bytes:
+    return np.random.default_rng(0).bytes(512)
+
+
+def cut_short(shards: Path) -> None:
+    with tarfile.open(shards / VICTIM) as archive:
+        os.truncate(shards / VICTIM, archive.getmember("tile-09.tile.png").offset_data + 100)
+
+
+def link_instead(shards: Path) -> None:
+    members = members_of(shards / VICTIM)
+    with tarfile.open(shards / VICTIM, "w") as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            if name == TILE:
+                info.type, info.linkname, info.size = tarfile.SYMTYPE, "/etc/passwd", 0
+            archive.addfile(info, io.BytesIO(data))
+
+
+def emptied(shards: Path) -> None:
+    (shards / VICTIM).write_bytes(b"")
+
+
+def deleted(shards: Path) -> None:
+    (shards / VICTIM).unlink()
+
+
+def another_shard(shards: Path) -> None:
+    """The names and sizes of the files fit, the content does not."""
+    other = dict(members_of(shards / "shard-000000.tar"))
+    names = [name for name, _ in members_of(shards / VICTIM)]
+    write_tar(shards / VICTIM, [(name, other[f"tile-{int(name[5:7]) - 6:02d}{name[7:]}"])
+                                for name in names])  # fmt: skip
+
+
+def fewer_samples_than_the_index_says(shards: Path) -> None:
+    edit(lambda members: members[: 3 * 4])(shards)
+
+
+def index_promises(shards: Path, **changes: int) -> None:
+    path = shards / "dataset.json"
+    data = json.loads(path.read_text())
+    data["shards"][1] |= changes
+    path.write_text(json.dumps(data))
+
+
+def unreadable(shards: Path) -> None:
+    """Not by its mode, which root may ignore: nobody can read a loop of links."""
+    (shards / VICTIM).unlink()
+    (shards / VICTIM).symlink_to(VICTIM)
+
+
+def bomb() -> bytes:
+    """A PNG of 70 bytes that claims 60,000 x 60,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+            + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b""))  # fmt: skip
+
+
+def foreign_label() -> bytes:
+    labels = np.zeros((32, 32), dtype=np.uint8)
+    labels[:4] = 200
+    return png_bytes(Image.fromarray(labels))
+
+
+def smaller_label() -> bytes:
+    return png_bytes(Image.fromarray(np.zeros((16, 32), dtype=np.uint8)))
+
+
+def renamed(old: str, new: str) -> Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]]:
+    return lambda members: [(new if name == old else name, data) for name, data in members]
+
+
+def without(gone: str) -> Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]]:
+    return lambda members: [item for item in members if item[0] != gone]
+
+
+def plus(*extra: tuple[str, bytes]) -> Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]]:
+    return lambda members: [*members, *extra]
+
+
+TILE, LABEL = f"{KEY}.tile.png", f"{KEY}.label.png"
+ONE = frozenset({KEY})
+FAULTS = (
+    Fault("truncated tar", cut_short, FROM_9),
+    Fault(
+        "garbage header in the middle of a tar", overwrite(place_of("tile.png", -512), garbage), ONE
+    ),
+    Fault("flipped byte in an image", overwrite(place_of("tile.png", 400), flipped), ONE),
+    Fault("flipped byte in a label map", overwrite(place_of("label.png", 60), flipped), ONE),
+    Fault("flipped byte in a header", overwrite(place_of("label.png", -400), flipped), ONE),
+    Fault("missing partner, after packing", edit(without(LABEL)), FROM_8),
+    Fault("tar that does not match its index", another_shard, IN_VICTIM),
+    Fault("tar with fewer samples than its index", fewer_samples_than_the_index_says, FROM_10),
+    Fault("index that lies about counts", lambda shards: index_promises(shards, samples=9), None),
+    Fault("index of other rows", lambda shards: index_promises(shards, rows_crc32=9), None),
+    Fault(
+        "flipped byte in the index",
+        overwrite(lambda shards: 700, flipped, where="samples.npy"),
+        None,
+    ),
+    Fault("zero-byte shard", emptied, IN_VICTIM),
+    Fault("deleted shard", deleted, IN_VICTIM),
+    Fault("shard that may not be read", unreadable, IN_VICTIM),
+    Fault("label index out of schema in a shard", packed_with("label.png", foreign_label), ONE),
+    Fault(
+        "tile and label map of unequal size in a shard",
+        packed_with("label.png", smaller_label),
+        ONE,
+    ),
+    Fault("decompression bomb", packed_with("tile.png", bomb), ONE),
+    Fault("no image at all", packed_with("tile.png", lambda: b"<html>404</html>"), ONE),
+    Fault("`pipe:` URL", lambda shards: Path("pipe:touch hacked"), None),
+    Fault("address instead of a folder", lambda shards: Path("s3://bucket/train"), None),
+)
+FOREIGN_FAULTS = (
+    Fault("truncated tar", cut_short, FROM_9),
+    Fault(
+        "garbage header in the middle of a tar", overwrite(place_of("tile.png", -512), garbage), ONE
+    ),
+    Fault("flipped byte in an image", overwrite(place_of("tile.png", 400), flipped), ONE),
+    Fault("flipped byte in a header", overwrite(place_of("label.png", -400), flipped), ONE),
+    Fault("missing partner", edit(without(LABEL)), ONE),
+    Fault("duplicated key", edit(plus((TILE, b"again"))), ONE),
+    Fault("zero-byte shard", emptied, IN_VICTIM),
+    Fault("shard that may not be read", unreadable, IN_VICTIM),
+    Fault("label index out of schema", packed_with("label.png", foreign_label), ONE),
+    Fault("tile and label map of unequal size", packed_with("label.png", smaller_label), ONE),
+    Fault("decompression bomb", packed_with("tile.png", bomb), ONE),
+    Fault("pickled member", edit(plus((f"{KEY}.features.pyd", b"cos\nsystem\n."))), ONE),
+    Fault("path tricks in tar names", edit(renamed(TILE, f"../../{TILE}")), ONE),
+    Fault("link instead of a file", link_instead, ONE),
+)
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pack_blobs(tmp_path_factory.mktemp("data"), SAMPLES, 32, PER_SHARD)
+
+
+def a_run(shards: Path, folder: Path, policy: str, schema: str | None) -> ShardStream:
+    config = tiny_config(shards, folder)
+    data = replace(config.data, global_batch=BATCH, on_bad_sample=policy, schema=schema)
+    return open_stream(replace(config, data=data), Topology())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run said by default; with skipping, what it showed and listed, or what it said."""
+
+    default: str
+    batches: list[Batch]
+    stream: ShardStream | None
+    skipped: str
+
+
+def meet(fault: Fault, healthy: Path, folder: Path, foreign: bool) -> Outcome:
+    shards = folder / "train"
+    shutil.copytree(healthy, shards)
+    instead = fault.damage(shards)
+    if foreign:
+        (shards / "dataset.json").unlink()
+        (shards / "samples.npy").unlink()
+    schema = SCHEMA.name if foreign else None
+
+    def run(policy: str) -> tuple[ShardStream, list[Batch]]:
+        stream = a_run(instead or shards, folder / "run", policy, schema)
+        return stream, epoch_of(stream)
+
+    with pytest.raises(HistosynError) as error:
+        run("error")
+    default = str(error.value)
+    if fault.lost is None:
+        with pytest.raises(HistosynError) as error:
+            run("skip")
+        return Outcome(default, [], None, str(error.value))
+    stream, batches = run("skip")
+    return Outcome(default, batches, stream, "")
+
+
+CASES = [(fault, foreign) for table, foreign in ((FAULTS, False), (FOREIGN_FAULTS, True))
+         for fault in table]  # fmt: skip
+NAMES = [f"{fault.name}{' (foreign)' if foreign else ''}" for fault, foreign in CASES]
+
+
+@pytest.fixture(scope="module")
+def outcomes(healthy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    return {
+        name: meet(fault, healthy, tmp_path_factory.mktemp("fault"), foreign)
+        for name, (fault, foreign) in zip(NAMES, CASES, strict=True)
+    }
+
+
+def epoch_of(stream: ShardStream) -> list[Batch]:
+    size = stream.order.draws.epoch_size
+    return list(islice(stream.batches(), -(-size // BATCH)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_by_default_a_fault_stops_the_run_and_says_what_where_and_what_to_do(
+    outcomes: dict[str, Outcome], name: str
+) -> None:
+    fault, foreign = CASES[NAMES.index(name)]
+    message = outcomes[name].default
+    assert "\n" not in message
+    if fault.lost is None:
+        assert re.search(r"dataset\.json|samples\.npy|is a URL or a command", message)
+    else:
+        assert VICTIM in message
+        assert "on-bad-sample skip" in message
+    if fault.lost == ONE and not foreign:
+        assert KEY in message
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_skipping_delivers_the_rest_and_lists_what_was_bad(
+    outcomes: dict[str, Outcome], name: str
+) -> None:
+    fault, foreign = CASES[NAMES.index(name)]
+    outcome = outcomes[name]
+    if fault.lost is None:
+        assert outcome.skipped == outcome.default
+        return
+    shown = [key for batch in outcome.batches for key in batch.keys]
+    assert set(shown) == ALL_KEYS - fault.lost
+    bad = {sample.key: sample for batch in outcome.batches for sample in batch.bad}
+    if foreign:
+        size = outcome.stream.order.draws.epoch_size
+        assert not bad
+        assert set(shown[:size]) == ALL_KEYS - fault.lost
+        assert size == len(ALL_KEYS - fault.lost)
+        left_out = {item.key for item in outcome.stream.index.left_out}
+        named = {key for key in left_out if not key.startswith("byte ")}
+        # Of a shard that is cut short or unreadable, nobody knows what was in it.
+        assert named <= fault.lost | {"whole file"}
+        assert named or left_out == {"byte 0"}
+    else:
+        assert set(bad) == fault.lost
+        assert all(sample.replaced_by in ALL_KEYS - fault.lost for sample in bad.values())
+        assert all(Path(sample.shard).name == VICTIM for sample in bad.values())
+        assert len(shown) == SAMPLES
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_what_replaces_a_bad_sample_is_the_same_for_any_world(
+    outcomes: dict[str, Outcome], world: int
+) -> None:
+    outcome = outcomes["zero-byte shard"]
+    reader = outcome.stream.reader
+    parts = [
+        epoch_of(
+            ShardStream(
+                reader, global_batch=BATCH, seed=0, on_bad_sample="skip",
+                topology=Topology(rank=rank, world_size=world),
+            )
+        )
+        for rank in range(world)
+    ]  # fmt: skip
+    whole = [batch.keys for batch in outcome.batches]
+    assert [sum((part[i].keys for part in parts), []) for i in range(len(whole))] == whole
+
+
+def test_the_docs_say_what_happens(outcomes: dict[str, Outcome]) -> None:
+    text = docs(outcomes)
+    if WRITE_DOCS:
+        DOCS.write_text(text, encoding="utf-8")
+    assert DOCS.read_text(encoding="utf-8") == text
+
+
+def docs(outcomes: dict[str, Outcome]) -> str:
+    parts = [INTRODUCTION]
+    head = "| fault | by default the run stops and says | with `--data.on-bad-sample skip` |"
+    for heading, foreign in (
+        ("## Shards that histosyn packed", False),
+        ("## Shards of other tools, when they are indexed", True),
+    ):
+        parts += ["", heading, "", head, "|---|---|---|"]
+        for name, (fault, is_foreign) in zip(NAMES, CASES, strict=True):
+            if is_foreign == foreign:
+                message = readable(outcomes[name].default)
+                parts.append(f"| {fault.name} | {message} | {what_skipping_does(fault)} |")
+    return "\n".join(parts) + "\n"
+
+
+def what_skipping_does(fault: Fault) -> str:
+    if fault.lost is None:
+        return "the same"
+    samples = "1 sample" if len(fault.lost) == 1 else f"{len(fault.lost)} samples"
+    return f"{samples} of {SAMPLES} bad, the rest is used"
+
+
+def readable(message: str) -> str:
+    """Without what differs from machine to machine: folders, sizes, offsets."""
+    for remedy in REMEDIES:
+        message = message.replace(f" {remedy}", "")
+    message = re.sub(r"(?<!\S)/\S*/(?=(shard-|dataset|samples)\b)", "", message)
+    return re.sub(r"(?<![-\w.])\d[\d,]{2,}(?![-\w])", "…", message).replace("|", "\\|")
+
+
+REMEDIES = (reader._REMEDY, foreign_shards._REMEDY)
+INTRODUCTION = """# What happens when data are damaged
+
+Training reads every sample by its place in the index, after a look at the tar header in front of
+it, and compares its CRC-32. Nothing is skipped in silence: by default the run stops with one
+message and exit code 2. With `--data.on-bad-sample skip` a bad sample is replaced by another one of
+its epoch, the same for any number of processes and after every restart; each is logged and listed
+in `bad-samples.jsonl` in the run folder, and when more than `data.bad_share` (1 %) of all samples
+are bad, the run stops all the same. What an index of foreign shards had to leave out is listed
+there too.
+
+Nothing from a shard is ever unpickled, run, or extracted to a path, and `pipe:` and other addresses
+are not opened. Sizes are checked before pixels are decoded. `histosyn inspect SHARDS --verify`
+reads everything and names all that is wrong.
+
+Messages about a sample end with what to do: copy the shard again, pack anew or repair it, or skip.
+The tables are made by the tests, from 24 samples in 4 shards of which one is damaged; … stands for
+a number of bytes, pixels or the like."""
