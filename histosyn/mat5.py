@@ -43,7 +43,7 @@ class Variable:
     """A variable of a file.
 
     `type` is that of its numbers, None if it is no array of real numbers; `size` is how many bytes
-    it claims; `_beginning` gives so many of its bytes, all of them checked if they are all.
+    it claims; `_beginning` gives so many of them.
     """
 
     name: str
@@ -52,13 +52,14 @@ class Variable:
     size: int
     _order: str
     _values_at: int
-    _beginning: Callable[[int], bytes]
+    _beginning: Callable[..., bytes]
 
     def read(self) -> np.ndarray:
         """Its numbers, in as much memory as `shape` says. May raise one of MAT5_DAMAGE."""
         if self.size > _HEAD_BYTES + 8 * math.prod(self.shape):
             raise ValueError(f"{self.name} is larger than its shape")
-        stored, numbers, _ = _element(self._beginning(self.size), self._values_at, self._order)
+        data = self._beginning(self.size, whole=True)
+        stored, numbers, _ = _element(data, self._values_at, self._order)
         if stored not in _STORED:
             raise ValueError(f"{self.name} is stored as type {stored}")
         values = np.frombuffer(numbers, self._order + _STORED[stored])
@@ -98,7 +99,7 @@ def _byte_order(header: bytes) -> str:
     return order
 
 
-def _variable(beginning: Callable[[int], bytes], order: str) -> Variable:
+def _variable(beginning: Callable[..., bytes], order: str) -> Variable:
     head = beginning(_HEAD_BYTES)
     kind, size = struct.unpack_from(order + "II", head)
     if kind != _MATRIX:
@@ -132,14 +133,17 @@ def _element(data: bytes, at: int, order: str) -> tuple[int, bytes, int]:
     return kind, content, at + _TAG_BYTES if small else start + -(-size // 8) * 8
 
 
-def _sliced(data: bytes, count: int) -> bytes:
+def _sliced(data: bytes, count: int, *, whole: bool = False) -> bytes:
     return data[:count]
 
 
-def _inflated(packed: bytes, count: int) -> bytes:
-    """The first `count` bytes of a compressed element. zlib checks them where they are all."""
+def _inflated(packed: bytes, count: int, *, whole: bool = False) -> bytes:
+    """The first `count` bytes of a compressed element; checked if they are the whole of it."""
     stream = zlib.decompressobj()
     data = stream.decompress(packed, count)
-    # The checksum comes after the last byte, and is looked at when more is asked for.
-    stream.decompress(stream.unconsumed_tail, 1)
+    if whole:
+        # The checksum comes after the last byte, and zlib looks at it when more is asked for.
+        stream.decompress(stream.unconsumed_tail, 1)
+        if not stream.eof:
+            raise ValueError("it ends too early")
     return data

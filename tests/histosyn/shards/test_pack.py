@@ -10,6 +10,7 @@ from PIL import Image
 from tissue import SCHEMA, blobs, pack_blobs, write_folders
 
 from histosyn.images import png_bytes
+from histosyn.pairs import Naming
 from histosyn.shards.dataset import open_shards
 from histosyn.shards.index_file import load_index
 from histosyn.shards.pack import PackConfig, pack
@@ -164,13 +165,85 @@ def test_tiles_too_small_to_cut(tmp_path: Path) -> None:
         pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig(tile_size=64))
 
 
-@pytest.mark.parametrize(
-    "settings, match",
-    [({"mpp": 1.0}, "--source-mpp"), ({"tile_size": 0}, "tile_size = 0 must be positive")],
-)
-def test_contradicting_settings(settings: dict[str, float], match: str) -> None:
-    with pytest.raises(ConfigError, match=match):
-        PackConfig(**settings)
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_number_of_processes_changes_no_byte(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=9, size=64)
+    config = PackConfig(tile_size=24, overlap=4, val=0.3, samples_per_shard=7)
+    for processes in (1, 2, 3):
+        pack(tiles, labels, tmp_path / f"out{processes}", SCHEMA, config, processes)
+    one = files_of(tmp_path / "out1")
+    assert len(one) == 8 + 4 + 2 * 2  # shards of 54 and 27 crops, two indexes
+    assert files_of(tmp_path / "out2") == one
+    assert files_of(tmp_path / "out3") == one
+
+
+def test_where_and_when_it_is_packed_changes_no_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, folder in (("a", Path()), ("b/c", tmp_path / "b/c")):
+        home = tmp_path / name
+        write_folders(home, count=3, size=16)
+        (home / "p.csv").write_text("tile,patient\ntile-00,1\ntile-01,2\ntile-02,3\n")
+        monkeypatch.chdir(home)
+        config = PackConfig(groups=folder / "p.csv", val=0.3)
+        pack(folder / "tiles", folder / "labels", folder / "out", SCHEMA, config)
+    assert files_of(tmp_path / "a/out") == files_of(tmp_path / "b/c/out")
+    made_by = load_index(tmp_path / "a/out/train").made_by
+    assert made_by["config"]["groups"] == "p.csv"
+
+
+def whiten(path: Path) -> None:
+    Image.new("RGB", (32, 32), "white").save(path)
+
+
+def test_what_lacks_tissue_is_counted(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=5, size=32)
+    for number in (0, 3, 4):
+        whiten(tiles / f"tile-{number:02d}.png")
+    config = PackConfig(min_tissue=0.5, tile_size=16, samples_per_shard=3)
+    index = pack(tiles, labels, tmp_path / "out", SCHEMA, config)["train"]
+    assert len(index) == 8
+    assert index.made_by["crops_left_out"] == 12
+    assert {index.table.entry(row).group for row in range(8)} == {"tile-01", "tile-02"}
+
+
+def test_a_part_without_tissue_is_an_error(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=4, size=32)
+    (tmp_path / "split.csv").write_text(
+        "tile,patient,split\n"
+        + "".join(f"tile-0{i},{i},{'val' if i > 1 else 'train'}\n" for i in range(4))
+    )
+    whiten(tiles / "tile-02.png")
+    whiten(tiles / "tile-03.png")
+    config = PackConfig(min_tissue=0.5, tile_size=16, groups=tmp_path / "split.csv")
+    with pytest.raises(DatasetError, match="None of the 8 crops for val has enough tissue"):
+        pack(tiles, labels, tmp_path / "out", SCHEMA, config)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_folder_with_suffixes(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=2, size=32)
+    for path in list(labels.iterdir()):
+        path.rename(tiles / f"{path.stem}_mask.png")
+    config = PackConfig(naming=Naming(label_suffix="_mask"))
+    index = pack(tiles, tiles, tmp_path / "out", SCHEMA, config)["train"]
+    assert [entry.key for entry in index.entries(0)] == ["tile-00", "tile-01"]
+
+
+@pytest.mark.parametrize("tile_format", ["png", "jpg"])
+def test_the_reader_reads_either_format(tmp_path: Path, tile_format: str) -> None:
+    tiles, labels = write_folders(tmp_path, count=2, size=32)
+    pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig(tile_format=tile_format))
+    tile, label = open_shards(tmp_path / "out/train").read(0, 1)
+    assert np.abs(tile.astype(int) - blobs(1, 32)[0]).mean() < {"png": 1e-9, "jpg": 8}[tile_format]
+    assert np.array_equal(label, blobs(1, 32)[1])
 
 
 def test_a_tile_without_group_is_named(tmp_path: Path) -> None:
