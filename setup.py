@@ -28,6 +28,7 @@ setup(
         "histosyn.shards",
         "histosyn.phantom",
         "histosyn.networks",
+        "histosyn.doctor",
         "eval",
         "tune",
         "launch",

@@ -8,77 +8,162 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from hpc.errors import ConfigError, DatasetError
 from launch.console import console
 from launch.outputs import check_output_file
 
 if TYPE_CHECKING:
-    from histosyn.doctor import Diagnosis, Finding
+    from histosyn.doctor import Diagnosis, Finding, Proposal, Source
+    from histosyn.schema import LabelSchema
 
 _SHOWN_PLACES = 3
 _STYLES = {"error": "bold red", "warning": "yellow"}
+_SCHEMA_FILE = Path("schema.toml")
 
 
 def doctor(
-    tiles: Path,
-    labels: Path,
+    tiles: Path | None = None,
+    labels: Path | None = None,
     /,
     *,
-    schema: str = "prostate-3",
+    schema: str | None = None,
+    groups: Path | None = None,
+    group_column: str = "patient",
+    tile_suffix: str = "",
+    label_suffix: str = "",
     json: Path | None = None,
+    write_schema: Path | None = None,
+    system: bool = False,
+    shared: Path | None = None,
 ) -> None:
-    """Find what is wrong with a data set before a GPU is asked for.
+    """Find what is wrong with a data set, or an installation, before a GPU is asked for.
 
-    Reads every tile and label map once and changes nothing. Exits with 0 if training may start
-    (warnings don't hinder it), with 2 if it would stop at an error.
+    Reads every tile and label map once and changes none. Exits with 0 if training may start
+    (warnings don't hinder it), with 2 if there are errors to be dealt with first.
 
-    Example: histosyn doctor tiles labels --schema colon-10
+    Examples: histosyn doctor tiles labels --schema colon-10, histosyn doctor --system
 
     Parameters
     ----------
     tiles
-        Folder of H&E tiles (png, jpg, tif, bmp; sub-folders too).
+        Folder of H&E tiles (png, jpg, tif, bmp, mat; sub-folders too).
     labels
         Folder of label maps of the same names: class indices, or the schema's colours.
     schema
-        Label schema: prostate-2, prostate-3, colon-10, or a TOML file.
+        Label schema: prostate-2, prostate-3, colon-10, or a TOML file. Without it, one is proposed
+        from the label maps.
+    groups
+        CSV with the columns "tile" and --group-column, perhaps also "split" and "mpp".
+    group_column
+        Its column that names the group of a tile: patient or slide.
+    tile_suffix
+        How names of tiles end before the type: "_he" for a_he.png.
+    label_suffix
+        How names of label maps end before the type: "_mask" for a_mask.png.
     json
         File for everything that was found, with up to 1000 places a finding.
+    write_schema
+        File for the proposed schema; by default schema.toml, unless a built-in one fits.
+    system
+        Examine this installation and machine instead: PyTorch, GPUs, Ray, disk, weights, SLURM.
+    shared
+        With --system: the folder that all nodes see, to be tried.
     """
+    if system:
+        if tiles is not None:
+            raise ConfigError("--system examines no data set. Leave out the folders, or --system.")
+        from launch.system_check import show_system
+
+        show_system(shared=shared, json=json)
+        return
+    if tiles is None or labels is None:
+        raise ConfigError("Name the folder of tiles and the folder of label maps, or --system.")
+    if shared is not None:
+        raise ConfigError("--shared goes with --system only. Leave it out.")
+    from histosyn.doctor import Source
+    from histosyn.pairs import Naming
+
+    naming = Naming(tile_suffix=tile_suffix, label_suffix=label_suffix)
+    source = Source(
+        tiles=tiles, labels=labels, naming=naming, groups=groups, group_column=group_column
+    )
+    _examine(source, schema, json, write_schema)
+
+
+def _examine(
+    source: Source, schema: str | None, json: Path | None, write_schema: Path | None
+) -> None:
     from histosyn.doctor import examine
-    from histosyn.labels import load_schema
-    from hpc.errors import DatasetError
+    from histosyn.schema import load_schema
     from hpc.files import write_json
     from hpc.log import set_up_logging, track
     from hpc.topology import Topology
 
+    if schema is not None and write_schema is not None:
+        raise ConfigError("--write-schema is for a proposed schema. Leave it or --schema out.")
     set_up_logging(Topology())
     check_output_file(json, "--json")
+    check_output_file(write_schema, "--write-schema")
     diagnosis = examine(
-        tiles,
-        labels,
-        load_schema(schema),
+        source,
+        None if schema is None else load_schema(schema),
         lambda looks, total: track(looks, total=total, what="pairs"),
     )
-    _show(diagnosis)
     if json is not None:
-        where = {"tiles": str(tiles), "labels": str(labels)}
+        where = {"tiles": str(source.tiles), "labels": str(source.labels)}
         write_json(json, {"kind": "doctor", "inputs": where, **diagnosis.as_json()})
+    said = None if diagnosis.proposal is None else _save(diagnosis.proposal, write_schema)
+    _show(diagnosis, said)
     if diagnosis.errors:
         count = sum(finding.count for finding in diagnosis.errors)
         raise DatasetError(
-            f"{count} problem{'s' if count > 1 else ''} in {tiles} and {labels}. "
-            "Training would fail: fix the errors above first."
+            f"{count} problem{'s' if count > 1 else ''} in {source.tiles} and {source.labels}. "
+            "Training would fail or mislead: fix the errors above first."
         )
 
 
-def _show(diagnosis: Diagnosis) -> None:
+def _save(proposal: Proposal, path: Path | None) -> str:
+    """Write a proposed schema where that replaces nothing, and say what became of it."""
+    from hpc.files import write_text
+
+    target = path or _SCHEMA_FILE
+    name = proposal.schema.name
+    known = f"The label maps fit the built-in {name}: pass --schema {name}."
+    if proposal.built_in and path is None:
+        return known
+    size = f"A schema of {len(proposal.schema)} classes is proposed"
+    try:
+        if target.exists() and target.read_text("utf-8") != proposal.toml():
+            return (
+                f"{size}, but {target} exists and differs, so it was left as it is. Name another "
+                "file with --write-schema."
+            )
+        write_text(target, proposal.toml())
+    except (OSError, UnicodeDecodeError) as error:
+        return (
+            f"{size}, but it cannot be written to {target} ({error}). Name another file with "
+            "--write-schema."
+        )
+    if proposal.built_in:
+        return f"{known} It is written to {target}, too."
+    return f"{size}: edit the names in {target}, then pass --schema {target}."
+
+
+def _show(diagnosis: Diagnosis, said: str | None) -> None:
     out = console()
     if diagnosis.findings:
         out.print(_findings_table(diagnosis))
-    if any(diagnosis.class_pixels):
-        out.print(_class_table(diagnosis))
+    if diagnosis.schema is not None and any(diagnosis.class_pixels):
+        out.print(_class_table(diagnosis, diagnosis.schema))
+    if said is not None:
+        out.print(Text("No schema was given. ", "bold").append(said, "not bold"))
+    for note in () if diagnosis.proposal is None else diagnosis.proposal.notes:
+        out.print(Text(f"  {note}"))
+    if diagnosis.schema is None:
+        out.print(Text("No schema was given, and no label map could be read to propose one."))
     if not diagnosis.errors:
-        out.print(Text(f"{diagnosis.pairs} pairs. ").append("Training may start.", "bold green"))
+        pairs = "1 pair. " if diagnosis.pairs == 1 else f"{diagnosis.pairs} pairs. "
+        out.print(Text(pairs).append("Training may start.", "bold green"))
 
 
 def _findings_table(diagnosis: Diagnosis) -> Table:
@@ -87,30 +172,29 @@ def _findings_table(diagnosis: Diagnosis) -> Table:
     for finding in diagnosis.findings:
         severity = Text(finding.severity, style=_STYLES[finding.severity])
         what = Text(f"{finding.what}\n").append(finding.remedy, style="dim")
-        table.add_row(severity, str(finding.count), what, _places(finding))
+        table.add_row(severity, f"{finding.count:,}", what, _places(finding))
     return table
 
 
 def _places(finding: Finding) -> str:
     more = finding.count - _SHOWN_PLACES
-    rest = (f"… and {more} more (--json lists them)",) if more > 0 else ()
+    rest = (f"… and {more:,} more (--json lists them)",) if more > 0 else ()
     return "\n".join((*finding.where[:_SHOWN_PLACES], *rest))
 
 
-def _class_table(diagnosis: Diagnosis) -> Table:
-    table = Table("index", title=f"schema {diagnosis.schema.name}")
+def _class_table(diagnosis: Diagnosis, schema: LabelSchema) -> Table:
+    table = Table("index", title=f"schema {schema.name}")
     table.add_column("class", overflow="fold")
-    table.add_column("pixels", no_wrap=True)
-    table.add_column("share", no_wrap=True)
+    for name in ("pixels", "share", "tiles with it"):
+        table.add_column(name, no_wrap=True, justify="right")
     total = sum(diagnosis.class_pixels) + diagnosis.ignored_pixels
+    counts = zip(schema.classes, diagnosis.class_pixels, diagnosis.class_tiles, strict=True)
     rows = [
-        (str(index), item.name, count)
-        for index, (item, count) in enumerate(
-            zip(diagnosis.schema.classes, diagnosis.class_pixels, strict=True)
-        )
+        (str(index), item.name, pixels, f"{tiles:,}")
+        for index, (item, pixels, tiles) in enumerate(counts)
     ]
     if diagnosis.ignored_pixels:
-        rows.append((str(diagnosis.schema.ignore), "(ignored)", diagnosis.ignored_pixels))
-    for index, name, count in rows:
-        table.add_row(index, name, f"{count:,}", f"{count / total:.2%}")
+        rows.append((str(schema.ignore), "(ignored)", diagnosis.ignored_pixels, ""))
+    for index, name, pixels, tiles in rows:
+        table.add_row(index, name, f"{pixels:,}", f"{pixels / total:.2%}", tiles)
     return table

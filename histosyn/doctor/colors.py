@@ -1,0 +1,102 @@
+"""Colours of label maps: which are one, which are strays, which can be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from histosyn.codes import packed_colors, unpacked_colors
+from histosyn.labels import COLOR_TOLERANCE
+
+# Classes are rarely rarer: this share of all pixels is 26 pixels of a 512x512 label map.
+RARE_SHARE = 1e-4
+# Smoothed outlines have colours between those of two areas: on the line between them up to rounding
+# and compression, and rarer than both.
+_MIX_DISTANCE = 12.0
+_MIX_SHARE = 0.01
+# Values a channel takes in the colours that are offered: 7 * 7 * 7 colours, 42 apart or more.
+_STEPS = (0, 42, 85, 127, 170, 212, 255)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """A colour uint8 (3,) and those near it, `others` (m, 3): `pixels` counts all of them.
+
+    `stray` says why it is no class of its own; it is empty for a class.
+    """
+
+    color: np.ndarray
+    pixels: int
+    others: np.ndarray
+    stray: str = ""
+
+    @property
+    def name(self) -> str:
+        """As "#rrggbb"."""
+        return hex_color(self.color)
+
+
+def hex_color(color: np.ndarray) -> str:
+    """A colour uint8 (3,) as "#rrggbb"."""
+    return f"#{bytes(color).hex()}"
+
+
+def group_colors(pixels_of: Mapping[int, int], most: int) -> list[Group]:
+    """Group packed colours around the most frequent ones, at most so many, most frequent first.
+
+    A group takes what is within `COLOR_TOLERANCE` of its colour and in no earlier group. What lies
+    outside of all groups is left out.
+    """
+    packed = np.array(sorted(pixels_of), dtype=np.uint32)
+    counts = np.array([pixels_of[int(color)] for color in packed], dtype=np.int64)
+    order = np.argsort(-counts, kind="stable")
+    colors, counts = unpacked_colors(packed[order]).astype(int), counts[order]
+    groups: list[Group] = []
+    while len(colors) and len(groups) < most:
+        near = np.abs(colors - colors[0]).max(axis=1) <= COLOR_TOLERANCE
+        members = colors[near].astype(np.uint8)
+        groups.append(Group(color=members[0], pixels=int(counts[near].sum()), others=members[1:]))
+        colors, counts = colors[~near], counts[~near]
+    return sorted(groups, key=lambda group: (-group.pixels, int(packed_colors(group.color))))
+
+
+def stray_reason(group: Group, larger: list[Group], total: int) -> str:
+    """Why a group is no class, given the larger ones and the number of all pixels; or ""."""
+    if group.pixels < RARE_SHARE * total:
+        return "too rare for a class"
+    if group.pixels > _MIX_SHARE * total:
+        return ""
+    for index, one in enumerate(larger):
+        for other in larger[:index]:
+            if _distance_to_line(group.color, one.color, other.color) <= _MIX_DISTANCE:
+                return f"between {other.name} and {one.name}, like a smoothed outline"
+    return ""
+
+
+def distinct_colors(count: int, avoid: np.ndarray) -> list[str]:
+    """Up to 255 colours that differ by 42 at least; white first, each far from those before it.
+
+    None of them could be taken for one of `avoid`, uint8 (n, 3), as long as there are enough.
+    """
+    grid = np.stack(np.meshgrid(_STEPS, _STEPS, _STEPS, indexing="ij"), axis=-1).reshape(-1, 3)
+    candidates = grid[::-1]
+    if len(avoid):
+        differences = np.abs(candidates[:, None] - avoid[None].astype(int)).max(axis=2)
+        free = differences.min(axis=1) > COLOR_TOLERANCE
+        candidates = candidates[free] if free.sum() >= count else candidates
+    chosen = [candidates[0]]
+    distances = np.full(len(candidates), np.inf)
+    while len(chosen) < count:
+        distances = np.minimum(distances, np.abs(candidates - chosen[-1]).sum(axis=1))
+        chosen.append(candidates[distances.argmax()])
+    return [hex_color(color.astype(np.uint8)) for color in chosen[:count]]
+
+
+def _distance_to_line(color: np.ndarray, start: np.ndarray, end: np.ndarray) -> float:
+    """Euclidean distance of a colour to the straight line between two others."""
+    point, first, last = (item.astype(float) for item in (color, start, end))
+    way = last - first
+    share = float(np.clip((point - first) @ way / (way @ way), 0, 1))
+    return float(np.linalg.norm(point - first - share * way))

@@ -1,0 +1,141 @@
+"""Examining a data set: one pass over its files, then what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from histosyn.doctor.finding import Finding
+from histosyn.doctor.hints import naming_hint
+from histosyn.doctor.look import Look, look_at
+from histosyn.doctor.pair_checks import PAIR_CHECKS
+from histosyn.doctor.proposal import Proposal, propose
+from histosyn.doctor.set_checks import SET_CHECKS
+from histosyn.doctor.survey import Survey
+from histosyn.pairs import Naming, Pairing, pair_folders
+from histosyn.schema import LabelSchema
+from histosyn.shards.split import TileFacts, match_facts, read_tile_facts
+from hpc.parallel import map_in_order
+
+Track = Callable[[Iterator[Look], int], Iterable[Look]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a data set lies and how its files are named.
+
+    `groups` is a CSV with the columns `tile` and `group_column`, perhaps `split` and `mpp`.
+    """
+
+    tiles: Path
+    labels: Path
+    naming: Naming = field(default_factory=Naming)
+    groups: Path | None = None
+    group_column: str = "patient"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What was found, errors first, and what the data set holds.
+
+    `class_pixels` and `class_tiles` (K,) count pixels of each class, and tiles that have any, in
+    the label maps that fit the schema; `tile_sizes` counts tiles by (H, W). `schema` is None if
+    none was given and no label map could be read to propose one.
+    """
+
+    schema: LabelSchema | None
+    pairs: int
+    findings: tuple[Finding, ...]
+    proposal: Proposal | None = None
+    class_pixels: tuple[int, ...] = ()
+    class_tiles: tuple[int, ...] = ()
+    ignored_pixels: int = 0
+    tile_sizes: dict[tuple[int, ...], int] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Findings that have to be dealt with before training."""
+        return tuple(item for item in self.findings if item.severity == "error")
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        names = [] if self.schema is None else [item.name for item in self.schema.classes]
+        return {
+            "schema": None if self.schema is None else self.schema.as_dict(),
+            "proposal": None if self.proposal is None else {"notes": list(self.proposal.notes)},
+            "pairs": self.pairs,
+            "ready": not self.errors,
+            "findings": [asdict(item) for item in self.findings],
+            "class_pixels": dict(zip(names, self.class_pixels, strict=True)),
+            "class_tiles": dict(zip(names, self.class_tiles, strict=True)),
+            "ignored_pixels": self.ignored_pixels,
+            "tile_sizes": [
+                {"height": height, "width": width, "tiles": count}
+                for (height, width), count in self.tile_sizes.items()
+            ],
+        }
+
+
+def examine(
+    source: Source,
+    schema: LabelSchema | None = None,
+    track: Track = lambda looks, total: looks,
+    processes: int | None = None,
+) -> Diagnosis:
+    """Read every pair of a data set once, on all cores, and say what is wrong with them.
+
+    Without a schema, one is proposed from the label maps and they are judged by it. `track` is
+    handed the looks and their number, to show progress. Raises InputError or DatasetError if a
+    folder is missing, empty or cannot be searched, if two of its files have the same name, and if
+    the CSV is missing or contradicts itself.
+    """
+    pairing = pair_folders(source.tiles, source.labels, source.naming)
+    facts = _facts_of(source, pairing)
+    pass_over = map_in_order(partial(look_at, schema=schema), pairing.pairs, processes)
+    looks: Iterable[Look] = track(pass_over, len(pairing.pairs))
+    proposal = None
+    if schema is None:
+        looks = list(looks)
+        proposal = propose(look.label.codes for look in looks if look.label.codes is not None)
+        if proposal is not None:
+            schema = proposal.schema
+            looks = (look.under(proposal.schema) for look in looks)
+    hint = naming_hint(pairing, source.tiles, source.labels)
+    survey = Survey(schema=schema, pairing=pairing, facts=facts, naming_hint=hint)
+    _ask(survey, looks)
+    return _diagnosis(survey, proposal)
+
+
+def _facts_of(source: Source, pairing: Pairing) -> dict[str, TileFacts] | None:
+    if source.groups is None:
+        return None
+    facts = read_tile_facts(source.groups, source.group_column)
+    keys = [pair.key for pair in pairing.pairs]
+    return match_facts(keys, facts, source.groups) if keys else {}
+
+
+def _ask(survey: Survey, looks: Iterable[Look]) -> None:
+    for look in looks:
+        survey.count(look)
+        for check in PAIR_CHECKS:
+            survey.note(check, check.places(look, survey))
+    for check in SET_CHECKS:
+        survey.note(check, check.places(survey))
+
+
+def _diagnosis(survey: Survey, proposal: Proposal | None) -> Diagnosis:
+    classes = 0 if survey.schema is None else len(survey.schema)
+    findings = survey.findings.values()
+    return Diagnosis(
+        schema=survey.schema,
+        proposal=proposal,
+        pairs=len(survey.pairing.pairs),
+        findings=tuple(sorted(findings, key=lambda item: (item.severity, -item.count))),
+        class_pixels=tuple(int(count) for count in survey.class_pixels[:classes]),
+        class_tiles=tuple(int(count) for count in survey.class_tiles[:classes]),
+        ignored_pixels=int(survey.class_pixels[classes:].sum()),
+        tile_sizes=dict(survey.tile_sizes.most_common()),
+    )

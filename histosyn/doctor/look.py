@@ -1,0 +1,177 @@
+"""What reading one pair tells: facts of a few hundred bytes, no pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+
+from histosyn.codes import Codes, index_codes, read_codes
+from histosyn.doctor.header import Header, read_header
+from histosyn.doctor.reading import Reading, interpret
+from histosyn.images import glass_share, opened_image
+from histosyn.matlab import MATLAB_SUFFIX, read_matlab_labels
+from histosyn.pairs import Pair
+from histosyn.schema import LabelSchema
+from histosyn.sources import read_source_tile
+from hpc.errors import InputError
+
+FlawKind = Literal["damaged", "deep", "transparent", "jpeg", "mode"]
+# A label map drawn in areas has fewer colours; without a schema so many of a file are kept.
+KEPT_CODES = 4096
+_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flaw:
+    """Why a file cannot be used; `message` names it."""
+
+    kind: FlawKind
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileLook:
+    """Facts of a tile. One that cannot be used has a flaw and nothing else.
+
+    `size` is (H, W); `digest` stands for the pixels; `glass` is the share of them that is nearly
+    white; `uniform` says that all are equal.
+    """
+
+    flaw: Flaw | None = None
+    size: tuple[int, ...] | None = None
+    digest: bytes | None = None
+    glass: float = 0.0
+    uniform: bool = False
+    header: Header = field(default_factory=Header)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelLook:
+    """Facts of a label map. One that cannot be used has a flaw and nothing else.
+
+    `codes` are kept until a schema says what they mean, `left_out` tells that there were more than
+    `KEPT_CODES` of them; then `reading` takes their place.
+    """
+
+    flaw: Flaw | None = None
+    size: tuple[int, ...] | None = None
+    header: Header = field(default_factory=Header)
+    codes: Codes | None = None
+    left_out: bool = False
+    reading: Reading | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What reading one pair tells."""
+
+    pair: Pair
+    tile: TileLook
+    label: LabelLook
+
+    @property
+    def tile_name(self) -> str:
+        """The tile's file as findings call it: below its folder."""
+        return _name(self.pair, self.pair.tile)
+
+    @property
+    def label_name(self) -> str:
+        """The label map's file as findings call it: below its folder."""
+        return _name(self.pair, self.pair.label)
+
+    def under(self, schema: LabelSchema) -> Look:
+        """The same look, now that a schema says what the codes mean."""
+        if self.label.codes is None:
+            return self
+        reading = interpret(self.label.codes, schema)
+        return replace(self, label=replace(self.label, codes=None, reading=reading))
+
+
+def look_at(pair: Pair, schema: LabelSchema | None) -> Look:
+    """Read one pair and keep what the checks need of it; without a schema, its label's codes."""
+    with warnings.catch_warnings():
+        # Pillow warns of odd metadata. What matters of it is a finding.
+        warnings.simplefilter("ignore")
+        look = Look(pair=pair, tile=_look_at_tile(pair), label=_look_at_label(pair))
+    if schema is not None:
+        return look.under(schema)
+    return replace(look, label=_shortened(look.label))
+
+
+def _look_at_tile(pair: Pair) -> TileLook:
+    name = _name(pair, pair.tile)
+    try:
+        tile = read_source_tile(pair.tile, name)
+    except InputError as error:
+        return TileLook(flaw=_flaw_of_tile(pair.tile, str(error)))
+    shape = repr(tile.shape).encode()
+    return TileLook(
+        size=tile.shape[:2],
+        digest=hashlib.sha256(shape + tile.tobytes()).digest(),
+        glass=glass_share(tile),
+        uniform=bool((tile == tile[0, 0]).all()),
+        header=read_header(pair.tile),
+    )
+
+
+def _look_at_label(pair: Pair) -> LabelLook:
+    name = _name(pair, pair.label)
+    try:
+        codes, code_of_pixel_HW = _codes_of(pair.label, name)
+    except InputError as error:
+        return LabelLook(flaw=_flaw_of_label(pair.label, str(error)))
+    return LabelLook(size=code_of_pixel_HW.shape, header=read_header(pair.label), codes=codes)
+
+
+def _codes_of(path: Path, name: str) -> tuple[Codes, np.ndarray]:
+    if path.suffix.lower() == MATLAB_SUFFIX:
+        return index_codes(read_matlab_labels(path, name))
+    return read_codes(path, name)
+
+
+def _shortened(label: LabelLook) -> LabelLook:
+    codes = label.codes
+    if codes is None or codes.colors is None or len(codes.pixels) <= KEPT_CODES:
+        return label
+    most = np.argsort(-codes.pixels, kind="stable")[:KEPT_CODES]
+    kept = replace(codes, pixels=codes.pixels[most], colors=codes.colors[most])
+    return replace(label, codes=kept, left_out=True)
+
+
+def _flaw_of_tile(path: Path, message: str) -> Flaw:
+    mode, _ = _mode_and_format(path)
+    return Flaw(kind=_kind_of_mode(mode), message=message)
+
+
+def _flaw_of_label(path: Path, message: str) -> Flaw:
+    mode, kind_of_file = _mode_and_format(path)
+    if kind_of_file in ("JPEG", "MPO"):
+        return Flaw(kind="jpeg", message=message)
+    return Flaw(kind=_kind_of_mode(mode), message=message)
+
+
+def _mode_and_format(path: Path) -> tuple[str | None, str | None]:
+    """Of an image that can be decoded; it was refused for one of the two then."""
+    try:
+        with opened_image(path, path.name) as image:
+            return image.mode, image.format
+    except InputError:
+        return None, None
+
+
+def _kind_of_mode(mode: str | None) -> FlawKind:
+    if mode is None:
+        return "damaged"
+    if mode in _DEEP_MODES:
+        return "deep"
+    return "transparent" if mode in _ALPHA_MODES else "mode"
+
+
+def _name(pair: Pair, path: Path) -> str:
+    return PurePosixPath(pair.key).with_name(path.name).as_posix()

@@ -1,0 +1,228 @@
+"""The questions that are asked of each pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from histosyn.doctor.finding import Check
+from histosyn.doctor.look import FlawKind, Look
+from histosyn.doctor.reading import Trouble
+from histosyn.doctor.survey import Survey
+
+# A tile with this share of glass has nothing to learn from.
+GLASS_SHARE = 0.97
+# Microns per pixel that differ by no more than this factor are the same.
+MPP_RATIO = 1.05
+
+
+def size_text(size: tuple[int, ...]) -> str:
+    """(H, W) as people write it: width x height."""
+    height, width = size
+    return f"{width}x{height}"
+
+
+def _flawed_tile(kind: FlawKind, look: Look, survey: Survey) -> Sequence[str]:
+    flaw = look.tile.flaw
+    return [flaw.message] if flaw is not None and flaw.kind == kind else []
+
+
+def _flawed_label(kind: FlawKind, look: Look, survey: Survey) -> Sequence[str]:
+    flaw = look.label.flaw
+    return [flaw.message] if flaw is not None and flaw.kind == kind else []
+
+
+def _troubled(trouble: Trouble, look: Look, survey: Survey) -> Sequence[str]:
+    reading = look.label.reading
+    if reading is None or reading.trouble != trouble:
+        return []
+    return [f"{look.label_name}: {reading.hint}"]
+
+
+def _unequal_sizes(look: Look, survey: Survey) -> Sequence[str]:
+    tile, label = look.tile.size, look.label.size
+    if tile is None or label is None or tile == label:
+        return []
+    return [
+        f"{look.pair.key}: the tile has {size_text(tile)} pixels, its label map {size_text(label)}"
+    ]
+
+
+def _copies(across: bool, look: Look, survey: Survey) -> Sequence[str]:
+    """A copy of an earlier tile, on another side of the split or not."""
+    key = look.pair.key
+    first = survey.key_of_digest.get(look.tile.digest or b"", key)
+    if first == key:
+        return []
+    part, first_part = survey.part_of(key), survey.part_of(first)
+    if (part != first_part) != across:
+        return []
+    sides = (f" ({part or 'no part'})", f" ({first_part or 'no part'})") if across else ("", "")
+    return [f"{key}{sides[0]} has the pixels of {first}{sides[1]}"]
+
+
+def _unlisted(look: Look, survey: Survey) -> Sequence[str]:
+    listed = survey.facts is None or look.pair.key in survey.facts
+    return [] if listed else [look.tile_name]
+
+
+def _other_resolution(look: Look, survey: Survey) -> Sequence[str]:
+    facts = survey.facts_of(look.pair.key)
+    told, own = None if facts is None else facts.mpp, look.tile.header.mpp
+    if told is None or own is None or max(told, own) <= MPP_RATIO * min(told, own):
+        return []
+    return [f"{look.tile_name}: its file says {own:.4g}, the CSV {told:.4g} µm per pixel"]
+
+
+def _foreign_palette(look: Look, survey: Survey) -> Sequence[str]:
+    reading = look.label.reading
+    if reading is None or reading.fits is None:
+        return []
+    indices = [index for index, _ in reading.palette]
+    return [f"{look.label_name}: the colours of {reading.fits}, read by index as classes {indices}"]
+
+
+def _surprising_tile(what: str, look: Look, survey: Survey) -> Sequence[str]:
+    return [look.tile_name] if getattr(look.tile.header, what) else []
+
+
+def _surprising_label(what: str, look: Look, survey: Survey) -> Sequence[str]:
+    return [look.label_name] if getattr(look.label.header, what) else []
+
+
+def _many_colors(look: Look, survey: Survey) -> Sequence[str]:
+    return [look.label_name] if look.label.left_out else []
+
+
+def _glass(look: Look, survey: Survey) -> Sequence[str]:
+    if look.tile.uniform or look.tile.glass < GLASS_SHARE:
+        return []
+    return [f"{look.pair.key}: {look.tile.glass:.1%} nearly white"]
+
+
+def _uniform(look: Look, survey: Survey) -> Sequence[str]:
+    return [look.pair.key] if look.tile.uniform else []
+
+
+_FLAWED_TILES: tuple[tuple[FlawKind, str, str], ...] = (
+    ("damaged", "tiles that cannot be read",
+     "Replace these files, or remove them and their label maps."),
+    ("deep", "tiles of more than 8 bits a channel",
+     "Convert them to 8-bit RGB, all with the same window of brightness."),
+    ("transparent", "tiles with transparent pixels",
+     "Save them as opaque RGB, on a background of your choice."),
+    ("mode", "tiles that are not RGB", "Convert them to 8-bit RGB, or leave them out."),
+)  # fmt: skip
+_FLAWED_LABELS: tuple[tuple[FlawKind, str, str], ...] = (
+    ("damaged", "label maps that cannot be read",
+     "Replace these files, or remove them and their tiles."),
+    ("deep", "label maps of more than 8 bits", "Save the class indices as 8-bit grayscale PNG."),
+    ("transparent", "label maps with transparent pixels",
+     "Save them as opaque RGB, or as class indices."),
+    ("jpeg", "label maps saved as JPEG",
+     "JPEG changes the values of pixels. Export the label maps again, as PNG."),
+    ("mode", "label maps of another kind of pixels",
+     "Save them as 8-bit class indices, or in 8-bit RGB."),
+)  # fmt: skip
+_TROUBLES: tuple[tuple[Trouble, str, str], ...] = (
+    ("mixed", "palettes of which only some colours are class colours",
+     "They could mean colours or indices. Recolour them, use the schema they were drawn with, or "
+     "save their indices as 8-bit grayscale."),
+    ("scaled", "label maps whose indices are stretched to be visible",
+     "Divide their values by the factor, rounding to the nearest index."),
+    ("brightness", "label maps whose class colours were turned to gray",
+     "Export the colours again: several may have become the same gray."),
+)  # fmt: skip
+
+PAIR_CHECKS = (
+    *(
+        Check(severity="error", what=what, remedy=remedy, places=partial(_flawed_tile, kind))
+        for kind, what, remedy in _FLAWED_TILES
+    ),
+    *(
+        Check(severity="error", what=what, remedy=remedy, places=partial(_flawed_label, kind))
+        for kind, what, remedy in _FLAWED_LABELS
+    ),
+    *(
+        Check(severity="error", what=what, remedy=remedy, places=partial(_troubled, trouble))
+        for trouble, what, remedy in _TROUBLES
+    ),
+    Check(
+        severity="error",
+        what="pairs of unequal size",
+        remedy="Cut or scale each label map as its tile was (nearest neighbour).",
+        places=_unequal_sizes,
+    ),
+    Check(
+        severity="error",
+        what="the same tile on both sides of a split",
+        remedy="Keep one of each: results on tiles seen in training say nothing.",
+        places=partial(_copies, True),
+    ),
+    Check(
+        severity="error",
+        what="tiles of which the CSV says nothing",
+        remedy="Add a line for each: histosyn pack refuses tiles without a group.",
+        places=_unlisted,
+    ),
+    Check(
+        severity="warning",
+        what="microns per pixel of which file and CSV disagree",
+        remedy="Find out which is right; the CSV counts.",
+        places=_other_resolution,
+    ),
+    Check(
+        severity="warning",
+        what="palettes in the colours of another schema, read by index",
+        remedy="If the colours are meant, name their schema (--schema); if not, nothing is wrong.",
+        places=_foreign_palette,
+    ),
+    Check(
+        severity="warning",
+        what="tiles of 16 bits a channel, read as 8",
+        remedy="Convert them yourself if the low bits matter.",
+        places=partial(_surprising_tile, "deep"),
+    ),
+    Check(
+        severity="warning",
+        what="label maps of 16 bits a channel, read as 8",
+        remedy="Save them as 8-bit class indices, or in 8-bit RGB.",
+        places=partial(_surprising_label, "deep"),
+    ),
+    Check(
+        severity="warning",
+        what="tiles with a transparent colour, read as opaque",
+        remedy="Save them as opaque RGB, on a background of your choice.",
+        places=partial(_surprising_tile, "see_through"),
+    ),
+    Check(
+        severity="warning",
+        what="label maps with a transparent colour, read as opaque",
+        remedy="Save them without transparency if it has no meaning; if it has, recolour them.",
+        places=partial(_surprising_label, "see_through"),
+    ),
+    Check(
+        severity="warning",
+        what="label maps of very many colours, judged by the most frequent ones",
+        remedy="With --schema every pixel is judged.",
+        places=_many_colors,
+    ),
+    Check(
+        severity="warning",
+        what="tiles that are almost empty glass",
+        remedy="Keep a few of them: a generator learns white soon.",
+        places=_glass,
+    ),
+    Check(
+        severity="warning",
+        what="tiles of one colour",
+        remedy="Leave them out: nothing can be learned from them.",
+        places=_uniform,
+    ),
+    Check(
+        severity="warning",
+        what="tiles with the pixels of another one",
+        remedy="Keep one of each: a copy on the other side of a split makes results look better.",
+        places=partial(_copies, False),
+    ),
+)

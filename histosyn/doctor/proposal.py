@@ -1,0 +1,187 @@
+"""A label schema for label maps that came without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from histosyn.codes import Codes, unpacked_colors
+from histosyn.doctor.colors import (
+    RARE_SHARE,
+    Group,
+    distinct_colors,
+    group_colors,
+    hex_color,
+    stray_reason,
+)
+from histosyn.doctor.inventory import Inventory, take_inventory
+from histosyn.doctor.reading import fitting_schema, stretch_of, stretch_text
+from histosyn.labels import COLOR_TOLERANCE
+from histosyn.schema import MAX_CLASSES, LabelClass, LabelSchema, built_in_schemas, schema_toml
+
+NAME = "proposed"
+_IGNORE = 255
+# Index maps whose values were stretched to be visible have few classes.
+_STRETCHED_CLASSES = 16
+_TOLD_STRAYS = 8
+# A colour with this share of all pixels that is merged into another one is worth a word.
+_TOLD_SHARE = 0.01
+_HEAD = """# Proposed by `histosyn doctor` from the label maps that it found.
+# Give the classes their names, and pass this file with --schema.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A schema, and in `notes` what was assumed to get it, a sentence each."""
+
+    schema: LabelSchema
+    notes: tuple[str, ...] = ()
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is one of the schemas that come with histosyn."""
+        return self.schema.name in built_in_schemas()
+
+    def toml(self) -> str:
+        """The text of a schema file, with a word on what to do with it."""
+        return f"{_HEAD}{schema_toml(self.schema)}"
+
+
+def propose(codes: Iterable[Codes]) -> Proposal | None:
+    """A schema for label maps with these codes; None if there are none.
+
+    Colour files decide over palette files, and these over grayscale files. A palette counts by
+    index as long as an index has the same colour everywhere.
+    """
+    inventory = take_inventory(codes)
+    if inventory.all_colors:
+        groups = _groups_of(inventory)
+        fitting = _built_in(groups)
+        if fitting is not None:
+            return fitting
+        if inventory.colors or inventory.palette_contradicts:
+            return _from_colors(groups, inventory)
+    return _from_indices(inventory) if inventory.index_pixels.any() else None
+
+
+def _groups_of(inventory: Inventory) -> list[Group]:
+    pixels_of = inventory.all_colors
+    total = sum(pixels_of.values())
+    groups = group_colors(pixels_of, most=MAX_CLASSES)
+    return [
+        replace(group, stray=stray_reason(group, groups[:index], total))
+        for index, group in enumerate(groups)
+    ]
+
+
+def _built_in(groups: Sequence[Group]) -> Proposal | None:
+    for chosen in (groups, [group for group in groups if not group.stray]):
+        schema = fitting_schema(np.array([group.color for group in chosen], dtype=np.uint8))
+        if schema is not None:
+            left_out = [group for group in groups if group.stray] if chosen is not groups else []
+            return Proposal(schema=schema, notes=tuple(_stray_notes(left_out)))
+    return None
+
+
+def _from_colors(groups: Sequence[Group], inventory: Inventory) -> Proposal:
+    kept = [group for group in groups if not group.stray] or [*groups[:1]]
+    colors = [group.name for group in kept]
+    notes = _merge_notes(kept, inventory)
+    notes += _stray_notes([group for group in groups if group.stray])
+    if len(groups) == MAX_CLASSES:
+        notes.append("There are more colours than a schema can hold: are these label maps?")
+    return Proposal(schema=_schema(colors), notes=tuple(notes))
+
+
+def _from_indices(inventory: Inventory) -> Proposal:
+    pixels = inventory.index_pixels
+    values = np.flatnonzero(pixels)
+    factor = stretch_of(values, _STRETCHED_CLASSES)
+    if factor is not None:
+        count = round(values[-1] / factor) + 1
+        schema = _schema(distinct_colors(count, _palette(inventory)))
+        text = f"{stretch_text(values, factor)}: {count} classes are proposed."
+        return Proposal(schema=schema, notes=(f"The values {text}",))
+    notes = []
+    ignore = _IGNORE if values[-1] == _IGNORE and len(values) > 1 else None
+    if ignore is not None:
+        notes.append("255 is taken for pixels without a label (ignore).")
+        values = values[:-1]
+    classes, stray = _without_strays(values, pixels)
+    if len(stray):
+        shown = ", ".join(f"{value} ({pixels[value]} pixels)" for value in stray[:_TOLD_STRAYS])
+        notes.append(f"Rare and far from the other values, hence taken for strays: {shown}.")
+    count = min(int(classes[-1]) + 1, MAX_CLASSES)
+    return Proposal(
+        schema=_schema(_colors_of_indices(inventory, count), ignore), notes=tuple(notes)
+    )
+
+
+def _without_strays(values: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split values into classes, and strays at the end: rare, and beyond a gap."""
+    rare = pixels[values] < RARE_SHARE * pixels.sum()
+    last = len(values)
+    while last > 1 and rare[last - 1 :].all() and values[last - 1] > values[last - 2] + 1:
+        last -= 1
+    while last > 1 and values[last - 1] >= MAX_CLASSES:
+        last -= 1
+    return values[:last], values[last:]
+
+
+def _colors_of_indices(inventory: Inventory, count: int) -> list[str]:
+    """The palette's own colours where they can be told apart, distinct ones otherwise."""
+    palette = _palette(inventory)
+    if not inventory.palette_is_plain or not _can_be_told_apart(palette):
+        return distinct_colors(count, palette)
+    free = iter(distinct_colors(count, palette))
+    return [
+        hex_color(unpacked_colors(np.array(next(iter(inventory.palette[index])))))
+        if index in inventory.palette
+        else next(free)
+        for index in range(count)
+    ]
+
+
+def _palette(inventory: Inventory) -> np.ndarray:
+    packed = sorted({color for colors in inventory.palette.values() for color in colors})
+    return unpacked_colors(np.array(packed, dtype=np.uint32))
+
+
+def _can_be_told_apart(colors: np.ndarray) -> bool:
+    differences = np.abs(colors[:, None].astype(int) - colors[None]).max(axis=2)
+    np.fill_diagonal(differences, 255)
+    return len(colors) > 0 and int(differences.min()) > COLOR_TOLERANCE
+
+
+def _schema(colors: Sequence[str], ignore: int | None = None) -> LabelSchema:
+    """A schema of at least two classes, as one must be."""
+    if len(colors) < 2:
+        used = np.array([list(bytes.fromhex(color[1:])) for color in colors], dtype=np.uint8)
+        colors = [*colors, *distinct_colors(2 - len(colors), used)]
+    classes = tuple(
+        LabelClass(name=f"class-{index}", color=color) for index, color in enumerate(colors)
+    )
+    return LabelSchema(name=NAME, classes=classes, ignore=ignore)
+
+
+def _merge_notes(groups: Sequence[Group], inventory: Inventory) -> list[str]:
+    pixels_of = inventory.all_colors
+    total = sum(pixels_of.values())
+    return [
+        f"{hex_color(color)} ({share:.1%} of the pixels) is taken for {group.name}."
+        for group in groups
+        for color in group.others
+        if (share := pixels_of[int(bytes(color).hex(), 16)] / total) >= _TOLD_SHARE
+    ]
+
+
+def _stray_notes(groups: Sequence[Group]) -> list[str]:
+    notes = [
+        f"{group.name} ({group.pixels} pixels) is taken for a stray: {group.stray}."
+        for group in groups[:_TOLD_STRAYS]
+    ]
+    more = len(groups) - _TOLD_STRAYS
+    return notes + ([f"{more} more groups of colours are taken for strays."] if more > 0 else [])

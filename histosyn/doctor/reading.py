@@ -1,0 +1,141 @@
+"""What one label map means under a schema, and in which way it does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from math import gcd
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from histosyn.codes import Codes
+from histosyn.labels import Meaning, Stranger, meaning_of, strangers_of
+from histosyn.schema import LabelSchema, built_in_schemas, load_schema
+
+Trouble = Literal["color", "value", "mixed", "scaled", "brightness"]
+# Of one file so many strange colours are told; a photograph has 100,000.
+KEPT_STRANGERS = 256
+# Indices are stretched over the brightness of a viewer by a factor of at least this.
+_LEAST_STRETCH = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What one label map means: `pixels` int64 (256,) counts the class indices that are sure.
+
+    `by_color` says whether its colours count or its indices; None if both say the same.
+    A file that does not fit has a `trouble`: `strangers` are colours or values of no class; in a
+    "mixed" palette other colours are class colours; "scaled" values are indices times a factor and
+    "brightness" is class colours turned to gray, as `hint` explains. `palette` gives the colours
+    that a palette file has for its indices, although these count, and `fits` the built-in schema
+    that these colours are of.
+    """
+
+    by_color: bool | None
+    pixels: np.ndarray
+    trouble: Trouble | None = None
+    strangers: tuple[Stranger, ...] = ()
+    hint: str = ""
+    palette: tuple[tuple[int, str], ...] = ()
+    fits: str | None = None
+
+
+def interpret(codes: Codes, schema: LabelSchema) -> Reading:
+    """What a label map's codes mean under a schema."""
+    meaning = meaning_of(codes, schema)
+    if meaning.known.all():
+        return _sound(codes, meaning, schema)
+    strangers = tuple(strangers_of(codes, meaning, schema)[:KEPT_STRANGERS])
+    nothing = np.zeros(256, dtype=np.int64)
+    if meaning.mixed:
+        colors = ", ".join(str(item.code) for item in strangers[:3])
+        hint = f"of its colours some are of classes, but not {colors}"
+        return Reading(by_color=True, pixels=nothing, trouble="mixed", hint=hint)
+    if not meaning.by_color:
+        factor = stretch_of(meaning.classes, len(schema))
+        if factor is not None:
+            hint = stretch_text(meaning.classes, factor)
+            return Reading(by_color=False, pixels=nothing, trouble="scaled", hint=hint)
+        hint = _brightness_hint(meaning.classes, schema)
+        if hint:
+            return Reading(by_color=False, pixels=nothing, trouble="brightness", hint=hint)
+    return Reading(
+        by_color=meaning.by_color,
+        pixels=_known_pixels(codes, meaning),
+        trouble="color" if meaning.by_color else "value",
+        strangers=strangers,
+    )
+
+
+def stretch_of(values: np.ndarray, classes: int) -> float | None:
+    """The factor by which different values (n,) could be stretched indices of so many classes."""
+    if len(values) < 2 or values.max() < classes:
+        return None
+    divisor = gcd(*(int(value) for value in values))
+    if divisor >= _LEAST_STRETCH and values.max() // divisor < classes:
+        return divisor
+    for count in range(3, min(classes, 255 // _LEAST_STRETCH) + 1):
+        factor = 255 / (count - 1)
+        # Rounded up or down: less than one gray value off.
+        if (np.abs(values - (values / factor).round() * factor) < 1).all():
+            return factor
+    return None
+
+
+def stretch_text(values: np.ndarray, factor: float) -> str:
+    """What `stretch_of` found, for people."""
+    shown = ", ".join(str(value) for value in values)
+    indices = ", ".join(f"{value / factor:.0f}" for value in values)
+    return f"{shown} look like {indices} times {factor:g}"
+
+
+def fitting_schema(colors: np.ndarray) -> LabelSchema | None:
+    """The smallest built-in schema to which all colours uint8 (n, 3) snap, two classes at least."""
+    if len(colors) == 0:
+        return None
+    codes = Codes(pixels=np.ones(len(colors), dtype=np.int64), colors=colors)
+    for schema in _built_ins():
+        meaning = meaning_of(codes, schema)
+        if meaning.known.all() and len(np.unique(meaning.classes)) > 1:
+            return schema
+    return None
+
+
+def _sound(codes: Codes, meaning: Meaning, schema: LabelSchema) -> Reading:
+    pixels = _known_pixels(codes, meaning)
+    own = schema.file_palette[meaning.classes]
+    if meaning.by_color or codes.colors is None:
+        return Reading(by_color=meaning.by_color, pixels=pixels)
+    if np.array_equal(codes.colors, own):
+        return Reading(by_color=None, pixels=pixels)
+    names = (f"#{bytes(color).hex()}" for color in codes.colors)
+    palette = tuple(zip((int(index) for index in meaning.classes), names, strict=True))
+    fits = fitting_schema(codes.colors)
+    return Reading(
+        by_color=False, pixels=pixels, palette=palette, fits=None if fits is None else fits.name
+    )
+
+
+def _known_pixels(codes: Codes, meaning: Meaning) -> np.ndarray:
+    known = meaning.known
+    weights = codes.pixels[known]
+    return np.bincount(meaning.classes[known], weights=weights, minlength=256).astype(np.int64)
+
+
+def _brightness_hint(values: np.ndarray, schema: LabelSchema) -> str:
+    """How different values (n,) could be the schema's colours turned to gray; or ""."""
+    gray = np.asarray(Image.fromarray(schema.palette[None]).convert("L"))[0].astype(int)
+    distances = np.abs(values.astype(int)[:, None] - gray[None])
+    if len(values) < 2 or distances.min(axis=1).max() > 1:
+        return ""
+    return ", ".join(
+        f"{value} is as bright as {schema.classes[index].name}"
+        for value, index in zip(values, distances.argmin(axis=1), strict=True)
+    )
+
+
+@cache
+def _built_ins() -> tuple[LabelSchema, ...]:
+    return tuple(sorted((load_schema(name) for name in built_in_schemas()), key=len))

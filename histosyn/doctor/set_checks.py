@@ -1,0 +1,225 @@
+"""The questions that are asked of the whole set, after the pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from histosyn.doctor.finding import Check
+from histosyn.doctor.pair_checks import MPP_RATIO, size_text
+from histosyn.doctor.reading import fitting_schema
+from histosyn.doctor.survey import Survey, Tally
+
+# The generator's default stride: tiles of other multiples are padded for it, at a cost.
+_STRIDE = 32
+
+
+def _strange(kind: Literal["color", "value"], survey: Survey) -> Sequence[str]:
+    found = [item for item in survey.strangers.values() if _kind_of(item) == kind]
+    return [_tally_text(item) for item in sorted(found, key=lambda item: -item.pixels)]
+
+
+def _strange_files(kind: Literal["color", "value"], survey: Survey) -> Sequence[str]:
+    return survey.strange_files[kind]
+
+
+def _kind_of(tally: Tally) -> str:
+    return "value" if isinstance(tally.stranger.code, int) else "color"
+
+
+def _tally_text(tally: Tally) -> str:
+    more = ", …" if tally.files > len(tally.first) else ""
+    maps = "1 label map" if tally.files == 1 else f"{tally.files} label maps"
+    text = (
+        f"{tally.stranger.code}: {tally.pixels:,} pixels in {maps} ({', '.join(tally.first)}{more})"
+    )
+    nearest = tally.stranger.nearest
+    if nearest is None:
+        return text
+    return f"{text}; nearest is {nearest.name} {nearest.color}, off by {tally.stranger.distance}"
+
+
+def _color_remedy(survey: Survey) -> str:
+    codes = [code for code in survey.strangers if isinstance(code, str)]
+    colors = np.array([list(bytes.fromhex(code[1:])) for code in codes], dtype=np.uint8)
+    fits = fitting_schema(colors)
+    hint = f"They are all of the built-in {fits.name}: try --schema {fits.name}. " if fits else ""
+    return f"{hint}Name the schema that the files were drawn with (--schema), or recolour them."
+
+
+def _value_remedy(survey: Survey) -> str:
+    last = len(survey.schema or ()) - 1
+    return (
+        f"Classes are 0 to {last}. Relabel these files, use the right schema (--schema), or "
+        "declare 'ignore' in it for pixels without a label."
+    )
+
+
+def _lonely_tiles(survey: Survey) -> Sequence[str]:
+    return [str(path) for path in survey.pairing.tiles_without_label]
+
+
+def _lonely_labels(survey: Survey) -> Sequence[str]:
+    return [str(path) for path in survey.pairing.labels_without_tile]
+
+
+def _of_no_side(survey: Survey) -> Sequence[str]:
+    return [str(path) for path in survey.pairing.others]
+
+
+def _naming_remedy(otherwise: str, survey: Survey) -> str:
+    return f"{survey.naming_hint} {otherwise}".strip()
+
+
+def _straddling_groups(survey: Survey) -> Sequence[str]:
+    parts_of: dict[str, dict[str, str]] = {}
+    for key, facts in (survey.facts or {}).items():
+        part = survey.part_of(key)
+        if part is not None:
+            parts_of.setdefault(facts.group, {}).setdefault(part, key)
+    return [
+        f"{group}: " + ", ".join(f"{part} ({key})" for part, key in parts.items())
+        for group, parts in parts_of.items()
+        if len(parts) > 1
+    ]
+
+
+def _contradicting_palettes(survey: Survey) -> Sequence[str]:
+    return [
+        f"index {index}: " + ", ".join(f"{color} in {name}" for color, name in names[:3])
+        for index, names in (
+            (index, list(file_of_color.items()))
+            for index, file_of_color in sorted(survey.palette.items())
+        )
+        if len(names) > 1
+    ]
+
+
+def _two_forms(survey: Survey) -> Sequence[str]:
+    by_color, by_index = survey.forms[True], survey.forms[False]
+    if not by_color or not by_index:
+        return []
+    return [f"by colour: {by_color[0]}", f"by index: {by_index[0]}"]
+
+
+def _nothing_but_ignored(survey: Survey) -> Sequence[str]:
+    ignore = None if survey.schema is None else survey.schema.ignore
+    found = np.flatnonzero(survey.class_pixels).tolist()
+    return ["0 and 255"] if ignore == 255 and found == [0, 255] else []
+
+
+def _resolutions(survey: Survey) -> Sequence[str]:
+    found = sorted(survey.tiles_of_mpp)
+    if not found or found[-1] <= MPP_RATIO * found[0]:
+        return []
+    most_first = survey.tiles_of_mpp.most_common()
+    return [f"{mpp:.4g} µm: {n} tiles, e.g. {survey.key_of_mpp[mpp]}" for mpp, n in most_first]
+
+
+def _sizes(survey: Survey) -> Sequence[str]:
+    sizes = survey.tile_sizes.most_common()
+    return [f"{size_text(size)}: {n} tiles" for size, n in sizes] if len(sizes) > 1 else []
+
+
+def _one_size(survey: Survey) -> str:
+    """How to pack tiles of different sizes."""
+    smallest = min(survey.tile_sizes, key=min)
+    if min(smallest) < _STRIDE:
+        return (
+            f"histosyn pack refuses them without --tile-size, and nothing of {_STRIDE} pixels can "
+            f"be cut from {size_text(smallest)}: leave out the tiles smaller than {_STRIDE}."
+        )
+    side = min(smallest) // _STRIDE * _STRIDE
+    return (
+        f"histosyn pack refuses them without --tile-size. Pack with --tile-size {side}, which cuts "
+        f"all tiles to {side}x{side}."
+    )
+
+
+def _absent_classes(survey: Survey) -> Sequence[str]:
+    if survey.schema is None or not survey.class_pixels.any():
+        return []
+    classes = enumerate(survey.schema.classes)
+    return [f"{index} {item.name}" for index, item in classes if survey.class_pixels[index] == 0]
+
+
+SET_CHECKS = (
+    Check(
+        severity="error",
+        what="colours of no class",
+        remedy=_color_remedy,
+        places=partial(_strange, "color"),
+        files=partial(_strange_files, "color"),
+    ),
+    Check(
+        severity="error",
+        what="values outside the schema",
+        remedy=_value_remedy,
+        places=partial(_strange, "value"),
+        files=partial(_strange_files, "value"),
+    ),
+    Check(
+        severity="error",
+        what="tiles without a label map",
+        remedy=partial(_naming_remedy, "Add label maps of the same name, or remove the tiles."),
+        places=_lonely_tiles,
+    ),
+    Check(
+        severity="error",
+        what="label maps without a tile",
+        remedy=partial(_naming_remedy, "Add tiles of the same name, or remove the label maps."),
+        places=_lonely_labels,
+    ),
+    Check(
+        severity="error",
+        what="groups that straddle a split",
+        remedy="Put all tiles of a group on one side: neighbours of training tiles are no test.",
+        places=_straddling_groups,
+    ),
+    Check(
+        severity="error",
+        what="palette files whose indices have other colours in other files",
+        remedy="Their colours are meant, not their indices. Name the schema that they were drawn "
+        "with (--schema), or make one with these colours.",
+        places=_contradicting_palettes,
+    ),
+    Check(
+        severity="warning",
+        what="files of neither side",
+        remedy="Their names lack the suffixes that were asked for; they are left out.",
+        places=_of_no_side,
+    ),
+    Check(
+        severity="warning",
+        what="label maps by colour beside label maps by index",
+        remedy="Make sure that both mean the same classes.",
+        places=_two_forms,
+    ),
+    Check(
+        severity="warning",
+        what="nothing but class 0 and ignored pixels",
+        remedy="Are these masks of 0 and 255? Then 255 is a class: save it as 1.",
+        places=_nothing_but_ignored,
+    ),
+    Check(
+        severity="warning",
+        what="microns per pixel that disagree",
+        remedy="Bring the tiles to one resolution: a generator learns one size of nuclei.",
+        places=_resolutions,
+    ),
+    Check(
+        severity="warning",
+        what="different tile sizes",
+        remedy=_one_size,
+        places=_sizes,
+    ),
+    Check(
+        severity="warning",
+        what="classes that never occur",
+        remedy="They cannot be learned: add examples, or use a schema without them.",
+        places=_absent_classes,
+    ),
+)

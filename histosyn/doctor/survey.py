@@ -1,0 +1,133 @@
+"""What the pass counts, for the checks that are asked of the whole set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from histosyn.doctor import finding as findings_module
+from histosyn.doctor.finding import Check, Finding
+from histosyn.doctor.look import Look
+from histosyn.labels import Stranger
+from histosyn.pairs import Pairing
+from histosyn.schema import LabelSchema
+from histosyn.shards.split import TEST, TRAIN, VAL, TileFacts
+
+# Folders that say which part of a split lies in them.
+_PART_OF_FOLDER = {
+    "train": TRAIN, "training": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "test": TEST,
+    "testing": TEST,
+}  # fmt: skip
+# Different strange colours or values that are told apart.
+_KEPT_CODES = 10_000
+_NAMED_FILES = 3
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """How often a stranger was met: pixels, files, and the first files' names."""
+
+    stranger: Stranger
+    pixels: int = 0
+    files: int = 0
+    first: tuple[str, ...] = ()
+
+    def count(self, pixels: int, file: str) -> None:
+        """Take in one more file."""
+        self.pixels += pixels
+        self.files += 1
+        if len(self.first) < _NAMED_FILES:
+            self.first += (file,)
+
+
+@dataclass(kw_only=True)
+class Survey:
+    """What the pass has counted so far.
+
+    `facts` is what a CSV says of tiles by key, None without one. `class_pixels` and `class_tiles`
+    (256,) count by class index; `strangers` are counted by value or colour, apart by the trouble of
+    their file; `palette` names the first file in which an index has a colour although it is read by
+    index.
+    """
+
+    schema: LabelSchema | None
+    pairing: Pairing
+    facts: Mapping[str, TileFacts] | None = None
+    naming_hint: str = ""
+    findings: dict[str, Finding] = field(default_factory=dict)
+    key_of_digest: dict[bytes, str] = field(default_factory=dict)
+    tile_sizes: Counter[tuple[int, ...]] = field(default_factory=Counter)
+    class_pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
+    class_tiles: np.ndarray = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
+    strangers: dict[int | str, Tally] = field(default_factory=dict)
+    strange_files: dict[str, list[str]] = field(default_factory=lambda: {"color": [], "value": []})
+    forms: dict[bool, list[str]] = field(default_factory=lambda: {True: [], False: []})
+    palette: dict[int, dict[str, str]] = field(default_factory=dict)
+    key_of_mpp: dict[float, str] = field(default_factory=dict)
+    tiles_of_mpp: Counter[float] = field(default_factory=Counter)
+
+    def count(self, look: Look) -> None:
+        """Take in the facts of one pair."""
+        key = look.pair.key
+        if look.tile.size is not None:
+            self.tile_sizes[look.tile.size] += 1
+        if look.tile.digest is not None:
+            self.key_of_digest.setdefault(look.tile.digest, key)
+        mpp = self.mpp_of(look)
+        if mpp is not None:
+            self.key_of_mpp.setdefault(mpp, key)
+            self.tiles_of_mpp[mpp] += 1
+        self._count_label(look)
+
+    def _count_label(self, look: Look) -> None:
+        reading = look.label.reading
+        if reading is None:
+            return
+        self.class_pixels += reading.pixels
+        self.class_tiles += reading.pixels > 0
+        if reading.trouble is None and reading.by_color is not None:
+            _add(self.forms[reading.by_color], look.label_name)
+        for index, color in reading.palette:
+            self.palette.setdefault(index, {}).setdefault(color, look.label_name)
+        if reading.strangers and reading.trouble is not None:
+            _add(self.strange_files[reading.trouble], look.label_name)
+        for stranger in reading.strangers:
+            if stranger.code in self.strangers or len(self.strangers) < _KEPT_CODES:
+                tally = self.strangers.setdefault(stranger.code, Tally(stranger=stranger))
+                tally.count(stranger.pixels, look.label_name)
+
+    def note(self, check: Check, places: Sequence[str]) -> None:
+        """Add the places where a check failed to its finding."""
+        if not places:
+            return
+        known = self.findings.get(check.what) or check.finding(self)
+        room = findings_module.KEPT_PLACES - len(known.where)
+        self.findings[check.what] = replace(
+            known, where=known.where + tuple(places[:room]), count=known.count + len(places)
+        )
+
+    def part_of(self, key: str) -> str | None:
+        """On which side of a split a tile is: as the CSV says, or else the top-level folder."""
+        facts = self.facts_of(key)
+        if facts is not None and facts.part is not None:
+            return facts.part
+        folder, slash, _ = key.partition("/")
+        return _PART_OF_FOLDER.get(folder.lower()) if slash else None
+
+    def mpp_of(self, look: Look) -> float | None:
+        """Microns per pixel of a tile: as the CSV says, or else its file."""
+        facts = self.facts_of(look.pair.key)
+        mpp = look.tile.header.mpp if facts is None or facts.mpp is None else facts.mpp
+        return None if mpp is None else float(f"{mpp:.4g}")
+
+    def facts_of(self, key: str) -> TileFacts | None:
+        """What the CSV says of a tile, if anything."""
+        return None if self.facts is None else self.facts.get(key)
+
+
+def _add(names: list[str], name: str) -> None:
+    if len(names) < findings_module.KEPT_PLACES:
+        names.append(name)
