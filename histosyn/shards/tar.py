@@ -92,10 +92,10 @@ def _scan_from(
 
 
 def _seen(member: tarfile.TarInfo, size: int) -> Iterator[TarMember | TarDamage]:
-    if member.offset_data + member.size > size:
-        missing = member.offset_data + member.size - size
+    if _end_of(member) > size:
+        missing = _end_of(member) - size
         yield TarDamage(
-            offset=member.offset, cause=f"{member.name} lacks its last {missing} bytes: cut short"
+            offset=member.offset, cause=f"{member.name} lacks its last {missing} bytes (cut short)"
         )
     elif trick := _trick_in(member):
         yield TarDamage(offset=member.offset, cause=trick)
@@ -120,7 +120,7 @@ def _damage_at_end(file: BinaryIO, end: int, size: int, cause: str | None) -> Ta
     if size == 0:
         return TarDamage(offset=0, cause="the file is empty")
     if size - end < 2 * BLOCK_BYTES:
-        return TarDamage(offset=end, cause="the archive has no end mark: cut short")
+        return TarDamage(offset=end, cause="the archive has no end mark (cut short)")
     file.seek(end)
     offset = end
     while block := file.read(BLOCK_BYTES):

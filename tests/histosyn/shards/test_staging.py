@@ -1,0 +1,129 @@
+"""Copies on the node's own disk, made by real processes at the same time."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tissue import pack_blobs
+
+from histosyn.shards import staging
+from histosyn.shards.dataset import open_shards
+from histosyn.shards.reader import ShardReader
+from histosyn.shards.staging import stage, staging_folder
+from hpc.errors import DamagedFileError, HistosynError
+
+SHARDS = 6
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    return pack_blobs(tmp_path, count=2 * SHARDS, size=32, samples_per_shard=2)
+
+
+def stage_all(shards: Path, to: Path) -> list[str]:
+    index = open_shards(shards).index
+    return [shard.name for shard in stage(index, shards, to, range(len(index.shards)))]
+
+
+def test_copies_are_whole_and_read_first(shards: Path, tmp_path: Path) -> None:
+    index = open_shards(shards).index
+    to = tmp_path / "local"
+    assert [shard.name for shard in stage(index, shards, to, {1, 4})] == [
+        "shard-000001.tar", "shard-000004.tar",
+    ]  # fmt: skip
+    folder = staging_folder(index, to)
+    assert (folder / "shard-000001.tar").read_bytes() == (shards / "shard-000001.tar").read_bytes()
+    (shards / "shard-000001.tar").unlink()
+    reader = ShardReader(index, folder, shards)
+    reader.read(1, 0)  # the copy
+    reader.read(2, 0)  # the original
+
+
+def test_what_is_there_is_not_copied_again(shards: Path, tmp_path: Path) -> None:
+    to = tmp_path / "local"
+    stage_all(shards, to)
+    before = {path: path.stat().st_mtime_ns for path in to.glob("*/*.tar")}
+    for path in shards.glob("*.tar"):
+        path.unlink()
+    assert len(stage_all(shards, to)) == SHARDS
+    assert {path: path.stat().st_mtime_ns for path in to.glob("*/*.tar")} == before
+
+
+def test_a_damaged_original_is_named_and_nothing_takes_its_name(
+    shards: Path, tmp_path: Path
+) -> None:
+    victim = shards / "shard-000002.tar"
+    data = bytearray(victim.read_bytes())
+    data[1000] ^= 1
+    victim.write_bytes(bytes(data))
+    with pytest.raises(DamagedFileError, match=r"shard-000002\.tar is not the shard .* sha256"):
+        stage_all(shards, tmp_path / "local")
+    left = [path.name for path in (tmp_path / "local").glob("*/*") if path.suffix != ".lock"]
+    assert sorted(left) == ["shard-000000.tar", "shard-000001.tar"]
+
+
+def test_a_missing_original_an_impossible_folder_and_a_small_disk_are_named(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HistosynError, match="data.stage_to: .*file.* cannot be made"):
+        stage_all(shards, tmp_path / "file")
+    (shards / "shard-000003.tar").unlink()
+    with pytest.raises(
+        HistosynError, match=r"shard-000003\.tar could not be copied .*No such file"
+    ):
+        stage_all(shards, tmp_path / "local")
+    monkeypatch.setattr(staging.shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
+    with pytest.raises(HistosynError, match=r"need 0\.0 GB more .* 0\.0 GB are free"):
+        stage_all(shards, tmp_path / "other")
+
+
+STAGE = """
+import sys
+from pathlib import Path
+from histosyn.shards import staging
+from histosyn.shards.dataset import open_shards
+shards, to, copied = map(Path, sys.argv[1:])
+copy = staging._copy
+def noted(source, target, shard):
+    with copied.open("a") as file:
+        file.write(shard.name + "\\n")
+    if copied.name == "slow":
+        import time; time.sleep(60)
+    copy(source, target, shard)
+staging._copy = noted
+index = open_shards(shards).index
+print(len(list(staging.stage(index, shards, to, range(len(index.shards))))))
+"""
+
+
+def start(shards: Path, to: Path, copied: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", STAGE, str(shards), str(to), str(copied)],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_ranks_that_come_together_copy_each_shard_once(shards: Path, tmp_path: Path) -> None:
+    ranks = [start(shards, tmp_path / "local", tmp_path / "copied") for _ in range(3)]
+    assert [rank.communicate(timeout=120)[0].strip() for rank in ranks] == [str(SHARDS)] * 3
+    copied = (tmp_path / "copied").read_text().split()
+    assert sorted(copied) == sorted(f"shard-{number:06d}.tar" for number in range(SHARDS))
+
+
+def test_a_killed_rank_holds_nobody_up(shards: Path, tmp_path: Path) -> None:
+    to, slow = tmp_path / "local", tmp_path / "slow"
+    killed = start(shards, to, slow)
+    while not slow.exists():
+        assert killed.poll() is None
+        time.sleep(0.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate(timeout=30)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(stage_all(shards, to)) == SHARDS
