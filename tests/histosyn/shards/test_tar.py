@@ -16,9 +16,11 @@ LONG = "folder/" + "n" * 120 + ".tile.png"
 NAMES = ("a.tile.png", "a.label.png", "größe.tile.png", LONG, "empty.json", "z.json")
 
 
-def write(path: Path, format: int = tarfile.PAX_FORMAT) -> dict[str, bytes]:
+def write(
+    path: Path, format: int = tarfile.PAX_FORMAT, names: tuple[str, ...] = NAMES
+) -> dict[str, bytes]:
     random = np.random.default_rng(0)
-    contents = {name: random.bytes(700) for name in NAMES} | {"empty.json": b""}
+    contents = {name: random.bytes(700) for name in names} | {"empty.json": b""}
     with tarfile.open(path, "w", format=format) as archive:
         for name, data in contents.items():
             info = tarfile.TarInfo(name)
@@ -84,9 +86,12 @@ def test_zeros_in_the_middle_are_no_end(tmp_path: Path, blocks: int) -> None:
 def test_whatever_is_cut_or_flipped_is_named_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """A change outside of the files' data is damage, or leaves all members where they were."""
+    """A change outside of the files' data is damage, or leaves all members where they were.
+
+    Only names that need an extra block have no checksum of their own.
+    """
     path = tmp_path_factory.mktemp("tar") / "x.tar"
-    write(path)
+    write(path, names=("a.tile.png", "a.label.png", "empty.json", "z.json"))
     sound = list(scan_tar(path))
     content = bytearray(path.read_bytes())
     if data.draw(st.booleans()):
