@@ -87,8 +87,12 @@ def _opaque(image: Image.Image, name: str) -> np.ndarray:
 
 def packed_colors(colors: np.ndarray) -> np.ndarray:
     """RGB as one integer a colour: uint32 of shape (...), from uint8 (..., 3)."""
-    red, green, blue = (colors[..., channel].astype(np.uint32) for channel in range(3))
-    return red << 16 | green << 8 | blue
+    packed = colors[..., 0].astype(np.uint32)
+    for channel in (1, 2):
+        # In place: several times as fast as joining shifted channels.
+        packed <<= 8
+        packed |= colors[..., channel]
+    return packed
 
 
 def unpacked_colors(packed: np.ndarray) -> np.ndarray:

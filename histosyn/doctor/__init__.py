@@ -1,7 +1,5 @@
-"""What is wrong with a data set, found in one pass, before a GPU is asked for."""
+"""What is wrong with a data set, found in one pass, before a GPU is asked for.
 
-from histosyn.doctor.diagnosis import Diagnosis, Source, examine
-from histosyn.doctor.finding import KEPT_PLACES, Check, Finding
-from histosyn.doctor.proposal import Proposal
-
-__all__ = ["KEPT_PLACES", "Check", "Diagnosis", "Finding", "Proposal", "Source", "examine"]
+`histosyn.doctor.diagnosis.examine` is the way in. Nothing is imported here: the processes that look
+at files need little, and start sooner without the rest.
+"""

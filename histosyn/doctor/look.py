@@ -115,9 +115,15 @@ def _look_at_tile(pair: Pair) -> TileLook:
         size=tile.shape[:2],
         digest=hashlib.sha256(shape + tile.tobytes()).digest(),
         glass=glass_share(tile),
-        uniform=bool((tile == tile[0, 0]).all()),
+        uniform=_is_uniform(tile),
         header=read_header(pair.tile),
     )
+
+
+def _is_uniform(tile_HWC: np.ndarray) -> bool:
+    """Whether all pixels are equal; the first row nearly always tells."""
+    first = tile_HWC[0, 0]
+    return bool((tile_HWC[0] == first).all() and (tile_HWC == first).all())
 
 
 def _look_at_label(pair: Pair) -> LabelLook:

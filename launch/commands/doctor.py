@@ -13,7 +13,9 @@ from launch.console import console
 from launch.outputs import check_output_file
 
 if TYPE_CHECKING:
-    from histosyn.doctor import Diagnosis, Finding, Proposal, Source
+    from histosyn.doctor.diagnosis import Diagnosis, Source
+    from histosyn.doctor.finding import Finding
+    from histosyn.doctor.proposal import Proposal
     from histosyn.schema import LabelSchema
 
 _SHOWN_PLACES = 3
@@ -80,7 +82,7 @@ def doctor(
         raise ConfigError("Name the folder of tiles and the folder of label maps, or --system.")
     if shared is not None:
         raise ConfigError("--shared goes with --system only. Leave it out.")
-    from histosyn.doctor import Source
+    from histosyn.doctor.diagnosis import Source
     from histosyn.pairs import Naming
 
     naming = Naming(tile_suffix=tile_suffix, label_suffix=label_suffix)
@@ -93,7 +95,7 @@ def doctor(
 def _examine(
     source: Source, schema: str | None, json: Path | None, write_schema: Path | None
 ) -> None:
-    from histosyn.doctor import examine
+    from histosyn.doctor.diagnosis import examine
     from histosyn.schema import load_schema
     from hpc.files import write_json
     from hpc.log import set_up_logging, track

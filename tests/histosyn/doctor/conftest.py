@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histosyn.doctor import Source, examine
+from histosyn.doctor.diagnosis import Source, examine
 from histosyn.labels import load_schema
 
 SCHEMA = load_schema("prostate-3")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from tissue import SHARED
 
-from histosyn.doctor import Source, examine
+from histosyn.doctor.diagnosis import Source, examine
 from histosyn.labels import load_schema
 from hpc.errors import ConfigError, HistosynError, InputError
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histosyn.doctor import KEPT_PLACES, finding
+from histosyn.doctor import finding
+from histosyn.doctor.finding import KEPT_PLACES
 from histosyn.doctor.pair_checks import PAIR_CHECKS
 from histosyn.doctor.set_checks import SET_CHECKS
 from histosyn.labels import label_png_bytes, load_schema
