@@ -1,0 +1,202 @@
+"""Shards that plain webdataset wrote, without any index."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tissue import SCHEMA, blobs
+from webdataset import ShardWriter
+
+from histosyn.images import png_bytes
+from histosyn.labels import colorize
+from histosyn.shards.dataset import ensure_index, open_shards
+from histosyn.shards.foreign import cached_index_folder
+from histosyn.shards.index_file import load_index
+from histosyn.shards.stream import ShardStream
+from hpc.errors import DatasetError, InputError, SampleError
+
+SAMPLES = 10
+
+
+def write_shards(
+    folder: Path, *, colours: bool = False, tile: str = "png", **facts: object
+) -> Path:
+    folder.mkdir(parents=True)
+    with ShardWriter(f"file:{folder}/%04d.tar", maxcount=4, verbose=0) as writer:
+        for number in range(SAMPLES):
+            pixels, labels = blobs(number, 32)
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, "JPEG" if tile == "jpg" else "PNG", quality=95)
+            label = colorize(labels, SCHEMA) if colours else labels
+            writer.write({
+                "__key__": f"slide{number % 3}/{number:03d}",
+                f"tile.{tile}": buffer.getvalue(),
+                "label.png": png_bytes(Image.fromarray(label)),
+                "json": {"group": f"P{number % 3}", **facts},
+            })  # fmt: skip
+    return folder
+
+
+@pytest.mark.parametrize("colours", [False, True])
+def test_they_are_indexed_once_and_read_like_ours(tmp_path: Path, colours: bool) -> None:
+    shards = write_shards(tmp_path / "train", colours=colours, mpp=0.5)
+    ensure_index(shards, SCHEMA.name)
+    index = load_index(shards)
+    assert (len(index), index.mpp, index.tile_size) == (SAMPLES, 0.5, (32, 32))
+    assert [shard.samples for shard in index.shards] == [4, 4, 2]
+    assert index.table.groups() == {"P0", "P1", "P2"}
+    assert index.label_values == ("colours" if colours else "indices")
+    reader = open_shards(shards)
+    for number in range(SAMPLES):
+        tile, labels = reader.read(*index.place(number))
+        assert index.entry(*index.place(number)).key == f"slide{number % 3}/{number:03d}"
+        assert np.array_equal(tile, blobs(number, 32)[0])
+        assert np.array_equal(labels, blobs(number, 32)[1])
+    counted = sum(np.bincount(blobs(n, 32)[1].ravel(), minlength=4) for n in range(SAMPLES))
+    assert index.class_pixels == tuple(counted)
+    before = (shards / "dataset.json").stat().st_mtime_ns
+    ensure_index(shards, SCHEMA.name)
+    assert (shards / "dataset.json").stat().st_mtime_ns == before
+
+
+def test_jpeg_tiles_are_read(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "train", tile="jpg")
+    ensure_index(shards, SCHEMA.name)
+    batch = next(ShardStream(open_shards(shards), global_batch=4, seed=0).batches())
+    assert batch.tiles_NCHW.shape == (4, 3, 32, 32)
+
+
+def test_without_a_schema_it_says_which_option_names_one(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "train")
+    with pytest.raises(DatasetError, match=r"--data\.schema"):
+        ensure_index(shards)
+    assert not (shards / "dataset.json").exists()
+
+
+def test_different_resolutions_are_no_resolution(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "train", mpp=True)
+    ensure_index(shards, SCHEMA.name)
+    assert load_index(shards).mpp is None
+
+
+def test_tiles_of_another_size_are_an_error_or_left_out(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "train")
+    with ShardWriter(f"file:{shards}/9%03d.tar", verbose=0) as writer:
+        tile, labels = blobs(0, 64)
+        writer.write({
+            "__key__": "large",
+            "tile.png": png_bytes(Image.fromarray(tile)),
+            "label.png": png_bytes(Image.fromarray(labels)),
+        })  # fmt: skip
+    with pytest.raises(SampleError, match="large: it has 64x64 pixels, most others 32x32"):
+        ensure_index(shards, SCHEMA.name)
+    ensure_index(shards, SCHEMA.name, leave_out_bad=True)
+    with pytest.raises(SampleError, match=r"9000\.tar, large: .*Repair the shards and remove"):
+        open_shards(shards)
+    reader = open_shards(shards, accept_left_out=True)
+    assert len(reader.index) == SAMPLES
+    assert [item.key for item in reader.index.left_out] == ["large"]
+
+
+def test_a_tar_without_our_names_says_which_are_wanted(tmp_path: Path) -> None:
+    folder = tmp_path / "train"
+    folder.mkdir()
+    with ShardWriter(f"file:{folder}/%04d.tar", verbose=0) as writer:
+        writer.write({"__key__": "a", "jpg": b"x", "seg.png": b"y"})
+    with pytest.raises(
+        SampleError, match=r"a: it has no tile: no member \.tile\.png .*\.jpg, \.seg"
+    ):
+        ensure_index(folder, SCHEMA.name)
+    with pytest.raises(DatasetError, match=r"no tar with a usable sample.*KEY\.tile\.png"):
+        ensure_index(folder, SCHEMA.name, leave_out_bad=True)
+
+
+@pytest.mark.parametrize("text", ["pipe:touch x", "http://host/a.tar", "s3://bucket"])
+def test_addresses_are_not_opened(text: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is a URL or a command, not a folder"):
+        ensure_index(Path(text), SCHEMA.name)
+    assert not list(tmp_path.iterdir())
+
+
+# A copy is indexed first, to import all that is needed: the other user may not even read Python's
+# own library.
+INDEX_AS_NOBODY = """
+import os, shutil, sys
+from pathlib import Path
+from histosyn.shards.dataset import ensure_index, open_shards
+shards = Path(sys.argv[1])
+for folder in (Path(sys.argv[2]) / "copy", shards):
+    if folder != shards:
+        shutil.copytree(shards, folder)
+        folder.chmod(0o755)
+    elif os.getuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    ensure_index(folder, "prostate-3")
+    print(len(open_shards(folder).index))
+    shutil.rmtree(Path(sys.argv[2]) / "copy", ignore_errors=True)
+"""
+
+
+def test_in_a_read_only_folder_the_index_goes_into_the_cache(tmp_path: Path) -> None:
+    """As another user if this one may write everywhere."""
+    shards = write_shards(tmp_path / "data" / "train")
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    cache.chmod(0o777)
+    shards.chmod(0o555)
+    for path in (tmp_path, *tmp_path.parents):
+        if path != Path("/tmp") and path.stat().st_uid == os.getuid():
+            path.chmod(path.stat().st_mode | 0o055)
+    for _ in range(2):
+        run = subprocess.run(
+            [sys.executable, "-c", INDEX_AS_NOBODY, str(shards), str(tmp_path)],
+            env=os.environ | {"XDG_CACHE_HOME": str(cache), "HOME": str(cache)},
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert run.stdout.split() == [str(SAMPLES)] * 2, run.stderr
+    assert not (shards / "dataset.json").exists()
+    assert len(list(cache.glob("histosyn/indexes/*/dataset.json"))) == 1
+    shards.chmod(0o755)
+
+
+def test_other_shards_have_another_place_in_the_cache(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "train")
+    before = cached_index_folder(shards)
+    assert cached_index_folder(shards) == before
+    os.utime(shards / "0000.tar", ns=(1, 1))
+    assert cached_index_folder(shards) != before
+
+
+def test_facts_that_are_no_json_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "train"
+    folder.mkdir()
+    tile, labels = blobs(0, 32)
+    with ShardWriter(f"file:{folder}/%04d.tar", verbose=0, encoder=False) as writer:
+        writer.write({
+            "__key__": "a",
+            "tile.png": png_bytes(Image.fromarray(tile)),
+            "label.png": png_bytes(Image.fromarray(labels)),
+            "json": b"{",
+        })  # fmt: skip
+    with pytest.raises(SampleError, match=r"a: its \.json is no JSON"):
+        ensure_index(folder, SCHEMA.name)
+
+
+def test_the_stream_of_foreign_shards_is_a_stream(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "train")
+    ensure_index(shards, SCHEMA.name)
+    stream = ShardStream(open_shards(shards), global_batch=5, seed=0)
+    keys = [key for batch in islice(stream.batches(), 2) for key in batch.keys]
+    assert len(set(keys)) == SAMPLES
+    assert json.loads((shards / "dataset.json").read_text())["made_by"]["command"] == "index"
