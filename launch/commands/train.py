@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.config import Toml
@@ -35,6 +36,8 @@ def _train(
     settings: Annotated[TrainConfig, Parameter(name="*")],
     config: Path | None = None,
     dry_run: bool = False,
+    on_bad_sample: Literal["error", "skip"] | None = None,
+    stage_to: Path | None = None,
 ) -> None:
     """Train a generator. Running the same command again goes on where it stopped.
 
@@ -48,7 +51,14 @@ def _train(
         TOML file with any of the settings below; the command line goes before it.
     dry_run
         Print the effective configuration and stop.
+    on_bad_sample
+        Short for --data.on-bad-sample.
+    stage_to
+        Short for --data.stage-to.
     """
+    shorthands = {"on_bad_sample": on_bad_sample, "stage_to": stage_to}
+    given = {name: value for name, value in shorthands.items() if value is not None}
+    settings = replace(settings, data=replace(settings.data, **given))
     if dry_run:
         print(as_toml(settings), end="")
         return
