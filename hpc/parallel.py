@@ -71,10 +71,10 @@ def _all(function: Callable[[Item], Outcome], items: Sequence[Item]) -> list[Out
 
 
 def _settle_in() -> None:
-    """Leave Ctrl-C to the parent, which shuts the pool down, and don't outlive it if it is killed:
+    """Leave Ctrl-C to the parent, which shuts the pool down, and don't outlive the parent.
 
-    a process of a pool holds both ends of the pipe on which it waits for work, so it would wait
-    for ever.
+    A process of a pool holds both ends of the pipe on which it waits for work, so it would not
+    notice that nobody is left to send any.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()

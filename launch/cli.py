@@ -25,6 +25,7 @@ COMMANDS = (
     ),
     ("doctor", "launch.commands.doctor:doctor", "Find what is wrong with a data set."),
     ("pack", "launch.commands.pack:pack", "Turn folders of tiles and label maps into shards."),
+    ("inspect", "launch.commands.inspect:inspect", "Show what is in shards, and what is wrong."),
     ("train", "launch.commands.train:train", "Train a generator; also under torchrun."),
     ("synth", "launch.commands.synth:synth", "Turn a folder of label maps into tissue."),
     ("tune", "launch.commands.tune:tune", "Sweep learning rates and loss weights with Ray Tune."),
@@ -84,7 +85,7 @@ def main(tokens: list[str] | None = None) -> None:
             raise
         sys.exit(_report(error))
     except KeyboardInterrupt:
-        _say("interrupted. train, synth and tune go on where they stopped when run again.")
+        _say("interrupted. pack, train, synth and tune go on where they stopped when run again.")
         sys.exit(130)
 
 

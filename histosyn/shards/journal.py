@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,10 +27,13 @@ import numpy as np
 
 from histosyn.shards.index import ShardRecord
 from histosyn.shards.plan import DIGEST_BYTES
-from hpc.errors import InputError
+from hpc.errors import DamagedFileError, InputError
 from hpc.files import sync_folder, write_bytes, write_json
 
 logger = logging.getLogger("histosyn")
+
+# What reading a missing or damaged note, or looking for a shard that is gone, raises.
+_NO_NOTE = (FileNotFoundError, ValueError, KeyError, TypeError)
 
 
 @dataclass(kw_only=True)
@@ -96,16 +100,19 @@ class WorkFolder:
 
         Removes all else that an earlier run left.
         """
-        notes = list(self._notes_to_keep(plan, pairs))
-        if any(self._journal.glob("*.json")) and not notes:
+        kept: set[Path] = set()
+        progress = Progress()
+        for note in self._notes_to_keep(plan, pairs):
+            kept.add(self._shard_path(note))
+            progress = note.progress
+        self._notes = len(kept)
+        if self._note_path(0).exists() and not kept:
             logger.info("Earlier work in %s was for other files or settings: begin anew", self.path)
-        self._remove_all_but(notes)
+        self._remove_all_but(kept)
         write_bytes(self.path / "pairs", pairs)
         write_json(self.path / "plan.json", plan)
-        if not notes:
-            return Progress()
-        progress = notes[-1].progress
-        logger.info("Go on after %d finished shards, at pair %d", len(notes), progress.pair + 1)
+        if kept:
+            logger.info("Go on after %d finished shards, at pair %d", len(kept), progress.pair + 1)
         return progress
 
     def note(self, note: Note) -> None:
@@ -118,19 +125,18 @@ class WorkFolder:
         return _Records(self, part)
 
     def notes(self) -> Iterator[Note]:
-        """All notes in their order, as far as they can be read."""
-        number = 0
-        while (path := self._note_path(number)).exists():
+        """All notes in their order; raises DamagedFileError if one cannot be read."""
+        for number in range(self._notes):
+            path = self._note_path(number)
             try:
-                note = Note.from_dict(json.loads(path.read_text("utf-8")))
-            except (ValueError, KeyError, TypeError):
-                return
-            yield note
-            number += 1
+                yield _read_note(path)
+            except _NO_NOTE as error:
+                raise DamagedFileError(f"{path} is damaged ({error}). Pack again.") from error
 
     def publish(self) -> None:
         """The data become OUT, all at once."""
         sync_folder(self.data)
+        # Renaming would replace an empty folder.
         if self.out.exists():
             raise InputError(f"{self.out} appeared meanwhile. Remove it or choose another name.")
         self.data.rename(self.out)
@@ -149,36 +155,43 @@ class WorkFolder:
         except (FileNotFoundError, ValueError):
             return
         same_pairs = _equal_digests(before, pairs)
-        for note in self.notes() if same_plan else ():
-            path = self.data / note.part / note.record.name
-            whole = path.exists() and path.stat().st_size == note.record.size_bytes
+        for number in count() if same_plan else ():
+            try:
+                note = _read_note(self._note_path(number))
+                whole = self._shard_path(note).stat().st_size == note.record.size_bytes
+            except _NO_NOTE:
+                return
             if not whole or note.progress.pair >= same_pairs:
                 return
             yield note
 
-    def _remove_all_but(self, notes: list[Note]) -> None:
+    def _remove_all_but(self, shards: set[Path]) -> None:
         """Notes before shards: a note always has its shard."""
-        self._notes = len(notes)
         self._journal.mkdir(exist_ok=True)
-        kept_notes = {self._note_path(number) for number in range(len(notes))}
-        for path in sorted(set(self._journal.iterdir()) - kept_notes, reverse=True):
+        notes = {self._note_path(number) for number in range(len(shards))}
+        for path in sorted(set(self._journal.iterdir()) - notes, reverse=True):
             path.unlink()
         sync_folder(self._journal)
         self.data.mkdir(exist_ok=True)
-        kept = {self.data / note.part / note.record.name for note in notes}
-        for path in self.data.glob("*/*"):
-            if path not in kept:
-                path.unlink()
+        for path in set(self.data.glob("*/*")) - shards:
+            path.unlink()
         for folder in self.data.iterdir():
             if not any(folder.iterdir()):
                 folder.rmdir()
+
+    def _shard_path(self, note: Note) -> Path:
+        return self.data / note.part / note.record.name
 
     def _note_path(self, number: int) -> Path:
         return self._journal / f"{number:06d}.json"
 
 
+def _read_note(path: Path) -> Note:
+    return Note.from_dict(json.loads(path.read_text("utf-8")))
+
+
 class _Records(Collection[ShardRecord]):
-    """There may be ten thousand shards of a thousand samples: one at a time is in memory."""
+    """The shards of a part, one at a time in memory: there may be ten thousand."""
 
     def __init__(self, work: WorkFolder, part: str) -> None:
         self._work = work
@@ -201,6 +214,7 @@ def locked_work_folder(out: Path) -> Iterator[WorkFolder]:
     The lock ends with the process, whatever ends it. Raises InputError if `out` exists or another
     process is packing into it.
     """
+    _require_absent(out)
     work = WorkFolder(out)
     try:
         with _locked(work):
@@ -247,7 +261,7 @@ def _take(file: IO[bytes], work: WorkFolder) -> None:
 
 
 def _require_absent(out: Path) -> None:
-    if out.exists():
+    if out.exists() or out.is_symlink():
         raise InputError(f"{out} exists already. Remove it or choose another name.")
 
 

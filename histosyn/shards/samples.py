@@ -104,7 +104,8 @@ def _areas(
     if config.tile_size is None:
         yield job.key, {}, (slice(None), slice(None))
         return
-    for window in grid_windows(shape, config.tile_size, str(job.pair.tile), config.overlap):
+    name = f"{job.pair.tile}{f', at {config.mpp} microns per pixel,' if config.mpp else ''}"
+    for window in grid_windows(shape, config.tile_size, name, config.overlap):
         place = {"row": window.row, "column": window.column}
         yield f"{job.key}_r{window.row}c{window.column}", place, window.area
 

@@ -177,7 +177,7 @@ def _classes_table(indexes: dict[str, DatasetIndex], schema: LabelSchema) -> Tab
         cells = []
         for index in indexes.values():
             count, total = index.class_pixels[number], sum(index.class_pixels)
-            cells.append(f"{count / total:.1%}" if total else "-")
+            cells.append(f"{count / total:.2%}" if total else "-")
             cells.append(str(index.class_samples[number]))
         table.add_row(str(number), item.name, *cells)
     return table

@@ -51,7 +51,7 @@ def test_a_data_set_without_labelled_pixels_has_no_shares(
     (tmp_path / "s.toml").write_text("ignore = 255\n" + classes)
     Image.new("L", (32, 32), 255).save(labels / "tile-00.png")
     main(["pack", str(tiles), str(labels), str(tmp_path / "o"), "--schema", f"{tmp_path}/s.toml"])
-    assert "0.0%" not in capsys.readouterr().out
+    assert "0.00%" not in capsys.readouterr().out
 
 
 def test_help_loads_neither_torch_nor_webdataset() -> None:

@@ -157,12 +157,20 @@ def test_an_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="out exists already"):
         pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig())
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    for out in (Path(), Path("/"), tmp_path / "link"):
+        with pytest.raises(InputError, match="exists already"):
+            pack(tiles, labels, out, SCHEMA, PackConfig())
 
 
 def test_tiles_too_small_to_cut(tmp_path: Path) -> None:
     tiles, labels = write_folders(tmp_path, count=1, size=32)
     with pytest.raises(DatasetError, match="too small for tiles of 64"):
         pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig(tile_size=64))
+    config = PackConfig(tile_size=32, source_mpp=0.5, mpp=1.0)
+    match = r"tile-00\.png, at 1\.0 microns per pixel, is 16x16 pixels, too small for tiles of 32"
+    with pytest.raises(DatasetError, match=match):
+        pack(tiles, labels, tmp_path / "out", SCHEMA, config)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
