@@ -63,6 +63,8 @@ class SampleOrder:
         """The shards whose blocks the positions `first` to `last` - 1 touch."""
         size = self.draws.epoch_size
         touched: set[int] = set()
+        if first == last:
+            return touched
         for epoch in range(first // size, -(-last // size)):
             blocks, starts = self._epoch(epoch)
             begin, end = max(first - epoch * size, 0), min(last - epoch * size, size)

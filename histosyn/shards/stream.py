@@ -7,7 +7,6 @@ ranks changes what a batch holds.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
@@ -27,6 +26,8 @@ from hpc.topology import Topology
 OnBadSample = Literal["error", "skip"]
 # Batches that each worker may have ready: what bounds the memory of loading.
 _PREFETCHED_BATCHES = 2
+# How long it may take until the end of a process is known.
+_DYING_SECONDS = 0.5
 # If so many substitutes in a row are bad too, the data set is.
 _MOST_SUBSTITUTES = 16
 
@@ -247,14 +248,21 @@ def _bad_sample(fault: SampleError, replaced_by: str) -> BadSample:
 def _told_of_dead_workers(
     items: Iterator[Batch | HistosynError],
 ) -> Iterator[Batch | HistosynError]:
-    """The items; the loader's RuntimeError for a worker that died becomes a sentence."""
+    """The items. When a worker dies, what the loader raises for it becomes a sentence.
+
+    The loader notices (RuntimeError), or the tensors of a batch cannot be fetched from it any more.
+    """
     try:
         yield from items
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, OSError, EOFError) as error:
+        workers = getattr(items, "_workers", [])
+        dead = [
+            worker for worker in workers if worker.join(_DYING_SECONDS) or not worker.is_alive()
+        ]
+        if not dead:
             raise
-        who = ", ".join(re.findall(r"\d+", str(error).partition("DataLoader")[2])) or "unknown"
+        who = ", ".join(f"{worker.pid}, exit code {worker.exitcode}" for worker in dead)
         raise HistosynError(
-            f"A loader worker (process {who}) was killed: {error} Most often memory ran out: ask "
-            "for more, or lower data.workers or data.global_batch. Then run the same command again."
+            f"A loader worker was killed (process {who}). Most often memory ran out: ask for more, "
+            "or lower data.workers or data.global_batch. Then run the same command again."
         ) from error

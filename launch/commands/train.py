@@ -57,7 +57,7 @@ def _train(
         Short for --data.stage-to.
     """
     shorthands = {"on_bad_sample": on_bad_sample, "stage_to": stage_to}
-    given = {name: value for name, value in shorthands.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in shorthands.items() if value is not None}
     settings = replace(settings, data=replace(settings.data, **given))
     if dry_run:
         print(as_toml(settings), end="")

@@ -54,6 +54,39 @@ def test_a_data_set_without_labelled_pixels_has_no_shares(
     assert "0.00%" not in capsys.readouterr().out
 
 
+def test_every_option_arrives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, labels = write_folders(tmp_path, count=4, size=64)
+    for path in list(labels.iterdir()):
+        path.rename(folder / f"{path.stem}_mask.png")
+    for path in list(folder.glob("tile-0?.png")):
+        path.rename(folder / f"{path.stem}_he.png")
+    Image.new("RGB", (64, 64), "white").save(folder / "tile-03_he.png")
+    table = tmp_path / "facts.csv"
+    rows = [f"tile-0{number},s{number},{0.25 * (1 + number % 2)}" for number in range(4)]
+    table.write_text("\n".join(["tile,slide,mpp", *rows]))
+    asked = {
+        "tile_size": 16, "overlap": 4, "source_mpp": 2.0, "mpp": 0.5, "group_column": "slide",
+        "val": 0.3, "test": 0.3, "min_tissue": 0.5, "bright_to_class_0": 210, "tile_format": "jpg",
+        "seed": 1, "samples_per_shard": 3,
+    }  # fmt: skip
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in asked.items()]
+    suffixes = ["--tile-suffix", "_he", "--label-suffix", "_mask"]
+    out = tmp_path / "out"
+    main(["pack", str(folder), str(folder), str(out), *options, *suffixes, "--groups", str(table),
+          "--processes", "2"])  # fmt: skip
+    made_by = json.loads((out / "train/dataset.json").read_text())["made_by"]
+    naming = {"tile_suffix": "_he", "label_suffix": "_mask"}
+    assert made_by["config"] == asked | {"groups": "facts.csv", "naming": naming}
+    assert "Left out: 25 with less than 50% tissue." in capsys.readouterr().out
+
+
+def test_no_process_is_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = map(str, write_folders(tmp_path, count=1, size=32))
+    with pytest.raises(SystemExit, match="2"):
+        main(["pack", *folders, str(tmp_path / "out"), "--processes", "0"])
+    assert "--processes 0 must be at least 1" in capsys.readouterr().err
+
+
 def test_help_loads_neither_torch_nor_webdataset() -> None:
     code = (
         "import sys; from launch.cli import main; main(['pack', '--help']); "

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tarfile
+import time
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tissue import pack_blobs
@@ -17,7 +22,7 @@ from histosyn.shards.dataset import open_shards
 from histosyn.shards.index_file import load_index
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import Batch, ShardStream
-from hpc.errors import ConfigError, DatasetError, InputError
+from hpc.errors import ConfigError, DatasetError, HistosynError, InputError, SampleError
 from hpc.files import sha256_of_bytes
 from hpc.topology import Topology
 
@@ -164,3 +169,128 @@ def test_missing_folder_and_missing_index_are_named(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text("{}")
     with pytest.raises(DatasetError, match=r"dataset\.json is damaged"):
         open_shards(tmp_path)
+
+
+def children() -> set[int]:
+    """Loader workers: they descend from this process by way of the fork server."""
+    me = os.getpid()
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            pid, rest = status.read_text().split(" ", 1)
+            parents[int(pid)] = int(rest.rpartition(")")[2].split()[1])
+
+    def descends(pid: int) -> bool:
+        return pid == me or (pid in parents and descends(parents[pid]))
+
+    return {pid for pid in parents if pid != me and descends(pid)}
+
+
+def test_a_killed_worker_is_an_error_that_names_it(shards: Path) -> None:
+    before = children()
+    stream = ShardStream(open_shards(shards), global_batch=2, seed=0, workers=1)
+    batches = stream.batches()
+    next(batches)
+    # The fork server and multiprocessing's own helper started before the worker did.
+    worker = max(children() - before)
+    os.kill(worker, signal.SIGKILL)
+    with pytest.raises(HistosynError, match=rf"loader worker was killed \(process {worker}, exit"):
+        for _ in range(10):
+            next(batches)
+
+
+def test_a_shard_that_vanishes_while_it_is_read_names_itself(tmp_path: Path) -> None:
+    """What is open can still be read; the next time it is needed, the error says what is gone."""
+    shards = pack_blobs(tmp_path, count=40, size=32, samples_per_shard=1)
+    stream = ShardStream(open_shards(shards), global_batch=4, seed=0)
+    batches = stream.batches()
+    next(batches)
+    for path in shards.glob("*.tar"):
+        path.unlink()
+    with pytest.raises(SampleError, match=r"shard-0000\d\d\.tar, tile-\d\d: the shard cannot be"):
+        for _ in range(10):
+            next(batches)
+
+
+READ_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from histosyn.shards.dataset import open_shards
+from hpc.errors import SampleError
+shards = Path(sys.argv[1])
+reader = open_shards(shards)
+reader.read(0, 0)
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    reader.read(1, 0)
+except SampleError as error:
+    print(error)
+"""
+
+
+def test_a_shard_without_permission_names_itself(tmp_path: Path) -> None:
+    """As another user if this one may read everything."""
+    shards = pack_blobs(tmp_path, count=2, size=32, samples_per_shard=1)
+    (shards / "shard-000001.tar").chmod(0)
+    run = subprocess.run(
+        [sys.executable, "-c", READ_AS_NOBODY, str(shards)], capture_output=True, text=True
+    )
+    assert "shard-000001.tar, tile-01: the shard cannot be opened (Permission" in run.stdout
+
+
+def test_little_is_read_ahead(shards: Path, tmp_path: Path) -> None:
+    """A worker has two batches ready, however slow the training is: memory is bounded."""
+    reader = open_shards(shards)
+    noted = tmp_path / "noted"
+    stream = ShardStream(_Noting(reader, noted), global_batch=2, seed=0, workers=2)
+    batches = stream.batches()
+    next(batches)
+    deadline = time.monotonic() + 60
+    while reads(noted) < 2 * 5 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+    assert reads(noted) == 2 * 5  # the one delivered, and two for each of two workers
+
+
+class _Noting(ShardReader):
+    """Notes each read in a file, as workers are other processes."""
+
+    def __init__(self, reader: ShardReader, noted: Path) -> None:
+        super().__init__(reader.index, *reader.folders)
+        self.noted = noted
+
+    def read(self, shard: int, sample: int) -> tuple[np.ndarray, np.ndarray]:
+        with self.noted.open("a") as file:
+            file.write(".")
+        return super().read(shard, sample)
+
+
+def reads(noted: Path) -> int:
+    return len(noted.read_text()) if noted.exists() else 0
+
+
+def test_shards_for_are_those_that_are_read(tmp_path: Path) -> None:
+    shards = pack_blobs(tmp_path, count=40, size=32, samples_per_shard=2)
+    stream = ShardStream(open_shards(shards), global_batch=4, seed=3)
+    for first, last in ((0, 1), (0, 4), (3, 9), (9, 12), (0, 30)):
+        places = [stream.order.place(position) for position in range(4 * first, 4 * last)]
+        needed = stream.shards_for(first, last)
+        assert {place.shard for place in places} <= needed
+        assert len(needed) <= 8 * (2 + (last - first) * 4 // 16)
+    assert stream.shards_for(5, 5) == set()
+
+
+def test_rare_classes_and_jitter_do_not_depend_on_the_world_size(shards: Path) -> None:
+    def take_all(rank: int, world: int) -> list[Batch]:
+        stream = ShardStream(
+            open_shards(shards), global_batch=4, seed=1, stain_jitter=0.1,
+            rare_class_threshold=1.0, topology=Topology(rank=rank, world_size=world),
+        )  # fmt: skip
+        return list(islice(stream.batches(3), 4))
+
+    whole, *halves = take_all(0, 1), take_all(0, 2), take_all(1, 2)
+    for number, batch in enumerate(whole):
+        tiles = torch.cat([half[number].tiles_NCHW for half in halves])
+        assert torch.equal(tiles, batch.tiles_NCHW)
