@@ -10,18 +10,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +83,7 @@ class Note:
 
 
 class WorkFolder:
-    """The folder in which OUT is made. Use it within `locked_work_folder`."""
+    """The folder in which OUT is made. `work_lock` says who may use it."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -137,8 +134,7 @@ class WorkFolder:
         """The data become OUT, all at once."""
         sync_folder(self.data)
         # Renaming would replace an empty folder.
-        if self.out.exists():
-            raise InputError(f"{self.out} appeared meanwhile. Remove it or choose another name.")
+        require_absent(self.out)
         self.data.rename(self.out)
         sync_folder(self.out.parent)
         shutil.rmtree(self.path, ignore_errors=True)
@@ -207,60 +203,8 @@ class _Records(Collection[ShardRecord]):
         return any(record == mine for mine in self)
 
 
-@contextmanager
-def locked_work_folder(out: Path) -> Iterator[WorkFolder]:
-    """The work folder beside `out`, made if need be, for one process at a time.
-
-    The lock ends with the process, whatever ends it. Raises InputError if `out` exists or another
-    process is packing into it.
-    """
-    _require_absent(out)
-    work = WorkFolder(out)
-    try:
-        with _locked(work):
-            try:
-                yield work
-            except BaseException:
-                work.forget_if_empty()
-                raise
-    finally:
-        # Network file systems keep a file, and so its folder, as long as it is open.
-        with suppress(OSError):
-            work.path.rmdir()
-
-
-def _locked(work: WorkFolder) -> IO[bytes]:
-    """The lock file, open: whoever closes it gives the lock back."""
-    while True:
-        _require_absent(work.out)
-        work.path.mkdir(parents=True, exist_ok=True)
-        path = work.path / "lock"
-        # Who held the lock may finish and remove the folder at any moment: then try again.
-        with suppress(FileNotFoundError), ExitStack() as unless_held:
-            file = unless_held.enter_context(path.open("ab"))
-            _take(file, work)
-            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                unless_held.pop_all()
-                return file
-
-
-def _take(file: IO[bytes], work: WorkFolder) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InputError(
-            f"Another process is packing into {work.out}. Wait for it, or choose another name."
-        ) from error
-    except OSError as error:
-        logger.warning(
-            "%s cannot be locked (%s). Let no other process pack into %s.",
-            work.path,
-            error.strerror,
-            work.out,
-        )
-
-
-def _require_absent(out: Path) -> None:
+def require_absent(out: Path) -> None:
+    """Raise InputError if there is something of this name, be it a link that leads nowhere."""
     if out.exists() or out.is_symlink():
         raise InputError(f"{out} exists already. Remove it or choose another name.")
 

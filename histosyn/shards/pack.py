@@ -21,11 +21,12 @@ from webdataset import TarWriter
 from histosyn.labels import LabelSchema
 from histosyn.shards.index import DatasetIndex
 from histosyn.shards.index_file import load_index, write_index
-from histosyn.shards.journal import Note, Progress, WorkFolder, locked_work_folder
+from histosyn.shards.journal import Note, Progress, WorkFolder
 from histosyn.shards.pack_config import PackConfig
 from histosyn.shards.plan import Plan, make_plan
 from histosyn.shards.records import Described, record_shard
 from histosyn.shards.samples import CutPair, Job, Sample, cut_pair
+from histosyn.shards.work_lock import locked_work_folder
 from hpc.errors import DatasetError, HistosynError
 from hpc.files import atomic_file
 from hpc.parallel import map_in_order
@@ -133,11 +134,10 @@ def _write_index(
     made_by: dict[str, Any],
 ) -> None:
     left_out = progress.left_out[part]
-    if not progress.samples[part]:
+    if not progress.samples[part] or progress.tile_size is None:
         raise DatasetError(
             f"None of the {left_out} crops for {part} has enough tissue. Lower --min-tissue."
         )
-    assert progress.tile_size is not None
     write_index(
         work.data / part,
         schema=schema,

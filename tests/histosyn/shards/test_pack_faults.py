@@ -16,8 +16,8 @@ from PIL import Image
 from processes import living
 from tissue import SCHEMA, blobs, write_folders
 
-from histosyn.shards.journal import locked_work_folder
 from histosyn.shards.pack import PackConfig, pack
+from histosyn.shards.work_lock import locked_work_folder
 from hpc.errors import DatasetError, HistosynError, InputError
 
 TESTS = Path(__file__).parents[2]
@@ -201,7 +201,7 @@ def test_a_folder_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None
         yield from cut_pairs
         (tmp_path / "out").mkdir()
 
-    with pytest.raises(InputError, match="out appeared meanwhile"):
+    with pytest.raises(InputError, match="out exists already"):
         pack_into(tmp_path / "out", track=track)
     assert not any((tmp_path / "out").iterdir())
     (tmp_path / "out").rmdir()
