@@ -68,11 +68,12 @@ def stray_reason(group: Group, larger: list[Group], total: int) -> str:
         return "too rare for a class"
     if group.pixels > _MIX_SHARE * total:
         return ""
-    for index, one in enumerate(larger):
-        for other in larger[:index]:
-            if _distance_to_line(group.color, one.color, other.color) <= _MIX_DISTANCE:
-                return f"between {other.name} and {one.name}, like a smoothed outline"
-    return ""
+    ends = np.array([item.color for item in larger], dtype=float).reshape(-1, 3)
+    distances = _distances_to_lines(group.color.astype(float), ends)
+    if not distances.size or distances.min() > _MIX_DISTANCE:
+        return ""
+    one, other = np.unravel_index(distances.argmin(), distances.shape)
+    return f"between {larger[one].name} and {larger[other].name}, like a smoothed outline"
 
 
 def distinct_colors(count: int, avoid: np.ndarray) -> list[str]:
@@ -94,9 +95,11 @@ def distinct_colors(count: int, avoid: np.ndarray) -> list[str]:
     return [hex_color(color.astype(np.uint8)) for color in chosen[:count]]
 
 
-def _distance_to_line(color: np.ndarray, start: np.ndarray, end: np.ndarray) -> float:
-    """Euclidean distance of a colour to the straight line between two others."""
-    point, first, last = (item.astype(float) for item in (color, start, end))
-    way = last - first
-    share = float(np.clip((point - first) @ way / (way @ way), 0, 1))
-    return float(np.linalg.norm(point - first - share * way))
+def _distances_to_lines(color: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Euclidean distances (n, n) of a colour to the lines between each two of `ends` (n, 3)."""
+    ways = ends[None] - ends[:, None]
+    lengths = (ways**2).sum(axis=2)
+    from_start = color - ends[:, None]
+    shares = np.clip((from_start * ways).sum(axis=2) / np.where(lengths > 0, lengths, 1), 0, 1)
+    distances = np.linalg.norm(from_start - shares[..., None] * ways, axis=2)
+    return np.where(lengths > 0, distances, np.inf)

@@ -41,9 +41,9 @@ class Source:
 class Diagnosis:
     """What was found, errors first, and what the data set holds.
 
-    `class_pixels` and `class_tiles` (K,) count pixels of each class, and tiles that have any, in
-    the label maps that fit the schema; `tile_sizes` counts tiles by (H, W). `schema` is None if
-    none was given and no label map could be read to propose one.
+    `class_pixels` and `class_tiles` (K,) count pixels of each class and tiles that have any,
+    `unknown_pixels` what is of no class in label maps that can be read; `tile_sizes` counts tiles
+    by (H, W). `schema` is None if none was given and no label map could be read to propose one.
     """
 
     schema: LabelSchema | None
@@ -53,6 +53,7 @@ class Diagnosis:
     class_pixels: tuple[int, ...] = ()
     class_tiles: tuple[int, ...] = ()
     ignored_pixels: int = 0
+    unknown_pixels: int = 0
     tile_sizes: dict[tuple[int, ...], int] = field(default_factory=dict)
 
     @property
@@ -72,6 +73,7 @@ class Diagnosis:
             "class_pixels": dict(zip(names, self.class_pixels, strict=True)),
             "class_tiles": dict(zip(names, self.class_tiles, strict=True)),
             "ignored_pixels": self.ignored_pixels,
+            "unknown_pixels": self.unknown_pixels,
             "tile_sizes": [
                 {"height": height, "width": width, "tiles": count}
                 for (height, width), count in self.tile_sizes.items()
@@ -137,5 +139,6 @@ def _diagnosis(survey: Survey, proposal: Proposal | None) -> Diagnosis:
         class_pixels=tuple(int(count) for count in survey.class_pixels[:classes]),
         class_tiles=tuple(int(count) for count in survey.class_tiles[:classes]),
         ignored_pixels=int(survey.class_pixels[classes:].sum()),
+        unknown_pixels=survey.unknown_pixels,
         tile_sizes=dict(survey.tile_sizes.most_common()),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -18,7 +20,7 @@ from histosyn.matlab import MATLAB_SUFFIX, read_matlab_labels
 from histosyn.pairs import Pair
 from histosyn.schema import LabelSchema
 from histosyn.sources import read_source_tile
-from hpc.errors import InputError
+from hpc.errors import DatasetError, InputError
 
 FlawKind = Literal["damaged", "deep", "transparent", "jpeg", "mode"]
 # A label map drawn in areas has fewer colours; without a schema so many of a file are kept.
@@ -107,7 +109,8 @@ def look_at(pair: Pair, schema: LabelSchema | None) -> Look:
 def _look_at_tile(pair: Pair) -> TileLook:
     name = _name(pair, pair.tile)
     try:
-        tile = read_source_tile(pair.tile, name)
+        with _named_damage(name):
+            tile = read_source_tile(pair.tile, name)
     except InputError as error:
         return TileLook(flaw=_flaw_of_tile(pair.tile, str(error)))
     shape = repr(tile.shape).encode()
@@ -129,10 +132,25 @@ def _is_uniform(tile_HWC: np.ndarray) -> bool:
 def _look_at_label(pair: Pair) -> LabelLook:
     name = _name(pair, pair.label)
     try:
-        codes, code_of_pixel_HW = _codes_of(pair.label, name)
+        with _named_damage(name):
+            codes, code_of_pixel_HW = _codes_of(pair.label, name)
     except InputError as error:
         return LabelLook(flaw=_flaw_of_label(pair.label, str(error)))
     return LabelLook(size=code_of_pixel_HW.shape, header=read_header(pair.label), codes=codes)
+
+
+@contextmanager
+def _named_damage(name: str) -> Iterator[None]:
+    """Whatever a decoder stumbles over becomes a DatasetError that names the file."""
+    try:
+        yield
+    except InputError:
+        raise
+    # Decoders have no error of their own: a flipped byte may surface as any exception.
+    except Exception as error:
+        raise DatasetError(
+            f"{name} cannot be read ({error}). Replace the file or leave it out."
+        ) from error
 
 
 def _codes_of(path: Path, name: str) -> tuple[Codes, np.ndarray]:
@@ -165,7 +183,7 @@ def _flaw_of_label(path: Path, message: str) -> Flaw:
 def _mode_and_format(path: Path) -> tuple[str | None, str | None]:
     """Of an image that can be decoded; it was refused for one of the two then."""
     try:
-        with opened_image(path, path.name) as image:
+        with _named_damage(path.name), opened_image(path, path.name) as image:
             return image.mode, image.format
     except InputError:
         return None, None

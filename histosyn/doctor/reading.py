@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from math import gcd
 from typing import Literal
 
@@ -23,7 +23,7 @@ _LEAST_STRETCH = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What one label map means: `pixels` int64 (256,) counts the class indices that are sure.
+    """What one label map means: `pixels` int64 (256,) counts class indices, `unknown` the rest.
 
     `by_color` says whether its colours count or its indices; None if both say the same.
     A file that does not fit has a `trouble`: `strangers` are colours or values of no class; in a
@@ -35,6 +35,7 @@ class Reading:
 
     by_color: bool | None
     pixels: np.ndarray
+    unknown: int = 0
     trouble: Trouble | None = None
     strangers: tuple[Stranger, ...] = ()
     hint: str = ""
@@ -48,22 +49,24 @@ def interpret(codes: Codes, schema: LabelSchema) -> Reading:
     if meaning.known.all():
         return _sound(codes, meaning, schema)
     strangers = tuple(strangers_of(codes, meaning, schema)[:KEPT_STRANGERS])
-    nothing = np.zeros(256, dtype=np.int64)
+    total = int(codes.pixels.sum())
+    lost = partial(Reading, pixels=np.zeros(256, dtype=np.int64), unknown=total)
     if meaning.mixed:
         colors = ", ".join(str(item.code) for item in strangers[:3])
         hint = f"of its colours some are of classes, but not {colors}"
-        return Reading(by_color=True, pixels=nothing, trouble="mixed", hint=hint)
+        return lost(by_color=True, trouble="mixed", hint=hint)
     if not meaning.by_color:
         factor = stretch_of(meaning.classes, len(schema))
         if factor is not None:
             hint = stretch_text(meaning.classes, factor)
-            return Reading(by_color=False, pixels=nothing, trouble="scaled", hint=hint)
+            return lost(by_color=False, trouble="scaled", hint=hint)
         hint = _brightness_hint(meaning.classes, schema)
         if hint:
-            return Reading(by_color=False, pixels=nothing, trouble="brightness", hint=hint)
+            return lost(by_color=False, trouble="brightness", hint=hint)
     return Reading(
         by_color=meaning.by_color,
         pixels=_known_pixels(codes, meaning),
+        unknown=int(codes.pixels[~meaning.known].sum()),
         trouble="color" if meaning.by_color else "value",
         strangers=strangers,
     )

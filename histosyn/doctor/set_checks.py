@@ -47,14 +47,17 @@ def _color_remedy(survey: Survey) -> str:
     colors = np.array([list(bytes.fromhex(code[1:])) for code in codes], dtype=np.uint8)
     fits = fitting_schema(colors)
     hint = f"They are all of the built-in {fits.name}: try --schema {fits.name}. " if fits else ""
-    return f"{hint}Name the schema that the files were drawn with (--schema), or recolour them."
+    return (
+        f"{hint}Name the schema that the files were drawn with (--schema), or recolour them. "
+        "Without --schema, one is proposed."
+    )
 
 
 def _value_remedy(survey: Survey) -> str:
     last = len(survey.schema or ()) - 1
     return (
         f"Classes are 0 to {last}. Relabel these files, use the right schema (--schema), or "
-        "declare 'ignore' in it for pixels without a label."
+        "declare 'ignore' in it for pixels without a label. Without --schema, one is proposed."
     )
 
 

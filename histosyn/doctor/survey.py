@@ -48,9 +48,10 @@ class Survey:
     """What the pass has counted so far.
 
     `facts` is what a CSV says of tiles by key, None without one. `class_pixels` and `class_tiles`
-    (256,) count by class index; `strangers` are counted by value or colour, apart by the trouble of
-    their file; `palette` names the first file in which an index has a colour although it is read by
-    index.
+    (256,) count by class index, `unknown_pixels` what is of no class. `strangers` are counted by
+    value or colour; `strange_files` names the files that hold them, and `forms` those read by
+    colour (True) or by index (False). `palette` names the first file in which an index has a
+    colour although it is read by index.
     """
 
     schema: LabelSchema | None
@@ -62,6 +63,7 @@ class Survey:
     tile_sizes: Counter[tuple[int, ...]] = field(default_factory=Counter)
     class_pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     class_tiles: np.ndarray = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
+    unknown_pixels: int = 0
     strangers: dict[int | str, Tally] = field(default_factory=dict)
     strange_files: dict[str, list[str]] = field(default_factory=lambda: {"color": [], "value": []})
     forms: dict[bool, list[str]] = field(default_factory=lambda: {True: [], False: []})
@@ -88,6 +90,7 @@ class Survey:
             return
         self.class_pixels += reading.pixels
         self.class_tiles += reading.pixels > 0
+        self.unknown_pixels += reading.unknown
         if reading.trouble is None and reading.by_color is not None:
             _add(self.forms[reading.by_color], look.label_name)
         for index, color in reading.palette:

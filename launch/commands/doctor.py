@@ -189,7 +189,8 @@ def _class_table(diagnosis: Diagnosis, schema: LabelSchema) -> Table:
     table.add_column("class", overflow="fold")
     for name in ("pixels", "share", "tiles with it"):
         table.add_column(name, no_wrap=True, justify="right")
-    total = sum(diagnosis.class_pixels) + diagnosis.ignored_pixels
+    unknown = diagnosis.unknown_pixels
+    total = sum(diagnosis.class_pixels) + diagnosis.ignored_pixels + unknown
     counts = zip(schema.classes, diagnosis.class_pixels, diagnosis.class_tiles, strict=True)
     rows = [
         (str(index), item.name, pixels, f"{tiles:,}")
@@ -197,6 +198,8 @@ def _class_table(diagnosis: Diagnosis, schema: LabelSchema) -> Table:
     ]
     if diagnosis.ignored_pixels:
         rows.append((str(schema.ignore), "(ignored)", diagnosis.ignored_pixels, ""))
+    if unknown:
+        rows.append(("", "(of no class)", unknown, ""))
     for index, name, pixels, tiles in rows:
         table.add_row(index, name, f"{pixels:,}", f"{pixels / total:.2%}", tiles)
     return table

@@ -56,6 +56,7 @@ def test_errors_are_shown_saved_and_told_by_the_exit_code(data, tmp_path, capsys
     assert exit_info.value.code == 2
     shown = capsys.readouterr()
     assert "9: 4096 pixels in 1 label map" in shown.out.replace(",", "")
+    assert "(of no class)" in shown.out
     assert "Training may start" not in shown.out
     assert "1 problem in" in shown.err
     assert "Training would fail or mislead: fix the errors above first." in shown.err

@@ -126,3 +126,14 @@ def test_damage_anywhere_is_never_more_than_a_finding(samples, data):
         look = look_at(pair, schema)
         assert (look.tile.flaw is None) == (look.tile.size is not None)
         assert (look.label.flaw is None) == (look.label.size is not None)
+
+
+def test_a_decoder_that_stumbles_in_an_unforeseen_way_is_a_finding(folders, monkeypatch):
+    """Pillow answers some flipped bytes of TIFF files with a TypeError."""
+
+    def stumble(*arguments):
+        raise TypeError("'bytes' object cannot be interpreted as an integer")
+
+    monkeypatch.setattr(Image.Image, "load", stumble)
+    whats = [item.what for item in folders.examined(schema=None).findings]
+    assert whats == ["tiles that cannot be read", "label maps that cannot be read"]

@@ -22,6 +22,15 @@ def test_a_sound_data_set_has_no_findings(folders):
     assert diagnosis.proposal is None
 
 
+def test_types_of_files_may_be_mixed_and_in_any_case(empty):
+    for key, tile, label in (("a", "PNG", "bmp"), ("deep/b", "TiF", "png"), ("c", "Bmp", "TIFF")):
+        empty.put_tile(f"{key}.{tile}", empty.noise())
+        empty.put_label(f"{key}.{label}", empty.indices())
+    diagnosis = empty.examined()
+    assert diagnosis.findings == ()
+    assert diagnosis.pairs == 3
+
+
 def test_a_diagnosis_is_plain_data(folders):
     (folders.tiles / "0001.png").unlink()
     data = json.loads(json.dumps(folders.examined().as_json()))

@@ -191,6 +191,7 @@ def test_what_else_a_strange_file_holds_is_counted(folders):
     diagnosis = folders.examined()
     assert diagnosis.class_pixels == (255, 256, 256, 256)
     assert diagnosis.class_tiles == (4, 4, 4, 4)
+    assert diagnosis.unknown_pixels == 1
     assert [item.what for item in diagnosis.findings] == ["values outside the schema"]
 
 
