@@ -90,7 +90,8 @@ class WorkFolder:
         self.path = out.with_name(f".{out.name}.packing")
         self.data = self.path / "data"
         self._journal = self.path / "journal"
-        self._notes = 0
+        # The part of each note.
+        self._parts: list[str] = []
 
     def resume(self, plan: dict[str, Any], pairs: bytes) -> Progress:
         """Where to go on: after the last shard that is what `plan` and `pairs` ask for.
@@ -99,10 +100,11 @@ class WorkFolder:
         """
         kept: set[Path] = set()
         progress = Progress()
+        self._parts = []
         for note in self._notes_to_keep(plan, pairs):
             kept.add(self._shard_path(note))
+            self._parts.append(note.part)
             progress = note.progress
-        self._notes = len(kept)
         if self._note_path(0).exists() and not kept:
             logger.info("Earlier work in %s was for other files or settings: begin anew", self.path)
         self._remove_all_but(kept)
@@ -114,16 +116,18 @@ class WorkFolder:
 
     def note(self, note: Note) -> None:
         """Keep a shard that is finished and on the disk."""
-        write_json(self._note_path(self._notes), note.as_dict())
-        self._notes += 1
+        write_json(self._note_path(len(self._parts)), note.as_dict())
+        self._parts.append(note.part)
 
     def records(self, part: str) -> Collection[ShardRecord]:
         """The shards of a part in their order, read anew whenever they are gone through."""
         return _Records(self, part)
 
-    def notes(self) -> Iterator[Note]:
-        """All notes in their order; raises DamagedFileError if one cannot be read."""
-        for number in range(self._notes):
+    def notes(self, part: str) -> Iterator[Note]:
+        """The notes of a part in their order; raises DamagedFileError if one cannot be read."""
+        for number, its_part in enumerate(self._parts):
+            if its_part != part:
+                continue
             path = self._note_path(number)
             try:
                 yield _read_note(path)
@@ -194,7 +198,7 @@ class _Records(Collection[ShardRecord]):
         self._part = part
 
     def __iter__(self) -> Iterator[ShardRecord]:
-        return (note.record for note in self._work.notes() if note.part == self._part)
+        return (note.record for note in self._work.notes(self._part))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

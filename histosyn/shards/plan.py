@@ -93,7 +93,7 @@ def _facts_of(pairs: Sequence[Pair], config: PackConfig) -> dict[str, TileFacts]
     """What is known of each pair, by key. Without a CSV each is a group of its own."""
     if config.groups is None:
         return {pair.key: TileFacts(group=pair.key) for pair in pairs}
-    facts = read_tile_facts(config.groups, config.group_column)
+    facts = read_tile_facts(config.groups, config.group_column, config.naming.tile_suffix)
     facts_of = match_facts([pair.key for pair in pairs], facts, config.groups)
     for pair in pairs:
         if pair.key not in facts_of:

@@ -26,17 +26,20 @@ class TileFacts:
     mpp: float | None = None
 
 
-def read_tile_facts(path: Path, column: str = "patient") -> dict[str, TileFacts]:
+def read_tile_facts(
+    path: Path, column: str = "patient", tile_suffix: str = ""
+) -> dict[str, TileFacts]:
     """Read what is known of tiles: a CSV with the columns `tile` and `column`.
 
     A column `split` (train, val or test) says where a tile goes, a column `mpp`, which may have
     empty cells, at which resolution it is. Tiles are named with or without type, and with or
-    without their folder. The keys of the result are these names without type. Raises DatasetError
-    for missing columns, empty or impossible cells and a tile with two different lines.
+    without their folder. The keys of the result are these names without type and `tile_suffix`.
+    Raises DatasetError for missing columns, empty or impossible cells and a tile with two different
+    lines.
     """
     with require_file(path, "groups file").open(newline="", encoding="utf-8-sig") as file:
         try:
-            return _facts_from(csv.DictReader(file, restval=""), path, column)
+            return _facts_from(csv.DictReader(file, restval=""), path, column, tile_suffix)
         except (UnicodeDecodeError, csv.Error) as error:
             raise DatasetError(f"{path} is no CSV in UTF-8 ({error}). Save it as one.") from error
 
@@ -74,7 +77,9 @@ def match_facts(
     return loose | exact
 
 
-def _facts_from(rows: csv.DictReader[str], path: Path, column: str) -> dict[str, TileFacts]:
+def _facts_from(
+    rows: csv.DictReader[str], path: Path, column: str, tile_suffix: str
+) -> dict[str, TileFacts]:
     present = [name.strip() for name in rows.fieldnames or []]
     rows.fieldnames = present
     for name in ("tile", column):
@@ -95,7 +100,8 @@ def _facts_from(rows: csv.DictReader[str], path: Path, column: str) -> dict[str,
         known = TileFacts(
             group=cells[column], part=_part(cells, where), mpp=_resolution(cells, where)
         )
-        _note(facts, _bare(cells["tile"]).as_posix(), known, path)
+        tile = _bare(cells["tile"]).as_posix().removesuffix(tile_suffix)
+        _note(facts, tile, known, path)
     return facts
 
 

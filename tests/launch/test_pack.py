@@ -62,7 +62,7 @@ def test_every_option_arrives(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         path.rename(folder / f"{path.stem}_he.png")
     Image.new("RGB", (64, 64), "white").save(folder / "tile-03_he.png")
     table = tmp_path / "facts.csv"
-    rows = [f"tile-0{number},s{number},{0.25 * (1 + number % 2)}" for number in range(4)]
+    rows = [f"tile-0{number}_he.png,s{number},{0.25 * (1 + number % 2)}" for number in range(4)]
     table.write_text("\n".join(["tile,slide,mpp", *rows]))
     asked = {
         "tile_size": 16, "overlap": 4, "source_mpp": 2.0, "mpp": 0.5, "group_column": "slide",

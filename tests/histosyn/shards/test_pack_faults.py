@@ -18,7 +18,7 @@ from tissue import SCHEMA, blobs, write_folders
 
 from histosyn.shards.pack import PackConfig, pack
 from histosyn.shards.work_lock import locked_work_folder
-from hpc.errors import DatasetError, HistosynError, InputError
+from hpc.errors import DamagedFileError, DatasetError, HistosynError, InputError
 
 TESTS = Path(__file__).parents[2]
 
@@ -155,6 +155,19 @@ def leave_litter(work: Path) -> None:
 )
 def test_a_damaged_work_folder_is_mended(tmp_path: Path, damage) -> None:
     damage(interrupted(tmp_path))
+    assert pack_into(tmp_path / "out") == pack_into(tmp_path / "undisturbed")
+
+
+def test_a_note_that_is_damaged_meanwhile_is_named(tmp_path: Path) -> None:
+    """Its shard would be missing from the index."""
+    write_folders(tmp_path, count=9, size=40)
+
+    def track(cut_pairs, total):
+        yield from cut_pairs
+        damage_journal(tmp_path / ".out.packing")
+
+    with pytest.raises(DamagedFileError, match=r"000001\.json is damaged"):
+        pack_into(tmp_path / "out", track=track)
     assert pack_into(tmp_path / "out") == pack_into(tmp_path / "undisturbed")
 
 

@@ -48,6 +48,14 @@ def test_names_lose_image_suffixes_and_white_space_only(tmp_path: Path) -> None:
     )
 
 
+def test_names_may_have_the_suffix_of_tiles(tmp_path: Path) -> None:
+    path = groups_file(tmp_path, "tile,patient\na_he.png,P1\nb_he,P2\nc,P3\n")
+    assert read_tile_facts(path, tile_suffix="_he") == facts({"a": "P1", "b": "P2", "c": "P3"})
+    doubled = groups_file(tmp_path, "tile,patient\na_he.png,P1\na.png,P2\n")
+    with pytest.raises(DatasetError, match="puts a into two groups"):
+        read_tile_facts(doubled, tile_suffix="_he")
+
+
 def test_a_groups_file_may_know_the_split_and_the_resolution(tmp_path: Path) -> None:
     text = "mpp,tile,slide,split\n0.5,a.mat,s1,train\n,b,s2,val\n1e0,c,s3,test\n"
     assert read_tile_facts(groups_file(tmp_path, text), "slide") == {
