@@ -9,35 +9,41 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from histosyn.codes import Codes, packed_colors
+from histosyn.doctor.reading import stretch_of
+
+# Index maps whose values were stretched to be visible have few classes.
+STRETCHED_CLASSES = 16
 
 
 @dataclass(kw_only=True)
 class Inventory:
-    """Pixels and files by index (256,), in grayscale and palette files, and by packed colour.
+    """Pixels by index (256,), in grayscale and palette files, and by packed colour.
 
-    `colors` is of colour files, `palette_colors` of palette files, whose indices have the colours
-    `palette`: index -> packed colours.
+    `stretched_pixels` (256,) are apart: those of grayscale files whose values look like indices
+    times a factor. `colors` is of colour files, `palette_colors` of palette files, whose indices
+    have the colours `palette`: index -> packed colours.
     """
 
     index_pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
-    index_files: np.ndarray = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
+    stretched_pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     colors: Counter[int] = field(default_factory=Counter)
     palette_colors: Counter[int] = field(default_factory=Counter)
-    files_of_color: Counter[int] = field(default_factory=Counter)
     palette: dict[int, set[int]] = field(default_factory=dict)
 
     def count(self, codes: Codes) -> None:
         """Take in one label map."""
         if codes.indices is not None:
-            self.index_pixels[codes.indices] += codes.pixels
-            self.index_files[codes.indices] += 1
-        if codes.colors is None:
-            return
-        packed = packed_colors(codes.colors).tolist()
+            stretched = codes.colors is None and stretch_of(codes.indices, STRETCHED_CLASSES)
+            pixels_of_index = self.stretched_pixels if stretched else self.index_pixels
+            pixels_of_index[codes.indices] += codes.pixels
+        if codes.colors is not None:
+            self._count_colors(codes.colors, codes)
+
+    def _count_colors(self, colors: np.ndarray, codes: Codes) -> None:
+        packed = packed_colors(colors).tolist()
         pixels_of = self.colors if codes.indices is None else self.palette_colors
         for color, pixels in zip(packed, codes.pixels.tolist(), strict=True):
             pixels_of[color] += pixels
-        self.files_of_color.update(set(packed))
         if codes.indices is not None:
             for index, color in zip(codes.indices.tolist(), packed, strict=True):
                 self.palette.setdefault(index, set()).add(color)

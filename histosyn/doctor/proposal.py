@@ -16,15 +16,13 @@ from histosyn.doctor.colors import (
     hex_color,
     stray_reason,
 )
-from histosyn.doctor.inventory import Inventory, take_inventory
+from histosyn.doctor.inventory import STRETCHED_CLASSES, Inventory, take_inventory
 from histosyn.doctor.reading import fitting_schema, stretch_of, stretch_text
 from histosyn.labels import COLOR_TOLERANCE
 from histosyn.schema import MAX_CLASSES, LabelClass, LabelSchema, built_in_schemas, schema_toml
 
 NAME = "proposed"
 _IGNORE = 255
-# Index maps whose values were stretched to be visible have few classes.
-_STRETCHED_CLASSES = 16
 _TOLD_STRAYS = 8
 # A colour with this share of all pixels that is merged into another one is worth a word.
 _TOLD_SHARE = 0.01
@@ -64,7 +62,9 @@ def propose(codes: Iterable[Codes]) -> Proposal | None:
             return fitting
         if inventory.colors or inventory.palette_contradicts:
             return _from_colors(groups, inventory)
-    return _from_indices(inventory) if inventory.index_pixels.any() else None
+    if inventory.index_pixels.any():
+        return _from_indices(inventory)
+    return _from_stretched(inventory) if inventory.stretched_pixels.any() else None
 
 
 def _groups_of(inventory: Inventory) -> list[Group]:
@@ -98,13 +98,7 @@ def _from_colors(groups: Sequence[Group], inventory: Inventory) -> Proposal:
 
 def _from_indices(inventory: Inventory) -> Proposal:
     pixels = inventory.index_pixels
-    values = np.flatnonzero(pixels)
-    factor = stretch_of(values, _STRETCHED_CLASSES)
-    if factor is not None:
-        count = round(values[-1] / factor) + 1
-        schema = _schema(distinct_colors(count, _palette(inventory)))
-        text = f"{stretch_text(values, factor)}: {count} classes are proposed."
-        return Proposal(schema=schema, notes=(f"The values {text}",))
+    values = _with_neighbours(np.flatnonzero(pixels), np.flatnonzero(inventory.stretched_pixels))
     notes = []
     ignore = _IGNORE if values[-1] == _IGNORE and len(values) > 1 else None
     if ignore is not None:
@@ -115,9 +109,33 @@ def _from_indices(inventory: Inventory) -> Proposal:
         shown = ", ".join(f"{value} ({pixels[value]} pixels)" for value in stray[:_TOLD_STRAYS])
         notes.append(f"Rare and far from the other values, hence taken for strays: {shown}.")
     count = min(int(classes[-1]) + 1, MAX_CLASSES)
+    if 2 * len(classes) < count:
+        notes.append(
+            f"Of {count} values up to the largest, {len(classes)} occur: are they indices?"
+        )
     return Proposal(
         schema=_schema(_colors_of_indices(inventory, count), ignore), notes=tuple(notes)
     )
+
+
+def _from_stretched(inventory: Inventory) -> Proposal:
+    """From files that all look stretched; together they may not, and count as they are then."""
+    values = np.flatnonzero(inventory.stretched_pixels)
+    factor = stretch_of(values, STRETCHED_CLASSES)
+    if factor is None:
+        return _from_indices(replace(inventory, index_pixels=inventory.stretched_pixels))
+    count = round(values[-1] / factor) + 1
+    text = f"The values {stretch_text(values, factor)}: {count} classes are proposed."
+    schema = _schema(distinct_colors(count, _palette(inventory)))
+    return Proposal(schema=schema, notes=(text,))
+
+
+def _with_neighbours(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The values and those of the others, both sorted, that go on where these end."""
+    last = int(values[-1])
+    for other in others.tolist():
+        last = max(last, other) if other <= last + 1 else last
+    return np.union1d(values, others[others <= last])
 
 
 def _without_strays(values: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

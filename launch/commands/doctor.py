@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from histosyn.schema import LabelSchema
 
 _SHOWN_PLACES = 3
+# Of a schema with more classes only those that occur are shown.
+_SHOWN_CLASSES = 24
 _STYLES = {"error": "bold red", "warning": "yellow"}
 _SCHEMA_FILE = Path("schema.toml")
 
@@ -195,6 +197,7 @@ def _class_table(diagnosis: Diagnosis, schema: LabelSchema) -> Table:
     rows = [
         (str(index), item.name, pixels, f"{tiles:,}")
         for index, (item, pixels, tiles) in enumerate(counts)
+        if pixels or len(schema) <= _SHOWN_CLASSES
     ]
     if diagnosis.ignored_pixels:
         rows.append((str(schema.ignore), "(ignored)", diagnosis.ignored_pixels, ""))

@@ -106,6 +106,16 @@ def test_a_schema_file_that_differs_is_left_alone(data, tmp_path, capsys):
     assert load_schema(tmp_path / "other.toml").classes[0].name == "class-0"
 
 
+def test_of_very_many_classes_only_those_that_occur_are_shown(data, capsys):
+    for path in (data / "labels").iterdir():
+        Image.fromarray(np.full((64, 64), 120, np.uint8)).save(path)
+    _doctor(data)
+    shown = capsys.readouterr().out
+    assert "class-120" in shown
+    assert "class-119" not in shown
+    assert "Of 121 values up to the largest, 1 occur: are they indices?" in shown
+
+
 def test_suffixes_and_groups_reach_the_examination(data, tmp_path, capsys):
     for path in (data / "labels").iterdir():
         path.rename(path.with_name(path.stem + "_mask.png"))

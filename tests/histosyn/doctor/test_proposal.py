@@ -113,14 +113,15 @@ def test_indices_become_classes_in_colours_that_read_back(count):
     [
         ({0: 9, 1: 9}, 2, None, ""),
         ({0: 9}, 2, None, ""),
-        ({0: 9, 3: 9}, 4, None, ""),
+        ({0: 9, 2: 9}, 3, None, ""),
+        ({0: 9, 1: 9, 9: 9}, 10, None, "Of 10 values up to the largest, 3 occur"),
         ({0: 9, 1: 9, 255: 9}, 2, 255, "255 is taken for pixels without a label"),
         ({0: 90_000, 1: 90_000, 200: 2}, 2, None, "taken for strays: 200 (2 pixels)."),
         ({0: 90_000, 1: 90_000, 2: 2}, 3, None, ""),
         ({0: 9, 255: 9}, 2, None, "0, 255 look like 0, 1 times 255: 2 classes are proposed."),
         ({0: 9, 85: 9, 255: 9}, 4, None, "0, 85, 255 look like 0, 1, 3 times 85: 4 classes"),
-        ({255: 9}, 255, None, ""),
-        ({254: 9}, 255, None, ""),
+        ({255: 9}, 255, None, "are they indices?"),
+        ({254: 9}, 255, None, "are they indices?"),
     ],
 )
 def test_indices_and_what_is_assumed_of_them(counted, classes, ignore, note):
@@ -136,6 +137,28 @@ def test_stretched_indices_are_an_error_all_the_same(folders):
     (finding,) = folders.examined(schema=None).findings
     assert finding.what == "label maps whose indices are stretched to be visible"
     assert finding.count == 4
+
+
+def test_stretched_files_among_others_do_not_make_250_classes(folders):
+    folders.relabel(lambda values: values % 3)
+    folders.put_label("0001", folders.indices() % 3 * np.uint8(127))
+    diagnosis = folders.examined(schema=None)
+    assert len(diagnosis.schema) == 3
+    (finding,) = diagnosis.findings
+    assert finding.where == ("0001.png: 0, 127, 254 look like 0, 1, 2 times 127",)
+
+
+def test_a_file_that_only_looks_stretched_goes_on_where_the_others_end():
+    """Its only class is the last of 13."""
+    proposal = propose([indices_of(dict.fromkeys(range(12), 9)), indices_of({0: 9, 12: 9})])
+    assert len(proposal.schema) == 13
+    assert proposal.notes == ()
+
+
+def test_files_that_look_stretched_by_different_factors_count_as_they_are():
+    proposal = propose([indices_of({0: 9, 13: 9}), indices_of({0: 9, 11: 9})])
+    assert len(proposal.schema) == 14
+    assert proposal.notes == ("Of 14 values up to the largest, 3 occur: are they indices?",)
 
 
 def test_a_palette_gives_indices_their_colours(folders):
