@@ -26,13 +26,13 @@ _BLACK, _GRAY, _PALE, _EDGE = (0, 0, 0), (100, 100, 100), (222, 222, 222), (190,
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A sample on the page: tile and label map in colours, both uint8 (H, W, 3).
+    """A sample on the page: thumbnails of its tile and of its label map, both of one size.
 
-    None in place of one that cannot be read: its place is crossed out.
+    None for a sample that cannot be read: its place is crossed out.
     """
 
     key: str
-    images: tuple[np.ndarray, np.ndarray] | None
+    thumbnails: tuple[Image.Image, Image.Image] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class LegendItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a data set: `tile_size` is (H, W) of all its tiles."""
+    """A part of a data set: `tile_size` is (H, W) of all its tiles, which are at least one."""
 
     title: str
     facts: str
@@ -72,8 +72,21 @@ def draw_page(sections: Sequence[Section]) -> Image.Image:
     return page
 
 
-def thumbnail_size(tile_size: Size) -> Size:
-    """(width, height) of a tile (H, W) on the page: whole multiples of small ones."""
+def picture(key: str, tile_HWC: np.ndarray, label_colors_HWC: np.ndarray) -> Picture:
+    """What remains of a sample on the page: tiles averaged, label maps by the nearest pixel.
+
+    Both are uint8 RGB. Small images get whole multiples of their pixels, not invented ones.
+    """
+    size = thumbnail_size(tile_HWC.shape[:2])
+    nearest = Image.Resampling.NEAREST
+    how = nearest if size[0] > tile_HWC.shape[1] else Image.Resampling.LANCZOS
+    tile = Image.fromarray(tile_HWC).resize(size, how)
+    labels = Image.fromarray(label_colors_HWC).resize(size, nearest)
+    return Picture(key=key, thumbnails=(tile, labels))
+
+
+def thumbnail_size(tile_size: tuple[int, ...]) -> Size:
+    """(width, height) of a tile (H, W) on the page."""
     height, width = tile_size
     scale = _BOX / max(height, width)
     if scale >= 1:
@@ -106,19 +119,15 @@ class _Grid:
     def _place(self, image: Image.Image, picture: Picture, corner: Size) -> None:
         left, top = corner
         draw = ImageDraw.Draw(image)
-        for number, resampling in enumerate((Image.Resampling.LANCZOS, Image.Resampling.NEAREST)):
-            place = left, top + number * (self.height + _TIGHT)
-            if picture.images is None:
-                image.paste(_crossed((self.width, self.height)), place)
-            else:
-                thumbnail = _scaled(picture.images[number], (self.width, self.height), resampling)
-                image.paste(thumbnail, place)
+        crossed = _crossed((self.width, self.height))
+        for thumbnail in picture.thumbnails or (crossed, crossed):
+            image.paste(thumbnail, (left, top))
             # White tissue and white classes would have no edge on white paper.
-            far = place[0] + self.width - 1, place[1] + self.height - 1
-            draw.rectangle((place, far), outline=_EDGE)
-        under = top + 2 * (self.height + _TIGHT)
+            edge = (left, top, left + self.width - 1, top + self.height - 1)
+            draw.rectangle(edge, outline=_EDGE)
+            top += self.height + _TIGHT
         key = _fitting(picture.key, _SMALL, self.cell[0] - _GAP)
-        draw.text((left, under), key, font=_font(_SMALL), fill=_GRAY)
+        draw.text((left, top), key, font=_font(_SMALL), fill=_GRAY)
 
 
 def _heading(section: Section, width: int) -> Image.Image:
@@ -148,13 +157,6 @@ def _legend(section: Section, width: int) -> Image.Image:
         draw.rectangle(swatch, fill=item.color, outline=_EDGE)
         draw.text((x + _SWATCH + _GAP // 2, y - 1), text, font=font, fill=_BLACK)
     return image
-
-
-def _scaled(pixels_HWC: np.ndarray, size: Size, resampling: Image.Resampling) -> Image.Image:
-    """A thumbnail; small images get whole multiples of their pixels, not invented ones."""
-    enlarged = size[0] > pixels_HWC.shape[1]
-    how = Image.Resampling.NEAREST if enlarged else resampling
-    return Image.fromarray(pixels_HWC).resize(size, how)
 
 
 def _crossed(size: Size) -> Image.Image:

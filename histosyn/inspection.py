@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from histosyn.contact_sheet import Color, LegendItem, Picture, Section
+from histosyn.contact_sheet import Color, LegendItem, Picture, Section, picture
 from histosyn.labels import colorize
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.foreign import foreign_shards
@@ -158,7 +158,7 @@ def inspect_shards(
     for part in parts:
         pictures, bad = _pictures(part, samples, seed)
         sections.append(_section(part, pictures))
-        faults[part.name] = verify(part.reader, track) if thorough else misfits(part.reader) + bad
+        faults[part.name] = verify(part.reader, track) if thorough else _found(part, bad)
     return Inspection(
         parts=parts,
         sections=tuple(sections),
@@ -170,17 +170,18 @@ def inspect_shards(
 
 def open_parts(shards: Path, schema: str | None = None) -> tuple[Part, ...]:
     """A folder of shards as it is; of a folder without any, its parts train, val and test."""
-    folders = [shards]
-    if not _holds_shards(shards):
-        folders = [shards / name for name in PARTS if _holds_shards(shards / name)] or folders
-    parts = []
-    for folder in folders:
-        ensure_index(folder, schema, leave_out_bad=True)
-        reader = open_shards(folder, accept_left_out=True)
-        # Opened on first use, it would be an error for each sample.
-        _ = reader.index.table.rows
-        parts.append(Part(name=folder.resolve().name, folder=folder, reader=reader))
-    return tuple(parts)
+    names = [name for name in PARTS if _holds_shards(shards / name)]
+    if _holds_shards(shards) or not names:
+        return (_open_part(shards.resolve().name, shards, schema),)
+    return tuple(_open_part(name, shards / name, schema) for name in names)
+
+
+def _open_part(name: str, folder: Path, schema: str | None) -> Part:
+    ensure_index(folder, schema, leave_out_bad=True)
+    reader = open_shards(folder, accept_left_out=True)
+    # Opened on first use, it would be an error for each sample.
+    _ = reader.index.table.rows
+    return Part(name=name, folder=folder, reader=reader)
 
 
 def straddling_groups(parts: Sequence[Part]) -> dict[str, tuple[str, ...]]:
@@ -205,12 +206,19 @@ def _pictures(part: Part, count: int, seed: int) -> tuple[tuple[Picture, ...], t
         key = index.entry(shard, sample).key
         try:
             tile, labels = part.reader.read(shard, sample)
-            pictures.append(Picture(key=key, images=(tile, colorize(labels, index.schema))))
+            pictures.append(picture(key, tile, colorize(labels, index.schema)))
         except DatasetError as error:
             cause = getattr(error, "cause", None) or str(error)
-            pictures.append(Picture(key=key, images=None))
+            pictures.append(Picture(key=key, thumbnails=None))
             faults.append(Fault(shard=index.shards[shard].name, key=key, cause=cause))
     return tuple(pictures), tuple(faults)
+
+
+def _found(part: Part, bad: tuple[Fault, ...]) -> tuple[Fault, ...]:
+    """What can be known without reading more; a shard that is lost explains its samples."""
+    lost = misfits(part.reader)
+    names = {fault.shard for fault in lost}
+    return lost + tuple(fault for fault in bad if fault.shard not in names)
 
 
 def _section(part: Part, pictures: tuple[Picture, ...]) -> Section:

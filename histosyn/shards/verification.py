@@ -52,7 +52,7 @@ def misfits(reader: ShardReader) -> tuple[Fault, ...]:
         Fault(shard=shard.name, key=WHOLE_FILE, cause=cause)
         for shard in reader.index.shards
         if (cause := _misfit(_path(reader, shard), shard))
-        and not _was_left_out(reader.index, shard, WHOLE_FILE)
+        and WHOLE_FILE not in _left_out(reader.index, shard)
     )
 
 
@@ -94,10 +94,11 @@ def check_shard(reader: ShardReader, number: int) -> Checked:
             _scan(reader, number, look)
     except OSError as error:
         look.causes[WHOLE_FILE] = f"it cannot be read ({error.strerror})"
+    left_out = _left_out(index, shard)
     faults = tuple(
         Fault(shard=shard.name, key=key, cause=cause)
         for key, cause in look.causes.items()
-        if not _was_left_out(index, shard, key)
+        if key not in left_out
     )
     if look.readable < shard.samples:
         return Checked(faults=faults, pixels=None, samples=None)
@@ -187,8 +188,8 @@ def _wrong_counts(
     ]
 
 
-def _was_left_out(index: DatasetIndex, shard: Shard, key: str) -> bool:
-    return any(item.shard == shard.name and item.key == key for item in index.left_out)
+def _left_out(index: DatasetIndex, shard: Shard) -> set[str]:
+    return {item.key for item in index.left_out if item.shard == shard.name}
 
 
 def _path(reader: ShardReader, shard: Shard) -> Path:

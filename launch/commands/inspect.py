@@ -118,7 +118,7 @@ def _show(inspection: Inspection, page: Path) -> None:
         if part.index.left_out:
             out.print(_places_table("left out of the index", part.index.left_out))
         if faults := inspection.faults[part.name]:
-            out.print(_places_table("faults", faults))
+            out.print(_places_table("faults", _shards_first(faults)))
     if inspection.straddling:
         out.print(_straddling_table(inspection))
     out.print(Text(_verdict(inspection)))
@@ -172,6 +172,13 @@ def _places_table(title: str, places: Sequence[LeftOut | Fault]) -> Table:
     return table
 
 
+def _shards_first(faults: Sequence[Fault]) -> list[Fault]:
+    """One that is cut short has many samples, which would hide what else there is."""
+    from histosyn.shards.verification import WHOLE_FILE
+
+    return sorted(faults, key=lambda fault: fault.key != WHOLE_FILE)
+
+
 def _straddling_table(inspection: Inspection) -> Table:
     table = Table("group", "parts", title="groups in several parts", title_justify="left")
     for group, parts in list(inspection.straddling.items())[:_SHOWN]:
@@ -182,12 +189,15 @@ def _straddling_table(inspection: Inspection) -> Table:
 
 
 def _verdict(inspection: Inspection) -> str:
-    samples = _counted(sum(len(part.index) for part in inspection.parts), "sample")
+    indexes = [part.index for part in inspection.parts]
+    samples = _counted(sum(map(len, indexes)), "sample")
+    if left_out := sum(len(index.left_out) for index in indexes):
+        samples += f", {left_out:,} left out"
     if not inspection.verified:
         return f"{samples}. --verify reads them all and compares them with the index."
     if any(inspection.faults.values()):
-        return f"{samples} read."
-    return f"{samples} read, all as the index says."
+        return f"{samples}. All were checked."
+    return f"{samples}. All were checked and are as the index says."
 
 
 def _problems(inspection: Inspection, shards: Path) -> str:
