@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PARTS = ("train", "val", "test")
 _MOST_SAMPLES = 200
 _SHOWN = 20
-_BAR_WIDTH = 20
+_BAR_WIDTH = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -146,12 +146,11 @@ def _classes_table(part: Part) -> Table:
     for heading in ("pixels", "share"):
         table.add_column(heading, no_wrap=True, justify="right")
     table.add_column("", no_wrap=True, width=_BAR_WIDTH)
-    for heading in ("tiles", "share"):
-        table.add_column(heading, no_wrap=True, justify="right")
+    table.add_column("tiles", no_wrap=True, justify="right")
     for row in part.classes:
-        tiles = ("", "") if row.tiles is None else (f"{row.tiles:,}", f"{row.tile_share:.1%}")
+        tiles = "" if row.tiles is None else f"{row.tiles:,} {row.tile_share:>6.1%}"
         pixels = (f"{row.pixels:,}", f"{row.pixel_share:.2%}", bar(row.pixel_share))
-        table.add_row(str(row.index), row.name, *pixels, *tiles)
+        table.add_row(str(row.index), row.name, *pixels, tiles)
     return table
 
 

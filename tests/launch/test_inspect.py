@@ -157,8 +157,8 @@ def test_a_wrong_folder_is_one_sentence(shards: Path, capsys: pytest.CaptureFixt
 @given(st.floats(0, 1))
 def test_a_bar_is_as_long_as_its_share(share: float) -> None:
     drawn = bar(share)
-    assert len(drawn) <= 20
-    assert abs(len(drawn) - 20 * share) < 1.01
+    assert len(drawn) <= 10
+    assert abs(len(drawn) - 10 * share) < 1.01
     assert bool(drawn) == (share > 0)
 
 
