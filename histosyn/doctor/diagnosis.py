@@ -106,7 +106,13 @@ def examine(
             schema = proposal.schema
             looks = (look.under(proposal.schema) for look in looks)
     hint = naming_hint(pairing, source.tiles, source.labels)
-    survey = Survey(schema=schema, pairing=pairing, facts=facts, naming_hint=hint)
+    survey = Survey(
+        schema=schema,
+        proposed=proposal is not None,
+        pairing=pairing,
+        facts=facts,
+        naming_hint=hint,
+    )
     _ask(survey, looks)
     return _diagnosis(survey, proposal)
 

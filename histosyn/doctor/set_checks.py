@@ -43,6 +43,11 @@ def _tally_text(tally: Tally) -> str:
 
 
 def _color_remedy(survey: Survey) -> str:
+    if survey.proposed:
+        return (
+            "If these are classes, add them to the proposed schema. If they are smoothed outlines, "
+            "export the label maps without smoothing."
+        )
     codes = [code for code in survey.strangers if isinstance(code, str)]
     colors = np.array([list(bytes.fromhex(code[1:])) for code in codes], dtype=np.uint8)
     fits = fitting_schema(colors)
@@ -54,6 +59,8 @@ def _color_remedy(survey: Survey) -> str:
 
 
 def _value_remedy(survey: Survey) -> str:
+    if survey.proposed:
+        return "If these are classes, add them to the proposed schema; if not, relabel these files."
     last = len(survey.schema or ()) - 1
     return (
         f"Classes are 0 to {last}. Relabel these files, use the right schema (--schema), or "

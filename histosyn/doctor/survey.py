@@ -47,17 +47,18 @@ class Tally:
 class Survey:
     """What the pass has counted so far.
 
-    `facts` is what a CSV says of tiles by key, None without one. `class_pixels` and `class_tiles`
-    (256,) count by class index, `unknown_pixels` what is of no class. `strangers` are counted by
-    value or colour; `strange_files` names the files that hold them, and `forms` those read by
-    colour (True) or by index (False). `palette` names the first file in which an index has a
-    colour although it is read by index.
+    The schema was given or `proposed`. `facts` is what a CSV says of tiles by key, None without
+    one. `class_pixels` and `class_tiles` (256,) count by class index, `unknown_pixels` what is of
+    no class. `strangers` are counted by value or colour; `strange_files` names the files that hold
+    them, and `forms` those read by colour (True) or by index (False). `palette` names the first
+    file in which an index has a colour although it is read by index.
     """
 
     schema: LabelSchema | None
     pairing: Pairing
     facts: Mapping[str, TileFacts] | None = None
     naming_hint: str = ""
+    proposed: bool = False
     findings: dict[str, Finding] = field(default_factory=dict)
     key_of_digest: dict[bytes, str] = field(default_factory=dict)
     tile_sizes: Counter[tuple[int, ...]] = field(default_factory=Counter)

@@ -89,6 +89,7 @@ def test_strays_become_no_classes_but_are_told_and_judged(folders):
     (finding,) = diagnosis.findings
     assert finding.what == "colours of no class"
     assert finding.where[0].startswith("#6a7341: 4 pixels in 4 label maps")
+    assert finding.remedy.endswith("export the label maps without smoothing.")
 
 
 def test_a_stray_does_not_hide_a_built_in_schema():
