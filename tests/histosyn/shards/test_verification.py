@@ -101,6 +101,17 @@ def test_what_travels_between_processes_can(healthy: Path) -> None:
     assert checked.samples.tolist() == [4, 4, 4, 4]
 
 
+def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
+    shards = pack_blobs(tmp_path, 12, 16, 2)
+    for number in (1, 4):
+        change(shards / f"shard-{number:06d}.tar", 700)
+    reader = open_shards(shards)
+    found = verify(reader)
+    assert {fault.shard for fault in found} == {"shard-000001.tar", "shard-000004.tar"}
+    alone = [fault for number in range(6) for fault in check_shard(reader, number).faults]
+    assert list(found) == alone
+
+
 def test_a_shard_that_is_cut_short(shards: Path) -> None:
     entry = open_shards(shards).index.entry(1, 2)
     path = shards / VICTIM
