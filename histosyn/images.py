@@ -119,7 +119,7 @@ def read_tile(source: Path | bytes, name: str | None = None) -> np.ndarray:
             raise DatasetError(
                 f"{name} has mode {image.mode}, a tile must be 8-bit RGB. Convert the file."
             )
-        return np.array(image.convert("RGB"))
+        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def glass_share(tile_HWC: np.ndarray) -> float:
