@@ -150,7 +150,7 @@ def _legend(section: Section, width: int) -> Image.Image:
             left, line = 0, line + 1
         places.append((left, line * pitch, text))
         left += needed + 2 * _GAP
-    image = Image.new("RGB", (width, (line + 1) * pitch - _GAP), "white")
+    image = Image.new("RGB", (width, (line + 1) * pitch - _GAP + _TIGHT), "white")
     draw = ImageDraw.Draw(image)
     for item, (x, y, text) in zip(section.legend, places, strict=True):
         swatch = (x, y, x + _SWATCH - 1, y + _SWATCH - 1)
