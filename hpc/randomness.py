@@ -12,13 +12,15 @@ import hashlib
 import math
 from operator import index
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:  # commands that only need numpy's half start a second sooner without
+    import torch
 
 # An int64 array of numpy or torch. Both wrap around on overflow, which is the arithmetic wanted.
-Positions = TypeVar("Positions", np.ndarray, torch.Tensor)
+Positions = TypeVar("Positions", np.ndarray, "torch.Tensor")
 
 _GOLDEN_GAMMA = 0x9E3779B97F4A7C15
 _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
@@ -49,9 +51,9 @@ def uniform(key: int, positions: Positions) -> Positions:
     """Uniform numbers in [0, 1), float64."""
     mantissa = _shift_right(bits(key, positions), 11)
     # Explicitly, because torch turns integer times float into float32.
-    if isinstance(mantissa, torch.Tensor):
-        return mantissa.to(torch.float64) * 2.0**-53
-    return mantissa.astype(np.float64) * 2.0**-53
+    if isinstance(mantissa, np.ndarray | np.generic):
+        return mantissa.astype(np.float64) * 2.0**-53
+    return mantissa.double() * 2.0**-53
 
 
 def normal(key: int, positions: Positions) -> Positions:
@@ -96,6 +98,8 @@ def grid_positions(
     A window that overlaps another one gives the same numbers where they overlap. Rows and columns
     must lie in [0, 2^20), channels in [0, 2^20).
     """
+    import torch
+
     channel = torch.arange(channels, dtype=torch.int64, device=device)[:, None, None]
     row = torch.arange(rows.start, rows.stop, dtype=torch.int64, device=device)[None, :, None]
     column = torch.arange(columns.start, columns.stop, dtype=torch.int64, device=device)
@@ -114,4 +118,8 @@ def _signed(value: int) -> int:
 
 
 def _namespace(positions: np.ndarray | torch.Tensor) -> ModuleType:
-    return torch if isinstance(positions, torch.Tensor) else np
+    if isinstance(positions, np.ndarray | np.generic):
+        return np
+    import torch
+
+    return torch

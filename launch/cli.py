@@ -23,7 +23,11 @@ COMMANDS = (
         "launch.commands.phantom:phantom",
         "Write procedural tissue: tiles and label maps.",
     ),
-    ("doctor", "launch.commands.doctor:doctor", "Find what is wrong with a data set."),
+    (
+        "doctor",
+        "launch.commands.doctor:doctor",
+        "Find what is wrong with a data set, or an installation.",
+    ),
     ("pack", "launch.commands.pack:pack", "Turn folders of tiles and label maps into shards."),
     ("inspect", "launch.commands.inspect:inspect", "Show what is in shards, and what is wrong."),
     ("train", "launch.commands.train:train", "Train a generator; also under torchrun."),

@@ -68,7 +68,7 @@ def empty(tiles: Path, labels: Path) -> None:
         (unknown_colour, ["tile-01.png", "#00ff00", "1024 pixels", "nearest is", "Recolour"]),
         (unknown_index, ["tile-01.png", "value 200", "0 to 3", "Relabel"]),
         (other_size, ["tile-01.png is 32x16 pixels", "32x32", "They must be equal"]),
-        (no_image, ["tile-01.png cannot be read", "Replace the file"]),
+        (no_image, ["tile-01.png is no image of a known kind", "Replace the file"]),
         (empty, ["folder of tiles", "holds no image", "Check the path"]),
     ],
 )
@@ -96,7 +96,7 @@ def test_pack_says_what_where_and_what_to_do(
         (["pack", "none", "none", "out"], ["folder of tiles: none does not exist"]),
         (["doctor", "none", "none"], ["none does not exist"]),
         (["synth", "none", "none", "out"], ["none is no model", "model folder"]),
-        (["train", "--data.shards", "none"], ["data set: none does not exist"]),
+        (["train", "--data.shards", "none"], ["shards: none does not exist"]),
         (["train"], ["--data.shards is missing"]),
         (["train", "--data.shards", "x", "--run.stepps", "3"], ["--run.stepps", "--run.steps"]),
         (["train", "--data.shards", "x", "--run.steps", "many"], ["many", "int"]),

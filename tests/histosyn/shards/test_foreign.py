@@ -120,7 +120,7 @@ def test_a_tar_without_our_names_says_which_are_wanted(tmp_path: Path) -> None:
         ensure_index(folder, SCHEMA.name, leave_out_bad=True)
 
 
-@pytest.mark.parametrize("text", ["pipe:touch x", "http://host/a.tar", "s3://bucket"])
+@pytest.mark.parametrize("text", ["pipe:touch x", "gs://bucket/a.tar", "s3://bucket"])
 def test_addresses_are_not_opened(text: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="is a URL or a command, not a folder"):

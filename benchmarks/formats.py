@@ -1,0 +1,77 @@
+"""What a packed format costs: milliseconds to write and read a tile, its size, its loss.
+
+    python benchmarks/formats.py TILES
+
+256-px crops of the tiles of a folder, each setting in turn; CPU milliseconds, best of three.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from histosyn.images import find_images, read_tile
+from histosyn.shards.cut import grid_windows
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    **{f"png, level {level}": {"format": "PNG", "compress_level": level} for level in (1, 3, 6, 9)},
+    "png, level 1, run lengths": {
+        "format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE,
+    },
+    "jpg, quality 95, 4:4:4": {"format": "JPEG", "quality": 95, "subsampling": 0},
+    "jpg, quality 90, 4:4:4": {"format": "JPEG", "quality": 90, "subsampling": 0},
+}  # fmt: skip
+CROPS, REPEATS = 120, 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tiles", type=Path)
+    crops = crops_of(parser.parse_args().tiles)
+    print(f"{len(crops)} crops\n\n| format | write (ms) | read (ms) | KiB | PSNR |")
+    print("|---|---|---|---|---|")
+    for name, options in SETTINGS.items():
+        print(f"| {name} | {measured(crops, options)} |")
+
+
+def crops_of(folder: Path) -> list[np.ndarray]:
+    crops: list[np.ndarray] = []
+    for path in find_images(folder):
+        tile = read_tile(path)
+        windows = grid_windows(tile.shape[:2], 256, path.name)
+        crops += [np.ascontiguousarray(tile[item.area]) for item in windows]
+    return crops[:: max(len(crops) // CROPS, 1)][:CROPS]
+
+
+def measured(crops: list[np.ndarray], options: dict[str, Any]) -> str:
+    images = [Image.fromarray(crop) for crop in crops]
+    writing, reading = [], []
+    for _ in range(REPEATS):
+        started = time.process_time()
+        files = [encoded(image, options) for image in images]
+        written = time.process_time()
+        read = [np.array(Image.open(io.BytesIO(data))) for data in files]
+        writing.append(written - started)
+        reading.append(time.process_time() - written)
+    error = np.mean([np.mean((a.astype(float) - b) ** 2) for a, b in zip(read, crops, strict=True)])
+    psnr = f"{10 * np.log10(255**2 / error):.1f} dB" if error else "lossless"
+    milliseconds = [1000 * min(values) / len(crops) for values in (writing, reading)]
+    kib = sum(map(len, files)) / len(files) / 1024
+    return f"{milliseconds[0]:.2f} | {milliseconds[1]:.2f} | {kib:.0f} | {psnr}"
+
+
+def encoded(image: Image.Image, options: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, **options)
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    main()
