@@ -100,7 +100,7 @@ def test_a_damaged_shard_is_named(tmp_path):
     tar = shards / "shard-000000.tar"
     tar.write_bytes(tar.read_bytes()[:600])
 
-    with pytest.raises(DatasetError, match=r"shard-000000\.tar: tile-00"):
+    with pytest.raises(DatasetError, match=r"shard-000000\.tar, tile-00"):
         list(open_tiles(shards).batches(2))
 
 
