@@ -6,7 +6,6 @@ import socket
 import struct
 import zlib
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
