@@ -197,14 +197,14 @@ class _Batches(Dataset[Batch | HistosynError]):
         )
 
     def _sample(self, position: int, bad: list[BadSample]) -> tuple[np.ndarray, np.ndarray, str]:
-        place, (tile, labels) = self._first_usable(position, bad)
-        sample_key = self.reader.index.entry(place.shard, place.sample).key
+        place, sample_key, tile, labels = self._first_usable(position, bad)
         key = augmentation_key(self.seed, place.epoch, sample_key, place.repeat)
         return *self.augmentation(tile, labels, key=key), sample_key
 
     def _first_usable(
         self, position: int, bad: list[BadSample]
-    ) -> tuple[Place, tuple[np.ndarray, np.ndarray]]:
+    ) -> tuple[Place, str, np.ndarray, np.ndarray]:
+        """The place, the key, the tile and the label map that this position shows."""
         place = self.order.place(position)
         faults: list[SampleError] = []
         for attempt in range(_MOST_SUBSTITUTES + 1):
@@ -218,7 +218,7 @@ class _Batches(Dataset[Batch | HistosynError]):
             else:
                 key = self.reader.index.entry(place.shard, place.sample).key
                 bad += [_bad_sample(fault, key) for fault in faults]
-                return place, pair
+                return place, key, *pair
         raise HistosynError(
             f"{faults[0]} Nor can {_MOST_SUBSTITUTES} others that should replace it be used: too "
             "much of the data set is damaged."

@@ -52,6 +52,8 @@ def header_fault(header: bytes, names: Sequence[str], size: int) -> str | None:
     Names that a header of this kind cannot hold whole stand in an extra block before it; of them
     only the size is compared.
     """
+    if _is_plainly(header, names, size):
+        return None
     try:
         found = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
@@ -63,6 +65,24 @@ def header_fault(header: bytes, names: Sequence[str], size: int) -> str | None:
             f"where {names[0]!r} of {size} should"
         )
     return None
+
+
+def _is_plainly(header: bytes, names: Sequence[str], size: int) -> bool:
+    """Whether a header is the one that is wanted, where it is of the plainest kind.
+
+    Every sample's are looked at, and `tarfile` takes four times as long; it judges the others.
+    """
+    name = header[:100].rstrip(b"\0")
+    try:
+        return (
+            any(name == wanted.encode() for wanted in names)
+            and int(header[124:136].rstrip(b"\0 "), 8) == size
+            and not any(header[345:500])  # nothing in front of the name
+            and sum(header) - sum(header[148:156]) + 8 * 32
+            == int(header[148:156].rstrip(b"\0 "), 8)
+        )
+    except ValueError:
+        return False
 
 
 def _scan_from(
