@@ -21,18 +21,19 @@ from PIL import Image
 
 from histosyn.images import png_bytes, read_png_text
 from histosyn.labels import read_label_map
+from histosyn.manifest import read_manifest, write_manifest
 from histosyn.model_folder import Model
 from histosyn.networks.generator import draw_noise
 from histosyn.pairs import images_by_key
 from histosyn.samples import to_uint8
 from hpc import collectives
 from hpc.errors import HistosynError, InputError
-from hpc.files import sha256_of_file, write_bytes, write_text
+from hpc.files import sha256_of_file, write_bytes
 from hpc.log import logger
+from hpc.part import WHOLE, Part
 from hpc.randomness import key_of
 from hpc.topology import Topology
 
-MANIFEST = "manifest.jsonl"
 _RECORD_CHUNK = "histosyn"
 _NOTICE = "Synthetic histology tile made by histosyn. It shows no real tissue."
 Track = Callable[[list["Job"]], Iterator["Job"]]
@@ -40,11 +41,16 @@ Track = Callable[[list["Job"]], Iterator["Job"]]
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisConfig:
-    """How a folder is synthesized; `overwrite` replaces tiles of another seed or model."""
+    """How a folder is synthesized; `overwrite` replaces tiles of another seed or model.
+
+    Of several processes that know nothing of each other, such as the tasks of a job array, each
+    makes its `part`.
+    """
 
     seed: int = 0
     variants: int = 1
     overwrite: bool = False
+    part: Part = WHOLE
 
     def __post_init__(self) -> None:
         if self.variants < 1:
@@ -102,7 +108,7 @@ def synthesize_folder(
     """
     topology = topology or Topology()
     _keep_apart(labels, out)
-    jobs = _jobs(labels, config)[topology.rank :: topology.world_size]
+    jobs = _of_part(_jobs(labels, config), config.part)[topology.rank :: topology.world_size]
     manifest = collectives.decided_by_first(lambda: read_manifest(out))
     records = {job.output: _record(job, labels, config, model) for job in jobs}
     states = {job.output: _state(out / job.output, records[job.output], manifest) for job in jobs}
@@ -123,7 +129,7 @@ def synthesize_folder(
             failed[str(job.label)] = f"{out / job.output} cannot be written: {error.strerror}."
     entries = _merged({name: _entry(out, record) for name, record in (present | made).items()})
     if topology.is_first:
-        _write_manifest(out, manifest | entries)
+        write_manifest(out, entries, config.part)
     return Outcome(
         made=tuple(sorted(_merged(made))),
         present=tuple(sorted(_merged(present))),
@@ -158,20 +164,6 @@ def _one_way_of_computing() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def read_manifest(out: Path) -> dict[str, dict[str, Any]]:
-    """The manifest's entries by output file; empty where there is none."""
-    path = out / MANIFEST
-    if not path.is_file():
-        return {}
-    try:
-        entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        return {entry["file"]: entry for entry in entries}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}). Delete it: it is made anew from the tiles."
-        ) from error
-
-
 def _keep_apart(labels: Path, out: Path) -> None:
     """Tiles must neither replace label maps nor be taken for such the next time."""
     if out.resolve().is_relative_to(labels.resolve()):
@@ -191,6 +183,11 @@ def _jobs(labels: Path, config: SynthesisConfig) -> list[Job]:
                 )
             jobs[output] = Job(key=key, label=path, variant=variant, output=output)
     return list(jobs.values())
+
+
+def _of_part(jobs: list[Job], part: Part) -> list[Job]:
+    share = part.share(len(jobs))
+    return jobs[share.start : share.stop]
 
 
 def _record(job: Job, labels: Path, config: SynthesisConfig, model: Model) -> Record:
@@ -255,8 +252,3 @@ def _merged(part: dict[str, Any]) -> dict[str, Any]:
         for of_rank in collectives.gather_objects(part)
         for name, value in of_rank.items()
     }
-
-
-def _write_manifest(out: Path, entries: dict[str, dict[str, Any]]) -> None:
-    lines = [json.dumps(entries[name], sort_keys=True) for name in sorted(entries)]
-    write_text(out / MANIFEST, "".join(line + "\n" for line in lines))

@@ -14,6 +14,7 @@ def synth(
     seed: int = 0,
     variants: int = 1,
     overwrite: bool = False,
+    part: str | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> None:
     """Turn a folder of label maps into a folder of tissue.
@@ -40,6 +41,10 @@ def synth(
         Tiles for each label map.
     overwrite
         Replace tiles in OUT that were made with another model, seed or label map.
+    part
+        Make one part only, such as 3/16, while other processes make the others. Then run the
+        command without it: it makes what is missing and writes one manifest. `histosyn submit
+        synth --parts 16` does all that.
     device
         Where to compute; auto takes the GPU if there is one.
     """
@@ -47,12 +52,18 @@ def synth(
     from histosyn.synthesis import SynthesisConfig, synthesize_folder
     from hpc.errors import PartialFailureError
     from hpc.log import set_up_logging, track
+    from hpc.part import WHOLE, parse_part
     from hpc.process_group import device_of, process_group
     from hpc.topology import detect
 
     topology = detect()
     set_up_logging(topology)
-    config = SynthesisConfig(seed=seed, variants=variants, overwrite=overwrite)
+    config = SynthesisConfig(
+        seed=seed,
+        variants=variants,
+        overwrite=overwrite,
+        part=WHOLE if part is None else parse_part(part),
+    )
     here = device_of(topology, device)
     with process_group(topology, here):
         outcome = synthesize_folder(

@@ -16,11 +16,13 @@ from tissue import SCHEMA, blobs
 from histosyn.config import GeneratorConfig
 from histosyn.images import read_png_text
 from histosyn.labels import label_png_bytes
+from histosyn.manifest import MANIFEST, read_manifest
 from histosyn.model_folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator
-from histosyn.synthesis import MANIFEST, Outcome, SynthesisConfig, synthesize_folder
+from histosyn.synthesis import Outcome, SynthesisConfig, synthesize_folder
 from hpc.errors import DamagedFileError, DatasetError, InputError
 from hpc.files import sha256_of_file
+from hpc.part import Part
 from hpc.topology import detect
 
 CPU = torch.device("cpu")
@@ -81,6 +83,37 @@ def test_the_number_of_processes_does_not_matter(
     manifests = [(tmp_path / name / MANIFEST).read_bytes() for name in ("one", "many")]
     assert manifests[0] == manifests[1]
     assert all(outcome == outcomes[0] for outcome in outcomes)
+
+
+def test_parts_make_what_one_process_makes(
+    model_folder: Path, labels: Path, tmp_path: Path
+) -> None:
+    """Five parts of four label maps, in any order, one killed and one run twice."""
+    one, many = tmp_path / "one", tmp_path / "many"
+    synthesize(model_folder, labels, one)
+    parts = [Part(number=number, count=5) for number in (3, 1, 5, 4, 4)]
+    made = [synthesize(model_folder, labels, many, part=part).made for part in parts]
+
+    assert sorted(name for names in made for name in names) == ["b.png", "d.png", "sub/c.png"]
+    assert set(read_manifest(many)) == {"b.png", "d.png", "sub/c.png"}
+    assert not (many / MANIFEST).exists()
+    closing = synthesize(model_folder, labels, many)
+    assert closing.made == ("a.png",)
+    assert images(one) == images(many)
+    assert [path.name for path in many.glob("manifest*")] == [MANIFEST]
+    assert (one / MANIFEST).read_bytes() == (many / MANIFEST).read_bytes()
+
+
+def test_of_two_manifests_the_newer_knows(model_folder: Path, labels: Path, tmp_path: Path) -> None:
+    """After a change of seed, with another number of parts, nothing is made twice."""
+    out = tmp_path / "out"
+    for number in (1, 2):
+        synthesize(model_folder, labels, out, part=Part(number=number, count=2))
+    changed = {"seed": 1, "overwrite": True}
+    for number in (1, 2, 3):
+        synthesize(model_folder, labels, out, part=Part(number=number, count=3), **changed)
+    assert synthesize(model_folder, labels, out, **changed).made == ()
+    assert {entry["seed"] for entry in read_manifest(out).values()} == {1}
 
 
 def test_company_order_and_threads_do_not_matter(

@@ -1,0 +1,59 @@
+"""The manifest of a folder of synthetic tiles: which file was made of what, with what.
+
+The tasks of a job array write one manifest each, so that none waits for another or overwrites what
+it wrote. The next run over the whole folder makes them one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hpc.errors import InputError
+from hpc.files import write_text
+from hpc.part import WHOLE, Part
+
+MANIFEST = "manifest.jsonl"
+_OF_PARTS = "manifest-part-*.jsonl"
+Entries = dict[str, dict[str, Any]]
+
+
+def read_manifest(out: Path) -> Entries:
+    """The entries of the manifest and of those of parts, by output file; empty without any.
+
+    Raises InputError for a damaged one.
+    """
+    paths = [path for path in (out / MANIFEST, *_of_parts(out)) if path.is_file()]
+    return {name: entry for path in paths for name, entry in _read(path).items()}
+
+
+def write_manifest(out: Path, entries: Entries, part: Part = WHOLE) -> None:
+    """Add entries to the manifest, and those of parts with them; a part writes its own anew."""
+    if part != WHOLE:
+        _write(out / _OF_PARTS.replace("*", f"{part.number}-of-{part.count}"), entries)
+        return
+    of_parts = _of_parts(out)
+    _write(out / MANIFEST, read_manifest(out) | entries)
+    for path in of_parts:
+        path.unlink()
+
+
+def _of_parts(out: Path) -> list[Path]:
+    """Oldest first: if two know a tile, the one written last knows what it is now."""
+    return sorted(out.glob(_OF_PARTS), key=lambda path: path.stat().st_mtime_ns)
+
+
+def _read(path: Path) -> Entries:
+    try:
+        entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        return {entry["file"]: entry for entry in entries}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is damaged ({error}). Delete it: it is made anew from the tiles."
+        ) from error
+
+
+def _write(path: Path, entries: Entries) -> None:
+    lines = [json.dumps(entries[name], sort_keys=True) for name in sorted(entries)]
+    write_text(path, "".join(line + "\n" for line in lines))
