@@ -108,7 +108,9 @@ def _bad_samples(config: TrainConfig, index: DatasetIndex, topology: Topology) -
 def _resume(trainer: Trainer, metrics: RecordsFile, topology: Topology) -> None:
     """Load the newest valid checkpoint, the same on every rank, and tidy what came after it."""
     folder = trainer.config.run.folder
-    newest = collectives.decided_by_first(lambda: _newest_checkpoint(folder / "checkpoints"))
+    newest = collectives.decided_by_first(
+        lambda: checkpoint.newest_valid(folder / "checkpoints", set_aside=True)
+    )
     if newest is not None:
         state = checkpoint.load(newest)
         _check_resumable(state, trainer, newest)
@@ -122,12 +124,6 @@ def _resume(trainer: Trainer, metrics: RecordsFile, topology: Topology) -> None:
         metrics.forget_after(trainer.step)
         write_text(folder / "config.toml", as_toml(trainer.config))
     collectives.barrier()
-
-
-def _newest_checkpoint(folder: Path) -> Path | None:
-    newest = checkpoint.newest_valid(folder)
-    checkpoint.set_aside_damaged(folder)
-    return newest
 
 
 def _check_resumable(state: dict[str, Any], trainer: Trainer, source: Path) -> None:

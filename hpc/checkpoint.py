@@ -2,24 +2,28 @@
 
 A checkpoint `step-00001000/` holds `tensors.safetensors`, `state.json` (everything else, with
 placeholders where tensors belong) and `checkpoint.json`, the commit record: the sha256 of the
-others. The folder is written under a temporary name and renamed (see `hpc.files.atomic_folder`).
+others, written when they are on the disk. The folder is written under a temporary name, flushed
+and renamed (see `hpc.files.atomic_folder`).
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
 import shutil
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from hpc.errors import DamagedFileError, HistosynError, InputError
-from hpc.files import atomic_folder, sha256_of_file
+from hpc.errors import DamagedFileError, FullDiskError, HistosynError, InputError
+from hpc.files import atomic_folder, make_folder, sha256_of_bytes, sha256_of_file, sync_file
+from hpc.tensor_tree import Snapshot, put_together, take_snapshot, write_tensors
 
 logger = logging.getLogger("histosyn")
 
@@ -30,6 +34,8 @@ _STATE = "state.json"
 _FILES = (_TENSORS, _STATE)
 _ASIDE = "damaged-"
 _NAME = re.compile(r"step-(\d{8,})")
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+_MIB = 1 << 20
 
 
 def checkpoint_path(root: Path, step: int) -> Path:
@@ -40,32 +46,47 @@ def checkpoint_path(root: Path, step: int) -> Path:
 def save(folder: Path, state: dict[str, Any]) -> None:
     """Write a tree of dicts, lists, tensors and JSON scalars as one atomic folder.
 
-    Raises HistosynError if the disk does not take it; nothing is left of it then.
+    Raises FullDiskError or HistosynError if the disk does not take it; nothing is left of it then.
     """
-    tensors: dict[str, torch.Tensor] = {}
-    skeleton = _take_tensors(state, "", tensors)
+    write(folder, take_snapshot(state))
+
+
+def write(folder: Path, snapshot: Snapshot) -> None:
+    """`save` what was copied before."""
     try:
+        make_folder(folder.parent)
+        state = json.dumps(snapshot.skeleton).encode()
+        _require_room(folder.parent, snapshot.tensor_bytes + len(state))
         with atomic_folder(folder) as temporary:
-            save_file(tensors, temporary / _TENSORS)
-            (temporary / _STATE).write_text(json.dumps(skeleton), encoding="utf-8")
-            record = {
-                "format_version": FORMAT_VERSION,
-                "sha256": {name: sha256_of_file(temporary / name) for name in _FILES},
+            (temporary / _STATE).write_bytes(state)
+            checksums = {
+                _TENSORS: write_tensors(temporary / _TENSORS, snapshot.tensors),
+                _STATE: sha256_of_bytes(state),
             }
+            for name in _FILES:
+                sync_file(temporary / name)
+            record = {"format_version": FORMAT_VERSION, "sha256": checksums}
             (temporary / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
-    except (OSError, SafetensorError) as error:
-        raise HistosynError(
-            f"{folder} could not be written: {error}. Older checkpoints are as they were. Make "
-            "room or repair the disk, and run the same command again."
+    except OSError as error:
+        kind = FullDiskError if error.errno in _FULL_DISK else HistosynError
+        raise kind(
+            f"{folder} could not be written: {error.strerror or error}. Older checkpoints are as "
+            "they were. Make room or repair the disk, and run the same command again."
         ) from error
 
 
 def load(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Read a checkpoint back. Raises DamagedFileError naming the file that isn't as written."""
     verify(folder)
-    tensors = load_file(folder / _TENSORS, device=str(device))
-    skeleton = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-    return _put_tensors(skeleton, tensors)
+    try:
+        tensors = load_file(folder / _TENSORS, device=str(device))
+        skeleton = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        return put_together(skeleton, tensors)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedFileError(
+            f"{folder} has its checksums, but histosyn did not write it: {_TENSORS} or {_STATE} "
+            f"has another format ({error!r}). Remove it."
+        ) from error
 
 
 def verify(folder: Path) -> None:
@@ -73,23 +94,23 @@ def verify(folder: Path) -> None:
 
     Raises InputError for the format of another version: whole, but not to be read here.
     """
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        version = record["format_version"]
-        if version != FORMAT_VERSION:
-            raise InputError(
-                f"{folder} has checkpoint format {version}, this histosyn reads {FORMAT_VERSION}. "
-                "Use the version that wrote it."
-            )
-        checksums = {name: record["sha256"][name] for name in _FILES}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(f"{folder / RECORD} is missing or damaged ({error!r}).") from error
-    for name, checksum in checksums.items():
+    for name, checksum in _checksums(folder).items():
         path = folder / name
         if not path.is_file():
             raise DamagedFileError(f"{path} is missing.")
-        if sha256_of_file(path) != checksum:
+        try:
+            found = sha256_of_file(path)
+        except PermissionError:
+            raise
+        except OSError as error:
+            raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error
+        if found != checksum:
             raise DamagedFileError(f"{path} was altered or damaged: its sha256 differs.")
+
+
+def sha256_of_checkpoint(folder: Path) -> str:
+    """What tells this checkpoint from any other: the sha256 of its commit record."""
+    return sha256_of_file(folder / RECORD)
 
 
 def steps(root: Path) -> dict[int, Path]:
@@ -102,21 +123,25 @@ def steps(root: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def newest_valid(root: Path) -> Path | None:
-    """The newest checkpoint that proves whole; None if there has never been one. Changes nothing.
+def newest_valid(root: Path, *, set_aside: bool = False) -> Path | None:
+    """The newest checkpoint that proves whole; None if there has never been one.
 
-    Raises DamagedFileError if there are only damaged ones: to start anew throws away what was
-    learnt, so somebody has to ask for it by removing them.
+    With `set_aside`, damaged ones that are newer are renamed to damaged-*, which only who writes
+    checkpoints into `root` may ask for. Raises DamagedFileError if there are only damaged ones: to
+    start anew throws away what was learnt, so somebody has to ask for it by removing them.
     """
-    damaged = [path for path in root.glob(f"{_ASIDE}step-*") if path.is_dir()]
+    damaged: list[Path] = []
     for path in reversed(steps(root).values()):
         try:
             verify(path)
         except DamagedFileError as error:
-            logger.warning("%s It is passed over.", error)
+            logger.warning("%s The checkpoint is passed over.", error)
             damaged.append(path)
         else:
+            for broken in damaged if set_aside else ():
+                _set_aside(broken)
             return path
+    damaged += [path for path in root.glob(f"{_ASIDE}step-*") if path.is_dir()]
     if damaged:
         raise DamagedFileError(
             f"{root} holds no checkpoint that is whole: {len(damaged)} damaged, such as "
@@ -125,59 +150,57 @@ def newest_valid(root: Path) -> Path | None:
     return None
 
 
-def set_aside_damaged(root: Path) -> None:
-    """Rename damaged checkpoints to damaged-*. Only for who writes checkpoints into `root`."""
-    for path in steps(root).values():
-        try:
-            verify(path)
-        except DamagedFileError:
-            aside = path.with_name(f"{_ASIDE}{path.name}")
-            shutil.rmtree(aside, ignore_errors=True)
-            path.rename(aside)
-
-
 def prune(root: Path, *, keep_last: int, keep_every: int | None = None) -> None:
-    """Delete all but the last `keep_last` checkpoints and those of every `keep_every`th step.
-
-    What kills left of unfinished ones goes as well: only who writes checkpoints may call this.
-    """
-    for leftover in root.glob(".step-*.tmp"):
-        shutil.rmtree(leftover)
+    """Delete all but the last `keep_last` checkpoints and those of every `keep_every`th step."""
     found = steps(root)
     for step, path in list(found.items())[:-keep_last]:
         if not (keep_every and step % keep_every == 0):
-            shutil.rmtree(path)
+            # Renamed first: a kill in the middle must not leave what looks like a damaged one.
+            doomed = path.with_name(f".{path.name}.pruned.tmp")
+            path.rename(doomed)
+            _delete(doomed)
 
 
-def _take_tensors(node: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
-    """Move the tensors of a tree into `tensors`; returns the tree as JSON with their names."""
-    if isinstance(node, torch.Tensor):
-        # Numbered, because paths can coincide: the keys 1 and "1", or "a/b" and "b" within "a".
-        name = f"{len(tensors)}{name}"
-        tensors[name] = node.detach().to("cpu", copy=True).contiguous()
-        return {"tensor": name}
-    if isinstance(node, dict):
-        for key in node:
-            if not isinstance(key, str | int):
-                raise TypeError(f"A checkpoint cannot hold the key {key!r} (at {name}).")
-        # Pairs, because JSON would turn the optimizers' integer keys into strings.
-        pairs = [
-            [key, _take_tensors(value, f"{name}/{key}", tensors)] for key, value in node.items()
-        ]
-        return {"dict": pairs}
-    if isinstance(node, list | tuple):
-        return {"list": [_take_tensors(v, f"{name}/{i}", tensors) for i, v in enumerate(node)]}
-    if node is None or isinstance(node, bool | int | float | str):
-        return node
-    raise TypeError(f"A checkpoint cannot hold {type(node).__name__} (at {name}).")
+def clear_leftovers(root: Path) -> None:
+    """Delete what kills left of unfinished checkpoints. Only for who writes them into `root`."""
+    for leftover in root.glob(".step-*.tmp"):
+        _delete(leftover)
 
 
-def _put_tensors(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    if not isinstance(node, dict):
-        return node
-    ((kind, content),) = node.items()
-    if kind == "tensor":
-        return tensors[content]
-    if kind == "dict":
-        return {key: _put_tensors(value, tensors) for key, value in content}
-    return [_put_tensors(value, tensors) for value in content]
+def _delete(folder: Path) -> None:
+    """Or leave it for the next time: NFS keeps files that somebody is reading."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _set_aside(path: Path) -> None:
+    names = (f"{_ASIDE}{path.name}{f'.{n}' if n > 1 else ''}" for n in count(1))
+    aside = next(free for name in names if not (free := path.with_name(name)).exists())
+    path.rename(aside)
+    logger.warning("%s was set aside as %s.", path, aside.name)
+
+
+def _require_room(root: Path, needed_bytes: int) -> None:
+    """Asked beforehand, so that a save that must fail takes no room from the run's other files."""
+    usage = shutil.disk_usage(root)
+    if usage.total and usage.free < needed_bytes:
+        raise OSError(
+            errno.ENOSPC,
+            f"it takes {needed_bytes / _MIB:.1f} MiB, and {usage.free / _MIB:.1f} MiB are free",
+        )
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """What the commit record says."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        version = record["format_version"]
+        if version != FORMAT_VERSION:
+            raise InputError(
+                f"{folder} has checkpoint format {version}, this histosyn reads {FORMAT_VERSION}. "
+                "Use the version that wrote it."
+            )
+        return {name: record["sha256"][name] for name in _FILES}
+    except PermissionError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedFileError(f"{folder / RECORD} is missing or damaged ({error!r}).") from error

@@ -2,6 +2,7 @@
 
     HistosynError                 exit code 1: the work failed
     ├── DamagedFileError          a file of ours is truncated, altered or incomplete
+    ├── FullDiskError             the disk is full, or a quota is used up
     ├── TrainingDivergedError     a loss or weight is no longer finite
     ├── PartialFailureError       some items failed, the rest is done
     └── InputError                exit code 2: what was asked for cannot be done as asked
@@ -28,6 +29,10 @@ class HistosynError(Exception):
 
 class DamagedFileError(HistosynError):
     """A file of ours is truncated, altered or incomplete."""
+
+
+class FullDiskError(HistosynError):
+    """The disk is full, or a quota is used up. What was written before is as it was."""
 
 
 class TrainingDivergedError(HistosynError):

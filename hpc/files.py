@@ -35,6 +35,12 @@ def sha256_of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sync_file(path: Path) -> None:
+    """Make the content of a written file survive a power cut."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames inside `folder` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -44,10 +50,19 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and the missing ones above it so that they survive a power cut."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for writing that takes the name `path` only when the block ends without error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
@@ -87,13 +102,13 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """
     if path.exists() and not replace:
         raise InputError(f"{path} exists already. Remove it or choose another name.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
     try:
         yield temporary
         for folder, _, names in os.walk(temporary):
             for name in names:
-                _sync_file(Path(folder) / name)
+                sync_file(Path(folder) / name)
             sync_folder(Path(folder))
         temporary.chmod(0o777 & ~_umask())
         if path.exists() and not replace:
@@ -125,11 +140,6 @@ def require_file(path: Path, what: str) -> Path:
         kind = "is a folder, not a file" if path.exists() else "does not exist"
         raise InputError(f"{what}: {path} {kind}. Check the path.")
     return path
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _umask() -> int:

@@ -1,0 +1,112 @@
+"""Checkpoints written in the background: training waits for the copy to host memory only."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from threading import Thread
+from types import TracebackType
+from typing import Any, Literal
+
+from hpc import checkpoint
+from hpc.errors import FullDiskError
+from hpc.tensor_tree import Snapshot, take_snapshot
+
+logger = logging.getLogger("histosyn")
+
+OnFullDisk = Literal["stop", "retry"]
+
+
+class Saver:
+    """Writes the checkpoints below `root`, one at a time, and deletes what need not be kept.
+
+    `save` copies the state to host memory; a thread serializes, hashes, flushes, renames and
+    prunes. This takes one more copy of the state in host memory while a checkpoint is written; on
+    a GPU's host the memory stays page-locked and reserved for the next one.
+
+    Only rank 0 saves, because ranks share everything. The others need not wait for it: a
+    checkpoint appears whole or not at all, and a run that starts again takes the newest one that
+    rank 0 finds whole. If ranks were ahead of it when they were killed, they redo those steps.
+
+    As a context manager it waits for the last write at the end, also when training has failed; but
+    not when it was interrupted by force: the write under way is then lost, earlier ones are not.
+
+    What went wrong in the thread is logged at once, and raised by the next `save` or `close`. With
+    `on_full_disk="retry"` a full disk is raised by `close` only, if the last checkpoint is missing.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        keep_last: int,
+        keep_every: int | None = None,
+        on_full_disk: OnFullDisk = "stop",
+    ) -> None:
+        self.root = root
+        self.keep_last = keep_last
+        self.keep_every = keep_every
+        self.on_full_disk = on_full_disk
+        self._thread: Thread | None = None
+        self._failure: Exception | None = None
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Copy the state and write it as the checkpoint of `step` while the caller goes on.
+
+        Waits for the write before. Raises what went wrong in it, and TypeError for a state that a
+        checkpoint cannot hold.
+        """
+        failure = self._wait()
+        if failure is not None and not self._may_try_again(failure):
+            raise failure
+        snapshot = take_snapshot(state)
+        # A daemon: whoever interrupts by force does not wait for it either.
+        self._thread = Thread(
+            target=self._write, args=(step, snapshot), name="checkpoint", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Wait until the last checkpoint is on the disk; raise what went wrong with it."""
+        failure = self._wait()
+        if failure is not None:
+            raise failure
+
+    def __enter__(self) -> Saver:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        elif isinstance(error, Exception) and (failure := self._wait()):
+            # Training's own failure is what is to be raised.
+            logger.error("%s", failure)
+
+    def _wait(self) -> Exception | None:
+        """End what is under way; returns what went wrong in it."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        failure, self._failure = self._failure, None
+        return failure
+
+    def _may_try_again(self, failure: Exception) -> bool:
+        return self.on_full_disk == "retry" and isinstance(failure, FullDiskError)
+
+    def _write(self, step: int, snapshot: Snapshot) -> None:
+        """In the thread."""
+        try:
+            checkpoint.clear_leftovers(self.root)
+            checkpoint.write(checkpoint.checkpoint_path(self.root, step), snapshot)
+            checkpoint.prune(self.root, keep_last=self.keep_last, keep_every=self.keep_every)
+        except Exception as failure:
+            self._failure = failure
+            if self._may_try_again(failure):
+                logger.warning("%s Training goes on; the next checkpoint is tried again.", failure)
+            else:
+                logger.error("The checkpoint of step %d failed: the run is going to stop.", step)
