@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,16 +47,29 @@ def content_of_shards(folder: Path) -> Content:
 def content_of_folder(folder: Path, paths: Sequence[Path]) -> Content:
     """The images `paths` below `folder`: their names, their bytes, and the folder's manifest.
 
-    The digest is that of what `sha256sum NAME...` prints in the folder for the names in order of
-    their characters. Raises DatasetError if a file cannot be read, InputError if the manifest is
-    damaged.
+    Raises DatasetError if a file cannot be read, InputError if the manifest is damaged.
     """
-    names = {path.relative_to(folder).as_posix(): path for path in paths}
-    ordered = sorted(names)
+    return content_of_digests(folder, digests_of(folder, paths))
+
+
+def digests_of(folder: Path, paths: Sequence[Path]) -> dict[str, str]:
+    """The sha256 of each file by its name below `folder`. Raises as `content_of_folder`."""
     with ThreadPoolExecutor(min(_MOST_READERS, usable_cores())) as readers:
-        digests = readers.map(_sha256, (names[name] for name in ordered))
-        lines = [f"{digest}  {name}\n" for digest, name in zip(digests, ordered, strict=True)]
-    entries = [entry for name, entry in read_manifest(folder).items() if name in names]
+        digests = readers.map(_sha256, paths)
+        return {
+            path.relative_to(folder).as_posix(): digest
+            for path, digest in zip(paths, digests, strict=True)
+        }
+
+
+def content_of_digests(folder: Path, digests: Mapping[str, str]) -> Content:
+    """The images of these names and digests, and the folder's manifest.
+
+    The digest of all is that of what `sha256sum NAME...` prints in the folder for the names in
+    order of their characters. Raises InputError if the manifest is damaged.
+    """
+    lines = [f"{digests[name]}  {name}\n" for name in sorted(digests)]
+    entries = [entry for name, entry in read_manifest(folder).items() if name in digests]
     return Content(
         sha256=sha256_of_bytes("".join(lines).encode(errors="surrogateescape")),
         covers="sorted lines of sha256 and name of each tile",

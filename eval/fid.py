@@ -12,8 +12,9 @@ import numpy as np
 
 from eval.features import Extractor
 from eval.frechet import frechet_distance_from_features
-from eval.images import TileSource, open_tiles
+from eval.images import TileFolder, TileShards, TileSource, open_tiles
 from eval.moments import Moments
+from eval.parts import merge_parts
 from eval.population import Population, distance, measure, require_same_identity
 from eval.result import Number, Result
 from eval.statistics_file import SUFFIX, read_statistics, write_statistics
@@ -27,9 +28,10 @@ _NO_INTERVAL = (
     "distances of the real_versus_real_floor show the noise"
 )
 Side = TileSource | Population
+StoredSide = TileFolder | TileShards | Population
 
 
-def open_side(path: Path, *, resize: int | None = None) -> Side:
+def open_side(path: Path, *, resize: int | None = None) -> StoredSide:
     """A folder of tiles or of shards, or a statistics file if `path` ends in .npz.
 
     Raises InputError if it is missing, empty or unreadable.
@@ -71,6 +73,37 @@ def distance_between(
         return result
     measured_with = {"batch_size": batch_size, "device": str(extractor.device)}
     return replace(result, settings=result.settings | measured_with)
+
+
+def distance_of_parts(
+    real: StoredSide,
+    synthetic: StoredSide,
+    folder: Path,
+    *,
+    seed: int = 0,
+    save_statistics: Path | None = None,
+) -> Result:
+    """Compare the sides, those that are tiles as their parts in `folder` have measured them.
+
+    Raises InputError if parts are missing or do not fit together.
+    """
+    populations: dict[str, Population] = {}
+    settings: dict[str, Any] = {}
+    for role, side in {"real": real, "synthetic": synthetic}.items():
+        if isinstance(side, Population):
+            populations[role] = side
+            continue
+        merged = merge_parts(side, role, folder)
+        populations[role] = merged.population
+        settings = {
+            "batch_size": merged.batch_size,
+            "device": merged.device,
+            "parts": merged.part.count,
+        }
+        if save_statistics is not None:
+            write_statistics(save_statistics / f"{role}{SUFFIX}", merged.population)
+    result = compare(populations["real"], populations["synthetic"], seed=seed)
+    return replace(result, settings=result.settings | settings)
 
 
 def compare(real: Population, synthetic: Population, *, seed: int = 0) -> Result:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -88,9 +88,12 @@ class TileFolder:
 
     folder: Path
     resize: int | None = None
-    paths: tuple[Path, ...] = field(init=False, repr=False)
+    paths: tuple[Path, ...] = field(default=(), repr=False)
+    """All that lie below the folder, if none are given."""
 
     def __post_init__(self) -> None:
+        if self.paths:
+            return
         paths = tuple(find_images(require_folder(self.folder, "folder of tiles")))
         if not paths:
             suffixes = " ".join(sorted(IMAGE_SUFFIXES))
@@ -126,6 +129,10 @@ class TileFolder:
                     self._require_shape(path, tile.shape, first_shape)
                 yield np.stack(tiles)
 
+    def select(self, rows: range) -> TileFolder:
+        """Some of the tiles, at least one."""
+        return replace(self, paths=self.paths[rows.start : rows.stop])
+
     def content(self) -> Content:
         """Names and bytes of the files, and what a manifest of synthesis beside them tells."""
         return content_of_folder(self.folder, self.paths)
@@ -151,6 +158,8 @@ class TileShards:
 
     folder: Path
     resize: int | None = None
+    rows: range | None = None
+    """The samples to take. Default: all."""
     reader: ShardReader = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -167,18 +176,26 @@ class TileShards:
         return _preparation(self.resize)
 
     def __len__(self) -> int:
-        return len(self.reader.index)
+        return len(self._rows)
 
     def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
         """Yield tiles_NHWC, `size` at a time."""
         for start in range(0, len(self), size):
-            rows = range(start, min(start + size, len(self)))
+            rows = self._rows[start : start + size]
             tiles = (self.reader.read(*self.reader.index.place(row))[0] for row in rows)
             yield np.stack([_resized(tile_HWC, self.resize) for tile_HWC in tiles])
+
+    def select(self, rows: range) -> TileShards:
+        """Some of the tiles, at least one."""
+        return replace(self, rows=self._rows[rows.start : rows.stop])
 
     def content(self) -> Content:
         """The data set's index."""
         return content_of_shards(self.folder)
+
+    @property
+    def _rows(self) -> range:
+        return range(len(self.reader.index)) if self.rows is None else self.rows
 
 
 def open_tiles(folder: Path, *, resize: int | None = None) -> TileFolder | TileShards:

@@ -58,6 +58,22 @@ def measure(
     """
     # First, because it may find a fault sooner than a pass through the network.
     content = source.content()
+    summary, tile_size = features_of(source, extractor, batch_size, progress)
+    return Population(
+        name=source.name,
+        n=len(source),
+        summary=summary,
+        identity=extractor.identity,
+        tile_size=tile_size,
+        preparation=source.preparation,
+        content=content,
+    )
+
+
+def features_of(
+    source: TileSource, extractor: Extractor, batch_size: int, progress: str | None
+) -> tuple[NDArray[np.floating] | Moments, tuple[int, int] | None]:
+    """The features of all tiles, or their moments if they are too many, and the tiles' size."""
     batches: Iterable[NDArray[np.uint8]] = source.batches(batch_size)
     if progress is not None:
         batches = track(batches, total=-(-len(source) // batch_size), what=progress)
@@ -68,15 +84,7 @@ def measure(
         if sum(map(len, kept)) * extractor.dimension > KEPT_NUMBERS:
             moments = moments.update(np.concatenate(kept))
             kept.clear()
-    return Population(
-        name=source.name,
-        n=len(source),
-        summary=_summary(moments, kept),
-        identity=extractor.identity,
-        tile_size=tile_size,
-        preparation=source.preparation,
-        content=content,
-    )
+    return _summary(moments, kept), tile_size
 
 
 def distance(real: Population, synthetic: Population) -> float:
@@ -110,7 +118,7 @@ def require_same_identity(population: Population, other: Identity | None, other_
     )
 
 
-def _summary(moments: Moments, kept: list[NDArray[np.floating]]) -> NDArray[np.floating] | Gaussian:
+def _summary(moments: Moments, kept: list[NDArray[np.floating]]) -> NDArray[np.floating] | Moments:
     if not kept:
         return moments
     features_ND = np.concatenate(kept)

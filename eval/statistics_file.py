@@ -37,7 +37,7 @@ _OWN_KEYS = (
     "preparation",
 )
 # What the zip, decompression and array readers below numpy are known to raise for a damaged file.
-_READING_ERRORS = (
+READING_ERRORS = (
     OSError,
     EOFError,
     LookupError,
@@ -91,9 +91,9 @@ def read_statistics(path: Path) -> Population:
     """
     require_file(path, "statistics file")
     try:
-        content = _arrays(path)
+        content = read_arrays(path)
         population = _population(path, _summary(content), content)
-    except _READING_ERRORS as error:
+    except READING_ERRORS as error:
         raise DatasetError(
             f"{path} cannot be read as a statistics file ({error}). It must be an .npz with the "
             "arrays mu and sigma, as written by --save-statistics or by pytorch-fid."
@@ -101,7 +101,8 @@ def read_statistics(path: Path) -> Population:
     return replace(population, content=content_of_file(path))
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz file; pickled ones are refused. Raises one of `READING_ERRORS`."""
     # Opened here, because numpy leaves open what it cannot read.
     with path.open("rb") as file, warnings.catch_warnings():
         # numpy's remark on headers written by Python 2, which old statistics files have.

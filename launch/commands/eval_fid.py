@@ -10,10 +10,14 @@ from cyclopts.validators import Number as InRange
 from rich.table import Table
 from rich.text import Text
 
+from hpc.errors import InputError
+from hpc.part import Part, parse_part
 from launch.console import console
 from launch.outputs import check_output_file, check_output_folder
 
 if TYPE_CHECKING:
+    from eval.features import Extractor
+    from eval.fid import StoredSide
     from eval.result import Result
 
 
@@ -28,6 +32,8 @@ def fid(
     batch_size: Annotated[int, Parameter(validator=InRange(gte=1))] = 32,
     seed: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    part: str | None = None,
+    parts_folder: Path | None = None,
     save_statistics: Path | None = None,
     json: Path | None = None,
 ) -> None:
@@ -56,13 +62,19 @@ def fid(
         Seed of the random extractor, and of the halves that the floor compares.
     device
         Where the network computes; `auto` takes a GPU if there is one.
+    part
+        Measure one part of the tiles only, such as 3/16, into --parts-folder, while other processes
+        measure the others. `histosyn submit eval fid --parts 16` does it all.
+    parts_folder
+        Folder for what parts measure. Without --part: compare what all parts have measured; the
+        result is the same as that of one process. --json and --save-statistics come with it.
     save_statistics
         Folder for `real.npz` and `synthetic.npz`: statistics that spare the next run a side.
     json
         File for the result with all that made it: settings, hashes, versions, warnings.
     """
     from eval.features import open_extractor
-    from eval.fid import distance_between, open_side
+    from eval.fid import distance_between, distance_of_parts, open_side
     from eval.population import Population
     from hpc.log import set_up_logging
     from hpc.process_group import device_of
@@ -70,28 +82,62 @@ def fid(
 
     topology = detect()
     set_up_logging(topology)
+    chosen = _chosen_part(part, parts_folder)
     check_output_file(json, "--json")
     check_output_folder(save_statistics, "--save-statistics")
     sides = open_side(real, resize=resize), open_side(synthetic, resize=resize)
-    network = None
-    if not all(isinstance(side, Population) for side in sides):
-        network = open_extractor(
-            extractor,
-            inception_weights=inception_weights,
+    if parts_folder is not None and chosen is None:
+        result = distance_of_parts(*sides, parts_folder, seed=seed, save_statistics=save_statistics)
+    else:
+        network = None
+        if not all(isinstance(side, Population) for side in sides):
+            network = open_extractor(
+                extractor,
+                inception_weights=inception_weights,
+                seed=seed,
+                device=device_of(topology, device),
+            )
+        if chosen is not None and parts_folder is not None:
+            _measure_parts(sides, network, chosen, parts_folder, batch_size)
+            return
+        result = distance_between(
+            *sides,
+            extractor=network,
             seed=seed,
-            device=device_of(topology, device),
+            batch_size=batch_size,
+            save_statistics=save_statistics,
+            show_progress=True,
         )
-    result = distance_between(
-        *sides,
-        extractor=network,
-        seed=seed,
-        batch_size=batch_size,
-        save_statistics=save_statistics,
-        show_progress=True,
-    )
     _show(result)
     if json is not None:
         result.save(json)
+
+
+def _chosen_part(part: str | None, folder: Path | None) -> Part | None:
+    if part is None:
+        return None
+    if folder is None:
+        raise InputError("--part measures into --parts-folder. Name one, the same for all parts.")
+    return parse_part(part)
+
+
+def _measure_parts(
+    sides: tuple[StoredSide, StoredSide],
+    network: Extractor | None,
+    part: Part,
+    folder: Path,
+    batch_size: int,
+) -> None:
+    from eval.parts import measure_part, write_part
+    from eval.population import Population
+
+    for role, side in zip(("real", "synthetic"), sides, strict=True):
+        if isinstance(side, Population) or network is None:
+            continue
+        measured = measure_part(side, network, part, batch_size=batch_size, progress=role)
+        path = write_part(folder, role, measured)
+        n = measured.population.n
+        console().print(f"part {part}: {n} of {measured.total} {role} tiles measured, in {path}")
 
 
 def _show(result: Result) -> None:

@@ -145,6 +145,24 @@ def test_an_option_out_of_range_is_refused(folders, options, capsys):
     assert options[0] in refused([*folders, *options], capsys)
 
 
+def test_parts_and_what_they_amount_to(folders, tmp_path, capsys):
+    options = [*folders, "--extractor", "random", "--batch-size", "2"]
+    main(["eval", "fid", *options, "--json", str(tmp_path / "one.json")])
+    parts = ["--parts-folder", str(tmp_path / "parts"), "--json", str(tmp_path / "many.json")]
+    for part in ("2/2", "1/2"):
+        main(["eval", "fid", *options, *parts, "--part", part])
+        assert not (tmp_path / "many.json").exists()
+    assert "part 2/2: 4 of 6 real tiles measured" in capsys.readouterr().out
+    main(["eval", "fid", *options, *parts])
+
+    one, many = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "many"))
+    assert many == one | {"settings": one["settings"] | {"parts": 2}}
+
+
+def test_a_part_needs_a_folder(folders, capsys):
+    assert "Name one" in refused([*folders, "--part", "1/2"], capsys)
+
+
 def test_help_imports_no_torch():
     code = (
         "import sys; from launch.cli import build_app;"

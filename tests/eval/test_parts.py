@@ -1,0 +1,164 @@
+"""Tiles measured in parts give the report that one process gives."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from tissue import pack_blobs
+
+from eval.features import RandomExtractor
+from eval.fid import distance_between, distance_of_parts, open_side
+from eval.parts import measure_part, read_part, rows_of, write_part
+from hpc.errors import DatasetError, InputError
+from hpc.part import Part
+
+COUNT = 3
+BATCH = 4
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    return RandomExtractor(seed=0)
+
+
+@pytest.fixture
+def sides(tmp_path):
+    """Folders of 17 and 10 tiles, some in a sub-folder, and what measures them."""
+    for seed, (name, tiles) in enumerate({"real": 17, "synthetic": 10}.items()):
+        (tmp_path / name / "sub").mkdir(parents=True)
+        random = np.random.default_rng(seed)
+        for number in range(tiles):
+            pixels = random.integers(0, 200 + 50 * seed, size=(24, 24, 3), dtype=np.uint8)
+            place = "sub/x-" if number % 3 else ""
+            Image.fromarray(pixels).save(tmp_path / name / f"{place}{number}.png")
+    return {"real": open_side(tmp_path / "real"), "synthetic": open_side(tmp_path / "synthetic")}
+
+
+def measure_all(sides, extractor, folder, count=COUNT, roles=("real", "synthetic")):
+    for role in roles:
+        for number in range(1, count + 1):
+            part = Part(number=number, count=count)
+            measured = measure_part(sides[role], extractor, part, batch_size=BATCH)
+            write_part(folder, role, measured)
+
+
+def alone(sides, extractor, **options):
+    return distance_between(
+        sides["real"], sides["synthetic"], extractor, batch_size=BATCH, **options
+    )
+
+
+def together(sides, folder, **options):
+    return distance_of_parts(sides["real"], sides["synthetic"], folder, **options)
+
+
+@given(total=st.integers(0, 500), count=st.integers(1, 40), batch_size=st.integers(1, 64))
+def test_parts_are_whole_batches_in_order(total, count, batch_size):
+    rows = [rows_of(Part(number=i + 1, count=count), total, batch_size) for i in range(count)]
+
+    assert [row for part in rows for row in part] == list(range(total))
+    assert all(part.start % batch_size == 0 for part in rows if part)
+    assert all(len(part) % batch_size == 0 for part in rows if part and part.stop < total)
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_the_report_is_that_of_one_process(sides, extractor, tmp_path, count):
+    """The floor and the content too; eight parts of five and of three batches: some are empty."""
+    measure_all(sides, extractor, tmp_path / "parts", count)
+
+    expected = alone(sides, extractor, seed=3)
+    found = together(sides, tmp_path / "parts", seed=3)
+
+    assert found == replace(expected, settings=expected.settings | {"parts": count})
+
+
+def test_where_features_are_too_many_to_keep(sides, extractor, tmp_path, monkeypatch):
+    monkeypatch.setattr("eval.population.KEPT_NUMBERS", 5 * extractor.dimension)
+    measure_all(sides, extractor, tmp_path / "parts")
+
+    expected, found = alone(sides, extractor), together(sides, tmp_path / "parts")
+
+    assert found.numbers[0].value == pytest.approx(expected.numbers[0].value, rel=1e-10)
+    assert found.numbers[1] == expected.numbers[1]
+    assert "too many to keep" in found.numbers[1].reason
+    assert found.inputs == expected.inputs
+
+
+def test_shards_and_a_statistics_file(sides, extractor, tmp_path):
+    shards = open_side(pack_blobs(tmp_path, count=10, size=24))
+    alone(sides, extractor, save_statistics=tmp_path / "saved")
+    sides = {"real": open_side(tmp_path / "saved" / "real.npz"), "synthetic": shards}
+    measure_all(sides, extractor, tmp_path / "parts", roles=("synthetic",))
+
+    expected = alone(sides, extractor)
+    found = together(sides, tmp_path / "parts")
+
+    assert found == replace(expected, settings=expected.settings | {"parts": COUNT})
+
+
+def test_statistics_can_be_saved_of_parts(sides, extractor, tmp_path):
+    measure_all(sides, extractor, tmp_path / "parts")
+    value = together(sides, tmp_path / "parts", save_statistics=tmp_path / "saved").numbers[0].value
+
+    saved = [open_side(tmp_path / "saved" / f"{role}.npz") for role in sides]
+
+    assert distance_between(*saved, None).numbers[0].value == pytest.approx(value, rel=1e-6)
+
+
+def test_a_missing_part_is_named(sides, extractor, tmp_path):
+    with pytest.raises(InputError, match="holds no parts of the real tiles"):
+        together(sides, tmp_path)
+    measure_all(sides, extractor, tmp_path / "parts")
+    (tmp_path / "parts" / "synthetic-2-of-3.npz").unlink()
+
+    with pytest.raises(InputError, match="lacks 1 of the 3 parts of the synthetic tiles.*2/3"):
+        together(sides, tmp_path / "parts")
+
+
+def test_parts_of_two_divisions_are_not_mixed(sides, extractor, tmp_path):
+    for count in (2, 3):
+        measure_all(sides, extractor, tmp_path / "parts", count)
+
+    with pytest.raises(InputError, match="parts of 2 and of 3"):
+        together(sides, tmp_path / "parts")
+
+
+def test_parts_measured_differently_are_not_mixed(sides, extractor, tmp_path):
+    measure_all(sides, extractor, tmp_path / "parts")
+    other = measure_part(
+        sides["real"], RandomExtractor(seed=1), Part(number=2, count=3), batch_size=BATCH
+    )
+    write_part(tmp_path / "parts", "real", other)
+
+    with pytest.raises(InputError, match="Parts 1/3 and 2/3 .* differ in their extractor"):
+        together(sides, tmp_path / "parts")
+
+
+def test_tiles_that_came_or_went_meanwhile_are_noticed(sides, extractor, tmp_path):
+    measure_all(sides, extractor, tmp_path / "parts")
+    shutil.copy(tmp_path / "real/0.png", tmp_path / "real/new.png")
+    sides["real"] = open_side(tmp_path / "real")
+
+    with pytest.raises(InputError, match="not those of the tiles .*real holds now"):
+        together(sides, tmp_path / "parts")
+
+
+def test_sizes_that_differ_between_parts_are_an_error(sides, extractor, tmp_path):
+    Image.new("RGB", (32, 24)).save(tmp_path / "real/sub/x-16.png")
+    with pytest.raises(DatasetError, match="Pass --resize"):
+        measure_all(sides, extractor, tmp_path / "parts", count=4)
+        together(sides, tmp_path / "parts")
+
+
+def test_a_damaged_part_is_named(sides, extractor, tmp_path):
+    measure_all(sides, extractor, tmp_path / "parts")
+    path = tmp_path / "parts" / "real-1-of-3.npz"
+    whole = path.read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(DatasetError, match=r"real-1-of-3\.npz cannot be read"):
+            read_part(path)
