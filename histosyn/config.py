@@ -47,7 +47,7 @@ class DataConfig:
     bad_share: float = 0.01
     """With skip: stop nevertheless when a larger share of the samples is bad."""
     stage_to: Path | None = None
-    """Folder on the node's own disk to copy the shards to before training."""
+    """Folder on the node's own disk to copy the shards to before training; $NAMES are replaced."""
 
     def __post_init__(self) -> None:
         _require(self, global_batch=1, workers=0, crop=1, stain_jitter=0.0, bad_share=0.0)
@@ -162,6 +162,10 @@ class RunConfig:
     """Checkpoints to keep."""
     keep_every: int | None = None
     """Also keep every checkpoint whose step this divides."""
+    on_full_disk: Literal["stop", "retry"] = "stop"
+    """Stop when a checkpoint does not fit on the disk, or go on and try again at the next one."""
+    fork: Path | None = None
+    """Run folder or checkpoint whose networks a new run starts from, at step 0."""
 
     def __post_init__(self) -> None:
         _require(
@@ -194,7 +198,7 @@ class TrainConfig:
 RESUMABLE_CHANGES = frozenset(
     {f"data.{name}" for name in ("workers", "shards", "on_bad_sample", "bad_share", "stage_to")}
     | {f"run.{name}" for name in ("folder", "steps", "device", "report_every", "sample_every",
-                                  "checkpoint_every", "keep_last", "keep_every")}
+                                  "checkpoint_every", "keep_last", "keep_every", "on_full_disk")}
 )  # fmt: skip
 
 

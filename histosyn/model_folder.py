@@ -59,8 +59,13 @@ class Model:
     sha256: str
 
 
-def model_facts(config: TrainConfig, index: DatasetIndex, step: int) -> ModelFacts:
-    """What is to be known of the generator that `config` has trained for `step` steps."""
+def model_facts(
+    config: TrainConfig, index: DatasetIndex, step: int, forked_from: dict[str, Any] | None = None
+) -> ModelFacts:
+    """What is to be known of the generator that `config` has trained for `step` steps.
+
+    `forked_from` says which checkpoint its run started from (see `histosyn.fork`).
+    """
     crop, run = config.data.crop, config.run
     return ModelFacts(
         generator=config.generator,
@@ -74,16 +79,13 @@ def model_facts(config: TrainConfig, index: DatasetIndex, step: int) -> ModelFac
             "seed": run.seed,
             "precision": run.precision,
             "tiles": len(index),
-            "shards_sha256": shard_hashes(index),
+            "shards_sha256": [shard.sha256 for shard in index.shards],
+            "data_sha256": index.identity,
             "histosyn": version("histosyn"),
             "torch": torch.__version__,
+            **({"forked_from": forked_from} if forked_from else {}),
         },
     )
-
-
-def shard_hashes(index: DatasetIndex) -> list[str]:
-    """What tells one set of training tiles from another."""
-    return [shard.sha256 for shard in index.shards]
 
 
 def facts_from_dict(data: dict[str, Any], source: str) -> ModelFacts:

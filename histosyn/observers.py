@@ -16,12 +16,12 @@ from typing import Any
 import torch
 
 from histosyn.config import as_plain
-from histosyn.model_folder import model_facts
+from histosyn.model_folder import ModelFacts
 from histosyn.samples import SampleGrid
-from histosyn.shards.index import DatasetIndex
 from histosyn.trainer import Trainer, require_finite, require_finite_weights
-from hpc import checkpoint, collectives
+from hpc import collectives
 from hpc.log import RecordsFile, key_values, logger
+from hpc.saver import Saver
 from hpc.topology import Topology
 
 _GIB = 1 << 30
@@ -106,29 +106,28 @@ class DrawSamples:
 
 
 class SaveCheckpoint:
-    """Writes `checkpoints/step-*` and deletes what need not be kept."""
+    """Hands the state to `saver`, which writes `checkpoints/step-*` while training goes on.
+
+    `facts_at(step)` is what is to be known of the generator at a step.
+    """
 
     def __init__(
-        self, folder: Path, index: DatasetIndex, topology: Topology, interval: int
+        self,
+        saver: Saver,
+        facts_at: Callable[[int], ModelFacts],
+        topology: Topology,
+        interval: int,
     ) -> None:
-        self.folder = folder
-        self.index = index
+        self.saver = saver
+        self.facts_at = facts_at
         self.topology = topology
         self.interval = interval
 
     def __call__(self, trainer: Trainer) -> None:
         """Save on rank 0; all ranks hold the same state, and all refuse one that is not finite."""
         require_finite_weights(trainer.players, trainer.step)
-        if not self.topology.is_first:
-            return
-        state = {
-            "trainer": trainer.state(),
-            "config": as_plain(trainer.config),
-            "model": model_facts(trainer.config, self.index, trainer.step).as_dict(),
-        }
-        checkpoint.save(checkpoint.checkpoint_path(self.folder, trainer.step), state)
-        run = trainer.config.run
-        checkpoint.prune(self.folder, keep_last=run.keep_last, keep_every=run.keep_every)
+        if self.topology.is_first:
+            self.saver.save(trainer.step, checkpoint_state(trainer, self.facts_at(trainer.step)))
 
 
 class ShowProgress:
@@ -141,6 +140,15 @@ class ShowProgress:
     def __call__(self, trainer: Trainer) -> None:
         """Show how many steps are done."""
         self.move_to(trainer.step)
+
+
+def checkpoint_state(trainer: Trainer, facts: ModelFacts) -> dict[str, Any]:
+    """All that a checkpoint holds."""
+    return {
+        "trainer": trainer.state(),
+        "config": as_plain(trainer.config),
+        "model": facts.as_dict(),
+    }
 
 
 def _line(record: dict[str, Any]) -> list[str]:

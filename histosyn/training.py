@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,15 @@ from histosyn.config import (
     differing_fields,
     from_dict,
 )
-from histosyn.model_folder import model_facts, save_model, shard_hashes
-from histosyn.observers import DrawSamples, Report, SaveCheckpoint, ShowProgress
+from histosyn.fork import take_over_networks
+from histosyn.model_folder import model_facts, save_model
+from histosyn.observers import (
+    DrawSamples,
+    Report,
+    SaveCheckpoint,
+    ShowProgress,
+    checkpoint_state,
+)
 from histosyn.players import Players
 from histosyn.samples import SampleGrid
 from histosyn.shards.index import DatasetIndex
@@ -33,6 +41,7 @@ from hpc.errors import ConfigError
 from hpc.files import write_text
 from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging
 from hpc.process_group import device_of, process_group
+from hpc.saver import Saver
 from hpc.topology import Topology, detect
 
 _LEAST_FEATURE_PIXELS = 2
@@ -53,17 +62,19 @@ def run_training(config: TrainConfig, extra_observers: tuple[MakeObserver, ...] 
         _check_tiles_large_enough(config, stream.index)
         trainer = Trainer(config, stream, Players(config, len(stream.index.schema), device), device)
         metrics = RecordsFile(config.run.folder / "metrics.jsonl")
-        _resume(trainer, metrics, topology)
+        origin = _resume(trainer, metrics, topology)
+        facts_at = partial(model_facts, config, stream.index, forked_from=origin)
         stage_shards(config.data, stream, range(trainer.step, config.run.steps), topology)
-        observers = (
-            *_standard_observers(config, stream, metrics, topology),
-            *(make(config, topology) for make in extra_observers),
-        )
         _announce(trainer, stream.index, topology)
-        with _reproducible(), _progress(trainer, topology) as show:
+        with _saver(config) as saver, _reproducible(), _progress(trainer, topology) as show:
+            observers = (
+                *_standard_observers(config, stream, metrics, topology),
+                SaveCheckpoint(saver, facts_at, topology, config.run.checkpoint_every),
+                *(make(config, topology) for make in extra_observers),
+            )
             trainer.train((*observers, *show))
         if topology.is_first:
-            facts = model_facts(config, stream.index, trainer.step)
+            facts = facts_at(trainer.step)
             save_model(config.run.folder / "model", trainer.players.ema.network, facts)
             logger.info("done; model in %s", config.run.folder / "model")
     return config.run.folder / "model"
@@ -91,7 +102,16 @@ def _standard_observers(
         Report(metrics, topology, run.report_every),
         *([_bad_samples(config, stream.index, topology)] if skip else []),
         DrawSamples(grid, run.folder / "samples", topology, run.sample_every),
-        SaveCheckpoint(run.folder / "checkpoints", stream.index, topology, run.checkpoint_every),
+    )
+
+
+def _saver(config: TrainConfig) -> Saver:
+    run = config.run
+    return Saver(
+        run.folder / "checkpoints",
+        keep_last=run.keep_last,
+        keep_every=run.keep_every,
+        on_full_disk=run.on_full_disk,
     )
 
 
@@ -105,25 +125,52 @@ def _bad_samples(config: TrainConfig, index: DatasetIndex, topology: Topology) -
     )
 
 
-def _resume(trainer: Trainer, metrics: RecordsFile, topology: Topology) -> None:
-    """Load the newest valid checkpoint, the same on every rank, and tidy what came after it."""
+def _resume(trainer: Trainer, metrics: RecordsFile, topology: Topology) -> dict[str, Any] | None:
+    """Load the newest valid checkpoint, the same on every rank, and tidy what came after it.
+
+    Returns which checkpoint of another run this run was forked from, if any.
+    """
     folder = trainer.config.run.folder
-    newest = collectives.decided_by_first(
-        lambda: checkpoint.newest_valid(folder / "checkpoints", set_aside=True)
-    )
+    origin: dict[str, Any] | None = None
+    newest = collectives.decided_by_first(lambda: _newest_checkpoint(trainer))
     if newest is not None:
         state = checkpoint.load(newest)
         _check_resumable(state, trainer, newest)
         trainer.load(state["trainer"])
-    elif (folder / "model").exists():
-        raise ConfigError(
-            f"{folder} holds a model, but no checkpoint to go on from. Remove its content to start "
-            "anew, or choose another --run.folder."
-        )
+        origin = state["model"]["training"].get("forked_from")
     if topology.is_first:
         metrics.forget_after(trainer.step)
-        write_text(folder / "config.toml", as_toml(trainer.config))
+        write_text(folder / "config.toml", _told_origin(origin) + as_toml(trainer.config))
     collectives.barrier()
+    return origin
+
+
+def _newest_checkpoint(trainer: Trainer) -> Path | None:
+    """None to start anew. A forked run starts from a checkpoint of its own: it may be killed before
+    it has written another, and the old run may have gone on, or be gone, by then."""
+    run = trainer.config.run
+    root = run.folder / "checkpoints"
+    newest = checkpoint.newest_valid(root, set_aside=True)
+    if newest is not None:
+        return newest
+    if (run.folder / "model").exists():
+        raise ConfigError(
+            f"{run.folder} holds a model, but no checkpoint to go on from. Remove its content to "
+            "start anew, or choose another --run.folder."
+        )
+    if run.fork is None:
+        return None
+    origin = take_over_networks(trainer, run.fork)
+    facts = model_facts(trainer.config, trainer.stream.index, 0, forked_from=origin)
+    first = checkpoint.checkpoint_path(root, 0)
+    checkpoint.save(first, checkpoint_state(trainer, facts))
+    return first
+
+
+def _told_origin(origin: dict[str, Any] | None) -> str:
+    if origin is None:
+        return ""
+    return "# run.fork was step {step} at {path}, sha256 {sha256}\n".format(**origin)
 
 
 def _check_resumable(state: dict[str, Any], trainer: Trainer, source: Path) -> None:
@@ -131,12 +178,13 @@ def _check_resumable(state: dict[str, Any], trainer: Trainer, source: Path) -> N
     new = trainer.config
     old = from_dict(TrainConfig, state["config"], str(source))
     changed = [name for name in differing_fields(old, new) if name not in RESUMABLE_CHANGES]
-    if state["model"]["training"]["shards_sha256"] != shard_hashes(trainer.stream.index):
+    if state["model"]["training"]["data_sha256"] != trainer.stream.index.identity:
         changed.append("the shards (their sha256)")
     if changed:
         raise ConfigError(
             f"{new.run.folder} was started with other settings: {', '.join(changed)} changed. "
-            "Restore them to go on, or start a new run with another --run.folder."
+            "Restore them to go on, or start a new run with another --run.folder; with --fork "
+            f"{new.run.folder} it starts from the weights of this one."
         )
     if new.run.steps < state["trainer"]["step"]:
         raise ConfigError(

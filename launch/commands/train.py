@@ -38,6 +38,7 @@ def _train(
     dry_run: bool = False,
     on_bad_sample: Literal["error", "skip"] | None = None,
     stage_to: Path | None = None,
+    fork: Path | None = None,
 ) -> None:
     """Train a generator. Running the same command again goes on where it stopped.
 
@@ -55,10 +56,14 @@ def _train(
         Short for --data.on-bad-sample.
     stage_to
         Short for --data.stage-to.
+    fork
+        Short for --run.fork: start a new run from the networks of another, such as runs/first.
     """
     shorthands = {"on_bad_sample": on_bad_sample, "stage_to": stage_to}
     given: dict[str, Any] = {name: value for name, value in shorthands.items() if value is not None}
     settings = replace(settings, data=replace(settings.data, **given))
+    if fork is not None:
+        settings = replace(settings, run=replace(settings.run, fork=fork))
     if dry_run:
         print(as_toml(settings), end="")
         return
