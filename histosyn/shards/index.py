@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy as np
 from histosyn.labels import LabelSchema
 from histosyn.shards.samples_table import Entry, SamplesTable
 from hpc.errors import DatasetError
+from hpc.files import sha256_of_bytes
 
 INDEX_NAME = "dataset.json"
 TILE_SUFFIXES = ("tile.png", "tile.jpg", "tile.jpeg")
@@ -89,6 +91,13 @@ class DatasetIndex:
     def starts(self) -> np.ndarray:
         """The row at which each shard's samples start, and the number of rows: int64 (S + 1,)."""
         return np.cumsum([0, *(shard.samples for shard in self.shards)])
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells one data set from another: a digest of the schema and of all samples."""
+        facts = [self.schema.as_dict(), self.tile_size, self.label_values]
+        rows = [(shard.sha256, shard.samples, shard.rows_crc32) for shard in self.shards]
+        return sha256_of_bytes(json.dumps([facts, rows]).encode())
 
     def place(self, row: int) -> tuple[int, int]:
         """The shard in which a row of the table lies, and which of its samples that is."""
