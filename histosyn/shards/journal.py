@@ -15,6 +15,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -26,6 +27,7 @@ from histosyn.shards.index import ShardRecord
 from histosyn.shards.plan import DIGEST_BYTES
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import sync_folder, write_bytes, write_json
+from hpc.locks import locked
 
 logger = logging.getLogger("histosyn")
 
@@ -83,7 +85,7 @@ class Note:
 
 
 class WorkFolder:
-    """The folder in which OUT is made. `work_lock` says who may use it."""
+    """The folder in which OUT is made. `locked_work_folder` says who may use it."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -211,6 +213,27 @@ def require_absent(out: Path) -> None:
     """Raise InputError if there is something of this name, be it a link that leads nowhere."""
     if out.exists() or out.is_symlink():
         raise InputError(f"{out} exists already. Remove it or choose another name.")
+
+
+@contextmanager
+def locked_work_folder(out: Path) -> Iterator[WorkFolder]:
+    """The work folder beside `out`, made if need be, for one process at a time.
+
+    Raises InputError if `out` exists or another process is packing into it.
+    """
+    work = WorkFolder(out)
+    with locked(
+        work.path / "lock",
+        busy=f"Another process is packing into {out}. Wait for it, or choose another name.",
+        risk=f"Let no other process pack into {out}.",
+        # Again at each attempt: who held the lock may have finished.
+        before=lambda: require_absent(out),
+    ):
+        try:
+            yield work
+        except BaseException:
+            work.forget_if_empty()
+            raise
 
 
 def _equal_digests(one: bytes, other: bytes) -> int:

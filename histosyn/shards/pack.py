@@ -21,12 +21,11 @@ from webdataset import TarWriter
 from histosyn.labels import LabelSchema
 from histosyn.shards.index import DatasetIndex
 from histosyn.shards.index_file import load_index, write_index
-from histosyn.shards.journal import Note, Progress, WorkFolder
+from histosyn.shards.journal import Note, Progress, WorkFolder, locked_work_folder
 from histosyn.shards.pack_config import PackConfig
 from histosyn.shards.plan import Plan, make_plan
 from histosyn.shards.records import Described, record_shard
 from histosyn.shards.samples import CutPair, Job, Sample, cut_pair
-from histosyn.shards.work_lock import locked_work_folder
 from hpc.errors import DatasetError, HistosynError
 from hpc.files import atomic_file
 from hpc.parallel import map_in_order

@@ -16,8 +16,8 @@ from PIL import Image
 from processes import living
 from tissue import SCHEMA, blobs, write_folders
 
+from histosyn.shards.journal import locked_work_folder
 from histosyn.shards.pack import PackConfig, pack
-from histosyn.shards.work_lock import locked_work_folder
 from hpc.errors import DamagedFileError, DatasetError, HistosynError, InputError
 
 TESTS = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def interrupted(root: Path, config: PackConfig = CONFIG, pairs: int = 5, count: 
     work = root / ".out.packing"
     assert not (root / "out").exists()
     assert {path.name for path in work.iterdir()} == {
-        "lock", "plan.json", "pairs", "journal", "data",
+        "plan.json", "pairs", "journal", "data",
     }  # fmt: skip
     return work
 
