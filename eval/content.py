@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from histosyn.manifest import read_manifest
+from histosyn.shards.dataset import index_folder
 from histosyn.shards.index import INDEX_NAME
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes, sha256_of_file
@@ -41,7 +42,7 @@ def content_of_file(path: Path) -> Content:
 
 def content_of_shards(folder: Path) -> Content:
     """The index of a packed data set, which holds the sha256 of each of its shards."""
-    return Content(sha256=_sha256(folder / INDEX_NAME), covers=INDEX_NAME)
+    return Content(sha256=_sha256((index_folder(folder) or folder) / INDEX_NAME), covers=INDEX_NAME)
 
 
 def content_of_folder(folder: Path, paths: Sequence[Path]) -> Content:

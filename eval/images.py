@@ -18,8 +18,7 @@ from PIL import Image
 
 from eval.content import Content, content_of_folder, content_of_shards
 from histosyn.images import IMAGE_SUFFIXES, find_images, read_tile
-from histosyn.shards.dataset import open_shards
-from histosyn.shards.index import INDEX_NAME
+from histosyn.shards.dataset import index_folder, open_shards
 from histosyn.shards.reader import ShardReader
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_folder, sha256_of_bytes
@@ -200,7 +199,7 @@ class TileShards:
 
 def open_tiles(folder: Path, *, resize: int | None = None) -> TileFolder | TileShards:
     """The tiles of a packed data set if `folder` is one, otherwise the images below it."""
-    kind = TileShards if (folder / INDEX_NAME).is_file() else TileFolder
+    kind = TileFolder if index_folder(folder) is None else TileShards
     return kind(folder=folder, resize=resize)
 
 

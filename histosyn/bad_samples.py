@@ -41,6 +41,8 @@ class ListBadSamples:
         self.interval = 1
         self._new: list[tuple[int, BadSample]] = []
         self._known = collectives.decided_by_first(self._listed_before)
+        if self._known:
+            self._judge()
         self._add(
             (0, BadSample(shard=item.shard, key=item.key, cause=item.cause, replaced_by=""))
             for item in index.left_out
@@ -75,7 +77,8 @@ class ListBadSamples:
         if count > self.largest_share * self.samples:
             raise DatasetError(
                 f"{summary}, more than data.bad_share = {self.largest_share}. They are listed in "
-                f"{self.listed.path}: repair the data set, or raise data.bad_share knowing why."
+                f"{self.listed.path}: repair the data set and remove the list, or raise "
+                "data.bad_share knowing why."
             )
 
     def _listed_before(self) -> set[tuple[Any, Any]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from histosyn.config import DataConfig, TrainConfig
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.reader import ShardReader
@@ -41,7 +44,13 @@ def stage_shards(data: DataConfig, stream: ShardStream, steps: range, topology: 
     if data.stage_to is None:
         return
     needed = stream.shards_for(steps.start, steps.stop)
-    copies = stage(stream.index, data.shards, data.stage_to, needed)
+    copies = stage(
+        stream.index,
+        data.shards,
+        _on_this_node(data.stage_to),
+        needed,
+        leave_damaged=data.on_bad_sample == "skip",
+    )
     shown = track(copies, total=len(needed), what="shards staged") if topology.is_first else copies
     collectives.together(lambda: sum(1 for _ in shown))
 
@@ -57,4 +66,10 @@ def _open_reader(data: DataConfig) -> ShardReader:
         collectives.decided_by_first(reader.check_shards)
     if data.stage_to is None:
         return reader
-    return ShardReader(reader.index, staging_folder(reader.index, data.stage_to), data.shards)
+    staged = staging_folder(reader.index, _on_this_node(data.stage_to))
+    return ShardReader(reader.index, staged, data.shards)
+
+
+def _on_this_node(folder: Path) -> Path:
+    """A job's own folder has a name that only the job knows, such as $TMPDIR."""
+    return Path(os.path.expandvars(folder))

@@ -6,15 +6,19 @@ as often as wanted; a gradient is the sum over ranks of what each rank's loss co
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, TypeVar, cast
 
 import torch
 from torch import distributed
 
 from hpc.errors import HistosynError
+
+logger = logging.getLogger("histosyn")
 
 Value = TypeVar("Value")
 
@@ -79,18 +83,19 @@ def together(work: Callable[[], Value]) -> list[Value]:
     """
     if world_size() == 1:
         return [work()]
-    with ThreadPoolExecutor(1) as thread:
-        future = thread.submit(work)
-        while True:
-            wait([future], timeout=_MEETING_SECONDS)
-            states = gather_objects(_state_of(future))
-            if all(state is not None for state in states):
-                break
-    for state in states:
-        assert state is not None
-        if state.error is not None:
-            raise state.error
-    return [cast(Any, state).value for state in states]
+    done: list[_Done] = []
+    # A daemon, so that an interrupted process need not wait for it.
+    thread = Thread(target=lambda: done.append(_outcome(work)), daemon=True)
+    thread.start()
+    states: list[_Done | None] = [None]
+    while not all(states):
+        thread.join(_MEETING_SECONDS)
+        states = gather_objects(done[0] if done else None)
+    outcomes = [cast(_Done, state) for state in states]
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+    return [outcome.value for outcome in outcomes]
 
 
 def barrier() -> None:
@@ -99,22 +104,62 @@ def barrier() -> None:
         distributed.barrier()
 
 
+class DelayedMaximum:
+    """The largest of all ranks' integers, exchanged while they do something else.
+
+    A call sends this rank's value on its way and returns what the previous call's values came to; 0
+    at first. Every rank makes the same calls, and `settle` after the last one.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        # A stream of its own: to read a result there does not wait for the step's computations.
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._pending: tuple[torch.Tensor, distributed.Work] | None = None
+        self._largest = 0
+
+    def __call__(self, value: int) -> int:
+        """Send `value`; what the last ones came to."""
+        if world_size() == 1:
+            return value
+        self.settle()
+        with self._beside():
+            sent = torch.full((1,), value, dtype=torch.int64, device=self._device)
+            work = distributed.all_reduce(sent, distributed.ReduceOp.MAX, async_op=True)
+        assert work is not None
+        self._pending = sent, work
+        return self._largest
+
+    def settle(self) -> None:
+        """Wait for what is on its way."""
+        if self._pending is not None:
+            sent, work = self._pending
+            with self._beside():
+                work.wait()
+                self._largest = int(sent.item())
+            self._pending = None
+
+    def _beside(self) -> AbstractContextManager[object]:
+        return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
+
+
 @dataclass(frozen=True)
 class _Done:
     """How a rank's work ended."""
 
     value: Any = None
-    error: HistosynError | OSError | None = None
+    error: Exception | None = None
 
 
-def _state_of(future: Future[Any]) -> _Done | None:
-    """None while it is under way; errors that are no user's concern are raised here and now."""
-    if not future.done():
-        return None
+def _outcome(work: Callable[[], Any]) -> _Done:
     try:
-        return _Done(value=future.result())
+        return _Done(value=work())
     except (HistosynError, OSError) as error:
         return _Done(error=error)
+    except Exception as error:
+        # Nobody foresaw it, so it may not travel: the others learn its text, and none waits.
+        logger.exception("Rank %d failed", rank())
+        return _Done(error=HistosynError(f"rank {rank()}: {type(error).__name__}: {error}"))
 
 
 class _SumOverRanks(torch.autograd.Function):

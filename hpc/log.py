@@ -102,8 +102,11 @@ class RecordsFile:
 
     def append(self, record: dict[str, Any]) -> None:
         """Add one report; it is on its way to the disk when this returns."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        with self.path.open("a+b") as file:
+            # What a kill cut short ends here, and is no part of this record.
+            if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+                file.write(b"\n")
+            file.write(json.dumps(record).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 

@@ -26,6 +26,12 @@ def _clean_environment(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path_factory):
+    """Nothing is kept in, or found in, the cache of the user who runs the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
 def _clean_logging():
     """What a command sets up does not last: its streams are those of its test."""
     logger = logging.getLogger("histosyn")

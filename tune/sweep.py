@@ -16,7 +16,7 @@ import torch
 
 from eval.result import Result
 from histosyn.config import RESUMABLE_CHANGES, as_toml
-from histosyn.shards.index_file import load_index
+from histosyn.shards.dataset import open_shards
 from hpc.errors import ConfigError, DatasetError, HistosynError, InputError
 from hpc.files import write_json, write_text
 from hpc.log import logger
@@ -77,7 +77,7 @@ def _run(sweep: Sweep, numbers: Sequence[int]) -> None:
 def _require_same_schema(sweep: Sweep, yardstick: Yardstick) -> None:
     numbers = range(sweep.sweep.samples)
     for shards in sorted({sweep.candidate(number).training.data.shards for number in numbers}):
-        schema, expected = load_index(shards).schema, yardstick.index.schema
+        schema, expected = open_shards(shards).index.schema, yardstick.index.schema
         if schema != expected:
             raise DatasetError(
                 f"{shards} has label schema {schema.name}, but {sweep.sweep.validation} has "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,9 +17,13 @@ from histosyn.shards.foreign import (
 from histosyn.shards.index import INDEX_NAME
 from histosyn.shards.index_file import load_index
 from histosyn.shards.reader import ShardReader
+from histosyn.shards.samples_table import SAMPLES_NAME, is_samples_table
 from hpc.errors import DatasetError, InputError, SampleError
 from hpc.files import require_folder
 from hpc.log import logger, track
+
+# So many left-out samples are logged; the index lists them all.
+_LOGGED = 10
 
 
 def open_shards(folder: Path, *, accept_left_out: bool = False) -> ShardReader:
@@ -27,15 +32,16 @@ def open_shards(folder: Path, *, accept_left_out: bool = False) -> ShardReader:
     Raises InputError if the folder is missing, DatasetError without an index or a sound one, and
     SampleError if the index had to leave out a sample, unless that is accepted.
     """
-    index = load_index(folder, _index_folder(folder))
+    where = index_folder(folder)
+    index = load_index(folder, where)
     if index.left_out and not accept_left_out:
         first, more = index.left_out[0], len(index.left_out) - 1
         raise SampleError(
             shard=str(folder / first.shard),
             key=first.key,
             cause=f"{first.cause} (and {more} more)" if more else first.cause,
-            remedy=f"Repair the shards and remove {INDEX_NAME}, so that they are indexed anew; "
-            "to use the others, --data.on-bad-sample skip.",
+            remedy=f"Repair the shards and remove {(where or folder) / INDEX_NAME}, so that they "
+            "are indexed anew; to use the others, --data.on-bad-sample skip.",
         )
     return ShardReader(index, folder)
 
@@ -44,35 +50,82 @@ def ensure_index(folder: Path, schema: str | None = None, *, leave_out_bad: bool
     """Index the shards of a folder if other tools made them and nobody has done so yet.
 
     To be called by one process. Raises InputError for a folder that isn't there or is no folder
-    (webdataset's `pipe:` and other URLs are never followed), DatasetError if no tar is in it.
+    (webdataset's `pipe:` and other URLs are never followed), DatasetError if there is an index that
+    does not know all tars, or one by another schema.
     """
     _refuse_urls(folder)
-    if _index_folder(folder) is not None or not foreign_shards(require_folder(folder, "shards")):
-        return
+    tars = foreign_shards(require_folder(folder, "shards"))
+    where = index_folder(folder)
+    if where is not None:
+        _check_index(folder, where, schema, leave_out_bad)
+    elif tars:
+        _index(folder, schema, leave_out_bad)
+
+
+def index_folder(folder: Path) -> Path | None:
+    """Where the index of a folder lies: in it, or in the cache. None if there is none of ours."""
+    if _is_ours(folder / INDEX_NAME):
+        return folder
+    if folder.is_dir() and foreign_shards(folder):
+        cached = cached_index_folder(folder)
+        if _is_ours(cached / INDEX_NAME):
+            return cached
+    return None
+
+
+def _is_ours(path: Path) -> bool:
+    """Other tools may have a file of this name; what is no JSON may be ours, damaged."""
+    if not path.is_file():
+        return False
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return True
+    return isinstance(data, dict) and "format_version" in data
+
+
+def _index(folder: Path, schema: str | None, leave_out_bad: bool) -> None:
     if schema is None:
         raise DatasetError(
-            f"{folder} has shards but no {INDEX_NAME}: other tools made them, or packing was cut "
-            "short. Name the label schema of their label maps (--data.schema) to have them "
-            "indexed, or pack anew."
+            f"{folder} has shards but no {INDEX_NAME} of histosyn: other tools made them, or "
+            "packing was cut short. Name the label schema of their label maps (--data.schema; for "
+            "`histosyn inspect`, --schema) to have them indexed, or pack anew."
         )
-    to = folder if os.access(folder, os.W_OK) else cached_index_folder(folder)
+    to = folder if _may_write_index(folder) else cached_index_folder(folder)
     logger.info("Indexing the shards of %s (once; the index goes into %s).", folder, to)
     index = index_foreign_shards(
         folder, load_schema(schema), to, leave_out_bad=leave_out_bad, track=_show
     )
-    for item in index.left_out:
-        logger.warning("Left out: %s, sample %s: %s", item.shard, item.key, item.cause)
+    for item in index.left_out[:_LOGGED]:
+        logger.warning("Left out: %s, %s: %s", item.shard, item.key, item.cause)
+    if len(index.left_out) > _LOGGED:
+        logger.warning("%d left out in all; %s lists them", len(index.left_out), to / INDEX_NAME)
 
 
-def _index_folder(folder: Path) -> Path | None:
-    """Where the index of a folder lies: in it, or in the cache."""
-    if (folder / INDEX_NAME).is_file():
-        return folder
-    if folder.is_dir() and foreign_shards(folder):
-        cached = cached_index_folder(folder)
-        if (cached / INDEX_NAME).is_file():
-            return cached
-    return None
+def _may_write_index(folder: Path) -> bool:
+    """Whether it is possible, and replaces no file of somebody else's."""
+    table = folder / SAMPLES_NAME
+    free = not (folder / INDEX_NAME).exists() and (not table.exists() or is_samples_table(table))
+    return free and os.access(folder, os.W_OK)
+
+
+def _check_index(folder: Path, where: Path, schema: str | None, leave_out_bad: bool) -> None:
+    index = load_index(folder, where)
+    if schema is not None and load_schema(schema).classes != index.schema.classes:
+        raise DatasetError(
+            f"{folder} was indexed by label schema {index.schema.name}, not {schema}. Leave out "
+            f"--data.schema, or remove {where / INDEX_NAME} to have the shards indexed anew."
+        )
+    unknown = {path.name for path in foreign_shards(folder)} - {s.name for s in index.shards}
+    if unknown:
+        text = (
+            f"{folder} has tars that {where / INDEX_NAME} does not know, such as {min(unknown)} "
+            f"({len(unknown)} in all). Move them away, or remove the index to have all indexed "
+            "anew."
+        )
+        if not leave_out_bad:
+            raise DatasetError(text)
+        logger.warning("%s They are not used.", text)
 
 
 def _refuse_urls(folder: Path) -> None:

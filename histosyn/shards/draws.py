@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -58,11 +57,10 @@ class RareClassesOften:
         lengths = [self._factors(shard).sum() for shard in range(len(index.shards))]
         self._starts = np.cumsum([0.0, *lengths])
         self.epoch_size = int(np.ceil(self._starts[-1]))
-        self._numbers_of = lru_cache(maxsize=4)(self._count)
 
     def numbers(self, epoch: int) -> np.ndarray:
         """How many teeth of the comb fall into each shard."""
-        return self._numbers_of(epoch)
+        return np.diff(self._teeth_before(epoch, self._starts))
 
     def samples(self, epoch: int, shard: int) -> np.ndarray:
         """The samples that the comb picks from the shard."""
@@ -78,9 +76,6 @@ class RareClassesOften:
     def _factors(self, shard: int) -> np.ndarray:
         present = self.index.present(shard)
         return np.where(present, self._factor_of_class, 1.0).max(axis=1, initial=1.0)
-
-    def _count(self, epoch: int) -> np.ndarray:
-        return np.diff(self._teeth_before(epoch, self._starts))
 
     def _teeth_before(self, epoch: int, places: np.ndarray) -> np.ndarray:
         """How many of the epoch's teeth lie before each place, int64; all of them at the end."""

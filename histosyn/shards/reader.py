@@ -125,7 +125,7 @@ class ShardReader:
                 f"has {size}: cut short, or another shard than the indexed one"
             )
         header, data = data[:BLOCK_BYTES], data[BLOCK_BYTES:]
-        fault = header_fault(header, [f"{key}.{suffix}" for suffix in suffixes], member.size)
+        fault = header_fault(header, key, suffixes, member.size)
         if fault:
             raise _FaultError(fault)
         if zlib.crc32(data) != member.crc32:

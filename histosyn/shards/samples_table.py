@@ -50,6 +50,15 @@ class Entry:
         return cls(**data | members | {"classes": tuple(data["classes"])})
 
 
+def is_samples_table(path: Path) -> bool:
+    """Whether a file is a table of ours, of whichever data set."""
+    try:
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return isinstance(rows, np.ndarray) and rows.dtype.names == row_type([], 1).names
+
+
 def row_type(entries: Iterable[Entry], classes: int) -> np.dtype:
     """The narrowest row that holds all `entries` of a schema with so many `classes`."""
     keys = groups = 1
@@ -135,19 +144,23 @@ class SamplesTable:
                 f"{self.path} is missing or damaged ({error}). Copy the data set again, or pack "
                 "it anew."
             ) from error
-        wanted = row_type([], self.classes)
-        fits = rows.dtype.names == wanted.names and all(
-            rows.dtype[name].kind == "S"
-            if name in ("key", "group")
-            else rows.dtype[name] == wanted[name]
-            for name in rows.dtype.names
-        )
-        if not fits or rows.shape != (self.length,):
+        if not _is_table(rows, row_type([], self.classes)) or len(rows) != self.length:
             raise DatasetError(
-                f"{self.path} has {rows.shape[0] if rows.ndim else 0} rows of another kind or "
-                f"number than dataset.json promises ({self.length}). Copy both again, or pack anew."
+                f"{self.path} has rows of another kind or number than dataset.json promises "
+                f"({self.length}). Copy both again, or pack anew."
             )
         return rows
+
+
+def _is_table(rows: Any, wanted: np.dtype) -> bool:
+    """Whether the columns are those of `wanted`, but for the width of texts."""
+    if not isinstance(rows, np.ndarray) or rows.ndim != 1:
+        return False
+    kind: Any = rows.dtype
+    return kind.names == wanted.names and all(
+        kind[name].kind == "S" if name in ("key", "group") else kind[name] == wanted[name]
+        for name in kind.names
+    )
 
 
 def _row(entry: Entry, class_bytes: int) -> tuple[Any, ...]:

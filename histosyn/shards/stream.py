@@ -21,6 +21,8 @@ from histosyn.shards.draws import Draws, EachOnce, RareClassesOften
 from histosyn.shards.order import Place, SampleOrder
 from histosyn.shards.reader import ShardReader
 from hpc.errors import ConfigError, HistosynError, SampleError
+from hpc.parallel import end_with_parent
+from hpc.preemption import signals_held_back
 from hpc.topology import Topology
 
 OnBadSample = Literal["error", "skip"]
@@ -127,8 +129,11 @@ class ShardStream:
             pin_memory=torch.cuda.is_available(),
             # The default, fork, copies locks that other threads may hold at that moment.
             multiprocessing_context="forkserver" if self.workers else None,
+            worker_init_fn=end_with_parent,
         )
-        for item in _told_of_dead_workers(iter(loader)):
+        with signals_held_back():
+            batches = iter(loader)
+        for item in _told_of_dead_workers(batches):
             if isinstance(item, HistosynError):
                 raise item
             yield item

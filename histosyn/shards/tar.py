@@ -46,36 +46,36 @@ def scan_tar(path: Path) -> Iterator[TarMember | TarDamage]:
             start = yield from _scan_from(file, start, size)
 
 
-def header_fault(header: bytes, names: Sequence[str], size: int) -> str | None:
-    """What is wrong if `header`, 512 bytes, introduces no file of `names` with `size` bytes.
+def header_fault(header: bytes, key: str, suffixes: Sequence[str], size: int) -> str | None:
+    """What is wrong if `header`, 512 bytes, does not introduce KEY.SUFFIX with `size` bytes.
 
-    Names that a header of this kind cannot hold whole stand in an extra block before it; of them
-    only the size is compared.
+    Any of `suffixes` will do, in upper or lower case. Names that a header of this kind cannot hold
+    whole stand in an extra block before it; of them only the size is compared.
     """
-    if _is_plainly(header, names, size):
+    if _is_plainly(header, key, suffixes, size):
         return None
     try:
         found = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
         return f"its tar header is damaged ({error})"
-    holds_whole_name = names[0].isascii() and max(map(len, names)) <= tarfile.LENGTH_NAME
-    if (holds_whole_name and found.name not in names) or found.size != size:
+    longest = len(key) + 1 + max(map(len, suffixes))
+    holds_whole_name = key.isascii() and longest <= tarfile.LENGTH_NAME
+    if (holds_whole_name and not _named(found.name, key, suffixes)) or found.size != size:
         return (
             f"the index and the tar do not match: {found.name!r} of {found.size} bytes stands "
-            f"where {names[0]!r} of {size} should"
+            f"where '{key}.{suffixes[0]}' of {size} should"
         )
     return None
 
 
-def _is_plainly(header: bytes, names: Sequence[str], size: int) -> bool:
+def _is_plainly(header: bytes, key: str, suffixes: Sequence[str], size: int) -> bool:
     """Whether a header is the one that is wanted, where it is of the plainest kind.
 
     Every sample's are looked at, and `tarfile` takes four times as long; it judges the others.
     """
-    name = header[:100].rstrip(b"\0")
     try:
         return (
-            any(name == wanted.encode() for wanted in names)
+            _named(header[:100].rstrip(b"\0").decode(), key, suffixes)
             and int(header[124:136].rstrip(b"\0 "), 8) == size
             and not any(header[345:500])  # nothing in front of the name
             and sum(header) - sum(header[148:156]) + 8 * 32
@@ -83,6 +83,10 @@ def _is_plainly(header: bytes, names: Sequence[str], size: int) -> bool:
         )
     except ValueError:
         return False
+
+
+def _named(name: str, key: str, suffixes: Sequence[str]) -> bool:
+    return name.startswith(f"{key}.") and name[len(key) + 1 :].lower() in suffixes
 
 
 def _scan_from(
@@ -94,13 +98,15 @@ def _scan_from(
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
+                if _end_of(member) <= end:
+                    raise tarfile.ReadError("a negative size")
                 end = _end_of(member)
                 yield from _seen(member, size)
                 # tarfile keeps every member it has met; a shard can have many.
                 tar.members.clear()  # type: ignore[attr-defined]
             end = tar.offset
         cause = None
-    except (tarfile.TarError, ValueError, OverflowError) as error:
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
         cause = str(error)
     if end > size:
         return None

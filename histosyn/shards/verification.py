@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from histosyn.shards.index import INDEX_NAME, DatasetIndex, Shard
+from histosyn.shards.index_file import load_index
 from histosyn.shards.members import content_of
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.samples_table import SAMPLES_NAME
@@ -68,7 +69,8 @@ def verify(reader: ShardReader, track: Track = lambda shards, total: shards) -> 
     faults: list[Fault] = []
     pixels, samples = np.zeros((2, len(index.schema)), dtype=np.int64)
     comparable = True
-    for checked in track(map_in_order(partial(check_shard, reader), range(total), batch=1), total):
+    check = partial(_check_shard_of, index.table.path.parent, reader.folders[-1])
+    for checked in track(map_in_order(check, range(total), batch=1), total):
         faults += checked.faults
         if checked.pixels is None or checked.samples is None:
             comparable = False
@@ -79,6 +81,16 @@ def verify(reader: ShardReader, track: Track = lambda shards, total: shards) -> 
         faults += _wrong_counts(index, "class_pixels", index.class_pixels, pixels)
         faults += _wrong_counts(index, "class_samples", index.class_samples, samples)
     return tuple(faults)
+
+
+def _check_shard_of(index_folder: Path, folder: Path, number: int) -> Checked:
+    return check_shard(_opened(index_folder, folder), number)
+
+
+@cache
+def _opened(index_folder: Path, folder: Path) -> ShardReader:
+    """Each process opens the index once; sending it along with every shard would take longer."""
+    return ShardReader(load_index(folder, index_folder), folder)
 
 
 def check_shard(reader: ShardReader, number: int) -> Checked:

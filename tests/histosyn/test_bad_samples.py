@@ -101,6 +101,8 @@ def test_more_than_the_stated_share_is_an_error(damaged: Path, tmp_path: Path) -
     with pytest.raises(DatasetError, match=r"cannot be used, more than data\.bad_share = 0\.05"):
         run_training(skipping(damaged, tmp_path / "run", share=0.05, steps=8))
     assert len(listed(tmp_path / "run")) == 2
+    with pytest.raises(DatasetError, match=r"more than data\.bad_share = 0\.05"):
+        run_training(skipping(damaged, tmp_path / "run", share=0.05, steps=8))
 
 
 def test_when_nothing_can_be_used_it_says_so(damaged: Path, tmp_path: Path) -> None:

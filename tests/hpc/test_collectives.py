@@ -1,5 +1,7 @@
 """Collectives on real gloo ranks: values, gradients and gradients of gradients."""
 
+import time
+
 import pytest
 import torch
 from ranks import run_ranks
@@ -12,6 +14,7 @@ from hpc.collectives import (
     stack_over_ranks,
     sum_over_ranks,
 )
+from hpc.errors import DatasetError, HistosynError
 
 WORLD_SIZES = (2, 3)
 
@@ -132,3 +135,48 @@ def test_one_process_alone_is_all_ranks():
     assert gather_objects("fact") == ["fact"]
     assert broadcast_object("fact") == "fact"
     collectives.barrier()
+
+
+def work_together():
+    """Results, a user's error of one rank, and one that nobody foresaw, as every rank sees them."""
+
+    def fail_on_second(error):
+        def fail():
+            if collectives.rank() == 1:
+                raise error
+            return "fine"
+
+        return fail
+
+    results = [collectives.together(lambda: collectives.rank() ** 2)]
+    for error in (DatasetError("no tiles"), KeyError("surprise")):
+        try:
+            collectives.together(fail_on_second(error))
+        except HistosynError as raised:
+            results.append((type(raised).__name__, str(raised)))
+    try:
+        collectives.decided_by_first(fail_on_second(None) if collectives.rank() else _refuse)
+    except DatasetError as raised:
+        results.append(str(raised))
+    return results
+
+
+def _refuse():
+    raise DatasetError("refused")
+
+
+def test_what_is_done_together_fails_together():
+    expected = [[0, 1], ("DatasetError", "no tiles"),
+                ("HistosynError", "rank 1: KeyError: 'surprise'"), "refused"]  # fmt: skip
+    assert run_ranks(2, work_together) == [expected, expected]
+
+
+def test_slow_work_outlasts_the_meetings():
+    assert run_ranks(2, slow_work) == [["quick", "slow"]] * 2
+
+
+def slow_work():
+    collectives._MEETING_SECONDS = 0.1
+    if collectives.rank() == 0:
+        return collectives.together(lambda: "quick")
+    return collectives.together(lambda: time.sleep(1) or "slow")

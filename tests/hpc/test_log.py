@@ -164,3 +164,12 @@ def test_a_first_item_that_takes_long_is_no_error(clock):
         yield "first"
 
     assert list(track(slow(), total=1, what="tiles")) == ["first"]
+
+
+def test_a_record_after_a_cut_line_is_whole(tmp_path):
+    records = RecordsFile(tmp_path / "x.jsonl")
+    records.append({"step": 1})
+    with records.path.open("a") as file:
+        file.write('{"step": 2, "lo')
+    records.append({"step": 3})
+    assert records.read() == [{"step": 1}, {"step": 3}]

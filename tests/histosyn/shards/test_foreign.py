@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from webdataset import ShardWriter
 
 from histosyn.images import png_bytes
 from histosyn.labels import colorize
+from histosyn.shards import foreign
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.foreign import cached_index_folder
 from histosyn.shards.index_file import load_index
@@ -133,6 +135,7 @@ def test_addresses_are_not_opened(text: str, tmp_path: Path, monkeypatch) -> Non
 INDEX_AS_NOBODY = """
 import os, shutil, sys
 from pathlib import Path
+from histosyn.shards import foreign
 from histosyn.shards.dataset import ensure_index, open_shards
 shards = Path(sys.argv[1])
 for folder in (Path(sys.argv[2]) / "copy", shards):
@@ -200,3 +203,105 @@ def test_the_stream_of_foreign_shards_is_a_stream(tmp_path: Path) -> None:
     keys = [key for batch in islice(stream.batches(), 2) for key in batch.keys]
     assert len(set(keys)) == SAMPLES
     assert json.loads((shards / "dataset.json").read_text())["made_by"]["command"] == "index"
+
+
+@pytest.mark.parametrize("mpp", [0, -1, True, "0.5", None, 10**400, [1]])
+@pytest.mark.parametrize("group", [5, "\ud800", "x" * 201, "a\nb"])
+def test_facts_beyond_reason_are_not_believed(tmp_path: Path, mpp: object, group: object) -> None:
+    shards = write_one(tmp_path / "train", json.dumps({"mpp": mpp, "group": group}).encode())
+    ensure_index(shards, SCHEMA.name)
+    index = open_shards(shards).index
+    assert index.mpp is None
+    assert index.entry(0, 0).group is None
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999"])
+def test_resolutions_that_are_no_numbers_are_not_believed(tmp_path: Path, text: str) -> None:
+    shards = write_one(tmp_path / "train", b'{"mpp": %s}' % text.encode())
+    ensure_index(shards, SCHEMA.name)
+    assert open_shards(shards).index.mpp is None
+
+
+def write_one(folder: Path, facts: bytes, tile_suffix: str = "tile.png") -> Path:
+    folder.mkdir()
+    tile, labels = blobs(0, 32)
+    members = {
+        "a.json": facts,
+        "a.label.png": png_bytes(Image.fromarray(labels)),
+        f"a.{tile_suffix}": png_bytes(Image.fromarray(tile)),
+    }
+    with tarfile.open(folder / "0000.tar", "w") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return folder
+
+
+def test_suffixes_in_upper_case_are_suffixes(tmp_path: Path) -> None:
+    shards = write_one(tmp_path / "train", b"{}", "tile.PNG")
+    ensure_index(shards, SCHEMA.name)
+    assert np.array_equal(open_shards(shards).read(0, 0)[0], blobs(0, 32)[0])
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "samples.npy"])
+def test_files_of_other_tools_are_left_alone(tmp_path: Path, name: str) -> None:
+    """The index goes into the cache then."""
+    shards = write_shards(tmp_path / "train")
+    (shards / name).write_text('{"theirs": true}')
+    ensure_index(shards, SCHEMA.name)
+    assert (shards / name).read_text() == '{"theirs": true}'
+    assert {path.name for path in shards.iterdir()} == {
+        "0000.tar", "0001.tar", "0002.tar", name,
+    }  # fmt: skip
+    assert len(open_shards(shards).index) == SAMPLES
+    ensure_index(shards, SCHEMA.name)
+
+
+def test_another_schema_and_tars_that_came_later_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shards = write_shards(tmp_path / "train")
+    ensure_index(shards, SCHEMA.name)
+    with pytest.raises(DatasetError, match="was indexed by label schema prostate-3, not colon-10"):
+        ensure_index(shards, "colon-10")
+    (shards / "0009.tar").write_bytes((shards / "0000.tar").read_bytes())
+    with pytest.raises(DatasetError, match=r"dataset\.json does not know, such as 0009\.tar"):
+        ensure_index(shards)
+    ensure_index(shards, leave_out_bad=True)
+    (shards / "dataset.json").unlink()
+    ensure_index(shards, SCHEMA.name)
+    assert len(open_shards(shards).index) == SAMPLES + 4
+
+
+KILLED_WHILE_INDEXING = """
+import os, sys
+from pathlib import Path
+from histosyn.shards import foreign
+from histosyn.shards.dataset import ensure_index
+look, looked = foreign._look_through, []
+def noted(path, schema):
+    if len(looked) == 2:
+        os.kill(os.getpid(), 9)
+    looked.append(path)
+    return look(path, schema)
+foreign._look_through = noted
+ensure_index(Path(sys.argv[1]), "prostate-3")
+"""
+
+
+def test_indexing_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch) -> None:
+    shards = write_shards(tmp_path / "train")
+    command = [sys.executable, "-c", KILLED_WHILE_INDEXING, str(shards)]
+    assert subprocess.run(command, capture_output=True).returncode == -9
+    looked = []
+    look = foreign._look_through
+    monkeypatch.setattr(
+        foreign,
+        "_look_through",
+        lambda path, schema: looked.append(path.name) or look(path, schema),
+    )
+    ensure_index(shards, SCHEMA.name)
+    assert looked == ["0002.tar"]
+    assert len(open_shards(shards).index) == SAMPLES
+    assert not list(shards.glob(".*"))

@@ -221,6 +221,9 @@ shards = Path(sys.argv[1])
 reader = open_shards(shards)
 reader.read(0, 0)
 if os.getuid() == 0:
+    # Into the folders, which pytest has closed, but not into the shard.
+    for folder in shards.parents:
+        folder.chmod(folder.stat().st_mode | 0o055)
     os.setgid(65534)
     os.setuid(65534)
 try:
@@ -238,6 +241,11 @@ def test_a_shard_without_permission_names_itself(tmp_path: Path) -> None:
         [sys.executable, "-c", READ_AS_NOBODY, str(shards)], capture_output=True, text=True
     )
     assert "shard-000001.tar, tile-01: the shard cannot be opened (Permission" in run.stdout
+    (shards / "shard-000001.tar").chmod(0o644)
+    run = subprocess.run(
+        [sys.executable, "-c", READ_AS_NOBODY, str(shards)], capture_output=True, text=True
+    )
+    assert (run.returncode, run.stdout) == (0, ""), run.stderr
 
 
 def test_little_is_read_ahead(shards: Path, tmp_path: Path) -> None:
@@ -282,15 +290,17 @@ def test_shards_for_are_those_that_are_read(tmp_path: Path) -> None:
     assert stream.shards_for(5, 5) == set()
 
 
-def test_rare_classes_and_jitter_do_not_depend_on_the_world_size(shards: Path) -> None:
-    def take_all(rank: int, world: int) -> list[Batch]:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_rare_classes_and_jitter_do_not_depend_on_processes(shards: Path, workers: int) -> None:
+    def take_all(rank: int, world: int, workers: int = 0) -> list[Batch]:
         stream = ShardStream(
             open_shards(shards), global_batch=4, seed=1, stain_jitter=0.1,
             rare_class_threshold=1.0, topology=Topology(rank=rank, world_size=world),
+            workers=workers,
         )  # fmt: skip
         return list(islice(stream.batches(3), 4))
 
-    whole, *halves = take_all(0, 1), take_all(0, 2), take_all(1, 2)
+    whole, *halves = take_all(0, 1, workers), take_all(0, 2), take_all(1, 2)
     for number, batch in enumerate(whole):
         tiles = torch.cat([half[number].tiles_NCHW for half in halves])
         assert torch.equal(tiles, batch.tiles_NCHW)
