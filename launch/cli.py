@@ -31,6 +31,7 @@ COMMANDS = (
     ("pack", "launch.commands.pack:pack", "Turn folders of tiles and label maps into shards."),
     ("inspect", "launch.commands.inspect:inspect", "Show what is in shards, and what is wrong."),
     ("train", "launch.commands.train:train", "Train a generator; also under torchrun."),
+    ("status", "launch.commands.status:status", "Tell how training runs stand."),
     ("synth", "launch.commands.synth:synth", "Turn a folder of label maps into tissue."),
     ("tune", "launch.commands.tune:tune", "Sweep learning rates and loss weights with Ray Tune."),
 )
@@ -44,6 +45,11 @@ EVAL_COMMANDS = (
 )
 SUBMIT_COMMANDS = (
     ("train", "launch.commands.submit:submit_train", "Submit a training job to SLURM."),
+    ("synth", "launch.commands.submit:submit_synth", "Submit the synthesis of a folder to SLURM."),
+    ("tune", "launch.commands.submit:submit_tune", "Submit a sweep to SLURM."),
+)
+SUBMIT_EVAL_COMMANDS = (
+    ("fid", "launch.commands.submit:submit_fid", "Submit the measurement of a Fréchet distance."),
 )
 
 
@@ -65,10 +71,17 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     )
     evaluate = App(name="eval", help="Measure whether the tissue is any good.")
     submit = App(name="submit", help="Submit a job to SLURM.")
-    for group, table in ((app, COMMANDS), (evaluate, EVAL_COMMANDS), (submit, SUBMIT_COMMANDS)):
+    submit_evaluate = App(name="eval", help="Submit a measurement to SLURM.")
+    for group, table in (
+        (app, COMMANDS),
+        (evaluate, EVAL_COMMANDS),
+        (submit, SUBMIT_COMMANDS),
+        (submit_evaluate, SUBMIT_EVAL_COMMANDS),
+    ):
         for name, target, text in table:
             group.command(target, name=name, help=None if name in tokens else text)
     app.command(evaluate)
+    submit.command(submit_evaluate)
     app.command(submit)
     return app
 

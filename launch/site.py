@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from histosyn.config import from_dict, load_toml
@@ -19,7 +19,8 @@ setup = ["source .venv/bin/activate"]
 
 # The forms of sbatch --time: minutes, minutes:seconds, hours:minutes:seconds, with days before.
 _TIME = re.compile(r"\d+(:\d\d){0,2}|\d+-\d\d?(:\d\d){0,2}")
-_MEMORY = re.compile(r"\d+[KMGT]?")
+_MEMORY = re.compile(r"(\d+)([KMGT]?)")
+_MIB = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024 * 1024}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +53,14 @@ class Site:
     """Where the nodes meet. Default: the first host of the job."""
     rendezvous_port: int | None = None
     """Default: one made from the job's number, so that jobs that share a node keep apart."""
+    max_restarts: int = 3
+    """How often training processes are started again when one of them was killed."""
+    stop_seconds: int = 300
+    """Time for training to save and stop, before the job's time is over."""
 
     def __post_init__(self) -> None:
-        for name, least in (("gpus_per_node", 0), ("cpus_per_task", 1)):
+        for name, least in (("gpus_per_node", 0), ("cpus_per_task", 1), ("max_restarts", 0),
+                            ("stop_seconds", 1)):  # fmt: skip
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} = {getattr(self, name)} must be at least {least}.")
         check_time(self.time)
@@ -71,12 +77,44 @@ class Site:
         """Training processes on each node."""
         return max(self.gpus_per_node, 1)
 
+    @property
+    def of_one_process(self) -> Site:
+        """The same site with the share of a node that one of its processes has."""
+        return replace(
+            self,
+            gpus_per_node=min(self.gpus_per_node, 1),
+            cpus_per_task=max(self.cpus_per_task // self.processes_per_node, 1),
+            memory=self._memory_of_one_process(),
+        )
+
+    def _memory_of_one_process(self) -> str | None:
+        match = _MEMORY.fullmatch(self.memory or "0")
+        assert match is not None
+        mib = int(match[1]) * _MIB[match[2]]
+        if self.processes_per_node == 1 or not mib:
+            # All memory of a node, for one of its processes, would leave none for the others.
+            return self.memory if self.processes_per_node == 1 else None
+        return f"{max(int(mib / self.processes_per_node), 1)}M"
+
 
 def check_time(time: str) -> str:
     """Return `time` if sbatch can read it; raises ConfigError otherwise."""
     if not _TIME.fullmatch(time):
         raise ConfigError(f"time = {time!r} must look like HH:MM:SS or D-HH:MM:SS.")
     return time
+
+
+def seconds_of(time: str) -> int:
+    """A limit of time in seconds. Raises ConfigError if sbatch could not read it."""
+    days, _, rest = check_time(time).rpartition("-")
+    numbers = [int(number) for number in rest.split(":")]
+    if days:
+        hours, minutes, seconds = [*numbers, 0, 0][:3]
+    elif len(numbers) < 3:
+        hours, (minutes, seconds) = 0, [*numbers, 0][:2]
+    else:
+        hours, minutes, seconds = numbers
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def load_site(path: Path | None = None) -> Site:

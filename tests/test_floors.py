@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.cli import COMMANDS, EVAL_COMMANDS, SUBMIT_COMMANDS
+from launch.cli import COMMANDS, EVAL_COMMANDS, SUBMIT_COMMANDS, SUBMIT_EVAL_COMMANDS
 
 ROOT = Path(__file__).parents[1]
 # From the ground up.
@@ -27,6 +27,7 @@ HELPS = [
             ([], COMMANDS),
             (["eval"], EVAL_COMMANDS),
             (["submit"], SUBMIT_COMMANDS),
+            (["submit", "eval"], SUBMIT_EVAL_COMMANDS),
         )
         for name, target, _ in table
         if importlib.util.find_spec(target.partition(":")[0])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hpc.errors import ConfigError, InputError
-from launch.site import MINIMAL, Site, load_site
+from launch.site import MINIMAL, Site, load_site, seconds_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "site.toml"
 SMALL = "gpus_per_node = 4\ncpus_per_task = 32\n"
@@ -101,3 +101,35 @@ def test_a_wrong_file_is_an_error_that_names_file_and_value(text, message):
 @pytest.mark.parametrize("time", ["90", "90:00", "24:00:00", "2-12", "2-12:30", "2-12:30:00"])
 def test_all_forms_of_sbatch_are_times(time):
     assert Site(gpus_per_node=0, cpus_per_task=1, time=time).time == time
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [("90", 5400), ("90:30", 5430), ("1:00:01", 3601), ("2-12", 216_000), ("1-00:01", 86_460),
+     ("1-02:03:04", 93_784)],
+)  # fmt: skip
+def test_times_in_seconds(time, seconds):
+    assert seconds_of(time) == seconds
+
+
+@pytest.mark.parametrize(
+    ("memory", "share"),
+    [("64G", "16384M"), ("1T", "262144M"), ("100", "25M"), ("2M", "1M"), ("0", None), (None, None)],
+)
+def test_one_process_of_four_gets_a_quarter(memory, share):
+    site = Site(gpus_per_node=4, cpus_per_task=10, memory=memory).of_one_process
+
+    assert (site.gpus_per_node, site.cpus_per_task, site.memory) == (1, 2, share)
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_one_process_of_one_gets_all(gpus):
+    site = Site(gpus_per_node=gpus, cpus_per_task=3, memory="0")
+
+    assert site.of_one_process == site
+
+
+@pytest.mark.parametrize("value", ["max_restarts = -1", "stop_seconds = 0"])
+def test_numbers_out_of_range_are_refused(value):
+    with pytest.raises(ConfigError, match=f"{value} must be at least"):
+        load_site(written(SMALL + value))

@@ -1,6 +1,7 @@
-"""`histosyn submit train`: a readable job file, checked before it is queued."""
+"""`histosyn submit`: readable job files, checked before they are queued."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -10,13 +11,22 @@ import pytest
 
 from hpc.errors import InputError
 from launch.cli import main
+from launch.job_file import Request, eval_job, synth_job, train_job, tune_job
 from launch.site import Site, load_site
-from launch.slurm import TrainJob, render_train
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "site.toml"
-GOLDEN = Path(__file__).parent / "golden" / "train.sbatch"
+GOLDEN = Path(__file__).parent / "golden"
 PLAIN = "gpus_per_node = 2\ncpus_per_task = 8\n"
 ARGUMENTS = ("--data.shards", "my data/train", "--run.folder", "runs/100% of $HOME")
+SWEEP = """
+[train.data]
+shards = "packed/train"
+[search]
+optimizer.generator_lr = { log_uniform = [1e-5, 1e-3] }
+[sweep]
+folder = "runs/sweeps/first"
+validation = "packed/val"
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -29,11 +39,11 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def sbatch(tmp_path, monkeypatch):
-    """Puts a stand-in on the PATH: sbatch with the given shell lines."""
+    """Puts a stand-in on the PATH: sbatch, or another program, with the given shell lines."""
 
-    def install(lines):
-        path = tmp_path / "bin" / "sbatch"
-        path.parent.mkdir()
+    def install(lines, name="sbatch"):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
         path.write_text(f"#!/bin/sh\n{lines}\n")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("PATH", str(path.parent), prepend=os.pathsep)
@@ -41,57 +51,108 @@ def sbatch(tmp_path, monkeypatch):
     return install
 
 
-def submit(*tokens):
-    """Exit code of `histosyn submit train`."""
+def submit(*tokens, command=("train",)):
+    """Exit code of `histosyn submit COMMAND`."""
     try:
-        main(["submit", "train", *tokens])
+        main(["submit", *command, *tokens])
     except SystemExit as end:
         return end.code
     return 0
 
 
-def rendered(site=None, arguments=("--data.shards", "d"), folder="runs/a", nodes=2):
-    job = TrainJob(arguments=arguments, folder=Path(folder), nodes=nodes, time="1:00:00")
-    return render_train(site or Site(gpus_per_node=0, cpus_per_task=2), job)
+def rendered(site=None, arguments=("--data.shards", "d"), folder="runs/a", nodes=2, **options):
+    request = Request(arguments=arguments, folder=Path(folder), time="1:00:00")
+    site = site or Site(gpus_per_node=0, cpus_per_task=2)
+    return train_job(site, request, nodes=nodes, **options).text
+
+
+def examples():
+    """A job file of each kind for the cluster of examples/site.toml, by name."""
+    site = load_site(EXAMPLE)
+    arguments = ("--config", "train.toml", *ARGUMENTS, "--data.global-batch=16")
+    train = Request(arguments=arguments, folder=Path(ARGUMENTS[-1]), time="12:00:00")
+    tune = Request(arguments=("--config", "sweep.toml"), folder=Path("runs/sweep"), time="8:00:00")
+    folder = ("runs/first", "new labels", "tissue", "--variants", "3")
+    synth = Request(arguments=folder, folder=Path("tissue/slurm"), time="2:00:00")
+    parts = ("real", "tissue", "--parts-folder", "runs/fid/parts-4")
+    fid = Request(arguments=parts, folder=Path("runs/fid"), time="1:00:00")
+    return {
+        "train": train_job(site, train, nodes=2, stage=True).text,
+        "tune": tune_job(site, tune, nodes=1).text,
+        "tune-nodes": tune_job(site, tune, nodes=3).text,
+        "synth": synth_job(site, synth).text,
+        "synth-parts": synth_job(site, synth, parts=16).text,
+        "eval": eval_job(site, fid).text,
+        "eval-parts": eval_job(site, fid, parts=4).text,
+    }
 
 
 def directives(text):
     return [line for line in text.splitlines() if line.startswith("#SBATCH")]
 
 
-def test_the_job_file_is_as_it_was():
-    job = TrainJob(
-        arguments=("--config", "train.toml", *ARGUMENTS, "--data.global-batch=16"),
-        folder=Path(ARGUMENTS[-1]),
-        nodes=2,
-        time="12:00:00",
-    )
-
-    assert render_train(load_site(EXAMPLE), job) == GOLDEN.read_text()
+@pytest.mark.parametrize("name", examples())
+def test_the_job_file_is_as_it_was(name):
+    assert examples()[name] == (GOLDEN / f"{name}.sbatch").read_text()
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 @pytest.mark.parametrize(
     "text",
     [
-        GOLDEN.read_text(),
+        *examples().values(),
         rendered(),
-        rendered(Site(gpus_per_node=1, cpus_per_task=1, container="my image.sif", scratch="/s")),
+        rendered(
+            Site(gpus_per_node=1, cpus_per_task=1, container="my image.sif", scratch="/s"),
+            stage=True,
+        ),
     ],
-    ids=["golden", "bare", "container"],
+    ids=[*examples(), "bare", "container"],
 )
 def test_the_shell_can_read_it(text):
-    assert subprocess.run(["bash", "-n"], input=text, text=True, check=False).returncode == 0
+    result = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True, check=False)
+
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
 
 
 def test_a_bare_site_leaves_no_trace_of_what_it_does_not_say():
-    text = rendered()
+    text = rendered(stage=True)
 
-    assert "@" not in text and "None" not in text
+    assert "None" not in text
+    assert re.findall(r"@\w+", text) == ["@300"]
     assert "\n\n\n" not in text
     for absent in ("--partition", "--account", "--gpus", "--mem", "module", "TMPDIR", "apptainer"):
         assert absent not in text
     assert "--nproc-per-node=1 " in text
+
+
+def test_what_runs_in_a_job_can_be_told_by_the_site():
+    site = Site(gpus_per_node=0, cpus_per_task=1, max_restarts=7, stop_seconds=90)
+    text = rendered(site)
+
+    assert "#SBATCH --signal=B:USR2@90" in directives(text)
+    assert "--max-restarts=7 " in text and "--shutdown-timeout=90 " in text
+
+
+def test_one_process_gets_its_share_of_a_node():
+    request = Request(arguments=("a", "b", "c"), folder=Path("c/slurm"), time="60")
+    site = Site(gpus_per_node=4, cpus_per_task=30, memory="100G")
+    lines = directives(synth_job(site, request, parts=3).text)
+
+    assert {"#SBATCH --gpus-per-node=1", "#SBATCH --cpus-per-task=7", "#SBATCH --mem=25600M",
+            "#SBATCH --nodes=1", "#SBATCH --array=1-3"} <= set(lines)  # fmt: skip
+
+
+def test_shards_are_staged_where_there_is_scratch_unless_the_user_chose(capsys):
+    Path("site.toml").write_text(PLAIN + 'scratch = "/scratch/$USER"')
+
+    submit("--dry-run", *ARGUMENTS)
+    assert '        --data.stage-to "$TMPDIR" &' in capsys.readouterr().out
+    for option in ("--data.stage-to", "--stage-to"):
+        submit("--dry-run", *ARGUMENTS, option, "/fast")
+        printed = capsys.readouterr().out
+        assert '"$TMPDIR" &' not in printed and f"{option} /fast" in printed
 
 
 def test_all_directives_come_before_the_first_command():
@@ -118,10 +179,11 @@ def test_a_fixed_meeting_point():
 def test_arguments_reach_the_trainer_as_they_are(folder):
     awkward = ("--data.shards", "it's $HOME; `date`", "--run.folder", 'a "b" \\ *', "--x=a  b")
     text = rendered(arguments=awkward)
-    command = text[text.index("    --no-python") :].replace("--no-python histosyn train", "")
+    command = text[text.index("histosyn train \\") : text.index(" &\n    training")]
+    command = command.removeprefix("histosyn train")
 
     result = subprocess.run(
-        ["bash", "-c", f"printf '%s\\n' {command.lstrip()}"], capture_output=True, text=True
+        ["bash", "-c", f"printf '%s\\n' {command}"], capture_output=True, text=True
     )
 
     assert tuple(result.stdout.splitlines()) == awkward
@@ -138,7 +200,7 @@ def test_dry_run_prints_the_job_file_and_does_nothing(capsys, folder):
     printed = capsys.readouterr().out
     assert "#SBATCH --nodes=2" in directives(printed)
     assert "#SBATCH --time=30" in directives(printed)
-    assert "    --data.shards 'my data/train' \\\n" in printed
+    assert "        --data.shards 'my data/train' \\\n" in printed
     assert {path.name for path in folder.iterdir()} == {"site.toml"}
 
 
@@ -169,8 +231,9 @@ def test_settings_may_come_from_a_file(capsys):
          "by 6 processes (3 nodes, 2 on each)"),
         (["--data.shards", "d", "--nodes", "0"], "--nodes"),
         (["--data.shards", "d", "--time", "3h"], "time = '3h' must look like HH:MM:SS"),
+        (["--data.shards", "d", "--time", "5"], "time = '5' is no longer than stop_seconds = 300"),
         (["--data.shards", "d", "--site", "absent.toml"], "absent.toml does not exist"),
-        (["--", "--data.shards", "d", "--dry-run"], "does not train"),
+        (["--", "--data.shards", "d", "--dry-run"], "does not do its work"),
         (["--data.shards", "d"], "sbatch is not on this machine's PATH"),
     ],
 )  # fmt: skip
@@ -196,6 +259,129 @@ def test_submission_keeps_the_job_file_and_tells_how_to_follow(sbatch, capsys):
     assert "Submitted job 4711" in told.out
     assert "tail -F 'runs/100% of $HOME/slurm-4711.log'" in told.out
     assert told.err == ""
+
+
+def submitted(capsys):
+    return capsys.readouterr().out
+
+
+def test_parts_are_an_array_and_a_job_that_follows_it(sbatch, capsys):
+    sbatch('echo "$@" >> sbatch.log; wc -l < sbatch.log')
+
+    assert submit("m", "l", "o", "--parts", "3", "--seed", "1", command=("synth",)) == 0
+
+    first, second = Path("sbatch.log").read_text().splitlines()
+    assert first == "--parsable o/slurm/synth-parts.sbatch"
+    assert second == (
+        "--parsable --dependency=afterany:1 --kill-on-invalid-dep=yes o/slurm/synth.sbatch"
+    )
+    array, closing = (Path("o/slurm", f"{name}.sbatch").read_text()
+                      for name in ("synth-parts", "synth"))  # fmt: skip
+    assert 'histosyn synth --part "$SLURM_ARRAY_TASK_ID/3" \\\n    m l o \\\n    --seed 1' in array
+    assert "histosyn synth \\\n    m l o \\\n    --seed 1" in closing
+    assert "Submitted job 1 and then job 2: 3 parts, time 24:00:00." in submitted(capsys)
+
+
+def test_the_distance_of_parts_is_compared_when_all_are_measured(sbatch, capsys):
+    sbatch('echo "$@" >> sbatch.log; wc -l < sbatch.log')
+
+    assert submit("real", "a/tissue", "--parts", "2", command=("eval", "fid")) == 0
+
+    assert "--dependency=afterok:1" in Path("sbatch.log").read_text()
+    for name in ("eval-parts", "eval"):
+        text = Path(f"runs/fid-tissue/{name}.sbatch").read_text()
+        assert "--parts-folder runs/fid-tissue/parts-2" in text
+        assert "--json runs/fid-tissue/fid.json" in text
+    assert "--part " not in text
+
+
+def test_without_parts_it_is_one_job(capsys):
+    for command, arguments in ((("synth",), "m l o"), (("eval", "fid"), "real tissue")):
+        submit(*arguments.split(), "--dry-run", command=command)
+        printed = capsys.readouterr().out
+        assert printed.count("#!/bin/bash") == 1
+        assert "--part" not in printed and "--array" not in printed
+
+
+def test_a_sweep_on_one_node_and_on_several(capsys):
+    Path("sweep.toml").write_text(SWEEP)
+    submit("--config", "sweep.toml", "--dry-run", command=("tune",))
+    one = capsys.readouterr().out
+    submit("--config", "sweep.toml", "--dry-run", "--nodes", "2", command=("tune",))
+    two = capsys.readouterr().out
+
+    assert "ray start" not in one and "histosyn tune" in one
+    assert "umask 077" in two and "RAY_AUTH_MODE=token" in two and "RAY_ADDRESS=" in two
+
+
+@pytest.mark.parametrize(
+    ("command", "tokens", "message"),
+    [
+        (("synth",), ["m", "l"], "requires an argument"),
+        (("synth",), ["m", "l", "o", "--varaints", "2"], "--variants"),
+        (("synth",), ["m", "l", "o", "--part", "1/2"], "Leave --part"),
+        (("synth",), ["m", "l", "o", "--parts", "0"], "--parts"),
+        (("synth",), ["--", "--help"], "does not do its work"),
+        (("eval", "fid"), ["real"], "requires an argument"),
+        (("eval", "fid"), ["r", "s", "--parts-folder", "p"], "Leave --part"),
+        (("eval", "fid"), ["r", "s", "--extractor", "vgg"], "--extractor"),
+        (("tune",), ["--config", "absent.toml"], "absent.toml does not exist"),
+        (("tune",), [], "requires an argument"),
+    ],
+)
+def test_what_other_commands_would_refuse_is_refused(command, tokens, message, capsys):
+    assert submit(*tokens, "--dry-run", command=command) == 2 or "--" in tokens
+
+    told = capsys.readouterr()
+    assert message in told.err + told.out
+
+
+def test_watching_prints_the_log_and_the_states_until_the_end(sbatch, capsys, monkeypatch):
+    """A job that is requeued once, and whose log ends without a line break."""
+    monkeypatch.setattr("launch.watch._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("launch.watch._ASK_SECONDS", 0)
+    log = Path(ARGUMENTS[-1]) / "slurm-7.log"
+    sbatch("echo 7")
+    states = "PENDING RUNNING COMPLETING PENDING RUNNING RUNNING COMPLETED"
+    sbatch(
+        f"""n=$(cat asked 2>/dev/null || echo 1); echo $((n + 1)) > asked
+        state=$(echo {states} | cut -d' ' -f$n); echo ${{state:-COMPLETED}}
+        [ $n = 2 ] && echo 'first line' > '{log}'
+        [ $n = 6 ] && printf 'second line\\nthe end' >> '{log}'
+        exit 0""",
+        name="squeue",
+    )
+
+    assert submit(*ARGUMENTS, "--watch") == 0
+
+    told = capsys.readouterr()
+    assert told.out.endswith("first line\nsecond line\nthe end\n")
+    seen = [line.removeprefix("job 7: ") for line in told.err.splitlines() if "job 7: " in line]
+    assert " ".join(seen).upper() == ("PENDING RUNNING COMPLETING PENDING RUNNING COMPLETED")
+
+
+def test_a_watched_job_that_fails_is_an_error(sbatch, capsys, monkeypatch):
+    monkeypatch.setattr("launch.watch._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("launch.watch._ASK_SECONDS", 0)
+    sbatch("echo 7")
+    sbatch("echo OUT_OF_MEMORY", name="squeue")
+
+    assert submit(*ARGUMENTS, "--watch") == 1
+
+    assert "Job 7 ended as out_of_memory" in capsys.readouterr().err
+
+
+def test_leaving_a_watched_job_says_how_to_come_back(sbatch, capsys, monkeypatch):
+    def interrupted(jobs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("launch.submission.follow", interrupted)
+    sbatch("echo 7")
+
+    assert submit(*ARGUMENTS, "--watch") == 0
+
+    told = capsys.readouterr().err
+    assert "job 7 goes on" in told and "tail -F 'runs/100% of $HOME/slurm-7.log'" in told
 
 
 def test_shards_that_are_not_here_are_a_warning(sbatch, capsys):

@@ -1,0 +1,108 @@
+"""`histosyn status`: how training runs stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.table import Table
+from rich.text import Text
+
+from hpc.errors import InputError
+from hpc.files import write_json
+from launch.console import console
+from launch.outputs import check_output_file
+from launch.run_status import RunStatus, next_word, status_of
+
+_STYLES = {"running": "green", "finished": "bold green", "failed": "bold red", "stopped": "yellow"}
+
+
+def status(
+    *runs: Path,
+    next: Annotated[bool, Parameter(negative="")] = False,
+    json: Path | None = None,
+) -> None:
+    """Tell how training runs stand: state, progress, checkpoints, restarts, hours used.
+
+    It reads what the run leaves in its folder, and asks SLURM for its job where there is SLURM.
+
+    Example: histosyn status runs/first
+
+    Parameters
+    ----------
+    runs
+        Run folders.
+    next
+        Print only what a job script is to do about one run that has ended: requeue (it was asked to
+        stop, and goes on when queued again), resume (stopped by hand), nothing (finished), mend
+        (failed), or running (it ended without a word).
+    json
+        File for all of it: a list with an object for each run.
+    """
+    if not runs:
+        raise InputError("Name one or more run folders, such as runs/first.")
+    if next:
+        if len(runs) > 1:
+            raise InputError("--next takes one run folder.")
+        print(next_word(runs[0]))
+        return
+    check_output_file(json, "--json")
+    found = [status_of(run) for run in runs]
+    out = console()
+    for run in found:
+        out.print(_table(run))
+    if json is not None:
+        write_json(json, [asdict(run) for run in found])
+
+
+def _table(run: RunStatus) -> Table:
+    table = Table(
+        title=run.folder, title_justify="left", show_header=False, box=None, padding=(0, 1)
+    )
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("state", Text(_state(run), style=_STYLES.get(run.state, "yellow")))
+    for name, value in _rows(run):
+        if value:
+            table.add_row(name, Text(value))
+    return table
+
+
+def _rows(run: RunStatus) -> Iterable[tuple[str, str | None]]:
+    yield "note", run.note
+    yield "progress", _progress(run)
+    if run.eta_seconds is not None:
+        yield "left", _duration(run.eta_seconds)
+    yield "checkpoint", "none yet" if run.last_checkpoint is None else f"step {run.last_checkpoint}"
+    if run.restarts is not None:
+        yield "restarts", str(run.restarts)
+    if run.process_hours is not None:
+        kind = "GPU-hours" if run.device == "cuda" else "process-hours"
+        yield "used", f"{run.process_hours:.2f} {kind}"
+    if run.job is not None:
+        yield "job", f"{run.job} {', '.join(run.job_states).lower() or '(not in the queue)'}"
+
+
+def _state(run: RunStatus) -> str:
+    if run.silent_since is not None:
+        return f"{run.state}, but silent since {run.silent_since}"
+    return f"{run.state}, next: {run.next}" if run.state == "stopped" else run.state
+
+
+def _progress(run: RunStatus) -> str | None:
+    if run.step is None:
+        return None
+    text = f"step {run.step}"
+    if run.steps:
+        text += f" of {run.steps} ({100 * run.step / run.steps:.1f} %)"
+    if run.images_per_second and run.state == "running" and run.silent_since is None:
+        text += f", {run.images_per_second:.3g} images/s"
+    return text
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

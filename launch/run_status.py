@@ -1,0 +1,201 @@
+"""How a training run stands, from the files that it leaves: neither torch nor the run is needed.
+
+`state.json` is what the run says of itself; `metrics.jsonl`, `checkpoints/` and SLURM's queue tell
+the rest, and what is true where the run can no longer speak.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hpc.errors import DamagedFileError, InputError
+from hpc.log import RecordsFile
+from launch.slurm import is_under_way, states_of
+
+STATE = "state.json"
+_METRICS, _CHECKPOINTS, _RECORD = "metrics.jsonl", "checkpoints", "checkpoint.json"
+_CHECKPOINT = re.compile(r"step-(\d{8,})")
+# A run that reports more seldom than this is given three of its own intervals.
+_SILENCE = timedelta(minutes=10)
+_INTERVALS_OF_SILENCE = 3
+NEXT_WORDS = ("requeue", "resume", "nothing", "mend")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStatus:
+    """How a run stands. What its files don't tell is None.
+
+    `state` is "running", "stopped", "finished", "failed" or "unknown", and `note` what a person
+    must know of it. `process_hours` are hours times processes; on GPUs, GPU-hours.
+    """
+
+    folder: str
+    state: str
+    note: str | None = None
+    next: str | None = None
+    step: int | None = None
+    steps: int | None = None
+    eta_seconds: float | None = None
+    images_per_second: float | None = None
+    last_checkpoint: int | None = None
+    restarts: int | None = None
+    process_hours: float | None = None
+    device: str | None = None
+    world_size: int | None = None
+    updated: str | None = None
+    silent_since: str | None = None
+    host: str | None = None
+    job: str | None = None
+    job_states: tuple[str, ...] = ()
+
+
+def next_word(folder: Path) -> str:
+    """What a job script is to do about a run that has ended: the state's "next".
+
+    "running" if the run ended without a word. Raises InputError without a state, DamagedFileError
+    for one that cannot be read.
+    """
+    state = read_state(folder)
+    if state is None:
+        raise InputError(f"{folder / STATE} does not exist: the run has not started there.")
+    return "running" if state["state"] == "running" else state["next"]
+
+
+def read_state(folder: Path) -> dict[str, Any] | None:
+    """What the run says of itself, None if it has said nothing yet."""
+    path = folder / STATE
+    try:
+        state = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError) as error:
+        raise DamagedFileError(f"{path} cannot be read: {error}. {_REMEDY}") from error
+    for name, kind in (("state", str), ("next", str), ("updated", str), ("step", int)):
+        if not isinstance(state, dict) or not isinstance(state.get(name), kind):
+            raise DamagedFileError(f"{path} holds no {name!r}. {_REMEDY}")
+    return state
+
+
+_REMEDY = "Running the same training command again writes it anew."
+
+
+def status_of(folder: Path, now: datetime | None = None) -> RunStatus:
+    """How the run of a folder stands. Raises InputError if `folder` is no run folder."""
+    if not any((folder / name).exists() for name in (STATE, _METRICS, _CHECKPOINTS, "config.toml")):
+        raise InputError(
+            f"{folder} is no run folder: no {STATE} and no {_METRICS}. Check the path."
+        )
+    last_checkpoint = _newest_checkpoint(folder / _CHECKPOINTS)
+    reports = _last_reports(folder / _METRICS)
+    last = reports[-1] if reports else {}
+    common: dict[str, Any] = {
+        "folder": str(folder),
+        "last_checkpoint": last_checkpoint,
+        "images_per_second": last.get("images_per_second"),
+    }
+    try:
+        said = read_state(folder)
+        note = None if said else f"no {STATE}: the run has not started, or an older version ran it"
+    except DamagedFileError as error:
+        said, note = None, str(error)
+    if said is None:
+        return RunStatus(state="unknown", note=note, step=last.get("step"), **common)
+    return _told(said, reports, common, now or datetime.now(UTC))
+
+
+def _told(
+    said: dict[str, Any], reports: list[dict[str, Any]], common: dict[str, Any], now: datetime
+) -> RunStatus:
+    updated = _time(said["updated"])
+    job = said.get("job")
+    job_states = (states_of([str(job)]) or {}).get(str(job), ()) if job else ()
+    running = said["state"] == "running"
+    silent = running and (_is_gone(said) or now - updated > _patience(reports))
+    eta = reports[-1].get("eta_seconds") if reports and running and not silent else None
+    seconds = said.get("process_seconds")
+    return RunStatus(
+        state=said["state"],
+        note=_note(said, silent, job_states),
+        next=said["next"],
+        step=said["step"],
+        steps=said.get("steps"),
+        eta_seconds=None if eta is None else max(eta - (now - updated).total_seconds(), 0),
+        restarts=said.get("restarts"),
+        process_hours=None if seconds is None else seconds / 3600,
+        device=said.get("device"),
+        world_size=said.get("world_size"),
+        updated=said["updated"],
+        silent_since=said["updated"] if silent else None,
+        host=said.get("host"),
+        job=None if job is None else str(job),
+        job_states=job_states,
+        **common,
+    )
+
+
+def _note(said: dict[str, Any], silent: bool, job_states: tuple[str, ...]) -> str | None:
+    waits = "PENDING" in job_states
+    if silent and waits:
+        return "it was cut off; its job waits in the queue to go on"
+    if silent:
+        return ("it says nothing any more: killed, or hanging. Once its job has ended, running the "
+                "same command again goes on from the newest checkpoint")  # fmt: skip
+    reason = said.get("reason") or None
+    if said["next"] == "requeue" and not is_under_way(job_states):
+        hint = "its job is not in the queue: submit it again to go on"
+        return f"{reason}; {hint}" if reason else hint
+    return reason
+
+
+def _is_gone(said: dict[str, Any]) -> bool:
+    """Whether the process that wrote the state is known to live no more."""
+    pid = said.get("pid")
+    if said.get("host") != socket.gethostname() or not isinstance(pid, int):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
+
+
+def _patience(reports: list[dict[str, Any]]) -> timedelta:
+    """How long a run that lives may say nothing."""
+    try:
+        before, last = reports[-2:]
+        images = last["images_seen"] - before["images_seen"]
+        interval = timedelta(seconds=images / last["images_per_second"])
+    except (ValueError, KeyError, TypeError, ZeroDivisionError):
+        return _SILENCE
+    return max(_SILENCE, _INTERVALS_OF_SILENCE * interval)
+
+
+def _last_reports(path: Path) -> list[dict[str, Any]]:
+    return [record for record in RecordsFile(path).read() if isinstance(record, dict)][-2:]
+
+
+def _newest_checkpoint(folder: Path) -> int | None:
+    """The step of the newest that is committed; whether its files are whole is not looked at."""
+    steps = [
+        int(match[1])
+        for path in folder.glob("step-*")
+        if (match := _CHECKPOINT.fullmatch(path.name)) and (path / _RECORD).is_file()
+    ]
+    return max(steps, default=None)
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+    return time if time.tzinfo else time.astimezone()

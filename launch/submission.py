@@ -1,0 +1,100 @@
+"""From a command's arguments to jobs in SLURM's queue, which may be watched."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App
+
+from hpc.errors import HistosynError, InputError
+from launch.job_file import JobFile
+from launch.slurm import require_slurm, submit
+from launch.watch import Watched, follow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """Jobs to submit, each `dependency` ("afterok", ...) on the one before; `what` they are."""
+
+    jobs: Sequence[JobFile]
+    what: str
+    dependency: str = "afterok"
+
+    def dry_run(self) -> None:
+        """Print the job files."""
+        print("\n".join(job.text for job in self.jobs), end="")
+
+    def hand_in(self, *, watch: bool) -> None:
+        """Submit and tell how to follow. Raises HistosynError if a job that is watched fails."""
+        require_slurm()
+        numbers: list[str] = []
+        for job in self.jobs:
+            after = [f"--dependency={self.dependency}:{numbers[-1]}"] if numbers else []
+            kill = ["--kill-on-invalid-dep=yes"] if numbers else []
+            numbers.append(submit(job.text, job.path, *after, *kill))
+        watched = [
+            Watched(number=number, logs=job.logs(number))
+            for number, job in zip(numbers, self.jobs, strict=True)
+        ]
+        print(f"Submitted job {' and then job '.join(numbers)}: {self.what}.")
+        for job in self.jobs:
+            print(f"  job file  {job.path}")
+        print(f"  follow    {_tail(watched)}")
+        print(f"  state     squeue --jobs {','.join(numbers)}")
+        print(f"  cancel    scancel {' '.join(numbers)}", flush=True)
+        if watch:
+            _watch(watched)
+
+
+def checked_arguments(
+    command: Callable[..., Any] | App, arguments: Sequence[str], name: str, needed: str
+) -> dict[str, Any]:
+    """What `histosyn NAME` would make of its arguments; raises as it would.
+
+    `needed` is an argument without which the command does something else, such as show its help.
+    """
+    app = command if isinstance(command, App) else App(name=name, default_command=command)
+    _, bound, _ = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
+    if needed not in bound.arguments or bound.arguments.get("dry_run"):
+        raise InputError(
+            f"With these options `histosyn {name}` does not do its work. Leave --help, --version "
+            "and --dry-run out of what is submitted."
+        )
+    return bound.arguments
+
+
+def warn_of_missing(*paths: Path) -> None:
+    """Only a warning: data may lie where the nodes see it, but not this machine."""
+    for path in paths:
+        if not path.exists():
+            print(f"warning: there is no {path} here; the job will look for it.", file=sys.stderr)
+
+
+def _tail(watched: Sequence[Watched]) -> str:
+    logs = [str(path) for job in watched for path in job.logs.values()]
+    return shlex.join(["tail", "-F", *logs[:8]]) + (" ..." if len(logs) > 8 else "")
+
+
+def _watch(watched: Sequence[Watched]) -> None:
+    numbers = [job.number for job in watched]
+    try:
+        states = follow(watched)
+    except KeyboardInterrupt:
+        print(f"\nNo longer watched; job {' and '.join(numbers)} goes on. Follow again with\n"
+              f"  {_tail(watched)}", file=sys.stderr)  # fmt: skip
+        return
+    failed = [job for job in watched if states.get(job.number, ("COMPLETED",)) != ("COMPLETED",)]
+    # The last job's end is that of all: it looks at what the ones before have left.
+    if watched[-1] in failed:
+        job = failed[0]
+        raise HistosynError(
+            f"Job {job.number} ended as {', '.join(states[job.number]).lower()}. Its output is in "
+            f"{next(iter(job.logs.values())).parent}. Mend what it says and submit again: what is "
+            "done is not done again."
+        )
+    print(f"Job {' and '.join(numbers)} ended.", file=sys.stderr)

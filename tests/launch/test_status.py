@@ -1,0 +1,225 @@
+"""`histosyn status`: what a run's files tell, whole or damaged, and what the queue adds."""
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hpc.errors import DamagedFileError, InputError
+from launch.cli import main
+from launch.run_status import next_word, status_of
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _without_slurm(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder at step 20 of 100, with reports and checkpoints 10 and 20."""
+    folder = tmp_path / "run"
+    for step in (10, 20):
+        checkpoint = folder / "checkpoints" / f"step-{step:08d}"
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "checkpoint.json").write_text("{}")
+    (folder / "checkpoints" / "step-00000030").mkdir()  # without its commit record
+    (folder / "checkpoints" / "damaged-step-00000040").mkdir()
+    reports = [{"step": step, "images_seen": 8 * step, "images_per_second": 4.0,
+                "eta_seconds": 600} for step in (10, 20)]  # fmt: skip
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in reports))
+    say(folder)
+    return folder
+
+
+def say(folder, **changes):
+    """Write a state as training does."""
+    state = {
+        "state": "running", "reason": "", "next": "resume", "step": 20, "steps": 100,
+        "updated": (NOW - timedelta(seconds=60)).isoformat(), "host": "elsewhere", "pid": 1,
+        "job": None, "restarts": 2, "process_seconds": 7200.0, "world_size": 4,
+        "device": "cuda", "last_checkpoint": 20,
+    }  # fmt: skip
+    (folder / "state.json").write_text(json.dumps(state | changes))
+
+
+def queue(monkeypatch, tmp_path, lines):
+    path = tmp_path / "bin" / "squeue"
+    path.parent.mkdir()
+    path.write_text(f"#!/bin/sh\n{lines}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}/usr/bin{os.pathsep}/bin")
+
+
+def told(*tokens, capsys):
+    main(["status", *map(str, tokens)])
+    return capsys.readouterr().out
+
+
+def test_a_run_under_way(run):
+    status = status_of(run, NOW)
+
+    assert (status.state, status.step, status.steps, status.note) == ("running", 20, 100, None)
+    assert status.eta_seconds == 540
+    assert status.last_checkpoint == 20
+    assert (status.restarts, status.process_hours) == (2, 2.0)
+    assert status.silent_since is None
+
+
+@pytest.mark.parametrize(
+    ("said", "word", "note"),
+    [
+        ({"state": "finished", "next": "nothing", "reason": "all steps are done"}, "nothing",
+         "all steps are done"),
+        ({"state": "failed", "next": "mend", "reason": "no space left"}, "mend", "no space left"),
+        ({"state": "stopped", "next": "resume", "reason": "Ctrl-C"}, "resume", "Ctrl-C"),
+        ({"state": "stopped", "next": "requeue", "reason": "SIGUSR2"}, "requeue",
+         "SIGUSR2; its job is not in the queue: submit it again to go on"),
+        ({}, "running", None),
+    ],
+)  # fmt: skip
+def test_each_end(run, said, word, note):
+    say(run, **said)
+
+    assert next_word(run) == word
+    status = status_of(run, NOW)
+    assert status.state == said.get("state", "running")
+    assert status.note == note
+    assert status.silent_since is None
+
+
+def test_a_run_that_says_nothing_for_long(run):
+    since = (NOW - timedelta(minutes=11)).isoformat()
+    say(run, updated=since)
+
+    status = status_of(run, NOW)
+
+    assert status.silent_since == since
+    assert "killed, or hanging" in status.note
+    assert status.eta_seconds is None
+
+
+def test_patience_with_one_that_reports_seldom(run):
+    """80 images between reports at 0.1 a second are 800 seconds."""
+    reports = (run / "metrics.jsonl").read_text().replace("4.0", "0.1")
+    (run / "metrics.jsonl").write_text(reports)
+
+    for minutes, is_silent in ((39, False), (41, True)):
+        say(run, updated=(NOW - timedelta(minutes=minutes)).isoformat())
+        assert (status_of(run, NOW).silent_since is not None) == is_silent
+
+
+def test_a_process_that_is_gone_from_this_host_is_noticed_at_once(run):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for pid, is_silent in ((dead.pid, True), (os.getpid(), False)):
+        say(run, host=socket.gethostname(), pid=pid)
+        assert (status_of(run, NOW).silent_since is not None) == is_silent
+
+
+def test_the_queue_is_asked_for_the_job(run, monkeypatch, tmp_path):
+    queue(monkeypatch, tmp_path, '[ "$5" = 77 ] && echo PENDING')
+    say(run, state="stopped", next="requeue", reason="SIGUSR2", job="77")
+
+    status = status_of(run, NOW)
+
+    assert status.job_states == ("PENDING",)
+    assert status.note == "SIGUSR2"
+
+
+def test_a_job_that_slurm_has_forgotten(run, monkeypatch, tmp_path, capsys):
+    queue(
+        monkeypatch, tmp_path, "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1"
+    )
+    say(run, state="finished", next="nothing", job="77")
+
+    assert "77 (not in the queue)" in told(run, capsys=capsys)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "{}", '{"state": 1}', '{"state": "running", "next": "resume"}', "\x00\xff"],
+)
+def test_a_damaged_state_is_told_beside_what_else_is_known(run, content, capsys):
+    (run / "state.json").write_bytes(content.encode("latin-1"))
+
+    status = status_of(run, NOW)
+
+    assert status.state == "unknown"
+    assert "state.json" in status.note and "writes it anew" in status.note
+    assert (status.step, status.last_checkpoint) == (20, 20)
+    with pytest.raises(DamagedFileError):
+        next_word(run)
+
+
+def test_a_missing_state(run):
+    (run / "state.json").unlink()
+
+    assert "has not started, or an older version" in status_of(run, NOW).note
+    with pytest.raises(InputError, match="has not started there"):
+        next_word(run)
+
+
+def test_a_metrics_file_cut_short(run):
+    (run / "metrics.jsonl").write_text('{"step": 10, "eta_sec')
+
+    assert status_of(run, NOW).eta_seconds is None
+
+
+def test_several_runs_in_a_table(run, tmp_path, capsys):
+    say(run, updated=datetime.now(UTC).isoformat())
+    (tmp_path / "new[x]").mkdir()
+    (tmp_path / "new[x]" / "config.toml").write_text("")
+
+    shown = told(run, tmp_path / "new[x]", capsys=capsys)
+
+    for part in ("step 20 of 100 (20.0 %), 4 images/s", "2.00 GPU-hours", "new[x]", "unknown",
+                 "none yet", "0:10:00"):  # fmt: skip
+        assert part in shown
+
+
+def test_a_json_file(run, tmp_path, capsys):
+    told(run, "--json", tmp_path / "status.json", capsys=capsys)
+
+    (found,) = json.loads((tmp_path / "status.json").read_text())
+    assert (found["folder"], found["step"], found["restarts"]) == (str(run), 20, 2)
+
+
+def test_next_prints_one_word(run, capsys):
+    say(run, state="stopped", next="requeue")
+
+    assert told("--next", run, capsys=capsys) == "requeue\n"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [([], "Name one or more"), (["nowhere"], "is no run folder"), (["--next", "a", "b"], "one run"),
+     (["--next", "nowhere"], "has not started there")],
+)  # fmt: skip
+def test_what_cannot_be_told(tokens, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["status", *tokens])
+
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_neither_torch_nor_scipy_is_loaded(run):
+    code = (
+        "import sys; from launch.cli import main; main(sys.argv[1:]);"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'scipy', 'ray', 'numpy')))"
+    )
+    command = [sys.executable, "-c", code, "status", str(run)]
+
+    result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+
+    assert result.returncode == 0, result.stderr
