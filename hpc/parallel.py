@@ -71,16 +71,25 @@ def _all(function: Callable[[Item], Outcome], items: Sequence[Item]) -> list[Out
 
 
 def _settle_in() -> None:
-    """Leave Ctrl-C to the parent, which shuts the pool down, and don't outlive the parent.
+    """Leave signals to the parent, which shuts the pool down, and don't outlive the parent.
 
     A process of a pool holds both ends of the pipe on which it waits for work, so it would not
     notice that nobody is left to send any.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
+def end_with_parent(*_: object) -> None:
+    """From now on this process, which another one started by multiprocessing, ends with that one.
+
+    Arguments don't matter, so that it can be handed on as what a process does first.
+    """
+    Thread(target=_end_after_parent, daemon=True).start()
+
+
+def _end_after_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,10 +11,13 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
-from hpc.errors import InputError
-from hpc.topology import Topology
+from hpc.collectives import broadcast_object
+from hpc.errors import HistosynError, InputError
+from hpc.topology import MeetingPoint, Topology, meeting_point
+from hpc.watchdog import Watchdog, connect
 
 _SETTLING_SECONDS = 0.2
+_HEAD_START_SECONDS = 60.0
 
 
 def device_of(topology: Topology, wanted: str = "auto") -> torch.device:
@@ -26,10 +30,10 @@ def device_of(topology: Topology, wanted: str = "auto") -> torch.device:
     if wanted not in ("auto", "cuda"):
         raise InputError(f"device {wanted!r} is none of auto, cpu, cuda.")
     count = torch.cuda.device_count()
-    if topology.local_rank >= count:
+    if topology.local_world_size > count:
         raise InputError(
-            f"Process {topology.local_rank} of this node has no GPU of its own: there are {count}. "
-            "Start fewer processes a node, or choose the CPU as the device."
+            f"{topology.local_world_size} processes of this node need a GPU each: there are "
+            f"{count}. Start fewer processes a node, or choose the CPU as the device."
         )
     return torch.device("cuda", topology.local_rank)
 
@@ -37,27 +41,70 @@ def device_of(topology: Topology, wanted: str = "auto") -> torch.device:
 @contextmanager
 def process_group(
     topology: Topology, device: torch.device, *, timeout_seconds: float = 600
-) -> Iterator[None]:
-    """Join the group of all ranks during the block; at world size 1 there is nothing to join."""
+) -> Iterator[Watchdog]:
+    """Join the group of all ranks during the block; at world size 1 there is nothing to join.
+
+    Ranks wait for each other for `timeout_seconds`, which is also the limit of a step (see
+    `Watchdog.moved`). An error of one rank ends all of them, and one of them says why: on the
+    others SystemExit leaves this block.
+    """
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    watchdog = Watchdog(topology, limit_seconds=timeout_seconds)
     if topology.world_size == 1:
-        yield
+        with watchdog.watching(None):
+            yield watchdog
         return
-    distributed.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        rank=topology.rank,
-        world_size=topology.world_size,
-        timeout=timedelta(seconds=timeout_seconds),
-    )
+    point = meeting_point()
+    _join(topology, device, point, timeout_seconds)
     try:
         # Nobody leaves before all have arrived and, if all goes well, before all are done: who
         # still connects, or still reads, would see the connection closed and take it for a crash.
         distributed.barrier()
-        yield
+        with watchdog.watching(connect(point, broadcast_object(uuid.uuid4().hex))):
+            yield watchdog
+            distributed.barrier()
         distributed.barrier()
-    finally:
-        distributed.destroy_process_group()
-        # The threads of gloo outlive their group, and let go of Python objects a moment after the
-        # last collective. If the interpreter ends meanwhile, the process aborts, its work done.
-        time.sleep(_SETTLING_SECONDS)
+    except BaseException:
+        # NCCL may wait for ever for what the others no longer do; the process ends anyway.
+        if device.type != "cuda":
+            _disband()
+        raise
+    _disband()
+
+
+@contextmanager
+def one_voice(topology: Topology) -> Iterator[None]:
+    """For what all processes of a node meet alike before they are a group: one of them says it."""
+    try:
+        yield
+    except HistosynError as error:
+        if topology.local_rank:
+            raise SystemExit(error.exit_code) from None
+        raise
+
+
+def _join(
+    topology: Topology, device: torch.device, point: MeetingPoint, timeout_seconds: float
+) -> None:
+    try:
+        distributed.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            rank=topology.rank,
+            world_size=topology.world_size,
+            # The watchdog, which knows more, is to be the first.
+            timeout=timedelta(seconds=timeout_seconds + _HEAD_START_SECONDS),
+        )
+    except (distributed.DistError, ValueError, RuntimeError) as error:
+        raise HistosynError(
+            f"Rank {topology.rank} of {topology.world_size} could not meet the others at "
+            f"{point.host}:{point.port} ({str(error).splitlines()[0]}). Check that all processes "
+            "were started, and that this address can be reached from every node."
+        ) from error
+
+
+def _disband() -> None:
+    distributed.destroy_process_group()
+    # The threads of gloo outlive their group, and let go of Python objects a moment after the
+    # last collective. If the interpreter ends meanwhile, the process aborts, its work done.
+    time.sleep(_SETTLING_SECONDS)

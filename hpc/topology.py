@@ -53,6 +53,51 @@ def detect(environment: Mapping[str, str] | None = None) -> Topology:
     return Topology()
 
 
+def is_first_process(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether to speak where all processes would say the same, and no group exists yet."""
+    environment = os.environ if environment is None else environment
+    return environment.get("RANK", "0") == "0"
+
+
+def job_id(environment: Mapping[str, str] | None = None) -> str | None:
+    """The number of the SLURM job that this process belongs to."""
+    environment = os.environ if environment is None else environment
+    return environment.get("SLURM_JOB_ID")
+
+
+def job_end_time(environment: Mapping[str, str] | None = None) -> float | None:
+    """When the job's time is over, in seconds since 1970; None if nobody says so."""
+    environment = os.environ if environment is None else environment
+    value = environment.get("SLURM_JOB_END_TIME", "")
+    return float(value) if value.isdecimal() else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeetingPoint:
+    """Where the ranks' store is reached, and whether rank 0 keeps it rather than torchrun."""
+
+    host: str
+    port: int
+    kept_by_first: bool
+
+
+def meeting_point(environment: Mapping[str, str] | None = None) -> MeetingPoint:
+    """Where the ranks meet, as torchrun says; raises InputError if it is not said."""
+    environment = os.environ if environment is None else environment
+    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if not environment.get(name)]
+    if missing:
+        raise InputError(
+            f"{' and '.join(missing)} not set although WORLD_SIZE is: the processes don't know "
+            "where to meet. HINT: start with torchrun, or unset RANK and WORLD_SIZE to run a "
+            "single process."
+        )
+    return MeetingPoint(
+        host=environment["MASTER_ADDR"],
+        port=_number(environment, "MASTER_PORT"),
+        kept_by_first=environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
+    )
+
+
 def _from_torchrun(environment: Mapping[str, str]) -> Topology:
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     missing = [name for name in names if name not in environment]

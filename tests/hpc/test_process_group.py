@@ -46,7 +46,9 @@ def test_more_processes_than_gpus(gpus, wanted):
     gpus(2)
     topology = Topology(rank=2, world_size=4, local_rank=2, local_world_size=4)
 
-    with pytest.raises(InputError, match=r"Process 2 .* no GPU of its own: there are 2\."):
+    with pytest.raises(
+        InputError, match=r"4 processes of this node need a GPU each: there are 2\."
+    ):
         device_of(topology, wanted)
 
 
@@ -79,11 +81,15 @@ def join(fails):
             seen.append(distributed.get_world_size())
             if fails:
                 raise KeyError
-    except KeyError:
-        pass
+    except (KeyError, SystemExit) as error:
+        seen.append(type(error))
     return [*seen, distributed.is_initialized()]
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_group_is_left_when_its_block_ends(fails):
-    assert run_ranks(2, join, fails, joined=False) == [[2, False]] * 2
+def test_a_group_is_left_when_its_block_ends():
+    assert run_ranks(2, join, False, joined=False) == [[2, False]] * 2
+
+
+def test_an_error_on_all_ranks_is_told_by_one():
+    ranks = run_ranks(2, join, True, joined=False)
+    assert sorted(ranks, key=str) == [[2, KeyError, False], [2, SystemExit, False]]

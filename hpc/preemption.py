@@ -1,0 +1,193 @@
+"""Requests to stop: signals, a STOP file, the job's end coming near. All ranks follow as one.
+
+Until training begins, a signal ends the process where it is. From then on it is only noted, and at
+the edge of a step all ranks agree on it, so that they stop after the same one. No torch is imported
+here: who starts can be asked to stop before its imports are done.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread, current_thread, main_thread
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from hpc.topology import is_first_process, job_end_time
+
+if TYPE_CHECKING:
+    import torch
+
+    from hpc.collectives import DelayedMaximum
+
+STOP_FILE = "STOP"
+_LOOK_SECONDS = 1.0
+# torchrun and SLURM both pass a signal on: what comes again so soon is the same Ctrl-C.
+_SAME_SECONDS = 1.0
+_INTERRUPTED_EXIT_CODE = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Why a run was asked to stop, and whether its job is to go on by itself."""
+
+    text: str
+    next: Literal["requeue", "resume"]
+    exit_code: int = 0
+
+
+# In ascending order of weight: of several requests the last one counts.
+REASONS = (
+    Reason(text=f"the file {STOP_FILE}", next="resume"),
+    Reason(text="the job's end time is near", next="requeue"),
+    Reason(text="SIGUSR2", next="requeue"),
+    Reason(text="SIGTERM", next="requeue"),
+    Reason(text="Ctrl-C", next="resume", exit_code=_INTERRUPTED_EXIT_CODE),
+)
+_NONE, _FILE, _END, _USR2, _TERM, _INT = range(len(REASONS) + 1)
+_SIGNALS = {signal.SIGUSR2: _USR2, signal.SIGTERM: _TERM, signal.SIGINT: _INT}
+
+
+class Stopped(BaseException):
+    """The run was asked to stop and did. No error, so nothing that handles errors sees it."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Processes started during the block never get these signals: who asks to stop means us.
+
+    SLURM and torchrun send them to every process there is, and a loader that dies of one would
+    spoil the last steps. What comes during the block reaches this process at its end.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class StopRequest:
+    """Listens while its block runs. `STOP` is looked for in `folder`, by the first process.
+
+    The job's end counts as near `seconds_before_end` ahead of it, but never before half of the time
+    that was left at the start has passed, or a short job would not get anywhere. Outside of the
+    main thread signals cannot be heard.
+    """
+
+    def __init__(self, folder: Path, *, seconds_before_end: float) -> None:
+        self._file = folder / STOP_FILE
+        self._request = _NONE
+        self._deferred = False
+        self._interrupted: float | None = None
+        self._old_handlers: dict[int, Any] = {}
+        self._exchange: DelayedMaximum | None = None
+        end = job_end_time()
+        now = time.time()
+        self._deadline = None if end is None else end - min(seconds_before_end, (end - now) / 2)
+
+    def __enter__(self) -> Self:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        if current_thread() is main_thread():
+            self._old_wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+            self._old_handlers = {
+                number: signal.signal(number, self._on_signal) for number in _SIGNALS
+            }
+        self._thread = Thread(target=self._listen, name="stop-request", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._old_handlers.items():
+            signal.signal(number, handler)
+        if self._old_handlers:
+            signal.set_wakeup_fd(self._old_wakeup)
+        os.close(self._write)
+        self._thread.join()
+        os.close(self._read)
+
+    @contextmanager
+    def at_edges(self, device: torch.device) -> Iterator[None]:
+        """During the block requests are noted, for `agreed`. All ranks enter and leave together."""
+        from hpc.collectives import DelayedMaximum
+
+        self._exchange = DelayedMaximum(device)
+        self._deferred = True
+        yield
+        self._exchange.settle()
+
+    def agreed(self) -> Reason | None:
+        """Whether, and why, all ranks stop at this edge of a step; every rank calls it at each.
+
+        What is asked for during a step is known to all at the edge after the next one: the exchange
+        goes on beside the step, so nobody waits for it.
+        """
+        assert self._exchange is not None
+        largest = self._exchange(self._request)
+        return REASONS[largest - 1] if largest else None
+
+    def honoured(self, reason: Reason) -> None:
+        """Remove the STOP file that asked for it, so that the next start goes on."""
+        if reason is REASONS[_FILE - 1]:
+            self._file.unlink(missing_ok=True)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._note(_SIGNALS[signal.Signals(number)])
+        if self._deferred:
+            return
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        reason = REASONS[self._request - 1]
+        raise Stopped(reason, f"stopped by {reason.text} before training began.")
+
+    def _note(self, request: int) -> None:
+        self._request = max(self._request, request)
+
+    def _listen(self) -> None:
+        """Hear signals also while the main thread waits for others, and look around now and then.
+
+        Only the second Ctrl-C is answered from here.
+        """
+        while True:
+            ready, _, _ = select.select([self._read], [], [], _LOOK_SECONDS)
+            if ready:
+                numbers = os.read(self._read, 1024)
+                if not numbers:
+                    return
+                if signal.SIGINT in numbers:
+                    self._count_interrupt()
+            self._look_around()
+
+    def _count_interrupt(self) -> None:
+        now = time.monotonic()
+        if self._interrupted is None:
+            self._interrupted = now
+        elif now - self._interrupted > _SAME_SECONDS:
+            if sys.stderr.isatty():
+                # A progress bar hides the cursor.
+                os.write(sys.stderr.fileno(), b"\x1b[?25h\n")
+            os._exit(_INTERRUPTED_EXIT_CODE)
+
+    def _look_around(self) -> None:
+        if self._deadline is not None and time.time() >= self._deadline:
+            self._note(_END)
+        # The disk may be gone for a moment.
+        with suppress(OSError):
+            if is_first_process() and self._file.exists():
+                self._note(_FILE)

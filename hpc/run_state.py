@@ -1,0 +1,146 @@
+"""`state.json` of a run folder: what the run is doing, why it ended, and what is to be done next.
+
+People read it, `histosyn status` prints it, and the job script requeues by it. No torch here: login
+nodes read it as well.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from hpc.errors import HistosynError
+from hpc.files import write_json
+from hpc.preemption import Stopped
+from hpc.topology import job_id
+
+logger = logging.getLogger("histosyn")
+
+STATE_FILE = "state.json"
+State = Literal["running", "stopped", "finished", "failed"]
+# requeue: the job asks for it. resume: run the same command again. mend: what `reason` says first.
+Next = Literal["requeue", "resume", "nothing", "mend"]
+_INTERRUPTED_EXIT_CODE = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a run, or one of its processes, ends."""
+
+    state: State
+    reason: str
+    next: Next
+    exit_code: int = 0
+
+    @classmethod
+    def of(cls, error: BaseException) -> Ending:
+        """The ending that an error, an interrupt or a stop makes."""
+        if isinstance(error, Stopped):
+            why = error.reason
+            return cls(state="stopped", reason=why.text, next=why.next, exit_code=why.exit_code)
+        if isinstance(error, KeyboardInterrupt):
+            return cls(
+                state="stopped", reason="Ctrl-C", next="resume", exit_code=_INTERRUPTED_EXIT_CODE
+            )
+        if isinstance(error, HistosynError):
+            return cls(
+                state="failed", reason=str(error), next="mend", exit_code=error.exit_code or 1
+            )
+        return cls(state="failed", reason=repr(error), next="mend", exit_code=1)
+
+
+FINISHED = Ending(state="finished", reason="all steps are done", next="nothing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunState:
+    """The content of `state.json`; times are UTC in ISO format.
+
+    `process_seconds` sums seconds times processes over all starts of the run, `restarts` counts how
+    often it went on after an end that was not the last, and `job` is the SLURM job's number.
+    """
+
+    state: State
+    reason: str
+    next: Next
+    step: int
+    steps: int
+    updated: str
+    host: str
+    pid: int
+    job: str | None
+    restarts: int
+    process_seconds: float
+    world_size: int
+    device: str
+    last_checkpoint: int | None
+
+
+def read_state(folder: Path) -> RunState | None:
+    """The state of a run; None if it never began. What a newer version added is passed over."""
+    try:
+        found = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+        return RunState(**{item.name: found[item.name] for item in fields(RunState)})
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        logger.warning("%s is damaged (%r): taken for missing.", folder / STATE_FILE, error)
+        return None
+
+
+class StateKeeper:
+    """Keeps `state.json` from the start of a run, or of its continuation, to the end.
+
+    Only for rank 0, and only while it holds the run folder's lock. A disk that does not take it is
+    a warning: a run can do without.
+    """
+
+    def __init__(self, folder: Path, *, steps: int, world_size: int, device: str) -> None:
+        self._path = folder / STATE_FILE
+        self._before = read_state(folder)
+        self._started = time.monotonic()
+        self._state = RunState(
+            state="running", reason="", next="resume", step=0, steps=steps, updated="",
+            host=socket.gethostname(), pid=os.getpid(), job=job_id(), restarts=self._restarts(),
+            process_seconds=0.0, world_size=world_size, device=device, last_checkpoint=None,
+        )  # fmt: skip
+        if self._before is not None:
+            kept = {"step": self._before.step, "last_checkpoint": self._before.last_checkpoint}
+            self._state = replace(self._state, **kept)  # type: ignore[arg-type]
+        self._began = self._before is not None
+
+    def running(self, step: int, last_checkpoint: int | None) -> None:
+        """Write that `step` steps are done, and which checkpoint is the newest."""
+        self._began = True
+        self._write(step=step, last_checkpoint=last_checkpoint)
+
+    def end(self, ending: Ending) -> None:
+        """Write how it ended. A run that failed before it ever began leaves no trace."""
+        if self._began or ending.state != "failed":
+            self._write(state=ending.state, reason=ending.reason, next=ending.next)
+
+    def _write(self, **changes: Any) -> None:
+        before = self._before.process_seconds if self._before else 0.0
+        seconds = (time.monotonic() - self._started) * self._state.world_size
+        self._state = replace(
+            self._state,
+            **changes,
+            updated=datetime.now(UTC).isoformat(timespec="seconds"),
+            process_seconds=round(before + seconds, 1),
+        )
+        try:
+            write_json(self._path, asdict(self._state))
+        except OSError as error:
+            logger.warning("%s could not be written: %s", self._path, error)
+
+    def _restarts(self) -> int:
+        if self._before is None:
+            return 0
+        return self._before.restarts + (self._before.state != "finished")

@@ -1,0 +1,273 @@
+"""When a rank fails, dies or hangs, all ranks end, and one of them says why.
+
+Each rank has a thread with a connection of its own to the group's store. It shows a sign of life
+every second, looks at that of the next rank, and at whether somebody has declared the group's end.
+Who is the first to declare it speaks; the others leave without a word. Training never waits for
+any of this.
+
+A rank that fails is known at once, one that died or froze after `DEAD_SECONDS`, one that lives but
+takes no step after the limit that it was given. Seconds are counted in own rounds, so that a
+machine or job that was suspended does not take all others for dead when it wakes up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from threading import Event, Thread, main_thread
+from typing import Any
+
+from torch import distributed
+
+from hpc.errors import HistosynError
+from hpc.run_state import Ending
+from hpc.topology import MeetingPoint, Topology
+
+DEAD_SECONDS = 30
+# With a connection that broke as evidence.
+_SURELY_DEAD_SECONDS = 6
+_ROUND_SECONDS = 1.0
+# For the main thread to notice, and to leave in good order.
+_GRACE_SECONDS = 5.0
+_STORE_SECONDS = 20
+_END = "end"
+_ADVICE = "Running the same command again goes on from the newest checkpoint."
+
+
+class Watchdog:
+    """Watches over the ranks of a group during the block of `watching`; alone, over nobody."""
+
+    def __init__(self, topology: Topology, *, limit_seconds: float) -> None:
+        self.topology = topology
+        self.on_end: Callable[[Ending], None] = lambda ending: None
+        self._limit_seconds = limit_seconds
+        # Rounds since the last step; None until the first one.
+        self._idle: int | None = None
+        self._ending: _Declared | None = None
+        self._known, self._left = Event(), Event()
+        self._suspicious = False
+
+    def moved(self) -> None:
+        """A step was taken. From the first one on, the next may not take longer than the limit."""
+        self._idle = 0
+
+    @contextmanager
+    def watching(self, store: distributed.Store | None) -> Iterator[None]:
+        """Whatever error ends the block on some rank ends it on all.
+
+        Where it is for another rank to speak, SystemExit takes the place of the error.
+        """
+        if store is not None:
+            self._store = store
+            self._signs = _Signs(store, self.topology)
+            Thread(target=self._guard, name="watchdog", daemon=True).start()
+        try:
+            yield
+        except BaseException as error:
+            self._leave(error, alone=store is None)
+            raise
+        finally:
+            self._left.set()
+
+    def _leave(self, error: BaseException, *, alone: bool) -> None:
+        if alone:
+            self.on_end(Ending.of(error))
+            return
+        if _comes_of_others(error):
+            self._suspicious = True
+            self._known.wait(DEAD_SECONDS)
+        if self._ending is None:
+            self._declare(Ending.of(error))
+        declared = self._ending
+        assert declared is not None
+        if declared.by != self.topology.rank:
+            raise SystemExit(declared.ending.exit_code) from None
+        if declared.of != self.topology.rank:
+            raise HistosynError(declared.ending.reason) from None
+        error.add_note(
+            f"(rank {declared.by} of {self.topology.world_size}, {socket.gethostname()})"
+        )
+
+    def _declare(self, ending: Ending, of: int | None = None) -> None:
+        """Say that the group ends because of rank `of`, unless somebody has said something."""
+        mine = self.topology.rank
+        declared = _Declared(by=mine, of=mine if of is None else of, ending=ending)
+        try:
+            said = self._store.compare_set(_END, "", declared.as_text())
+            declared = _Declared.from_text(said.decode())
+        except RuntimeError:
+            # The store died with who kept it: each rank is on its own.
+            pass
+        self._learn(declared)
+
+    def _learn(self, declared: _Declared) -> None:
+        if self._known.is_set():
+            return
+        self._ending = declared
+        self._known.set()
+        # The first writes, or who speaks if the first is the one that is gone.
+        if self.topology.is_first or (declared.by == self.topology.rank and declared.of == 0):
+            self.on_end(declared.ending)
+
+    def _guard(self) -> None:
+        """The thread. It ends the process if the main thread cannot."""
+        while not self._known.is_set():
+            if self._left.wait(_ROUND_SECONDS):
+                return
+            try:
+                self._look()
+            except RuntimeError as error:
+                if not self._left.is_set():
+                    self._declare_store_lost(error)
+        if self._left.wait(_GRACE_SECONDS):
+            return
+        declared = self._ending
+        assert declared is not None
+        if declared.by == self.topology.rank:
+            sys.stderr.write(f"histosyn: {declared.ending.reason}\n")
+            sys.stderr.flush()
+        os._exit(declared.ending.exit_code)
+
+    def _look(self) -> None:
+        self._signs.give()
+        if self._store.check([_END]):
+            self._learn(_Declared.from_text(self._store.get(_END).decode()))
+            return
+        world = range(self.topology.world_size)
+        mine = self.topology.rank
+        patience = _SURELY_DEAD_SECONDS if self._suspicious else DEAD_SECONDS
+        for rank in world if self._suspicious else [(mine + 1) % len(world)]:
+            if rank != mine and self._signs.missed(rank) >= patience:
+                self._declare(_lost(self._signs.who(rank), patience), of=rank)
+                return
+        if self._idle is not None:
+            self._idle += 1
+            if self._idle > self._limit_seconds:
+                self._declare(_hanging(self._signs.where_all_are(), self._limit_seconds))
+
+    def _declare_store_lost(self, error: RuntimeError) -> None:
+        """It went with rank 0 or with torchrun. One rank of each node speaks."""
+        mine = self.topology.rank
+        speaks = mine == 1 or (mine > 1 and self.topology.local_rank == 0)
+        ending = _ended(
+            f"The store of the process group is gone ({_line(error)}): rank 0, or the torchrun "
+            f"that kept it, was killed or its node was lost. {_ADVICE}"
+        )
+        self._learn(_Declared(by=mine if speaks else -1, of=0, ending=ending))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Declared:
+    """The end of a group: which rank declared it, because of which."""
+
+    by: int
+    of: int
+    ending: Ending
+
+    def as_text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> _Declared:
+        found = json.loads(text)
+        return cls(by=found["by"], of=found["of"], ending=Ending(**found["ending"]))
+
+
+class _Signs:
+    """Signs of life in the store: a number that grows, which process it is, where it is."""
+
+    def __init__(self, store: distributed.Store, topology: Topology) -> None:
+        self._store = store
+        self._topology = topology
+        self._given = 0
+        self._seen: dict[int, int] = {}
+        self._missed: defaultdict[int, int] = defaultdict(int)
+        self._last: dict[int, dict[str, Any]] = {}
+
+    def give(self) -> None:
+        self._given += 1
+        sign = {"number": self._given, "host": socket.gethostname(), "pid": os.getpid(),
+                "where": _where_main_thread_is()}  # fmt: skip
+        self._store.set(f"sign-{self._topology.rank}", json.dumps(sign))
+
+    def missed(self, rank: int) -> int:
+        """For how many rounds in a row this rank's sign has been the same."""
+        number = self._read(rank).get("number", 0)
+        self._missed[rank] = self._missed[rank] + 1 if self._seen.get(rank) == number else 0
+        self._seen[rank] = number
+        return self._missed[rank]
+
+    def who(self, rank: int) -> str:
+        last = self._read(rank)
+        process = f" (process {last['pid']} on {last['host']})" if last else ""
+        return f"Rank {rank} of {self._topology.world_size}{process}"
+
+    def where_all_are(self) -> str:
+        ranks_at = defaultdict(list)
+        for rank in range(self._topology.world_size):
+            ranks_at[self._read(rank).get("where", "nowhere")].append(rank)
+        return "; ".join(
+            f"rank {', '.join(map(str, ranks[:4]))}{' and others' * (len(ranks) > 4)} in {where}"
+            for where, ranks in sorted(ranks_at.items(), key=lambda item: len(item[1]))
+        )
+
+    def _read(self, rank: int) -> dict[str, Any]:
+        name = f"sign-{rank}"
+        return json.loads(self._store.get(name)) if self._store.check([name]) else {}
+
+
+def connect(point: MeetingPoint, token: str) -> distributed.Store:
+    """A connection of this process's own to the ranks' store, below the group's token."""
+    client = distributed.TCPStore(
+        point.host, point.port, is_master=False, wait_for_workers=False,
+        timeout=timedelta(seconds=_STORE_SECONDS),
+    )  # fmt: skip
+    return distributed.PrefixStore(f"histosyn-{token}", client)
+
+
+def _ended(message: str) -> Ending:
+    return Ending(state="failed", reason=message, next="resume", exit_code=1)
+
+
+def _lost(who: str, seconds: int) -> Ending:
+    return _ended(
+        f"{who} gave no sign of life for {seconds} seconds: it was killed (most often memory ran "
+        f"out) or stopped, or its node was lost. All others end as well. {_ADVICE}"
+    )
+
+
+def _hanging(places: str, seconds: float) -> Ending:
+    return _ended(
+        f"No step was finished for {seconds:g} seconds: {places}. All ranks end. Look at the rank "
+        f"that is somewhere else than the others; if steps may take so long, raise "
+        f"--run.hang-seconds. {_ADVICE}"
+    )
+
+
+def _comes_of_others(error: BaseException) -> bool:
+    """Whether a collective failed, which most often is because another rank did."""
+    text = str(error)
+    return isinstance(error, distributed.DistError) or (
+        isinstance(error, RuntimeError)
+        and any(word in text for word in ("gloo", "NCCL", "Connection closed by peer"))
+    )
+
+
+def _where_main_thread_is() -> str:
+    frame = sys._current_frames().get(main_thread().ident or 0)
+    if frame is None:
+        return "no Python code"
+    code = frame.f_code
+    return f"{code.co_name} ({Path(code.co_filename).name}, line {frame.f_lineno})"
+
+
+def _line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
