@@ -26,6 +26,7 @@ setup(
         "hpc",
         "histosyn",
         "histosyn.shards",
+        "histosyn.packing",
         "histosyn.phantom",
         "histosyn.networks",
         "histosyn.doctor",

@@ -2,7 +2,8 @@
 
     python benchmarks/formats.py TILES
 
-256-px crops of the tiles of a folder, each setting in turn; CPU milliseconds, best of three.
+256-px crops of the tiles of a folder, each setting in turn; CPU milliseconds, best of three. Then
+other decoders, as far as they are installed (pip install pyspng simplejpeg opencv-python-headless).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import io
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from histosyn.images import find_images, read_tile
-from histosyn.shards.cut import grid_windows
+from histosyn.packing.cut import grid_windows
 
 SETTINGS: dict[str, dict[str, Any]] = {
     **{f"png, level {level}": {"format": "PNG", "compress_level": level} for level in (1, 3, 6, 9)},
@@ -39,6 +41,67 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for name, options in SETTINGS.items():
         print(f"| {name} | {measured(crops, options)} |")
+    compare_decoders(crops)
+
+
+def compare_decoders(crops: list[np.ndarray]) -> None:
+    print("\n| decoder | png (ms) | jpg (ms) |\n|---|---|---|")
+    for name, decode_of in DECODERS.items():
+        try:
+            decode = decode_of()
+        except ImportError:
+            continue
+        cells = []
+        for options in (SETTINGS["png, level 1, run lengths"], SETTINGS["jpg, quality 95, 4:4:4"]):
+            files = [encoded(Image.fromarray(crop), options) for crop in crops]
+            try:
+                cells.append(f"{decoding(files, decode):.2f}")
+            except (ValueError, RuntimeError):  # a decoder of one format only
+                cells.append("-")
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def decoding(files: list[bytes], decode: Callable[[bytes], np.ndarray]) -> float:
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.process_time()
+        for data in files:
+            decode(data)
+        seconds.append(time.process_time() - started)
+    return 1000 * min(seconds) / len(files)
+
+
+def with_pillow() -> Callable[[bytes], np.ndarray]:
+    return lambda data: np.array(Image.open(io.BytesIO(data)))
+
+
+def with_opencv() -> Callable[[bytes], np.ndarray]:
+    import cv2
+
+    cv2.setNumThreads(1)
+    return lambda data: cv2.cvtColor(
+        cv2.imdecode(np.frombuffer(data, np.uint8), 1), cv2.COLOR_BGR2RGB
+    )
+
+
+def with_pyspng() -> Callable[[bytes], np.ndarray]:
+    import pyspng
+
+    return pyspng.load
+
+
+def with_simplejpeg() -> Callable[[bytes], np.ndarray]:
+    import simplejpeg
+
+    return simplejpeg.decode_jpeg
+
+
+DECODERS = {
+    "Pillow": with_pillow,
+    "OpenCV": with_opencv,
+    "pyspng": with_pyspng,
+    "simplejpeg": with_simplejpeg,
+}
 
 
 def crops_of(folder: Path) -> list[np.ndarray]:

@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from histosyn.labels import load_schema
+from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import write_phantom
 from histosyn.shards.dataset import open_shards
 from histosyn.shards.index import INDEX_NAME, DatasetIndex
 from histosyn.shards.index_file import _as_text
-from histosyn.shards.pack import PackConfig, pack
 from histosyn.shards.samples_table import SAMPLES_NAME, SamplesTable, write_table
 from histosyn.shards.stream import ShardStream
 

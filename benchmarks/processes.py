@@ -28,7 +28,7 @@ def main() -> None:
     # Here, because each process imports this file anew, and needs less than the first one.
     from histosyn.doctor.diagnosis import Source, examine
     from histosyn.labels import load_schema
-    from histosyn.shards.pack import PackConfig, pack
+    from histosyn.packing.pack import PackConfig, pack
 
     schema = load_schema(given.schema)
     with tempfile.TemporaryDirectory() as temporary:

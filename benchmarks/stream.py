@@ -25,9 +25,9 @@ from PIL import Image
 
 from histosyn.images import opened_image, read_tile
 from histosyn.labels import LabelSchema, load_schema
+from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import write_phantom
 from histosyn.shards.dataset import open_shards
-from histosyn.shards.pack import PackConfig, pack
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.samples_table import Member
 from histosyn.shards.stream import ShardStream

@@ -18,8 +18,8 @@ from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.foreign import foreign_shards
 from histosyn.shards.index import INDEX_NAME, DatasetIndex
 from histosyn.shards.reader import ShardReader
-from histosyn.shards.split import PARTS
 from histosyn.shards.verification import Fault, Track, misfits, verify
+from histosyn.tile_facts import PARTS
 from hpc.errors import DatasetError
 from hpc.randomness import distinct_integers, key_of
 

@@ -17,7 +17,7 @@ import torch
 
 from histosyn.config import as_plain
 from histosyn.model_folder import ModelFacts
-from histosyn.samples import SampleGrid
+from histosyn.sample_grid import SampleGrid
 from histosyn.trainer import Trainer, require_finite, require_finite_weights
 from hpc import collectives
 from hpc.log import RecordsFile, key_values, logger

@@ -25,7 +25,7 @@ from histosyn.manifest import read_manifest, write_manifest
 from histosyn.model_folder import Model
 from histosyn.networks.generator import draw_noise
 from histosyn.pairs import images_by_key
-from histosyn.samples import to_uint8
+from histosyn.sample_grid import to_uint8
 from hpc import collectives
 from hpc.errors import HistosynError, InputError
 from hpc.files import sha256_of_file, write_bytes

@@ -31,7 +31,7 @@ from histosyn.observers import (
     checkpoint_state,
 )
 from histosyn.players import Players
-from histosyn.samples import SampleGrid
+from histosyn.sample_grid import SampleGrid
 from histosyn.shards.index import DatasetIndex
 from histosyn.shards.stream import ShardStream
 from histosyn.trainer import Observer, Trainer

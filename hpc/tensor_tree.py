@@ -87,7 +87,7 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> str:
 
 
 def _file_content(tensors: dict[str, torch.Tensor]) -> Iterator[memoryview]:
-    """https://huggingface.co/docs/safetensors#format: header's length, header, tensors' bytes."""
+    """As safetensors lays a file out: the header's length, the header, the tensors' bytes."""
     # The widest first, so that each lies at a multiple of its own width.
     names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}

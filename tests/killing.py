@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tissue import SCHEMA
 
-from histosyn.shards.pack import PackConfig, pack
+from histosyn.packing.pack import PackConfig, pack
 
 CONFIG = PackConfig(tile_size=16, overlap=4, samples_per_shard=5, val=0.3, min_tissue=0.1)
 _STEPS = ("fsync", "rename", "replace", "unlink", "mkdir")

@@ -90,7 +90,7 @@ def test_a_floor_imports_only_downward(path):
 def test_each_room_has_one_owner():
     owners = {
         "ray": "tune/",
-        "webdataset": "histosyn/shards/",
+        "webdataset": "histosyn/packing/",
         "cyclopts": "launch/",
     }
     for path in MODULES:

@@ -16,7 +16,7 @@ from histosyn.config import (
 )
 from histosyn.images import png_bytes
 from histosyn.labels import LabelSchema, label_png_bytes, load_schema
-from histosyn.shards.pack import PackConfig, pack
+from histosyn.packing.pack import PackConfig, pack
 
 SCHEMA = load_schema("prostate-3")
 SHARED = Path(__file__).parents[2] / "shared"

@@ -18,7 +18,7 @@ from eval.features import Extractor, open_extractor, reproducible_inference
 from eval.images import TileArray
 from eval.population import Population, distance, measure
 from histosyn.networks.generator import Generator, draw_noise
-from histosyn.samples import SampleGrid, to_uint8
+from histosyn.sample_grid import SampleGrid, to_uint8
 from histosyn.shards.dataset import open_shards
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes

@@ -17,7 +17,7 @@ from histosyn.doctor.set_checks import SET_CHECKS
 from histosyn.doctor.survey import Survey
 from histosyn.pairs import Naming, Pairing, pair_folders
 from histosyn.schema import LabelSchema
-from histosyn.shards.split import TileFacts, match_facts, read_tile_facts
+from histosyn.tile_facts import TileFacts, match_facts, read_tile_facts
 from hpc.parallel import map_in_order
 
 Track = Callable[[Iterator[Look], int], Iterable[Look]]

@@ -14,7 +14,7 @@ from histosyn.doctor.look import Look
 from histosyn.labels import Stranger
 from histosyn.pairs import Pairing
 from histosyn.schema import LabelSchema
-from histosyn.shards.split import TEST, TRAIN, VAL, TileFacts
+from histosyn.tile_facts import TEST, TRAIN, VAL, TileFacts
 
 # Folders that say which part of a split lies in them.
 _PART_OF_FOLDER = {

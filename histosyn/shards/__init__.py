@@ -1,1 +1,1 @@
-"""Label maps and tiles in WebDataset tars: writing, indexing, exact streaming."""
+"""Label maps and tiles in WebDataset tars: their index, reading them safely, exact streaming."""

@@ -103,9 +103,9 @@ def pack(
         Their number changes no byte of what is written.
     """
     from histosyn.labels import load_schema
+    from histosyn.packing.pack import PackConfig
+    from histosyn.packing.pack import pack as write_shards
     from histosyn.pairs import Naming
-    from histosyn.shards.pack import PackConfig
-    from histosyn.shards.pack import pack as write_shards
     from hpc.errors import ConfigError
     from hpc.log import set_up_logging, track
     from hpc.topology import Topology

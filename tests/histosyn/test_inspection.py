@@ -11,8 +11,8 @@ from tissue import SCHEMA, pack_blobs, write_folders
 
 from histosyn.inspection import Inspection, inspect_shards, open_parts
 from histosyn.labels import parse_schema
+from histosyn.packing.pack import PackConfig, pack
 from histosyn.shards.index_file import load_index
-from histosyn.shards.pack import PackConfig, pack
 from hpc.errors import DatasetError, InputError
 
 IGNORING = parse_schema(

@@ -26,10 +26,10 @@ from tissue import SCHEMA, pack_blobs, tiny_config
 from webdataset import TarWriter
 
 from histosyn.images import png_bytes
+from histosyn.packing.records import Described, record_shard
 from histosyn.shards import foreign as foreign_shards
 from histosyn.shards import reader
 from histosyn.shards.index_file import load_index, write_index
-from histosyn.shards.records import Described, record_shard
 from histosyn.shards.stream import Batch, ShardStream
 from histosyn.training_data import open_stream
 from hpc.errors import HistosynError

@@ -19,7 +19,7 @@ from webdataset import ShardWriter
 
 from histosyn.images import png_bytes
 from histosyn.labels import colorize
-from histosyn.shards import foreign
+from histosyn.shards import notes
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.foreign import cached_index_folder
 from histosyn.shards.index_file import load_index
@@ -135,7 +135,7 @@ def test_addresses_are_not_opened(text: str, tmp_path: Path, monkeypatch) -> Non
 INDEX_AS_NOBODY = """
 import os, shutil, sys
 from pathlib import Path
-from histosyn.shards import foreign
+from histosyn.shards import notes
 from histosyn.shards.dataset import ensure_index, open_shards
 shards = Path(sys.argv[1])
 for folder in (Path(sys.argv[2]) / "copy", shards):
@@ -277,15 +277,15 @@ def test_another_schema_and_tars_that_came_later_are_told(
 KILLED_WHILE_INDEXING = """
 import os, sys
 from pathlib import Path
-from histosyn.shards import foreign
+from histosyn.shards import notes
 from histosyn.shards.dataset import ensure_index
-look, looked = foreign._look_through, []
+look, looked = notes._look_through, []
 def noted(path, schema):
     if len(looked) == 2:
         os.kill(os.getpid(), 9)
     looked.append(path)
     return look(path, schema)
-foreign._look_through = noted
+notes._look_through = noted
 ensure_index(Path(sys.argv[1]), "prostate-3")
 """
 
@@ -295,9 +295,9 @@ def test_indexing_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch) -> No
     command = [sys.executable, "-c", KILLED_WHILE_INDEXING, str(shards)]
     assert subprocess.run(command, capture_output=True).returncode == -9
     looked = []
-    look = foreign._look_through
+    look = notes._look_through
     monkeypatch.setattr(
-        foreign,
+        notes,
         "_look_through",
         lambda path, schema: looked.append(path.name) or look(path, schema),
     )

@@ -17,9 +17,9 @@ from tissue import SCHEMA, blobs, pack_blobs
 
 from histosyn.images import png_bytes
 from histosyn.labels import label_png_bytes
+from histosyn.packing.records import Described, record_shard
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.index_file import write_index
-from histosyn.shards.records import Described, record_shard
 from histosyn.shards.verification import WHOLE_FILE, Fault, check_shard, misfits, verify
 
 # Shards 0, 1 and 2 hold tile-00 to -03, -04 to -07 and -08 to -11.

@@ -9,18 +9,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from histosyn.packing.config import PackConfig
+from histosyn.packing.samples import Job
+from histosyn.packing.split import split_groups
 from histosyn.pairs import Pair, Pairing, pair_folders
-from histosyn.shards.pack_config import PackConfig
-from histosyn.shards.samples import Job
-from histosyn.shards.split import (
-    PARTS,
-    TEST,
-    VAL,
-    TileFacts,
-    match_facts,
-    read_tile_facts,
-    split_groups,
-)
+from histosyn.tile_facts import PARTS, TEST, VAL, TileFacts, match_facts, read_tile_facts
 from hpc.errors import ConfigError, DatasetError
 
 logger = logging.getLogger("histosyn")

@@ -19,13 +19,13 @@ from typing import IO, Any
 from webdataset import TarWriter
 
 from histosyn.labels import LabelSchema
+from histosyn.packing.config import PackConfig
+from histosyn.packing.journal import Note, Progress, WorkFolder, locked_work_folder
+from histosyn.packing.plan import Plan, make_plan
+from histosyn.packing.records import Described, record_shard
+from histosyn.packing.samples import CutPair, Job, Sample, cut_pair
 from histosyn.shards.index import DatasetIndex
 from histosyn.shards.index_file import load_index, write_index
-from histosyn.shards.journal import Note, Progress, WorkFolder, locked_work_folder
-from histosyn.shards.pack_config import PackConfig
-from histosyn.shards.plan import Plan, make_plan
-from histosyn.shards.records import Described, record_shard
-from histosyn.shards.samples import CutPair, Job, Sample, cut_pair
 from hpc.errors import DatasetError, HistosynError
 from hpc.files import atomic_file
 from hpc.parallel import map_in_order

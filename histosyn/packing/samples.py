@@ -14,10 +14,10 @@ from PIL import Image
 
 from histosyn.images import glass_share
 from histosyn.labels import LabelSchema, label_png_bytes
+from histosyn.packing.config import PackConfig, TileFormat
+from histosyn.packing.cut import grid_windows, resample
 from histosyn.pairs import Pair
-from histosyn.shards.cut import grid_windows, resample
 from histosyn.shards.index import FACTS_SUFFIX, LABEL_SUFFIX
-from histosyn.shards.pack_config import PackConfig, TileFormat
 from histosyn.sources import read_source_labels, read_source_tile
 from hpc.errors import DatasetError
 

@@ -13,9 +13,9 @@ from scipy.io import savemat
 from tissue import SCHEMA, blobs
 
 from histosyn.images import GLASS_VALUE
+from histosyn.packing.config import PackConfig
+from histosyn.packing.samples import Job, Sample, cut_pair
 from histosyn.pairs import Pair
-from histosyn.shards.pack_config import PackConfig
-from histosyn.shards.samples import Job, Sample, cut_pair
 from hpc.errors import ConfigError
 
 
@@ -142,5 +142,5 @@ def test_contradicting_settings(settings: dict[str, float], match: str) -> None:
 
 
 def test_workers_need_not_load_torch() -> None:
-    code = "import sys, histosyn.shards.samples; assert not {'torch', 'scipy'} & set(sys.modules)"
+    code = "import sys, histosyn.packing.samples; assert not {'torch', 'scipy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

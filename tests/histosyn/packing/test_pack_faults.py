@@ -16,8 +16,8 @@ from PIL import Image
 from processes import living
 from tissue import SCHEMA, blobs, write_folders
 
-from histosyn.shards.journal import locked_work_folder
-from histosyn.shards.pack import PackConfig, pack
+from histosyn.packing.journal import locked_work_folder
+from histosyn.packing.pack import PackConfig, pack
 from hpc.errors import DamagedFileError, DatasetError, HistosynError, InputError
 
 TESTS = Path(__file__).parents[2]

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from histosyn.packing.plan import DIGEST_BYTES
 from histosyn.shards.index import ShardRecord
-from histosyn.shards.plan import DIGEST_BYTES
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import sync_folder, write_bytes, write_json
 from hpc.locks import locked
@@ -221,6 +221,7 @@ def locked_work_folder(out: Path) -> Iterator[WorkFolder]:
 
     Raises InputError if `out` exists or another process is packing into it.
     """
+    require_absent(out)
     work = WorkFolder(out)
     with locked(
         work.path / "lock",

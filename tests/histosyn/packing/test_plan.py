@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tissue import write_folders
 
+from histosyn.packing.config import PackConfig
+from histosyn.packing.plan import DIGEST_BYTES, Plan, make_plan
 from histosyn.pairs import Naming
-from histosyn.shards.pack_config import PackConfig
-from histosyn.shards.plan import DIGEST_BYTES, Plan, make_plan
 from hpc.errors import ConfigError, DatasetError
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.shards.cut import grid_windows, resample
+from histosyn.packing.cut import grid_windows, resample
 from hpc.errors import DatasetError
 
 

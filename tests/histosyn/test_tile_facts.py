@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.shards.split import TileFacts, match_facts, read_tile_facts, split_groups
+from histosyn.tile_facts import TileFacts, match_facts, read_tile_facts
 from hpc.errors import DatasetError
 
 SOURCE = Path("groups.csv")
@@ -14,21 +14,6 @@ NAMES = st.text("ab.1", min_size=1, max_size=4).filter(lambda name: name.strip("
 KEYS = st.lists(
     st.lists(NAMES, min_size=1, max_size=3).map("/".join), min_size=1, max_size=8, unique=True
 )
-
-
-@given(
-    st.dictionaries(st.text(min_size=1), st.integers(1, 50), min_size=3),
-    st.floats(0, 0.45),
-    st.floats(0, 0.45),
-    st.integers(0, 99),
-)
-def test_no_part_is_ever_empty(
-    samples_of: dict[str, int], val: float, test: float, seed: int
-) -> None:
-    parts = split_groups(samples_of, {"val": val, "test": test}, seed)
-    assert parts.keys() == samples_of.keys()
-    wanted = {"train"} | {name for name, share in (("val", val), ("test", test)) if share}
-    assert set(parts.values()) == wanted
 
 
 def facts(groups: dict[str, str]) -> dict[str, TileFacts]:

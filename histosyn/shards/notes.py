@@ -1,0 +1,185 @@
+"""A note of each foreign shard: its samples, looked at once, and what in it cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from histosyn.images import opened_image, read_tile, without_remedy
+from histosyn.labels import LabelSchema, read_label_map
+from histosyn.shards.index import LeftOut
+from histosyn.shards.members import RawSample, content_of
+from histosyn.shards.samples_table import Entry, Member
+from hpc.errors import DatasetError, HistosynError
+from hpc.files import sha256_of_file, write_text
+
+Size = tuple[int, ...]
+# What a sample's JSON says of its group and resolution is believed within reason: every row of the
+# index is as wide as the longest group.
+_LONGEST_GROUP = 200
+_LARGEST_MPP = 1000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """A usable sample: `size` is (H, W), `class_pixels` (K,), `mpp` microns per pixel if known.
+
+    `indices` says whether the pixels of its label map file are the class indices as they stand.
+    """
+
+    entry: Entry
+    size: Size
+    class_pixels: tuple[int, ...]
+    mpp: float | None
+    indices: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """All that is known of one shard."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    looks: tuple[Look, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspected:
+    """What of a shard must be known to judge the others: the rest is in its note."""
+
+    name: str
+    sizes: Counter[Size]
+    resolutions: frozenset[float | None]
+    indices: bool
+    left_out: tuple[LeftOut, ...]
+
+
+def inspect_shard(path: Path, schema: LabelSchema, notes: Path) -> Inspected:
+    """Look at a shard, or at the note of it that an earlier attempt has left."""
+    target = notes / f"{path.name}.json"
+    identity = _identity(path, schema)
+    note = _read_note(target, identity)
+    if note is None:
+        note = _look_through(path, schema)
+        write_text(target, json.dumps({"of": identity, **asdict(note)}))
+    return Inspected(
+        name=note.name,
+        sizes=Counter(look.size for look in note.looks),
+        resolutions=frozenset(look.mpp for look in note.looks),
+        indices=all(look.indices for look in note.looks),
+        left_out=note.left_out,
+    )
+
+
+def _identity(path: Path, schema: LabelSchema) -> list[Any]:
+    stat = path.lstat()
+    return [stat.st_size, stat.st_mtime_ns, schema.as_dict()]
+
+
+def _read_note(path: Path, identity: list[Any] | None = None) -> Note | None:
+    """The note at `path`; None if there is none, or not of this shard as it is now."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if data.pop("of") != identity and identity is not None:
+        return None
+    looks = tuple(
+        Look(**look | {"entry": Entry.from_dict(look["entry"]), "size": tuple(look["size"])})
+        for look in data["looks"]
+    )
+    left_out = tuple(LeftOut(**item) for item in data["left_out"])
+    return Note(**data | {"looks": looks, "left_out": left_out})
+
+
+def _look_through(path: Path, schema: LabelSchema) -> Note:
+    left_out: list[LeftOut] = []
+    looks: list[Look] = []
+    try:
+        content = content_of(path)
+        left_out += content.left_out
+        with path.open("rb") as file:
+            for sample in content.samples:
+                try:
+                    looks.append(_look_at(sample, file.fileno(), schema))
+                except HistosynError as error:
+                    cause = without_remedy(error)
+                    left_out.append(LeftOut(shard=path.name, key=sample.key, cause=cause))
+        sha256, size = sha256_of_file(path), path.stat().st_size
+    except OSError as error:
+        cause = f"cannot be read ({error.strerror})"
+        left_out = [LeftOut(shard=path.name, key="whole file", cause=cause)]
+        looks, sha256, size = [], "", 0
+    return Note(
+        name=path.name,
+        sha256=sha256,
+        size_bytes=size,
+        looks=tuple(looks),
+        left_out=tuple(left_out),
+    )
+
+
+def note_of(name: str, notes: Path) -> Note:
+    """The note of a shard that was inspected; HistosynError if it has vanished since."""
+    note = _read_note(notes / f"{name}.json")
+    if note is None:
+        raise HistosynError(
+            f"{notes}: the note of {name} is gone. Does another process index the same shards? "
+            "Run the command again."
+        )
+    return note
+
+
+def _look_at(sample: RawSample, descriptor: int, schema: LabelSchema) -> Look:
+    def data_of(member: Member) -> bytes:
+        return os.pread(descriptor, member.size, member.offset)
+
+    tile = read_tile(data_of(sample.tile), "its tile")
+    label_file = data_of(sample.label)
+    labels = read_label_map(label_file, schema, name="its label map")
+    if tile.shape[:2] != labels.shape:
+        raise DatasetError(
+            f"its tile is {tile.shape[0]}x{tile.shape[1]} pixels, its label map "
+            f"{labels.shape[0]}x{labels.shape[1]}"
+        )
+    with opened_image(label_file, "its label map") as image:
+        plain = np.asarray(image)
+    facts = _facts(data_of(sample.facts)) if sample.facts else {}
+    pixels = np.bincount(labels.ravel(), minlength=256)[: len(schema)]
+    return Look(
+        entry=Entry(
+            key=sample.key,
+            tile=sample.tile,
+            label=sample.label,
+            group=facts.get("group"),
+            classes=tuple(np.flatnonzero(pixels).tolist()),
+        ),
+        size=labels.shape,
+        class_pixels=tuple(pixels.tolist()),
+        mpp=facts.get("mpp"),
+        indices=plain.ndim == 2 and np.array_equal(plain, labels),
+    )
+
+
+def _facts(data: bytes) -> dict[str, Any]:
+    """Group and microns per pixel, as far as the JSON has them in the way of `histosyn pack`."""
+    try:
+        facts = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"its .json is no JSON ({error})") from error
+    found: dict[str, Any] = {}
+    if isinstance(facts, dict):
+        group, mpp = facts.get("group"), facts.get("mpp")
+        if isinstance(group, str) and len(group) <= _LONGEST_GROUP and group.isprintable():
+            found["group"] = group
+        if isinstance(mpp, int | float) and mpp is not True and 0 < mpp < _LARGEST_MPP:
+            found["mpp"] = float(mpp)
+    return found
