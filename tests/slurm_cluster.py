@@ -7,12 +7,24 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+BIN = Path(sys.executable).parent
+# A site file for this cluster, on which names such as n1 resolve nowhere.
+SITE = f"""
+gpus_per_node = 0
+cpus_per_task = 1
+time = "10"
+setup = ['export PATH="{BIN}:$PATH"', 'export OMP_NUM_THREADS=1']
+rendezvous_address = "127.0.0.1"
+"""
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue", "scancel", "sinfo")
 _SYSTEM_PATH = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", "/sbin"))
 _RUNNING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")
@@ -49,6 +61,13 @@ def missing_programs():
     return [name for name in _PROGRAMS if _find(name) is None]
 
 
+def slurm_marks():
+    """Marks of tests that need SLURM."""
+    missing = missing_programs()
+    reason = f"SLURM is not installed here: no {', '.join(missing)}"
+    return [pytest.mark.slow, pytest.mark.skipif(bool(missing), reason=reason)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class SlurmCluster:
     """A running cluster; `environment` is for programs that are to talk to it."""
@@ -63,6 +82,11 @@ class SlurmCluster:
         )
         assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
         return result.stdout
+
+    def submit(self, project, *arguments):
+        """`histosyn submit` in the folder of a project; returns the numbers of the jobs."""
+        told = self.run(str(BIN / "histosyn"), "submit", *map(str, arguments), cwd=project)
+        return told.split("Submitted job ")[1].split(":")[0].split(" and then job ")
 
     def wait_for(self, job, timeout_seconds=300):
         """The state in which a job ends, such as COMPLETED."""

@@ -3,31 +3,15 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from slurm_cluster import missing_programs, running_slurm
+from slurm_cluster import BIN, SITE, running_slurm, slurm_marks
 from tissue import pack_blobs, tiny_config
 
 from histosyn.config import as_toml
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        bool(missing_programs()),
-        reason=f"SLURM is not installed here: no {', '.join(missing_programs())}",
-    ),
-]
-
-PROGRAMS = Path(sys.executable).parent
-SITE = f"""
-gpus_per_node = 0
-cpus_per_task = 1
-time = "10"
-setup = ['export PATH="{PROGRAMS}:$PATH"']
-rendezvous_address = "127.0.0.1"
-"""
+pytestmark = slurm_marks()
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +37,7 @@ def project(tmp_path):
 
 def train_alone(project):
     """The run that all others must equal: one process, no SLURM."""
-    command = [PROGRAMS / "histosyn", "train", "--config", "train.toml", "--run.folder", "alone"]
+    command = [BIN / "histosyn", "train", "--config", "train.toml", "--run.folder", "alone"]
     result = subprocess.run(
         command,
         cwd=project,
@@ -67,8 +51,7 @@ def train_alone(project):
 
 def submit(slurm, project, *arguments):
     """Submit, wait for the end; returns the job's output."""
-    told = slurm.run(str(PROGRAMS / "histosyn"), "submit", "train", *arguments, cwd=project)
-    number = told.split("Submitted job ")[1].split(":")[0]
+    (number,) = slurm.submit(project, "train", *arguments)
     state = slurm.wait_for(number)
     (log,) = project.glob(f"runs/*/slurm-{number}.log")
     assert state == "COMPLETED", log.read_text()
@@ -105,11 +88,8 @@ def test_two_nodes_and_then_one_learn_what_one_process_learns(slurm, project):
 def test_a_job_that_fails_ends_on_all_nodes(slurm, project):
     """A rank that cannot go on must not leave the others waiting until the time limit."""
     (project / "packed/train/shard-000000.tar").write_bytes(b"")
-    told = slurm.run(
-        str(PROGRAMS / "histosyn"), "submit", "train", "--nodes", "2", "--config", "train.toml",
-        "--run.folder", "runs/damaged", cwd=project,
-    )  # fmt: skip
-    number = told.split("Submitted job ")[1].split(":")[0]
+    run = ("--config", "train.toml", "--run.folder", "runs/damaged", "--max-restarts", "0")
+    (number,) = slurm.submit(project, "train", "--nodes", "2", *run)
 
     assert slurm.wait_for(number) == "FAILED"
     log = (project / f"runs/damaged/slurm-{number}.log").read_text()
