@@ -6,7 +6,6 @@ the rest, and what is true where the run can no longer speak.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
@@ -17,15 +16,14 @@ from typing import Any
 
 from hpc.errors import DamagedFileError, InputError
 from hpc.log import RecordsFile
+from hpc.run_state import STATE_FILE, RunState, read_state
 from launch.slurm import is_under_way, states_of
 
-STATE = "state.json"
 _METRICS, _CHECKPOINTS, _RECORD = "metrics.jsonl", "checkpoints", "checkpoint.json"
 _CHECKPOINT = re.compile(r"step-(\d{8,})")
 # A run that reports more seldom than this is given three of its own intervals.
 _SILENCE = timedelta(minutes=10)
 _INTERVALS_OF_SILENCE = 3
-NEXT_WORDS = ("requeue", "resume", "nothing", "mend")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,40 +55,36 @@ class RunStatus:
 
 
 def next_word(folder: Path) -> str:
-    """What a job script is to do about a run that has ended: the state's "next".
+    """What a job script is to do about a run that has ended.
 
-    "running" if the run ended without a word. Raises InputError without a state, DamagedFileError
-    for one that cannot be read.
+    The state's "next", but "restart" for a run that was cut off: it ended without a word, or
+    because a process of it was lost. Raises InputError without a state, DamagedFileError for one
+    that cannot be read.
     """
-    state = read_state(folder)
-    if state is None:
-        raise InputError(f"{folder / STATE} does not exist: the run has not started there.")
-    return "running" if state["state"] == "running" else state["next"]
+    said = _said(folder)
+    if said is None:
+        raise InputError(f"{folder / STATE_FILE} does not exist: the run has not started there.")
+    was_cut_off = said.state == "running" or (said.state == "failed" and said.next == "resume")
+    return "restart" if was_cut_off else said.next
 
 
-def read_state(folder: Path) -> dict[str, Any] | None:
+def _said(folder: Path) -> RunState | None:
     """What the run says of itself, None if it has said nothing yet."""
-    path = folder / STATE
-    try:
-        state = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return None
-    except (ValueError, OSError) as error:
-        raise DamagedFileError(f"{path} cannot be read: {error}. {_REMEDY}") from error
-    for name, kind in (("state", str), ("next", str), ("updated", str), ("step", int)):
-        if not isinstance(state, dict) or not isinstance(state.get(name), kind):
-            raise DamagedFileError(f"{path} holds no {name!r}. {_REMEDY}")
-    return state
-
-
-_REMEDY = "Running the same training command again writes it anew."
+    if (said := read_state(folder)) is None and (folder / STATE_FILE).exists():
+        raise DamagedFileError(
+            f"{folder / STATE_FILE} cannot be read. Running the same training command again writes "
+            "it anew."
+        )
+    return said
 
 
 def status_of(folder: Path, now: datetime | None = None) -> RunStatus:
     """How the run of a folder stands. Raises InputError if `folder` is no run folder."""
-    if not any((folder / name).exists() for name in (STATE, _METRICS, _CHECKPOINTS, "config.toml")):
+    if not any(
+        (folder / name).exists() for name in (STATE_FILE, _METRICS, _CHECKPOINTS, "config.toml")
+    ):
         raise InputError(
-            f"{folder} is no run folder: no {STATE} and no {_METRICS}. Check the path."
+            f"{folder} is no run folder: no {STATE_FILE} and no {_METRICS}. Check the path."
         )
     last_checkpoint = _newest_checkpoint(folder / _CHECKPOINTS)
     reports = _last_reports(folder / _METRICS)
@@ -101,8 +95,12 @@ def status_of(folder: Path, now: datetime | None = None) -> RunStatus:
         "images_per_second": last.get("images_per_second"),
     }
     try:
-        said = read_state(folder)
-        note = None if said else f"no {STATE}: the run has not started, or an older version ran it"
+        said = _said(folder)
+        note = (
+            None
+            if said
+            else f"no {STATE_FILE}: the run has not started, or an older version ran it"
+        )
     except DamagedFileError as error:
         said, note = None, str(error)
     if said is None:
@@ -111,56 +109,50 @@ def status_of(folder: Path, now: datetime | None = None) -> RunStatus:
 
 
 def _told(
-    said: dict[str, Any], reports: list[dict[str, Any]], common: dict[str, Any], now: datetime
+    said: RunState, reports: list[dict[str, Any]], common: dict[str, Any], now: datetime
 ) -> RunStatus:
-    updated = _time(said["updated"])
-    job = said.get("job")
-    job_states = (states_of([str(job)]) or {}).get(str(job), ()) if job else ()
-    running = said["state"] == "running"
+    updated = _time(said.updated)
+    job_states = (states_of([said.job]) or {}).get(said.job, ()) if said.job else ()
+    running = said.state == "running"
     silent = running and (_is_gone(said) or now - updated > _patience(reports))
     eta = reports[-1].get("eta_seconds") if reports and running and not silent else None
-    seconds = said.get("process_seconds")
     return RunStatus(
-        state=said["state"],
+        state=said.state,
         note=_note(said, silent, job_states),
-        next=said["next"],
-        step=said["step"],
-        steps=said.get("steps"),
+        next=said.next,
+        step=said.step,
+        steps=said.steps,
         eta_seconds=None if eta is None else max(eta - (now - updated).total_seconds(), 0),
-        restarts=said.get("restarts"),
-        process_hours=None if seconds is None else seconds / 3600,
-        device=said.get("device"),
-        world_size=said.get("world_size"),
-        updated=said["updated"],
-        silent_since=said["updated"] if silent else None,
-        host=said.get("host"),
-        job=None if job is None else str(job),
+        restarts=said.restarts,
+        process_hours=said.process_seconds / 3600,
+        device=said.device,
+        world_size=said.world_size,
+        updated=said.updated,
+        silent_since=said.updated if silent else None,
+        host=said.host,
+        job=said.job,
         job_states=job_states,
         **common,
     )
 
 
-def _note(said: dict[str, Any], silent: bool, job_states: tuple[str, ...]) -> str | None:
-    waits = "PENDING" in job_states
-    if silent and waits:
+def _note(said: RunState, silent: bool, job_states: tuple[str, ...]) -> str | None:
+    if silent and "PENDING" in job_states:
         return "it was cut off; its job waits in the queue to go on"
     if silent:
         return ("it says nothing any more: killed, or hanging. Once its job has ended, running the "
                 "same command again goes on from the newest checkpoint")  # fmt: skip
-    reason = said.get("reason") or None
-    if said["next"] == "requeue" and not is_under_way(job_states):
-        hint = "its job is not in the queue: submit it again to go on"
-        return f"{reason}; {hint}" if reason else hint
-    return reason
+    if said.next == "requeue" and not is_under_way(job_states):
+        return f"{said.reason}; its job is not in the queue: submit it again to go on"
+    return said.reason or None
 
 
-def _is_gone(said: dict[str, Any]) -> bool:
+def _is_gone(said: RunState) -> bool:
     """Whether the process that wrote the state is known to live no more."""
-    pid = said.get("pid")
-    if said.get("host") != socket.gethostname() or not isinstance(pid, int):
+    if said.host != socket.gethostname():
         return False
     try:
-        os.kill(pid, 0)
+        os.kill(said.pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:

@@ -39,7 +39,7 @@ def status(
     next
         Print only what a job script is to do about one run that has ended: requeue (it was asked to
         stop, and goes on when queued again), resume (stopped by hand), nothing (finished), mend
-        (failed), or running (it ended without a word).
+        (failed), or restart (it was cut off).
     json
         File for all of it: a list with an object for each run.
     """

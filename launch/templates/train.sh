@@ -48,14 +48,14 @@ while true; do
     # Whoever got no further since the last start would start for ever.
     if [ "$next" = requeue ] && [ "$(job_state)" = RUNNING ]; then
         if [ "$after" = "$before" ]; then
-            echo "job file: no new checkpoint since the job started, so it is not requeued."
+            echo "job file: no new checkpoint since the start, so the job is not requeued."
             exit 1
         fi
         scontrol requeue "$SLURM_JOB_ID"
         exit 0
     fi
-    # Killed before it could say anything, such as a torchrun that ran out of memory.
-    if [ "$next" = running ] && [ "$(job_state)" = RUNNING ] && [ "$after" != "$before" ]; then
+    # It was cut off, such as by a torchrun that was killed: it goes on here, on the same nodes.
+    if [ "$next" = restart ] && [ "$(job_state)" = RUNNING ] && [ "$after" != "$before" ]; then
         start=$((start + 1))
         continue
     fi

@@ -84,7 +84,9 @@ def test_a_run_under_way(run):
         ({"state": "stopped", "next": "resume", "reason": "Ctrl-C"}, "resume", "Ctrl-C"),
         ({"state": "stopped", "next": "requeue", "reason": "SIGUSR2"}, "requeue",
          "SIGUSR2; its job is not in the queue: submit it again to go on"),
-        ({}, "running", None),
+        ({"state": "failed", "next": "resume", "reason": "rank 1 was killed"}, "restart",
+         "rank 1 was killed"),
+        ({}, "restart", None),
     ],
 )  # fmt: skip
 def test_each_end(run, said, word, note):
