@@ -52,7 +52,7 @@ class ListBadSamples:
         """Note the bad samples of a step; at the end of an interval agree on them."""
         assert trainer.facts is not None
         self._new += [(trainer.step, sample) for sample in trainer.facts.bad_samples]
-        if trainer.step % self.meeting_interval == 0 or trainer.finished:
+        if trainer.step % self.meeting_interval == 0 or trainer.finished or trainer.stopped:
             self._add(item for part in collectives.gather_objects(self._new) for item in part)
             self._new = []
 

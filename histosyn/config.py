@@ -162,6 +162,10 @@ class RunConfig:
     """Checkpoints to keep."""
     keep_every: int | None = None
     """Also keep every checkpoint whose step this divides."""
+    hang_seconds: int = 900
+    """End all processes when a step, or what one of them does between two, takes longer."""
+    stop_seconds_before_end: int = 120
+    """Save and stop so long before the SLURM job's time is over."""
     on_full_disk: Literal["stop", "retry"] = "stop"
     """Stop when a checkpoint does not fit on the disk, or go on and try again at the next one."""
     fork: Path | None = None
@@ -170,7 +174,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         _require(
             self, steps=1, report_every=1, sample_every=1, checkpoint_every=1, keep_last=1,
-            keep_every=1, ema_decay=0.0,
+            keep_every=1, ema_decay=0.0, hang_seconds=1, stop_seconds_before_end=0,
         )  # fmt: skip
         if self.ema_decay >= 1:
             raise ConfigError(f"run.ema_decay = {self.ema_decay} must lie in [0, 1).")
@@ -198,7 +202,8 @@ class TrainConfig:
 RESUMABLE_CHANGES = frozenset(
     {f"data.{name}" for name in ("workers", "shards", "on_bad_sample", "bad_share", "stage_to")}
     | {f"run.{name}" for name in ("folder", "steps", "device", "report_every", "sample_every",
-                                  "checkpoint_every", "keep_last", "keep_every", "on_full_disk")}
+                                  "checkpoint_every", "keep_last", "keep_every", "on_full_disk",
+                                  "hang_seconds", "stop_seconds_before_end")}
 )  # fmt: skip
 
 

@@ -19,24 +19,42 @@ from histosyn.config import as_plain
 from histosyn.model_folder import ModelFacts
 from histosyn.sample_grid import SampleGrid
 from histosyn.trainer import Trainer, require_finite, require_finite_weights
-from hpc import collectives
+from hpc import checkpoint, collectives
 from hpc.log import RecordsFile, key_values, logger
+from hpc.run_state import StateKeeper
 from hpc.saver import Saver
 from hpc.topology import Topology
+from hpc.watchdog import Watchdog
 
 _GIB = 1 << 30
 
 
 class Report:
-    """Averages what the steps measured and writes one object to `metrics.jsonl`."""
+    """Averages what the steps measured and writes one object to `metrics.jsonl`.
 
-    def __init__(self, metrics: RecordsFile, topology: Topology, interval: int) -> None:
+    What a run that stops between two reports has measured goes into its checkpoint, as `carried`:
+    the report is the same then as without the stop.
+    """
+
+    def __init__(
+        self,
+        metrics: RecordsFile,
+        topology: Topology,
+        interval: int,
+        carried: dict[str, Any] | None = None,
+    ) -> None:
         self.metrics = metrics
         self.topology = topology
         self.report_interval = interval
         # Called after each step, to add it up.
         self.interval = 1
+        self._means: dict[str, list[float]] = {}
         self._forget()
+        if carried is not None:
+            self._means = carried["means"]
+            self._steps = carried["steps"]
+            self._waited_seconds = carried["waited_seconds"]
+            self._started -= carried["seconds"]
 
     def __call__(self, trainer: Trainer) -> None:
         """Add up a step; at the end of an interval agree on the means and report them."""
@@ -47,7 +65,10 @@ class Report:
         self._waited_seconds += facts.waited_seconds
         self._steps += 1
         if trainer.step % self.report_interval and not trainer.finished:
+            if trainer.stopped:
+                trainer.carried["report"] = self._so_far()
             return
+        trainer.carried.pop("report", None)
         record = self._record(trainer)
         if self.topology.is_first:
             self.metrics.append(record)
@@ -74,16 +95,34 @@ class Report:
 
     def _mean_losses(self) -> dict[str, float | None]:
         """Means over the interval's steps and all ranks; None where a mean isn't finite (JSON)."""
-        names = sorted(self._losses)
-        local = torch.stack([torch.stack(self._losses[name]).double().mean() for name in names])
-        means = collectives.mean_over_ranks(local)
+        means = {name: sum(values) / len(values) for name, values in self._agreed().items()}
         return {
-            f"loss/{name}": value if math.isfinite(value) else None
-            for name, value in zip(names, means.tolist(), strict=True)
+            f"loss/{name}": value if math.isfinite(value) else None for name, value in means.items()
+        }
+
+    def _agreed(self) -> dict[str, list[float]]:
+        """Each step's means over all ranks, in an order of sums that a restart does not change."""
+        names = sorted(self._losses)
+        if names:
+            local = torch.cat([torch.stack(self._losses[name]).double() for name in names])
+            means = iter(collectives.stack_over_ranks(local).mean(dim=0).tolist())
+            for name in names:
+                new = [next(means) for _ in self._losses[name]]
+                self._means[name] = self._means.get(name, []) + new
+            self._losses.clear()
+        return self._means
+
+    def _so_far(self) -> dict[str, Any]:
+        return {
+            "means": self._agreed(),
+            "steps": self._steps,
+            "waited_seconds": self._waited_seconds,
+            "seconds": time.perf_counter() - self._started,
         }
 
     def _forget(self) -> None:
         self._losses: defaultdict[str, list[torch.Tensor]] = defaultdict(list)
+        self._means = {}
         self._waited_seconds = 0.0
         self._steps = 0
         self._started = time.perf_counter()
@@ -128,6 +167,48 @@ class SaveCheckpoint:
         require_finite_weights(trainer.players, trainer.step)
         if self.topology.is_first:
             self.saver.save(trainer.step, checkpoint_state(trainer, self.facts_at(trainer.step)))
+
+    def save_now(self, trainer: Trainer) -> None:
+        """Save this step, unless that was done, and wait until it is on the disk."""
+        if trainer.step % self.interval:
+            self(trainer)
+        self.saver.close()
+
+
+class KeepState:
+    """Tells the others that this process takes its steps: the watchdog, and `state.json`."""
+
+    def __init__(
+        self, watchdog: Watchdog, keeper: StateKeeper | None, saver: Saver, interval: int
+    ) -> None:
+        self.watchdog = watchdog
+        self.keeper = keeper
+        self.saver = saver
+        self.write_interval = interval
+        self.interval = 1
+
+    def __call__(self, trainer: Trainer) -> None:
+        """Give a sign of each step; now and then write how far the run has come."""
+        self.watchdog.moved()
+        if trainer.step % self.write_interval == 0:
+            self.write(trainer)
+
+    def write(self, trainer: Trainer) -> None:
+        """Write how far the run has come, and which checkpoint it could go on from."""
+        if self.keeper is not None:
+            self.keeper.running(trainer.step, max(checkpoint.steps(self.saver.root), default=None))
+
+
+class NoticeFailedSave:
+    """Stops soon after a checkpoint could not be written, not only when the next one is due."""
+
+    def __init__(self, saver: Saver, interval: int) -> None:
+        self.saver = saver
+        self.interval = interval
+
+    def __call__(self, trainer: Trainer) -> None:
+        """Raise what went wrong; only rank 0 has something to write."""
+        self.saver.check()
 
 
 class ShowProgress:

@@ -23,6 +23,7 @@ from histosyn.networks.generator import draw_noise
 from histosyn.players import Players
 from histosyn.shards.stream import BadSample, Batch, ShardStream
 from hpc.errors import TrainingDivergedError
+from hpc.preemption import Reason
 from hpc.randomness import key_of
 
 
@@ -77,6 +78,10 @@ class Trainer:
         self.device = device
         self.step = 0
         self.facts: StepFacts | None = None
+        # Why this step is the last for now, where somebody asked for it.
+        self.stopped: Reason | None = None
+        # What observers want back after a restart, by their names.
+        self.carried: dict[str, Any] = {}
         self.phases = (
             Phase(
                 name="discriminator",
@@ -102,10 +107,17 @@ class Trainer:
         """Whether all configured steps are done."""
         return self.step >= self.config.run.steps
 
-    def train(self, observers: tuple[Observer, ...] = ()) -> None:
-        """Train until finished; observers are called after the steps their interval divides."""
+    def train(
+        self,
+        observers: tuple[Observer, ...] = (),
+        agreed_stop: Callable[[], Reason | None] = lambda: None,
+    ) -> None:
+        """Train until finished, or until all ranks have agreed to stop.
+
+        Observers are called after the steps their interval divides, and after the final one.
+        """
         batches = self.stream.batches(start=self.step)
-        while not self.finished:
+        while not self.finished and self.stopped is None:
             started = time.perf_counter()
             batch = next(batches)
             waited_seconds = time.perf_counter() - started
@@ -114,18 +126,25 @@ class Trainer:
             self.facts = StepFacts(
                 losses=losses, waited_seconds=waited_seconds, bad_samples=batch.bad
             )
+            self.stopped = None if self.finished else agreed_stop()
             for observer in observers:
                 if self.step % observer.interval == 0 or self.finished:
                     observer(self)
 
     def state(self) -> dict[str, Any]:
         """Everything that determines the future of this run, but for the configuration."""
-        return {"step": self.step, "images_seen": self.images_seen, "players": self.players.state()}
+        return {
+            "step": self.step,
+            "images_seen": self.images_seen,
+            "players": self.players.state(),
+            "carried": self.carried,
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint's state."""
         self.step = state["step"]
         self.players.load(state["players"])
+        self.carried = state.get("carried", {})
 
     def _take_step(self, batch: Batch) -> dict[str, torch.Tensor]:
         scene = self._set_scene(batch)

@@ -6,7 +6,7 @@ config → topology → process group → stream → players → trainer → obs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from histosyn.fork import take_over_networks
 from histosyn.model_folder import model_facts, save_model
 from histosyn.observers import (
     DrawSamples,
+    KeepState,
     Report,
     SaveCheckpoint,
     ShowProgress,
@@ -33,51 +34,140 @@ from histosyn.observers import (
 from histosyn.players import Players
 from histosyn.sample_grid import SampleGrid
 from histosyn.shards.index import DatasetIndex
-from histosyn.shards.stream import ShardStream
 from histosyn.trainer import Observer, Trainer
 from histosyn.training_data import open_stream, stage_shards
 from hpc import checkpoint, collectives
 from hpc.errors import ConfigError
 from hpc.files import write_text
+from hpc.locks import locked
 from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging
-from hpc.process_group import device_of, process_group
+from hpc.preemption import Stopped, StopRequest
+from hpc.process_group import device_of, one_voice, process_group
+from hpc.run_state import FINISHED, Ending, StateKeeper, record_ending
 from hpc.saver import Saver
 from hpc.topology import Topology, detect
+from hpc.watchdog import Watchdog
 
 _LEAST_FEATURE_PIXELS = 2
 MakeObserver = Callable[[TrainConfig, Topology], Observer]
 
 
-def run_training(config: TrainConfig, extra_observers: tuple[MakeObserver, ...] = ()) -> Path:
+def run_training(
+    config: TrainConfig,
+    extra_observers: tuple[MakeObserver, ...] = (),
+    stop: StopRequest | None = None,
+) -> Path:
     """Train, or go on from the newest valid checkpoint of the run's folder.
 
     Writes the run folder as DESIGN has it, and `model/` when all steps are done; returns the path
-    of that model. `extra_observers` are handed in from the floors above.
+    of that model. `extra_observers` are handed in from the floors above, and `stop` if somebody
+    listens already. Raises Stopped if the run was asked to stop; on all ranks but one, what ends
+    them becomes SystemExit.
     """
     topology = detect()
     set_up_logging(topology, config.run.folder)
-    device = device_of(topology, config.run.device)
-    with process_group(topology, device):
-        stream = open_stream(config, topology)
-        _check_tiles_large_enough(config, stream.index)
-        trainer = Trainer(config, stream, Players(config, len(stream.index.schema), device), device)
-        metrics = RecordsFile(config.run.folder / "metrics.jsonl")
-        origin = _resume(trainer, metrics, topology)
-        facts_at = partial(model_facts, config, stream.index, forked_from=origin)
-        stage_shards(config.data, stream, range(trainer.step, config.run.steps), topology)
-        _announce(trainer, stream.index, topology)
-        with _saver(config) as saver, _reproducible(), _progress(trainer, topology) as show:
-            observers = (
-                *_standard_observers(config, stream, metrics, topology),
-                SaveCheckpoint(saver, facts_at, topology, config.run.checkpoint_every),
-                *(make(config, topology) for make in extra_observers),
-            )
-            trainer.train((*observers, *show))
-        if topology.is_first:
-            facts = facts_at(trainer.step)
-            save_model(config.run.folder / "model", trainer.players.ema.network, facts)
-            logger.info("done; model in %s", config.run.folder / "model")
+    with ExitStack() as held:
+        if stop is None:
+            stop = held.enter_context(stop_request(config))
+        with one_voice(topology):
+            device = device_of(topology, config.run.device)
+        with process_group(topology, device, timeout_seconds=config.run.hang_seconds) as watchdog:
+            collectives.decided_by_first(lambda: held.enter_context(_lock(config.run.folder)))
+            stopped = _train(config, extra_observers, stop, watchdog, device)
+    if stopped is not None:
+        raise stopped if topology.is_first else SystemExit(stopped.reason.exit_code)
     return config.run.folder / "model"
+
+
+def stop_request(config: TrainConfig) -> StopRequest:
+    """What listens for requests to stop this run."""
+    run = config.run
+    return StopRequest(run.folder, seconds_before_end=run.stop_seconds_before_end)
+
+
+def _lock(folder: Path) -> AbstractContextManager[None]:
+    return locked(
+        folder / "lock",
+        busy=f"Another process is training in {folder}. Wait for it, or choose another "
+        "--run.folder.",
+        risk=f"Let no other process train in {folder}.",
+    )
+
+
+def _train(
+    config: TrainConfig,
+    extra_observers: tuple[MakeObserver, ...],
+    stop: StopRequest,
+    watchdog: Watchdog,
+    device: torch.device,
+) -> Stopped | None:
+    topology = watchdog.topology
+    keeper = _state_keeper(config, watchdog, device)
+    stream = open_stream(config, topology)
+    _check_tiles_large_enough(config, stream.index)
+    trainer = Trainer(config, stream, Players(config, len(stream.index.schema), device), device)
+    metrics = RecordsFile(config.run.folder / "metrics.jsonl")
+    origin = _resume(trainer, metrics, topology)
+    facts_at = partial(model_facts, config, stream.index, forked_from=origin)
+    stage_shards(config.data, stream, range(trainer.step, config.run.steps), topology)
+    _announce(trainer, stream.index, topology)
+    with _saver(config) as saver, _reproducible(), _progress(trainer, topology) as show:
+        keep_state = KeepState(watchdog, keeper, saver, config.run.report_every)
+        save = SaveCheckpoint(saver, facts_at, topology, config.run.checkpoint_every)
+        observers = (
+            *_standard_observers(trainer, metrics, topology),
+            save,
+            *(make(config, topology) for make in extra_observers),
+            *show,
+            keep_state,
+        )
+        keep_state.write(trainer)
+        with stop.at_edges(device):
+            trainer.train(observers, stop.agreed)
+        if trainer.stopped is not None:
+            save.save_now(trainer)
+    if trainer.stopped is None and topology.is_first:
+        save_model(config.run.folder / "model", trainer.players.ema.network, facts_at(trainer.step))
+        logger.info("done; model in %s", config.run.folder / "model")
+    keep_state.write(trainer)
+    return _ended(trainer, stop, keeper)
+
+
+def _state_keeper(
+    config: TrainConfig, watchdog: Watchdog, device: torch.device
+) -> StateKeeper | None:
+    """Rank 0 keeps the state; the others write to it only if they have to tell its death."""
+    folder = config.run.folder
+    if not watchdog.topology.is_first:
+        watchdog.on_end = partial(record_ending, folder)
+        return None
+    keeper = StateKeeper(
+        folder,
+        steps=config.run.steps,
+        world_size=watchdog.topology.world_size,
+        device=device.type,
+    )
+    watchdog.on_end = keeper.end
+    return keeper
+
+
+def _ended(trainer: Trainer, stop: StopRequest, keeper: StateKeeper | None) -> Stopped | None:
+    """Write how it ended; what is to be raised if the run is to go on another time."""
+    reason = trainer.stopped
+    stopped = (
+        None
+        if reason is None
+        else Stopped(
+            reason,
+            f"stopped after step {trainer.step} of {trainer.config.run.steps} ({reason.text}). It is "
+            "saved; the same command goes on from there.",
+        )
+    )
+    if keeper is not None:
+        keeper.end(Ending.of(stopped) if stopped else FINISHED)
+        if reason is not None:
+            stop.honoured(reason)
+    return stopped
 
 
 def _check_tiles_large_enough(config: TrainConfig, index: DatasetIndex) -> None:
@@ -93,13 +183,14 @@ def _check_tiles_large_enough(config: TrainConfig, index: DatasetIndex) -> None:
 
 
 def _standard_observers(
-    config: TrainConfig, stream: ShardStream, metrics: RecordsFile, topology: Topology
+    trainer: Trainer, metrics: RecordsFile, topology: Topology
 ) -> tuple[Observer, ...]:
+    config, stream = trainer.config, trainer.stream
     run = config.run
     skip = config.data.on_bad_sample == "skip"
     grid = SampleGrid(stream.reader, seed=run.seed, crop=config.data.crop, skip_bad=skip)
     return (
-        Report(metrics, topology, run.report_every),
+        Report(metrics, topology, run.report_every, trainer.carried.get("report")),
         *([_bad_samples(config, stream.index, topology)] if skip else []),
         DrawSamples(grid, run.folder / "samples", topology, run.sample_every),
     )

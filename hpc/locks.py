@@ -23,12 +23,13 @@ def _nothing() -> None:
 def locked(
     path: Path, *, busy: str, risk: str, before: Callable[[], None] = _nothing
 ) -> Iterator[None]:
-    """Hold the lock `path` during the block; its folder is made if need be, and goes if empty.
+    """Hold the lock `path` during the block; its folders are made if need be, and go if empty.
 
     `before` is called ahead of each attempt, to look whether it still makes sense. Raises
     InputError(busy) if another process holds the lock. Where the file system knows no locks there
     is a warning that ends with `risk`.
     """
+    made = [folder for folder in path.parent.parents if not folder.exists()]
     try:
         with _taken(path, busy, risk, before):
             try:
@@ -38,7 +39,8 @@ def locked(
     finally:
         # After closing: network file systems keep a file, and so its folder, as long as it is open.
         with suppress(OSError):
-            path.parent.rmdir()
+            for folder in (path.parent, *made):
+                folder.rmdir()
 
 
 def _taken(path: Path, busy: str, risk: str, before: Callable[[], None]) -> IO[bytes]:

@@ -95,6 +95,14 @@ def read_state(folder: Path) -> RunState | None:
         return None
 
 
+def record_ending(folder: Path, ending: Ending) -> None:
+    """For who outlives the rank that keeps the state: write how the run ended, if it ever began."""
+    state = read_state(folder)
+    if state is not None:
+        changes = {"state": ending.state, "reason": ending.reason, "next": ending.next}
+        _write(folder / STATE_FILE, replace(state, **changes, updated=_now()))  # type: ignore[arg-type]
+
+
 class StateKeeper:
     """Keeps `state.json` from the start of a run, or of its continuation, to the end.
 
@@ -119,28 +127,33 @@ class StateKeeper:
     def running(self, step: int, last_checkpoint: int | None) -> None:
         """Write that `step` steps are done, and which checkpoint is the newest."""
         self._began = True
-        self._write(step=step, last_checkpoint=last_checkpoint)
+        self._update(step=step, last_checkpoint=last_checkpoint)
 
     def end(self, ending: Ending) -> None:
         """Write how it ended. A run that failed before it ever began leaves no trace."""
         if self._began or ending.state != "failed":
-            self._write(state=ending.state, reason=ending.reason, next=ending.next)
+            self._update(state=ending.state, reason=ending.reason, next=ending.next)
 
-    def _write(self, **changes: Any) -> None:
+    def _update(self, **changes: Any) -> None:
         before = self._before.process_seconds if self._before else 0.0
         seconds = (time.monotonic() - self._started) * self._state.world_size
         self._state = replace(
-            self._state,
-            **changes,
-            updated=datetime.now(UTC).isoformat(timespec="seconds"),
-            process_seconds=round(before + seconds, 1),
+            self._state, **changes, updated=_now(), process_seconds=round(before + seconds, 1)
         )
-        try:
-            write_json(self._path, asdict(self._state))
-        except OSError as error:
-            logger.warning("%s could not be written: %s", self._path, error)
+        _write(self._path, self._state)
 
     def _restarts(self) -> int:
         if self._before is None:
             return 0
         return self._before.restarts + (self._before.state != "finished")
+
+
+def _write(path: Path, state: RunState) -> None:
+    try:
+        write_json(path, asdict(state))
+    except OSError as error:
+        logger.warning("%s could not be written: %s", path, error)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

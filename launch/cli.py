@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
@@ -15,6 +16,8 @@ from rich.console import Console
 from rich.text import Text
 
 from hpc.errors import HistosynError, InputError
+from hpc.preemption import Stopped
+from hpc.topology import is_first_process
 
 # name, "module:function", one line of help
 COMMANDS = (
@@ -92,7 +95,7 @@ def main(tokens: list[str] | None = None) -> None:
     debug = "--debug" in tokens
     tokens = [token for token in tokens if token != "--debug"]
     try:
-        build_app(tokens)(tokens, exit_on_error=False, print_error=False)
+        _parse(tokens)()
     except BrokenPipeError:
         # Whoever read our output has seen enough. Nothing more may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -101,14 +104,30 @@ def main(tokens: list[str] | None = None) -> None:
         if debug:
             raise
         sys.exit(_report(error))
+    except Stopped as stopped:
+        _say(str(stopped))
+        sys.exit(stopped.reason.exit_code)
     except KeyboardInterrupt:
         _say("interrupted. pack, train, synth and tune go on where they stopped when run again.")
         sys.exit(130)
 
 
+def _parse(tokens: list[str]) -> Callable[[], object]:
+    """The command with its arguments. Of the processes of torchrun, one says what is wrong."""
+    try:
+        command, bound, _ = build_app(tokens).parse_args(
+            tokens, exit_on_error=False, print_error=False
+        )
+    except (HistosynError, CycloptsError):
+        if not is_first_process():
+            sys.exit(InputError.exit_code)
+        raise
+    return partial(command, *bound.args, **bound.kwargs)
+
+
 def _report(error: HistosynError | CycloptsError | OSError) -> int:
     if isinstance(error, HistosynError):
-        _say(str(error))
+        _say(" ".join([str(error), *getattr(error, "__notes__", [])]))
         return error.exit_code
     if isinstance(error, OSError):
         _say(f"{error.filename or 'A file'}: {error.strerror or error}. Check the path, the rights "

@@ -11,6 +11,7 @@ from cyclopts.config import Toml
 
 from histosyn.config import TrainConfig, as_toml, check_table, load_toml
 from hpc.errors import ConfigError
+from hpc.preemption import StopRequest
 
 
 def _file_below_command_line(app: App, commands: tuple[str, ...], arguments: Any) -> None:
@@ -67,6 +68,9 @@ def _train(
     if dry_run:
         print(as_toml(settings), end="")
         return
-    from histosyn.training import run_training
+    run = settings.run
+    # Imports take a while, in which a job may be asked to stop as well.
+    with StopRequest(run.folder, seconds_before_end=run.stop_seconds_before_end) as stop:
+        from histosyn.training import run_training
 
-    run_training(settings)
+        run_training(settings, stop=stop)
