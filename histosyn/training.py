@@ -154,15 +154,10 @@ def _state_keeper(
 def _ended(trainer: Trainer, stop: StopRequest, keeper: StateKeeper | None) -> Stopped | None:
     """Write how it ended; what is to be raised if the run is to go on another time."""
     reason = trainer.stopped
-    stopped = (
-        None
-        if reason is None
-        else Stopped(
-            reason,
-            f"stopped after step {trainer.step} of {trainer.config.run.steps} ({reason.text}). It is "
-            "saved; the same command goes on from there.",
-        )
-    )
+    stopped: Stopped | None = None
+    if reason is not None:
+        done = f"stopped after step {trainer.step} of {trainer.config.run.steps} ({reason.text})."
+        stopped = Stopped(reason, f"{done} It is saved; the same command goes on from there.")
     if keeper is not None:
         keeper.end(Ending.of(stopped) if stopped else FINISHED)
         if reason is not None:

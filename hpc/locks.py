@@ -30,8 +30,9 @@ def locked(
     is a warning that ends with `risk`.
     """
     made = [folder for folder in path.parent.parents if not folder.exists()]
+    file = _taken(path, busy, risk, before)
     try:
-        with _taken(path, busy, risk, before):
+        with file:
             try:
                 yield
             finally:
