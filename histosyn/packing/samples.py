@@ -22,9 +22,8 @@ from histosyn.sources import read_source_labels, read_source_tile
 from hpc.errors import DatasetError
 
 # Tissue is noisy: of PNG's means only the filters and the entropy coder gain on it; to search for
-# repetitions costs time and gains nothing. Crops of 256 pixels (GlaS), milliseconds and KiB each,
-# Pillow 13: level 1 5.5 to encode, 2.1 to decode, 137; level 6 8.9, 1.8, 128; level 9 10.1, 1.8,
-# 127; Z_RLE 3.8, 1.8, 128; JPEG 0.4, 0.5, 51 at 38.7 dB. 4:4:4 keeps the colours of nuclei.
+# repetitions costs time and gains nothing (benchmarks/formats.py). 4:4:4 keeps the colours of
+# nuclei.
 _ENCODERS: dict[TileFormat, dict[str, Any]] = {
     "png": {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE},
     "jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},

@@ -17,7 +17,7 @@ _TURNS = 4
 # Optical density of haematoxylin and of eosin in red, green and blue (Ruifrok & Johnston, Anal.
 # Quant. Cytol. Histol. 23, 2001, table of stain vectors).
 _STAINS = ((0.650, 0.704, 0.286), (0.072, 0.990, 0.105))
-# Optical densities in integers: sums are exact, the same on every machine and in every window.
+# Optical densities in integers: sums are exact, the same in every window.
 _STEPS_PER_NEPER = 4096
 # Of the values 0..255, so that pure white has density 0 and pure black a finite one.
 _DENSITY = -np.log((np.arange(256) + 1) / 256)

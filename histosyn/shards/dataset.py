@@ -75,11 +75,13 @@ def index_folder(folder: Path) -> Path | None:
 
 def _is_ours(path: Path) -> bool:
     """Other tools may have a file of this name; what is no JSON may be ours, damaged."""
-    if not path.is_file():
-        return False
     try:
+        if not path.is_file():
+            return False
         data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except OSError:  # nor can it be in a folder that may not be entered
+        return False
+    except (ValueError, RecursionError):
         return True
     return isinstance(data, dict) and "format_version" in data
 

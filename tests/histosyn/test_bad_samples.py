@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import flip
 from tissue import pack_blobs, tiny_config
 
 from histosyn.config import TrainConfig, as_toml
@@ -27,12 +28,8 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 samples in 4 shards, two samples of the second with a flipped byte."""
     shards = pack_blobs(tmp_path_factory.mktemp("data"), SAMPLES, 64, 6)
     rows = np.load(shards / "samples.npy")
-    with (shards / "shard-000001.tar").open("r+b") as file:
-        for row in (7, 9):
-            file.seek(int(rows["tile_offset"][row]) + 100)
-            old = file.read(1)[0]
-            file.seek(-1, 1)
-            file.write(bytes([old ^ 1]))
+    for row in (7, 9):
+        flip(shards / "shard-000001.tar", int(rows["tile_offset"][row]) + 100)
     return shards
 
 

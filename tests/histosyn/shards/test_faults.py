@@ -11,18 +11,19 @@ import json
 import os
 import re
 import shutil
-import struct
 import tarfile
-import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import members_of, png_that_claims, write_tar
 from PIL import Image
 from tissue import SCHEMA, pack_blobs, tiny_config
+from users import as_nobody
 from webdataset import TarWriter
 
 from histosyn.images import png_bytes
@@ -56,19 +57,6 @@ class Fault:
     name: str
     damage: Callable[[Path], Path | None]
     lost: frozenset[str] | None
-
-
-def members_of(tar: Path) -> list[tuple[str, bytes]]:
-    with tarfile.open(tar) as archive:
-        return [(member.name, archive.extractfile(member).read()) for member in archive]
-
-
-def write_tar(path: Path, members: list[tuple[str, bytes]]) -> None:
-    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
 
 
 def edit(change: Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]]):
@@ -180,21 +168,16 @@ def index_promises(shards: Path, **changes: int) -> None:
 
 
 def unreadable(shards: Path) -> None:
-    """Not by its mode, which root may ignore: nobody can read a loop of links."""
+    (shards / VICTIM).chmod(0)
+
+
+def link_to_itself(shards: Path) -> None:
     (shards / VICTIM).unlink()
     (shards / VICTIM).symlink_to(VICTIM)
 
 
 def bomb() -> bytes:
-    """A PNG of 70 bytes that claims 60,000 x 60,000 pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
-            + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b""))  # fmt: skip
+    return png_that_claims(60_000, 60_000)
 
 
 def foreign_label() -> bytes:
@@ -241,6 +224,7 @@ FAULTS = (
     ),
     Fault("zero-byte shard", emptied, IN_VICTIM),
     Fault("deleted shard", deleted, IN_VICTIM),
+    Fault("shard deleted while training", deleted, IN_VICTIM),
     Fault("shard that may not be read", unreadable, IN_VICTIM),
     Fault("label index out of schema in a shard", packed_with("label.png", foreign_label), ONE),
     Fault(
@@ -263,7 +247,7 @@ FOREIGN_FAULTS = (
     Fault("missing partner", edit(without(LABEL)), ONE),
     Fault("duplicated key", edit(plus((TILE, b"again"))), ONE),
     Fault("zero-byte shard", emptied, IN_VICTIM),
-    Fault("shard that may not be read", unreadable, IN_VICTIM),
+    Fault("shard that cannot be read", link_to_itself, IN_VICTIM),
     Fault("label index out of schema", packed_with("label.png", foreign_label), ONE),
     Fault("tile and label map of unequal size", packed_with("label.png", smaller_label), ONE),
     Fault("decompression bomb", packed_with("tile.png", bomb), ONE),
@@ -297,7 +281,9 @@ class Outcome:
 def meet(fault: Fault, healthy: Path, folder: Path, foreign: bool) -> Outcome:
     shards = folder / "train"
     shutil.copytree(healthy, shards)
-    instead = fault.damage(shards)
+    shards.chmod(0o777)
+    later = "while training" in fault.name
+    instead = None if later else fault.damage(shards)
     if foreign:
         (shards / "dataset.json").unlink()
         (shards / "samples.npy").unlink()
@@ -305,17 +291,20 @@ def meet(fault: Fault, healthy: Path, folder: Path, foreign: bool) -> Outcome:
 
     def run(policy: str) -> tuple[ShardStream, list[Batch]]:
         stream = a_run(instead or shards, folder / "run", policy, schema)
+        if later and (shards / VICTIM).exists():
+            fault.damage(shards)
         return stream, epoch_of(stream)
 
-    with pytest.raises(HistosynError) as error:
-        run("error")
-    default = str(error.value)
-    if fault.lost is None:
+    with as_nobody(folder) if fault.damage is unreadable else nullcontext():
         with pytest.raises(HistosynError) as error:
-            run("skip")
-        return Outcome(default, [], None, str(error.value))
-    stream, batches = run("skip")
-    return Outcome(default, batches, stream, "")
+            run("error")
+        default = str(error.value)
+        if fault.lost is None:
+            with pytest.raises(HistosynError) as error:
+                run("skip")
+            return Outcome(default, [], None, str(error.value))
+        stream, batches = run("skip")
+        return Outcome(default, batches, stream, "")
 
 
 CASES = [(fault, foreign) for table, foreign in ((FAULTS, False), (FOREIGN_FAULTS, True))

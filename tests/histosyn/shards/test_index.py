@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damage import flip
 from hypothesis import given
 from hypothesis import strategies as st
 from tissue import SCHEMA
@@ -101,10 +102,7 @@ def test_anyone_can_read_the_table_with_numpy(tmp_path: Path) -> None:
 
 def test_a_flipped_byte_in_the_table_is_noticed_when_its_shard_is_used(tmp_path: Path) -> None:
     write(tmp_path)
-    path = tmp_path / "samples.npy"
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(bytes(data))
+    flip(tmp_path / "samples.npy", -1)
     index = load_index(tmp_path)
     index.check_rows(0)
     with pytest.raises(DatasetError, match=r"samples\.npy: the rows of shard-000002\.tar"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from damage import flip
 from tissue import pack_blobs
 
 from histosyn.shards import staging
@@ -58,10 +59,7 @@ def test_what_is_there_is_not_copied_again(shards: Path, tmp_path: Path) -> None
 def test_a_damaged_original_is_named_and_nothing_takes_its_name(
     shards: Path, tmp_path: Path
 ) -> None:
-    victim = shards / "shard-000002.tar"
-    data = bytearray(victim.read_bytes())
-    data[1000] ^= 1
-    victim.write_bytes(bytes(data))
+    flip(shards / "shard-000002.tar", 1000)
     with pytest.raises(DamagedFileError, match=r"shard-000002\.tar is not the shard .* sha256"):
         stage_all(shards, tmp_path / "local")
     left = [path.name for path in (tmp_path / "local").glob("*/*") if path.suffix != ".lock"]
