@@ -26,6 +26,7 @@ from histosyn.model_folder import model_facts, save_model
 from histosyn.observers import (
     DrawSamples,
     KeepState,
+    NoticeFailedSave,
     Report,
     SaveCheckpoint,
     ShowProgress,
@@ -117,6 +118,7 @@ def _train(
         observers = (
             *_standard_observers(trainer, metrics, topology),
             save,
+            NoticeFailedSave(saver, config.run.report_every),
             *(make(config, topology) for make in extra_observers),
             *show,
             keep_state,

@@ -79,7 +79,10 @@ def load(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Read a checkpoint back. Raises DamagedFileError naming the file that isn't as written."""
     verify(folder)
     try:
-        tensors = load_file(folder / _TENSORS, device=str(device))
+        # Copied out of the file, which would stay mapped: it is deleted while training goes on, and
+        # on a network file system whoever still looks at it then may die of that.
+        mapped = load_file(folder / _TENSORS, device=str(device))
+        tensors = {name: tensor.clone() for name, tensor in mapped.items()}
         skeleton = json.loads((folder / _STATE).read_text(encoding="utf-8"))
         return put_together(skeleton, tensors)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -105,7 +108,9 @@ def verify(folder: Path) -> None:
         except OSError as error:
             raise DamagedFileError(f"{path} cannot be read: {error.strerror}.") from error
         if found != checksum:
-            raise DamagedFileError(f"{path} was altered or damaged: its sha256 differs.")
+            raise DamagedFileError(
+                f"{path} has not the sha256 that {RECORD} says: one of them was altered or damaged."
+            )
 
 
 def sha256_of_checkpoint(folder: Path) -> str:

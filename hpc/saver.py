@@ -31,7 +31,7 @@ class Saver:
     As a context manager it waits for the last write at the end, also when training has failed; but
     not when it was interrupted by force: the write under way is then lost, earlier ones are not.
 
-    What went wrong in the thread is logged at once, and raised by the next `save` or `close`. With
+    What went wrong in the thread is raised by the next `check`, `save` or `close`. With
     `on_full_disk="retry"` a full disk is raised by `close` only, if the last checkpoint is missing.
     """
 
@@ -56,9 +56,9 @@ class Saver:
         Waits for the write before. Raises what went wrong in it, and TypeError for a state that a
         checkpoint cannot hold.
         """
-        failure = self._wait()
-        if failure is not None and not self._may_try_again(failure):
-            raise failure
+        self._wait()
+        self.check()
+        self._failure = None
         snapshot = take_snapshot(state)
         # A daemon: whoever interrupts by force does not wait for it either.
         self._thread = Thread(
@@ -66,9 +66,15 @@ class Saver:
         )
         self._thread.start()
 
+    def check(self) -> None:
+        """Raise what went wrong in a write that has ended, without waiting for one that has not."""
+        if self._failure is not None and not self._may_try_again(self._failure):
+            self.close()
+
     def close(self) -> None:
         """Wait until the last checkpoint is on the disk; raise what went wrong with it."""
-        failure = self._wait()
+        self._wait()
+        failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
 
@@ -83,17 +89,16 @@ class Saver:
     ) -> None:
         if error is None:
             self.close()
-        elif isinstance(error, Exception) and (failure := self._wait()):
-            # Training's own failure is what is to be raised.
-            logger.error("%s", failure)
+        elif isinstance(error, Exception):
+            self._wait()
+            if self._failure is not None:
+                # Training's own failure is what is to be raised.
+                logger.error("%s", self._failure)
 
-    def _wait(self) -> Exception | None:
-        """End what is under way; returns what went wrong in it."""
+    def _wait(self) -> None:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        failure, self._failure = self._failure, None
-        return failure
 
     def _may_try_again(self, failure: Exception) -> bool:
         return self.on_full_disk == "retry" and isinstance(failure, FullDiskError)

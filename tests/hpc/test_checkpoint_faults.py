@@ -137,6 +137,17 @@ def test_what_goes_wrong_is_raised_by_the_next_save_and_once(tmp_path):
     saver.close()
 
 
+def test_a_failure_can_be_asked_for_before_the_next_save(tmp_path, held_up):
+    saver = Saver(tmp_path / "file", keep_last=1)
+    (tmp_path / "file").write_text("in the way")
+    saver.save(1, state(1))
+    saver.check()
+    held_up.set()
+    with pytest.raises(HistosynError, match="step-00000001 could not be written"):
+        while True:
+            saver.check()
+
+
 def test_of_two_failures_training_is_told_and_writing_is_logged(tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ZeroDivisionError), Saver(tmp_path / "file", keep_last=1) as saver:
@@ -157,12 +168,11 @@ def small_disk(tmp_path):
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no small file system can be mounted: {getattr(error, 'stderr', error)}")
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def enlarge(disk):
-    options = "remount,size=64m"
-    subprocess.run(["mount", "-o", options, str(disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
 
 
 def test_a_full_disk_stops_and_keeps_what_was_there(small_disk):
