@@ -68,6 +68,7 @@ class Watchdog:
         if store is not None:
             self._store = store
             self._signs = _Signs(store, self.topology)
+            self._signs.give()
             Thread(target=self._guard, name="watchdog", daemon=True).start()
         try:
             yield

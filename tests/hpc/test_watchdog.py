@@ -1,0 +1,71 @@
+"""A rank fails, dies, freezes or hangs: the others end, and one message says why."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from launching import started_ranks
+
+FAULTY_RANK = Path(__file__).parents[1] / "faulty_rank.py"
+
+
+def outcome(fault, culprit=1, count=2):
+    """(exit codes, all of stderr) of ranks of which one commits a fault."""
+    command = [sys.executable, str(FAULTY_RANK), fault, str(culprit)]
+    with started_ranks(count, command) as processes:
+        survivors = [
+            process
+            for rank, process in enumerate(processes)
+            if not (fault == "freeze" and rank == culprit)
+        ]
+        errors = "".join(process.communicate(timeout=120)[1] for process in survivors)
+        return [process.returncode for process in survivors], errors
+
+
+def test_an_error_of_one_rank_is_told_by_that_rank():
+    codes, errors = outcome("error", count=3)
+    assert errors.splitlines() == ["histosyn: shard-7 is damaged. Copy it again."]
+    assert 0 not in codes
+
+
+def test_an_error_of_all_ranks_is_told_once():
+    codes, errors = outcome("all")
+    assert errors.splitlines() == ["histosyn: no shards here. Check the path."]
+    assert 0 not in codes
+
+
+def test_a_bug_shows_one_traceback():
+    codes, errors = outcome("bug")
+    assert errors.count("Traceback") == 1
+    assert "KeyError: 'a bug'" in errors
+    assert "(rank 1 of 2, " in errors
+    assert codes == [1, 1]
+
+
+@pytest.mark.parametrize("culprit", [0, 1])
+def test_a_killed_rank_is_told_by_another(culprit):
+    """Rank 0 takes the store with it, about which torch's own library writes as well."""
+    codes, errors = outcome("kill", culprit)
+    assert sorted(codes) == [-9, 1]
+    (line,) = [line for line in errors.splitlines() if line.startswith("histosyn: ")]
+    assert "Traceback" not in errors
+    told = "The store of the process group is gone" if culprit == 0 else "Rank 1 of 2 (process "
+    assert line.startswith(f"histosyn: {told}")
+    assert "Running the same command again goes on" in line
+
+
+def test_a_hanging_rank_ends_all_and_is_found():
+    codes, errors = outcome("hang")
+    (line,) = errors.splitlines()
+    assert "No step was finished for 3 seconds" in line
+    assert "rank 1 in commit (faulty_rank.py, line " in line
+    assert codes == [1, 1]
+
+
+@pytest.mark.slow
+def test_a_frozen_rank_does_not_hold_the_others():
+    codes, errors = outcome("freeze", count=3)
+    (line,) = errors.splitlines()
+    assert "Rank 1 of 3 (process " in line
+    assert "no sign of life for 30 seconds" in line
+    assert codes == [1, 1]
