@@ -28,12 +28,14 @@ def test_an_error_of_one_rank_is_told_by_that_rank():
     assert 0 not in codes
 
 
+@pytest.mark.slow
 def test_an_error_of_all_ranks_is_told_once():
     codes, errors = outcome("all")
     assert errors.splitlines() == ["histosyn: no shards here. Check the path."]
     assert 0 not in codes
 
 
+@pytest.mark.slow
 def test_a_bug_shows_one_traceback():
     codes, errors = outcome("bug")
     assert errors.count("Traceback") == 1
@@ -42,7 +44,7 @@ def test_a_bug_shows_one_traceback():
     assert codes == [1, 1]
 
 
-@pytest.mark.parametrize("culprit", [0, 1])
+@pytest.mark.parametrize("culprit", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_killed_rank_is_told_by_another(culprit):
     """Rank 0 takes the store with it, about which torch's own library writes as well."""
     codes, errors = outcome("kill", culprit)
@@ -54,6 +56,7 @@ def test_a_killed_rank_is_told_by_another(culprit):
     assert "Running the same command again goes on" in line
 
 
+@pytest.mark.slow
 def test_a_hanging_rank_ends_all_and_is_found():
     codes, errors = outcome("hang")
     (line,) = errors.splitlines()
