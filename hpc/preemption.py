@@ -62,6 +62,10 @@ class Stopped(BaseException):
         super().__init__(message)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Trials of a sweep send it home."""
+        return Stopped, (self.reason, str(self))
+
 
 @contextmanager
 def signals_held_back() -> Iterator[None]:

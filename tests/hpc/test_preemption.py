@@ -1,6 +1,7 @@
 """Requests to stop: each kind is heard, before training at once, later at the edge of a step."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import torch
 from launching import started
 from ranks import run_ranks
 
-from hpc.preemption import Stopped, StopRequest, signals_held_back
+from hpc.preemption import REASONS, Stopped, StopRequest, signals_held_back
 
 CPU = torch.device("cpu")
 SIGNALS = [
@@ -58,6 +59,11 @@ def test_before_training_a_signal_ends_the_process(tmp_path, number, text, then,
     else:
         assert (caught.value.reason.text, caught.value.reason.next) == (text, then)
         assert text in str(caught.value)
+
+
+def test_it_travels_between_processes():
+    stopped = pickle.loads(pickle.dumps(Stopped(REASONS[0], "stopped.")))
+    assert (stopped.reason, str(stopped)) == (REASONS[0], "stopped.")
 
 
 def test_ctrl_c_weighs_more_than_a_job_that_wants_to_be_requeued(tmp_path):
