@@ -210,7 +210,7 @@ RESUMABLE_CHANGES = frozenset(
 def load_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; raises InputError or ConfigError naming it."""
     try:
-        return tomllib.loads(require_file(path, "configuration").read_text("utf-8"))
+        return tomllib.loads(require_file(path, "configuration").read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}. Correct the file.") from error
 

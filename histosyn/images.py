@@ -73,21 +73,27 @@ def _kind(entry: os.DirEntry[str]) -> str:
 
 
 @contextmanager
-def opened_image(source: Path | bytes, name: str) -> Iterator[Image.Image]:
+def opened_image(source: Path | bytes, name: str, *, intact: bool = False) -> Iterator[Image.Image]:
     """Open and fully decode an image; `name` is what an error calls it.
 
-    Raises DatasetError for a missing, damaged or absurdly large image.
+    The checksums in a PNG are compared, which Pillow does not do for pixels when it decodes; there
+    is no need if the bytes are known to be `intact`. Raises DatasetError for a missing, damaged or
+    absurdly large image.
     """
-    with _decoded(source, name) as image:
+    with _decoded(source, name, intact) as image:
         yield image
 
 
-def _decoded(source: Path | bytes, name: str) -> Image.Image:
+def _decoded(source: Path | bytes, name: str, intact: bool) -> Image.Image:
     try:
         with _large_images(), ExitStack() as until_decoded:
-            file = io.BytesIO(source) if isinstance(source, bytes) else source
+            file = io.BytesIO(source if isinstance(source, bytes) else source.read_bytes())
             image = until_decoded.enter_context(Image.open(file))
             _check_size(image, name)
+            if image.format == "PNG" and not intact:
+                image.verify()
+                file.seek(0)
+                image = until_decoded.enter_context(Image.open(file))
             image.load()
             until_decoded.pop_all()
             return image
@@ -103,14 +109,14 @@ def _decoded(source: Path | bytes, name: str) -> Image.Image:
         raise DatasetError(f"{name} cannot be read as an image ({error}). {_REPLACE}") from error
 
 
-def read_tile(source: Path | bytes, name: str | None = None) -> np.ndarray:
+def read_tile(source: Path | bytes, name: str | None = None, *, intact: bool = False) -> np.ndarray:
     """Read a tile as uint8 RGB of shape (H, W, 3), an array of its own.
 
     Raises DatasetError for grayscale or 16-bit images, or where alpha isn't opaque: none of these
     is an H&E tile, and guessing what was meant would change colours in silence.
     """
     name = name or str(source)
-    with opened_image(source, name) as image:
+    with opened_image(source, name, intact=intact) as image:
         if image.mode == "RGBA" and image.getchannel("A").getextrema() != (255, 255):
             raise DatasetError(f"{name} has transparent pixels. Save it as opaque 8-bit RGB.")
         if image.mode not in ("RGB", "RGBA", "P"):

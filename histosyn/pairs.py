@@ -77,6 +77,11 @@ def pair_folders(tiles: Path, labels: Path, naming: Naming = Naming()) -> Pairin
     )
 
 
+def may_name_a_sample(key: str) -> bool:
+    """Whether a tar, and everybody's tools for it, can hold samples of this name."""
+    return key.isprintable() and "\\" not in key
+
+
 def images_by_key(folder: Path, what: str) -> dict[str, Path]:
     """The images below `folder` by key, sorted; `what` is what errors call the folder."""
     return _by_key(find_images(require_folder(folder, what)), folder, what)

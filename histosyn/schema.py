@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import cached_property
 from importlib.resources import files
@@ -115,7 +115,7 @@ def load_schema(name_or_path: str | Path) -> LabelSchema:
             f"Give one of {', '.join(names)} or the path of a TOML file."
         )
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SchemaError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from error
     except OSError as error:
@@ -158,16 +158,29 @@ def schema_from_dict(data: dict[str, Any], source: str) -> LabelSchema:
     if unknown:
         raise SchemaError(f"{source}: unknown key {sorted(unknown)[0]!r} in the label schema.")
     try:
-        classes = tuple(LabelClass(**item) for item in data["classes"])
+        classes = tuple(_class_from(item, source) for item in data["classes"])
         return LabelSchema(name=str(data["name"]), classes=classes, ignore=data.get("ignore"))
     except KeyError as error:
         raise SchemaError(f"{source}: the label schema lacks {error}.") from error
     except TypeError as error:
-        raise SchemaError(
-            f"{source}: each of [[classes]] takes name, color and description ({error})."
-        ) from error
+        raise SchemaError(f"{source}: classes must be a list of tables, [[classes]].") from error
     except SchemaError as error:
         raise SchemaError(f"{source}: {error}") from error
+
+
+def _class_from(data: Any, source: str) -> LabelClass:
+    known = [item.name for item in fields(LabelClass)]
+    if not isinstance(data, dict):
+        raise SchemaError(f"{source}: each of [[classes]] must be a table, not {data!r}.")
+    for key in data:
+        if key not in known:
+            near = get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}."
+            raise SchemaError(f"{source}: unknown key {key!r} in [[classes]]; {hint}")
+    for key in ("name", "color"):
+        if key not in data:
+            raise SchemaError(f"{source}: one of [[classes]] has no {key}. Add it.")
+    return LabelClass(**data)
 
 
 def _check_schema(schema: LabelSchema) -> None:

@@ -126,6 +126,16 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         raise
 
 
+def refuse_address(path: Path, what: str) -> None:
+    """InputError for what other tools would fetch, write to or run: URLs and `pipe:` commands."""
+    text = str(path)
+    if text.startswith("pipe:") or ":/" in text:
+        raise InputError(
+            f"{what}: {text} is a URL or a command, not a folder, and is not opened. Copy the data "
+            "to or from a folder of this machine, and name that."
+        )
+
+
 def require_folder(path: Path, what: str) -> Path:
     """Return `path` if it is a folder; otherwise an error that names `what` was looked for."""
     if not path.is_dir():

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.process import BaseProcess
 from threading import Thread
 from typing import TypeVar
 
@@ -50,18 +51,27 @@ def map_in_order(
     # Spawned, not forked: a fork would copy the locks of threads that torch or others started.
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_settle_in)
     under_way: deque[Future[list[Outcome]]] = deque()
+    mine: set[BaseProcess] = set()
     try:
         for start in range(0, len(items), batch):
             if len(under_way) == 2 * processes:
                 yield from under_way.popleft().result()
+            others = set(active_children())
             under_way.append(pool.submit(_all, function, items[start : start + batch]))
+            mine |= set(active_children()) - others
         while under_way:
             yield from under_way.popleft().result()
     except BrokenProcessPool as error:
         raise HistosynError(
             f"One of {processes} processes was killed, most likely for lack of memory. "
-            "Ask for more memory or fewer cores and run the command again."
+            "Ask for more memory or fewer cores and run the command again. (In a script of your "
+            "own, what starts it must stand below `if __name__ == '__main__':`.)"
         ) from error
+    except BaseException:
+        # Interrupted, or nobody wants the rest: what is under way is not waited for.
+        for process in mine:
+            process.kill()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

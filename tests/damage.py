@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import tarfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from histosyn.shards.index_file import digest_of
 
 
 def members_of(tar: Path) -> list[tuple[str, bytes]]:
@@ -29,6 +34,14 @@ def flip(path: Path, offset: int, mask: int = 1) -> None:
     data = bytearray(path.read_bytes())
     data[offset] ^= mask
     path.write_bytes(bytes(data))
+
+
+def edit_index(shards: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what `dataset.json` says, and its checksum with it: an index that lies."""
+    path = shards / "dataset.json"
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data | {"sha256": digest_of(data)}))
 
 
 def png_that_claims(width: int, height: int) -> bytes:

@@ -9,6 +9,7 @@ from histosyn.doctor.finding import Check
 from histosyn.doctor.look import FlawKind, Look
 from histosyn.doctor.reading import Trouble
 from histosyn.doctor.survey import Survey
+from histosyn.pairs import may_name_a_sample
 
 # A tile with this share of glass has nothing to learn from.
 GLASS_SHARE = 0.97
@@ -59,6 +60,10 @@ def _copies(across: bool, look: Look, survey: Survey) -> Sequence[str]:
         return []
     sides = (f" ({part or 'no part'})", f" ({first_part or 'no part'})") if across else ("", "")
     return [f"{key}{sides[0]} has the pixels of {first}{sides[1]}"]
+
+
+def _unfit_name(look: Look, survey: Survey) -> Sequence[str]:
+    return [] if may_name_a_sample(look.pair.key) else [repr(look.pair.key)]
 
 
 def _unlisted(look: Look, survey: Survey) -> Sequence[str]:
@@ -135,6 +140,12 @@ _TROUBLES: tuple[tuple[Trouble, str, str], ...] = (
 )  # fmt: skip
 
 PAIR_CHECKS = (
+    Check(
+        severity="error",
+        what="names that no shard can hold",
+        remedy="Rename the files: no line breaks, backslashes or other unprintable characters.",
+        places=_unfit_name,
+    ),
     *(
         Check(severity="error", what=what, remedy=remedy, places=partial(_flawed_tile, kind))
         for kind, what, remedy in _FLAWED_TILES

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from histosyn.images import MAX_PIXELS
 from hpc.errors import DatasetError
 
 
@@ -33,6 +34,11 @@ def resample(
         return tile_HWC, labels_HW
     height, width = labels_HW.shape
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    if size[0] * size[1] > MAX_PIXELS:
+        raise DatasetError(
+            f"A tile of {width}x{height} pixels would have {size[0]}x{size[1]} at that resolution. "
+            "Check --mpp and --source-mpp, or the column mpp."
+        )
     tile = Image.fromarray(tile_HWC).resize(size, Image.Resampling.LANCZOS)
     labels = Image.fromarray(labels_HW).resize(size, Image.Resampling.NEAREST)
     return np.asarray(tile), np.asarray(labels)
@@ -48,7 +54,7 @@ def grid_windows(
     height, width = shape
     if min(height, width) < size:
         raise DatasetError(
-            f"{name} is {height}x{width} pixels, too small for tiles of {size}. "
+            f"{name} is {width}x{height} pixels, too small for tiles of {size}. "
             "Choose a smaller --tile-size or leave the file out."
         )
     for row, y in enumerate(_starts(height, size, size - overlap)):

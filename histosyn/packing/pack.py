@@ -27,7 +27,7 @@ from histosyn.packing.samples import CutPair, Job, Sample, cut_pair
 from histosyn.shards.index import DatasetIndex
 from histosyn.shards.index_file import load_index, write_index
 from hpc.errors import DatasetError, HistosynError
-from hpc.files import atomic_file
+from hpc.files import atomic_file, refuse_address
 from hpc.parallel import map_in_order
 
 __all__ = ["PackConfig", "pack"]
@@ -66,6 +66,7 @@ def pack(
         "command": "pack",
         "config": config.as_dict(),
     }
+    refuse_address(out, "OUT")
     with locked_work_folder(out) as work:
         plan = make_plan(tiles, labels, config)
         digests = plan.digests()
@@ -99,8 +100,8 @@ def _check_size(sample: Sample, job: Job, progress: Progress) -> None:
     progress.tile_size = progress.tile_size or sample.size
     if sample.size != progress.tile_size:
         raise DatasetError(
-            f"{job.pair.key} is {sample.size[0]}x{sample.size[1]} pixels, others are "
-            f"{progress.tile_size[0]}x{progress.tile_size[1]}. Cut all to one size with "
+            f"{job.pair.key} is {sample.size[1]}x{sample.size[0]} pixels, others are "
+            f"{progress.tile_size[1]}x{progress.tile_size[0]}. Cut all to one size with "
             "--tile-size."
         )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from histosyn.packing.config import PackConfig
 from histosyn.packing.samples import Job
 from histosyn.packing.split import split_groups
-from histosyn.pairs import Pair, Pairing, pair_folders
+from histosyn.pairs import Pair, Pairing, may_name_a_sample, pair_folders
 from histosyn.tile_facts import PARTS, TEST, VAL, TileFacts, match_facts, read_tile_facts
 from hpc.errors import ConfigError, DatasetError
 
@@ -141,7 +141,7 @@ def _resolution(jobs: Iterable[Job], config: PackConfig) -> float | None:
 def _check_names(jobs: Iterable[Job]) -> None:
     seen: dict[str, Job] = {}
     for job in jobs:
-        if not job.key.isprintable() or "\\" in job.key:
+        if not may_name_a_sample(job.key):
             raise DatasetError(
                 f"{job.pair.key!r} cannot name a sample: it has a backslash or an unprintable "
                 "character. Rename the files."

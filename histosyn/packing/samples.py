@@ -90,8 +90,8 @@ def _read_pair(pair: Pair, schema: LabelSchema) -> tuple[np.ndarray, np.ndarray]
     labels = read_source_labels(pair.label, schema)
     if tile.shape[:2] != labels.shape:
         raise DatasetError(
-            f"{pair.tile} is {tile.shape[0]}x{tile.shape[1]} pixels, but {pair.label} is "
-            f"{labels.shape[0]}x{labels.shape[1]}. They must be equal."
+            f"{pair.tile} is {tile.shape[1]}x{tile.shape[0]} pixels, but {pair.label} is "
+            f"{labels.shape[1]}x{labels.shape[0]}. They must be equal."
         )
     return tile, labels
 

@@ -18,8 +18,8 @@ from histosyn.shards.index import INDEX_NAME
 from histosyn.shards.index_file import load_index
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.samples_table import SAMPLES_NAME, is_samples_table
-from hpc.errors import DatasetError, InputError, SampleError
-from hpc.files import require_folder
+from hpc.errors import DatasetError, SampleError
+from hpc.files import refuse_address, require_folder
 from hpc.log import logger, track
 
 # So many left-out samples are logged; the index lists them all.
@@ -53,7 +53,7 @@ def ensure_index(folder: Path, schema: str | None = None, *, leave_out_bad: bool
     (webdataset's `pipe:` and other URLs are never followed), DatasetError if there is an index that
     does not know all tars, or one by another schema.
     """
-    _refuse_urls(folder)
+    refuse_address(folder, "shards")
     tars = foreign_shards(require_folder(folder, "shards"))
     where = index_folder(folder)
     if where is not None:
@@ -128,15 +128,6 @@ def _check_index(folder: Path, where: Path, schema: str | None, leave_out_bad: b
         if not leave_out_bad:
             raise DatasetError(text)
         logger.warning("%s They are not used.", text)
-
-
-def _refuse_urls(folder: Path) -> None:
-    text = str(folder)
-    if text.startswith("pipe:") or ":/" in text:
-        raise InputError(
-            f"shards: {text} is a URL or a command, not a folder, and is not opened. Copy the "
-            "shards to a folder and name it."
-        )
 
 
 def _show(shards: Iterator[Inspected], total: int) -> Iterable[Inspected]:

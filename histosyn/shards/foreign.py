@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
@@ -30,6 +31,7 @@ _REMEDY = (
     "Repair or remove it; with --data.on-bad-sample skip the others are used and this one is "
     "listed."
 )
+_FILES = (stat.S_IFREG, stat.S_IFLNK)
 _NOTES = ".histosyn-indexing"
 Track = Callable[[Iterator[Inspected], int], Iterable[Inspected]]
 
@@ -56,6 +58,7 @@ def index_foreign_shards(
         _checked(shard, folder, leave_out_bad)
         for shard in track(map_in_order(look, paths, batch=1), len(paths))
     ]
+    _refuse_copies(shards, folder)
     size = _common_size(shards, folder)
     odd = [item for shard in shards for item in _of_other_size(shard, size, notes)]
     if odd and not leave_out_bad:
@@ -76,8 +79,19 @@ def index_foreign_shards(
 
 
 def foreign_shards(folder: Path) -> list[Path]:
-    """The tars of a folder, sorted by name."""
-    return sorted(path for path in folder.glob("*.tar") if not path.name.startswith("."))
+    """The tars of a folder, sorted by name; links are followed, pipes and the like are none.
+
+    Raises DatasetError for a name that no index can hold.
+    """
+    paths = sorted(
+        path
+        for path in folder.glob("*.tar")
+        if not path.name.startswith(".") and stat.S_IFMT(path.lstat().st_mode) in _FILES
+    )
+    for path in paths:
+        if set(path.name) & set("\\:\0"):
+            raise DatasetError(f"{path} has a colon or a backslash in its name. Rename it.")
+    return paths
 
 
 def cached_index_folder(folder: Path) -> Path:
@@ -86,9 +100,9 @@ def cached_index_folder(folder: Path) -> Path:
     Another set of tars, or other sizes or times of theirs, has another place.
     """
     facts = [
-        [path.name, stat.st_size, stat.st_mtime_ns]
+        [path.name, status.st_size, status.st_mtime_ns]
         for path in foreign_shards(folder)
-        for stat in [path.lstat()]
+        for status in [path.lstat()]
     ]
     identity = json.dumps([str(folder.resolve()), facts])
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -99,6 +113,16 @@ def _checked(shard: Inspected, folder: Path, leave_out_bad: bool) -> Inspected:
     if shard.left_out and not leave_out_bad:
         raise _error(folder, shard.left_out[0])
     return shard
+
+
+def _refuse_copies(shards: list[Inspected], folder: Path) -> None:
+    """A shard that is there twice would count twice."""
+    first: dict[str, str] = {}
+    for shard in shards:
+        if shard.sizes and first.setdefault(shard.sha256, shard.name) != shard.name:
+            raise DatasetError(
+                f"{folder / shard.name} is a copy of {first[shard.sha256]}. Remove one of them."
+            )
 
 
 def _common_size(shards: list[Inspected], folder: Path) -> tuple[int, int]:

@@ -35,7 +35,7 @@ from histosyn.shards.samples_table import (
     write_table,
 )
 from hpc.errors import DatasetError
-from hpc.files import require_folder, write_text
+from hpc.files import require_folder, sha256_of_bytes, write_text
 
 FORMAT_VERSION = 2
 # The sum of two of them, an offset and a size, is still one that the system can seek to.
@@ -145,9 +145,16 @@ def _as_text(index: DatasetIndex) -> str:
         "made_by": index.made_by,
         "left_out": [asdict(item) for item in index.left_out],
     }
+    data["sha256"] = digest_of(data | {"shards": [asdict(shard) for shard in index.shards]})
     lines = [f'"{name}": {json.dumps(value)}' for name, value in data.items()]
     shards = ",\n  ".join(json.dumps(asdict(shard)) for shard in index.shards)
     return "{\n" + ",\n".join([*lines, f'"shards": [\n  {shards}\n]']) + "\n}\n"
+
+
+def digest_of(data: dict[str, Any]) -> str:
+    """The sha256 of what the file says but for this, in a form that ignores its layout."""
+    content = {name: value for name, value in data.items() if name != "sha256"}
+    return sha256_of_bytes(json.dumps(content, sort_keys=True).encode())
 
 
 def _index_from(data: Any, path: Path) -> DatasetIndex:
@@ -157,6 +164,13 @@ def _index_from(data: Any, path: Path) -> DatasetIndex:
             f"{path} has format {version}, this histosyn reads {FORMAT_VERSION}. "
             "Pack the data set again."
         )
+    index = _checked_index(data, path)
+    fits = _item(data, "sha256", "the file") == digest_of(data)
+    _require(fits, "it was changed after it was written: its sha256 is another")
+    return index
+
+
+def _checked_index(data: Any, path: Path) -> DatasetIndex:
     schema = schema_from_dict(_item(data, "schema", "the file"), str(path))
     shards = tuple(_shard_from(item) for item in _list(data, "shards", "the file"))
     samples = sum(shard.samples for shard in shards)

@@ -56,6 +56,7 @@ class Inspected:
     """What of a shard must be known to judge the others: the rest is in its note."""
 
     name: str
+    sha256: str
     sizes: Counter[Size]
     resolutions: frozenset[float | None]
     indices: bool
@@ -72,6 +73,7 @@ def inspect_shard(path: Path, schema: LabelSchema, notes: Path) -> Inspected:
         write_text(target, json.dumps({"of": identity, **asdict(note)}))
     return Inspected(
         name=note.name,
+        sha256=note.sha256,
         sizes=Counter(look.size for look in note.looks),
         resolutions=frozenset(look.mpp for look in note.looks),
         indices=all(look.indices for look in note.looks),
@@ -147,8 +149,8 @@ def _look_at(sample: RawSample, descriptor: int, schema: LabelSchema) -> Look:
     labels = read_label_map(label_file, schema, name="its label map")
     if tile.shape[:2] != labels.shape:
         raise DatasetError(
-            f"its tile is {tile.shape[0]}x{tile.shape[1]} pixels, its label map "
-            f"{labels.shape[0]}x{labels.shape[1]}"
+            f"its tile is {tile.shape[1]}x{tile.shape[0]} pixels, its label map "
+            f"{labels.shape[1]}x{labels.shape[0]}"
         )
     with opened_image(label_file, "its label map") as image:
         plain = np.asarray(image)
@@ -178,6 +180,7 @@ def _facts(data: bytes) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if isinstance(facts, dict):
         group, mpp = facts.get("group"), facts.get("mpp")
+        group = str(group) if type(group) is int else group
         if isinstance(group, str) and len(group) <= _LONGEST_GROUP and group.isprintable():
             found["group"] = group
         if isinstance(mpp, int | float) and mpp is not True and 0 < mpp < _LARGEST_MPP:

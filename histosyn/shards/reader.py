@@ -48,7 +48,9 @@ class ShardReader:
             self._checked_rows.add(shard)
         entry = self.index.entry(shard, sample)
         try:
-            tile = read_tile(self._bytes(shard, entry.key, entry.tile, TILE_SUFFIXES), "its tile")
+            tile = read_tile(
+                self._bytes(shard, entry.key, entry.tile, TILE_SUFFIXES), "its tile", intact=True
+            )
             labels = self._read_labels(shard, entry)
             self._check_size(tile, labels)
         except _FaultError as fault:
@@ -84,14 +86,17 @@ class ShardReader:
             os.close(descriptor)
 
     def _error(self, shard: int, entry: Entry, cause: str) -> SampleError:
-        return SampleError(shard=str(self._path(shard)), key=entry.key, cause=cause, remedy=_REMEDY)
+        path = self._path(shard)
+        staged = path.parent != self.folders[-1]
+        remedy = "Remove this copy: it is made again when training starts." if staged else _REMEDY
+        return SampleError(shard=str(path), key=entry.key, cause=cause, remedy=remedy)
 
     def _read_labels(self, shard: int, entry: Entry) -> np.ndarray:
         data = self._bytes(shard, entry.key, entry.label, (LABEL_SUFFIX,))
         schema, name = self.index.schema, "its label map"
         if self.index.label_values == "colours":
             return read_label_map(data, schema, name=name)
-        with opened_image(data, name) as image:
+        with opened_image(data, name, intact=True) as image:
             labels = np.array(image, dtype=np.uint8)
         if labels.ndim != 2:
             raise _FaultError(f"{name} has mode {image.mode}, not class indices")

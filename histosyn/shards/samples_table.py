@@ -6,6 +6,7 @@ processes of a node share the pages that they touch.
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -53,8 +54,8 @@ class Entry:
 def is_samples_table(path: Path) -> bool:
     """Whether a file is a table of ours, of whichever data set."""
     try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        rows = _mapped(path)
+    except Exception:
         return False
     return isinstance(rows, np.ndarray) and rows.dtype.names == row_type([], 1).names
 
@@ -138,8 +139,8 @@ class SamplesTable:
 
     def _open(self) -> np.ndarray:
         try:
-            rows = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            rows = _mapped(self.path)
+        except Exception as error:  # what numpy stumbles over in a damaged header has any type
             raise DatasetError(
                 f"{self.path} is missing or damaged ({error}). Copy the data set again, or pack "
                 "it anew."
@@ -150,6 +151,12 @@ class SamplesTable:
                 f"({self.length}). Copy both again, or pack anew."
             )
         return rows
+
+
+def _mapped(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # numpy only warns of headers that Python 2 would write
+        return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _is_table(rows: Any, wanted: np.dtype) -> bool:

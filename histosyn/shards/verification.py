@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from histosyn.shards.foreign import foreign_shards
 from histosyn.shards.index import INDEX_NAME, DatasetIndex, Shard
 from histosyn.shards.index_file import load_index
 from histosyn.shards.members import content_of
@@ -48,12 +49,21 @@ Track = Callable[[Iterator[Checked], int], Iterable[Checked]]
 
 
 def misfits(reader: ShardReader) -> tuple[Fault, ...]:
-    """Shards that are missing or have another size than indexed; none is opened for it."""
-    return tuple(
-        Fault(shard=shard.name, key=WHOLE_FILE, cause=cause)
-        for shard in reader.index.shards
-        if (cause := _misfit(_path(reader, shard), shard))
-        and WHOLE_FILE not in _left_out(reader.index, shard)
+    """Shards that are missing, unknown or of another size than indexed; none is opened for it."""
+    unknown = {path.name for path in foreign_shards(reader.folders[-1])} - {
+        shard.name for shard in reader.index.shards
+    }
+    return (
+        *(
+            Fault(shard=shard.name, key=WHOLE_FILE, cause=cause)
+            for shard in reader.index.shards
+            if (cause := _misfit(_path(reader, shard), shard))
+            and WHOLE_FILE not in _left_out(reader.index, shard)
+        ),
+        *(
+            Fault(shard=name, key=WHOLE_FILE, cause="the index does not know it")
+            for name in sorted(unknown)
+        ),
     )
 
 

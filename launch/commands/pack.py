@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from histosyn.shards.index import DatasetIndex
 
 
+_NO_GROUPS = (
+    "Each tile was a group of its own: tiles of one patient may stand on both sides of the split, "
+    "and what is measured then looks better than it is. Name the patients with --groups."
+)
+
+
 def pack(
     tiles: Path,
     labels: Path,
@@ -142,6 +148,8 @@ def pack(
     screen = console()
     screen.print(_parts_table(indexes))
     screen.print(_classes_table(indexes, label_schema))
+    if len(indexes) > 1 and groups is None:
+        screen.print(Text(_NO_GROUPS, "yellow"))
     screen.print(Text(_summary(indexes, out, min_tissue)))
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from histosyn.images import (
@@ -105,7 +107,7 @@ def test_a_file_without_permission_is_named(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Image, "open", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(DatasetError, match=r"x\.png cannot be read.*Permission denied"):
         read_tile(tmp_path / "x.png")
 
@@ -168,3 +170,25 @@ def test_flipped_bytes_are_an_error_or_an_image_but_never_a_crash(tmp_path: Path
             assert read_tile(path).shape[2] == 3
         except DatasetError as error:
             assert "x.png" in str(error)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 7))
+def test_no_flipped_bit_of_a_png_goes_unseen(place: int, bit: int) -> None:
+    """Pillow decodes many of them without a word: a PNG's checksums are there to be compared."""
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    data = bytearray(png_bytes(Image.fromarray(noise)))
+    data[place % len(data)] ^= 1 << bit
+    try:
+        tile = read_tile(bytes(data), "tile")
+    except DatasetError:
+        return
+    assert np.array_equal(tile, noise)  # nothing but the end mark was hit
+
+
+def test_a_png_whose_end_was_lost_is_damaged(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = png_bytes(Image.fromarray(noise))
+    for share in (0.1, 0.3, 0.7):
+        zeros = int(len(data) * share)
+        with pytest.raises(DatasetError, match="tile"):
+            read_tile(data[:-zeros] + bytes(zeros), "tile")

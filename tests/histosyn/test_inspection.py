@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import edit_index
 from PIL import Image
 from tissue import SCHEMA, pack_blobs, write_folders
 
@@ -180,8 +182,7 @@ def test_the_json_says_all_of_it(packed: Path) -> None:
 
 def test_facts_that_are_no_json_are_text(tmp_path: Path) -> None:
     shards = pack_blobs(tmp_path, 2, 32)
-    path = shards / "dataset.json"
-    path.write_text(path.read_text().replace('"made_by": {', '"made_by": {"odd": NaN, '))
+    edit_index(shards, lambda data: data["made_by"].update(odd=math.nan))
     (part,) = inspect_shards(shards).as_json()["parts"]
     assert part["made_by"]["odd"] == "NaN"
 

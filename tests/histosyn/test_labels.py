@@ -206,15 +206,18 @@ TWO_CLASSES = "[[classes]]\nname='a'\ncolor='#000000'\n[[classes]]\nname='b'\nco
 @pytest.mark.parametrize(
     "text, match",
     [
-        ("classes = 3", "takes name"),
+        ("classes = 3", "must be a list of tables"),
         ("name = 'x'", "lacks 'classes'"),
         ("[[classes]]\nname='a'\ncolor='#000000'", "2 to 255 classes"),
         ("[[classes]]\nname='a'\ncolor='red'\n[[classes]]\nname='b'\ncolor='#000000'", "'red'"),
         ("[[classes]]\nname='a'\ncolor='#000000'\n" * 2, "Two classes have the name 'a'"),
-        ("[[classes]]\nname='a'\ncolour='#000000'\n" * 2, "takes name, color"),
+        (
+            "[[classes]]\nname='a'\ncolour='#000000'\n" * 2,
+            "unknown key 'colour' .* did you mean color",
+        ),
         ("nam = 1\n[[classes]]\nname='a'\ncolor='#000000'\n", "unknown key 'nam'"),
         ("x = ", "not valid TOML"),
-        ("classes = [3]", "takes name"),
+        ("classes = [3]", "must be a table, not 3"),
         ("[[classes]]\nname='a'\ncolor=5\n" * 2, "color = 5 of a class must be text"),
         ("[[classes]]\nname=1\ncolor='#000000'\n" * 2, "name = 1 of a class must be text"),
         ("ignore='a'\n" + TWO_CLASSES, "ignore = 'a' must be a whole number in 2..255"),

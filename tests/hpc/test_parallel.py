@@ -1,6 +1,8 @@
+import gc
 import math
 import operator
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -83,3 +85,39 @@ def test_a_killed_parent_leaves_no_process(tmp_path):
 
 def test_there_is_a_core():
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)
+
+
+def test_ctrl_c_twice_ends_at_once(tmp_path):
+    """What is under way is not waited for, and what stays behind is nothing."""
+    code = (
+        "import time\n"
+        "from hpc.parallel import map_in_order\n"
+        "print('ready', flush=True)\n"
+        "list(map_in_order(time.sleep, [600] * 4, 2, batch=1))\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert parent.stdout.readline() == "ready\n"
+    end = time.monotonic() + 60
+    while len(living(group=parent.pid)) < 3:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    for _ in range(2):
+        os.killpg(parent.pid, signal.SIGINT)
+        time.sleep(0.3)
+    parent.communicate(timeout=30)
+    while living(group=parent.pid):
+        assert time.monotonic() < end, "processes of the pool are still there"
+        time.sleep(0.05)
+
+
+def test_a_pool_that_is_given_up_late_does_not_end_another():
+    first = map_in_order(abs, [1] * 9, 2, batch=1)
+    assert next(first) == 1
+    second = map_in_order(abs, [2] * 9, 2, batch=1)
+    assert next(second) == 2
+    del first
+    gc.collect()
+    assert list(second) == [2] * 8

@@ -67,7 +67,7 @@ def empty(tiles: Path, labels: Path) -> None:
         (remove_label, ["tile-01.png has no label map", "Add what is missing"]),
         (unknown_colour, ["tile-01.png", "#00ff00", "1024 pixels", "nearest is", "Recolour"]),
         (unknown_index, ["tile-01.png", "value 200", "0 to 3", "Relabel"]),
-        (other_size, ["tile-01.png is 32x16 pixels", "32x32", "They must be equal"]),
+        (other_size, ["tile-01.png is 16x32 pixels", "32x32", "They must be equal"]),
         (no_image, ["tile-01.png is no image of a known kind", "Replace the file"]),
         (empty, ["folder of tiles", "holds no image", "Check the path"]),
     ],

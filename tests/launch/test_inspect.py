@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from damage import edit_index
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -120,8 +121,7 @@ def test_groups_in_two_parts_are_an_error(shards: Path, capsys: pytest.CaptureFi
 def test_names_are_shown_as_they_are(shards: Path, capsys: pytest.CaptureFixture[str]) -> None:
     odd = shards.parent / "[red]:smile:"
     shards.rename(odd)
-    path = odd / "dataset.json"
-    path.write_text(path.read_text().replace("epithelium", "[/b] epithélium"))
+    edit_index(odd, lambda data: data["schema"]["classes"][2].update(name="[/b] epithélium"))
     main(["inspect", str(odd)])
     shown = capsys.readouterr().out
     assert str(odd) in shown

@@ -39,7 +39,7 @@ def test_neighbours_share_the_overlap() -> None:
 
 
 def test_too_small_is_named() -> None:
-    with pytest.raises(DatasetError, match="slide is 63x64 pixels, too small for tiles of 64"):
+    with pytest.raises(DatasetError, match="slide is 64x63 pixels, too small for tiles of 64"):
         list(grid_windows((63, 64), 64, "slide"))
 
 

@@ -35,9 +35,7 @@ def test_packing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
         assert path.read_bytes() == (second / path.name).read_bytes(), path.name
 
 
-@pytest.mark.parametrize(
-    "out", ["100%", "%s", "run:1/packed", "pipe:cat >stolen", "[x].gz", "http:", "spaced é"]
-)
+@pytest.mark.parametrize("out", ["100%", "%s", "run:1/packed", "[x].gz", "http:", "spaced é"])
 def test_any_name_of_a_folder_is_just_a_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
 ) -> None:
@@ -300,3 +298,18 @@ def test_every_sample_says_where_it_comes_from(tmp_path: Path) -> None:
     with tarfile.open(shards / "shard-000000.tar") as tar:
         facts = json.loads(tar.extractfile("tile-01.json").read())
     assert facts == {"source": "tile-01", "group": "tile-01", "mpp": None}
+
+
+@pytest.mark.parametrize("out", ["pipe:cat >stolen", "s3://bucket/packed"])
+def test_an_address_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
+    tiles, labels = write_folders(tmp_path, count=1)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is a URL or a command, not a folder"):
+        pack(tiles, labels, Path(out), SCHEMA, PackConfig())
+    assert {path.name for path in tmp_path.iterdir()} == {"tiles", "labels"}
+
+
+def test_a_resolution_that_makes_giants_is_refused(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=1)
+    with pytest.raises(DatasetError, match="64x64 pixels would have 6400000x6400000"):
+        pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig(source_mpp=0.5, mpp=5e-6))

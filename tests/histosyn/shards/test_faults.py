@@ -30,7 +30,7 @@ from histosyn.images import png_bytes
 from histosyn.packing.records import Described, record_shard
 from histosyn.shards import foreign as foreign_shards
 from histosyn.shards import reader
-from histosyn.shards.index_file import load_index, write_index
+from histosyn.shards.index_file import digest_of, load_index, write_index
 from histosyn.shards.stream import Batch, ShardStream
 from histosyn.training_data import open_stream
 from hpc.errors import HistosynError
@@ -160,11 +160,15 @@ def fewer_samples_than_the_index_says(shards: Path) -> None:
     edit(lambda members: members[: 3 * 4])(shards)
 
 
+def edited(path: Path) -> None:
+    path.write_text(path.read_text().replace('"nuclei"', '"stroma"'))
+
+
 def index_promises(shards: Path, **changes: int) -> None:
     path = shards / "dataset.json"
     data = json.loads(path.read_text())
     data["shards"][1] |= changes
-    path.write_text(json.dumps(data))
+    path.write_text(json.dumps(data | {"sha256": digest_of(data)}))
 
 
 def unreadable(shards: Path) -> None:
@@ -216,6 +220,7 @@ FAULTS = (
     Fault("tar that does not match its index", another_shard, IN_VICTIM),
     Fault("tar with fewer samples than its index", fewer_samples_than_the_index_says, FROM_10),
     Fault("index that lies about counts", lambda shards: index_promises(shards, samples=9), None),
+    Fault("index edited by hand", lambda shards: edited(shards / "dataset.json"), None),
     Fault("index of other rows", lambda shards: index_promises(shards, rows_crc32=9), None),
     Fault(
         "flipped byte in the index",

@@ -206,7 +206,7 @@ def test_the_stream_of_foreign_shards_is_a_stream(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mpp", [0, -1, True, "0.5", None, 10**400, [1]])
-@pytest.mark.parametrize("group", [5, "\ud800", "x" * 201, "a\nb"])
+@pytest.mark.parametrize("group", [5.5, "\ud800", "x" * 201, "a\nb"])
 def test_facts_beyond_reason_are_not_believed(tmp_path: Path, mpp: object, group: object) -> None:
     shards = write_one(tmp_path / "train", json.dumps({"mpp": mpp, "group": group}).encode())
     ensure_index(shards, SCHEMA.name)
@@ -220,6 +220,29 @@ def test_resolutions_that_are_no_numbers_are_not_believed(tmp_path: Path, text: 
     shards = write_one(tmp_path / "train", b'{"mpp": %s}' % text.encode())
     ensure_index(shards, SCHEMA.name)
     assert open_shards(shards).index.mpp is None
+
+
+def test_groups_that_are_numbers_are_names(tmp_path: Path) -> None:
+    shards = write_one(tmp_path / "train", b'{"group": 17}')
+    ensure_index(shards, SCHEMA.name)
+    assert open_shards(shards).index.entry(0, 0).group == "17"
+
+
+def test_a_shard_that_is_there_twice_and_odd_names_are_refused(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "train")
+    (shards / "copy.tar").write_bytes((shards / "0001.tar").read_bytes())
+    with pytest.raises(DatasetError, match=r"copy\.tar is a copy of 0001\.tar"):
+        ensure_index(shards, SCHEMA.name)
+    (shards / "copy.tar").rename(shards / "a:b.tar")
+    with pytest.raises(DatasetError, match=r"a:b\.tar has a colon or a backslash"):
+        ensure_index(shards, SCHEMA.name)
+
+
+def test_a_pipe_among_shards_is_none(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "train")
+    os.mkfifo(shards / "x.tar")
+    ensure_index(shards, SCHEMA.name)
+    assert len(open_shards(shards).index) == SAMPLES
 
 
 def write_one(folder: Path, facts: bytes, tile_suffix: str = "tile.png") -> Path:
@@ -265,7 +288,7 @@ def test_another_schema_and_tars_that_came_later_are_told(
     ensure_index(shards, SCHEMA.name)
     with pytest.raises(DatasetError, match="was indexed by label schema prostate-3, not colon-10"):
         ensure_index(shards, "colon-10")
-    (shards / "0009.tar").write_bytes((shards / "0000.tar").read_bytes())
+    (shards / "0009.tar").write_bytes((shards / "0000.tar").read_bytes() + bytes(512))
     with pytest.raises(DatasetError, match=r"dataset\.json does not know, such as 0009\.tar"):
         ensure_index(shards)
     ensure_index(shards, leave_out_bad=True)

@@ -9,6 +9,7 @@ import pytest
 from tissue import blobs, pack_blobs
 
 from histosyn.shards.dataset import open_shards
+from histosyn.shards.index_file import digest_of
 from hpc.errors import SampleError
 
 
@@ -28,7 +29,7 @@ def lie(shards: Path, row: int, **fields: int) -> None:
     np.save(table, rows)
     data = json.loads((shards / "dataset.json").read_text())
     data["shards"][0]["rows_crc32"] = zlib.crc32(rows.tobytes())
-    (shards / "dataset.json").write_text(json.dumps(data))
+    (shards / "dataset.json").write_text(json.dumps(data | {"sha256": digest_of(data)}))
 
 
 @pytest.mark.parametrize("place", [(0, 10), (1 << 60, 10), (1 << 40, (1 << 32) - 1), (-5, 10)])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from damage import members_of, write_tar
+from damage import edit_index, members_of, write_tar
 from PIL import Image
 from tissue import SCHEMA, blobs, pack_blobs
 
@@ -188,12 +188,13 @@ def test_wrong_label_values_and_sizes_that_were_packed(shards: Path) -> None:
 
 
 def test_wrong_class_counts(shards: Path) -> None:
-    path = shards / "dataset.json"
-    data = json.loads(path.read_text())
-    right = data["class_pixels"][2]
-    data["class_pixels"][2] += 5
-    data["class_samples"][0] = 1
-    path.write_text(json.dumps(data))
+    right = open_shards(shards).index.class_pixels[2]
+
+    def lie(data: dict[str, Any]) -> None:
+        data["class_pixels"][2] += 5
+        data["class_samples"][0] = 1
+
+    edit_index(shards, lie)
     assert faults_of(shards) == [
         Fault(
             shard="dataset.json",
