@@ -30,6 +30,8 @@ def device_of(topology: Topology, wanted: str = "auto") -> torch.device:
     if wanted not in ("auto", "cuda"):
         raise InputError(f"device {wanted!r} is none of auto, cpu, cuda.")
     count = torch.cuda.device_count()
+    if count == 0:
+        raise InputError("There is no GPU here that torch can use. Choose the CPU as the device.")
     if topology.local_world_size > count:
         raise InputError(
             f"{topology.local_world_size} processes of this node need a GPU each: there are "

@@ -116,7 +116,7 @@ def test_a_gpu_that_is_not_there_is_an_error(folders, capsys, monkeypatch):
 
     message = refused([*folders, "--extractor", "random", "--device", "cuda"], capsys)
 
-    assert "no GPU" in message
+    assert "no GPU here" in message
 
 
 def test_statistics_are_not_saved_to_a_file(folders, tmp_path, capsys):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from damage import edit_index
 from tissue import pack_blobs
 
 from launch.cli import main
@@ -145,9 +146,7 @@ def test_data_sets_of_other_classes_are_refused(file, data, capsys, tmp_path):
     other.mkdir()
     for path in data.iterdir():
         (other / path.name).write_bytes(path.read_bytes())
-    index = json.loads((other / "dataset.json").read_text())
-    index["schema"]["classes"][0]["name"] = "something else"
-    (other / "dataset.json").write_text(json.dumps(index))
+    edit_index(other, lambda index: index["schema"]["classes"][0].update(name="something else"))
     file.write_text(file.read_text().replace(f'shards = "{data}"', f'shards = "{other}"'))
 
     assert "Pack both with the same schema" in " ".join(refused(file, capsys).split())
