@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import Thread, current_thread, main_thread
 from types import FrameType, TracebackType
@@ -74,6 +75,8 @@ def signals_held_back() -> Iterator[None]:
     SLURM and torchrun send them to every process there is, and a loader that dies of one would
     spoil the last steps. What comes during the block reaches this process at its end.
     """
+    # Once it runs it is left alone; to start it would let the signals through again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield

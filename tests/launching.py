@@ -14,7 +14,13 @@ _PATIENCE_SECONDS = 120
 def environment(**variables):
     """This process's, in which the tests' modules and ours are found."""
     path = os.pathsep.join(sys.path)
-    return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | variables
+    common = {
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": "1",
+        # As the job files have it, for workers that start again after a kill.
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+    }
+    return os.environ | common | variables
 
 
 @contextmanager

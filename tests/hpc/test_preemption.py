@@ -3,7 +3,6 @@
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from launching import started
 from ranks import run_ranks
 
-from hpc.preemption import REASONS, Stopped, StopRequest, signals_held_back
+from hpc.preemption import REASONS, Stopped, StopRequest
 
 CPU = torch.device("cpu")
 SIGNALS = [
@@ -124,18 +123,40 @@ def test_the_second_ctrl_c_ends_at_once(tmp_path):
     assert errors == ""
 
 
+WITH_CHILDREN = """
+import multiprocessing, os, signal, sys, time
+from pathlib import Path
+import torch
+from hpc.preemption import StopRequest, signals_held_back
+if __name__ == "__main__":
+    with StopRequest(Path(sys.argv[1]), seconds_before_end=0) as stop:
+        with stop.at_edges(torch.device("cpu")):
+            with signals_held_back():
+                context = multiprocessing.get_context("forkserver")
+                child = context.Process(target=time.sleep, args=(600,), daemon=True)
+                child.start()
+                os.kill(os.getpid(), signal.SIGUSR2)
+                assert stop.agreed() is None
+            assert stop.agreed().text == "SIGUSR2"
+            print("ready", flush=True)
+            while stop.agreed().text != "Ctrl-C":
+                time.sleep(0.01)
+            time.sleep(0.5)
+            print("alive" if child.is_alive() else "dead", flush=True)
+            child.kill()
+"""
+
+
 def test_children_are_spared_and_nothing_is_lost(tmp_path):
-    with request(tmp_path) as stop, stop.at_edges(CPU):
-        with signals_held_back():
-            child = subprocess.Popen(["sleep", "60"])
-            os.kill(os.getpid(), signal.SIGTERM)
-            assert stop.agreed() is None
-        assert stop.agreed().text == "SIGTERM"
-        child.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
-        assert child.poll() is None
-        child.kill()
-        child.wait()
+    """The signals come to all of them; also to the server that forks, and with it ends its own."""
+    script = tmp_path / "script.py"
+    script.write_text(WITH_CHILDREN)
+    with started([sys.executable, str(script), str(tmp_path)]) as process:
+        assert process.stdout.readline() == "ready\n"
+        for number, *_ in SIGNALS:
+            os.killpg(process.pid, number)
+        out, errors = process.communicate(timeout=60)
+    assert out == "alive\n", errors
 
 
 def edges(folder):
