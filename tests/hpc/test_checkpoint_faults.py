@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,11 @@ def test_a_full_disk_is_tried_again_when_asked_for(small_disk, caplog):
         saver.save(1, state(1))
         saver.save(2, state(2, LARGE))
         saver.save(3, state(3, LARGE))
+        # It is written in the background: room must not be made before it has failed.
+        end = time.monotonic() + 60
+        while f"{checkpoint_path(small_disk, 3)} could" not in caplog.text:
+            assert time.monotonic() < end
+            time.sleep(0.01)
         assert list(steps(small_disk)) == [1]
         enlarge(small_disk)
         saver.save(4, state(4, LARGE))
