@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,45 @@ def slurm_marks():
 
 
 @dataclass(frozen=True, kw_only=True)
+class Process:
+    """A process of this machine that belongs to a job."""
+
+    id: int
+    parent: int
+    command: str
+    environment: dict[str, str]
+
+
+def processes():
+    """The living processes of job steps."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            lines = (folder / "environ").read_text(errors="replace").split("\0")
+            command = (folder / "cmdline").read_text(errors="replace").replace("\0", " ")
+        except OSError:
+            continue
+        environment = dict(line.split("=", 1) for line in lines if "=" in line)
+        if state not in "ZX" and "SLURM_JOB_ID" in environment:
+            found.append(
+                Process(
+                    id=int(folder.name),
+                    parent=int(parent),
+                    command=command,
+                    environment=environment,
+                )
+            )
+    return found
+
+
+def kill(process):
+    """Kill a process, which may be gone already."""
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SlurmCluster:
     """A running cluster; `environment` is for programs that are to talk to it."""
 
@@ -92,12 +131,24 @@ class SlurmCluster:
         """The state in which a job ends, such as COMPLETED."""
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
-            facts = self.run("scontrol", "--oneliner", "show", "job", job)
-            state = facts.split("JobState=")[1].split()[0]
+            state = self.fact(job, "JobState")
             if state not in _RUNNING:
                 return state
             time.sleep(0.3)
-        raise AssertionError(f"job {job} has not ended after {timeout_seconds} s: {facts}")
+        raise AssertionError(f"job {job} is still {state} after {timeout_seconds} s")
+
+    def fact(self, job, name):
+        """What scontrol says of a job, such as its Restarts."""
+        facts = self.run("scontrol", "--oneliner", "show", "job", job)
+        return facts.split(f"{name}=")[1].split()[0]
+
+    def lose_node(self, name):
+        """Kill a node's daemon and all that runs on it, as if its power had gone."""
+        os.kill(int((self.folder / f"slurmd-{name}.pid").read_text()), signal.SIGKILL)
+        steps = [each for each in processes() if each.environment.get("SLURMD_NODENAME") == name]
+        for process in {each.id for each in steps} | {each.parent for each in steps}:
+            if process > 1:
+                kill(process)
 
 
 @contextmanager
