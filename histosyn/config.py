@@ -50,7 +50,7 @@ class DataConfig:
     """Folder on the node's own disk to copy the shards to before training; $NAMES are replaced."""
 
     def __post_init__(self) -> None:
-        _require(self, global_batch=1, workers=0, crop=1, stain_jitter=0.0, bad_share=0.0)
+        require_at_least(self, global_batch=1, workers=0, crop=1, stain_jitter=0.0, bad_share=0.0)
         for name in ("stain_jitter", "bad_share"):
             if getattr(self, name) >= 1:
                 raise ConfigError(f"data.{name} = {getattr(self, name)} must lie in [0, 1).")
@@ -74,12 +74,27 @@ class GeneratorConfig:
     """Channels of the label embedding in each modulation."""
     noise_channels: int = 64
     """Noise channels; half are constant over an image, half vary from cell to cell."""
+    modulation: Literal["spade", "class_table"] = "spade"
+    """How labels steer features: by their 5x5 neighbourhood, or by a scale and shift per class."""
+    entry: Literal["grid", "linear"] = "grid"
+    """Noise on the coarsest grid, for any tile size; or one vector and a linear layer, for one."""
+    grid_size: int | None = None
+    """Cells a side of the coarsest grid; only for entry linear, which is made for this size."""
+    pixel_noise: bool = False
+    """Add noise to the features at each resolution, with a learned strength per channel."""
+    recompute: bool = False
+    """Compute each block again in the backward pass rather than keep its activations in memory."""
 
     def __post_init__(self) -> None:
-        _require(
+        require_at_least(
             self, base_channels=1, max_multiplier=1, upsamplings=1, label_channels=1,
-            noise_channels=2,
+            noise_channels=2, grid_size=1,
         )  # fmt: skip
+        if (self.entry == "linear") != (self.grid_size is not None):
+            raise ConfigError(
+                f"generator.entry = {self.entry} and generator.grid_size = {self.grid_size}: entry "
+                "linear needs a grid_size (such as 8), and entry grid takes none."
+            )
 
     @property
     def stride(self) -> int:
@@ -89,17 +104,21 @@ class GeneratorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorConfig:
-    """The discriminator's size."""
+    """The discriminator's kind and size."""
 
+    kind: Literal["patch", "unet"] = "patch"
+    """Score patches as real or synthetic; or tell each pixel's class, or that it is synthetic."""
     base_channels: int = 32
     """Channels of the first layer; doubled by each further one, up to 8 times."""
     layers: int = 4
-    """Convolutions before the one that gives the scores."""
+    """Kind patch: convolutions before the one that gives the scores. Kind unet: halvings."""
     scales: int = 2
-    """Copies that look at the tile at full, half, ... resolution."""
+    """Kind patch: copies that look at the tile at full, half, ... resolution."""
+    sees_labels: bool = True
+    """Kind patch: judge whether the tile fits its label map; else only whether it looks real."""
 
     def __post_init__(self) -> None:
-        _require(self, base_channels=1, layers=1, scales=1)
+        require_at_least(self, base_channels=1, layers=1, scales=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,29 +135,49 @@ class OptimizerConfig:
     """Decay of the squared gradient's running mean."""
 
     def __post_init__(self) -> None:
-        _require(self, generator_lr=0.0, discriminator_lr=0.0, beta1=0.0, beta2=0.0)
+        require_at_least(self, generator_lr=0.0, discriminator_lr=0.0, beta1=0.0, beta2=0.0)
         if max(self.beta1, self.beta2) >= 1:
             raise ConfigError("optimizer.beta1 and optimizer.beta2 must lie in [0, 1).")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights of the loss terms; 0 leaves a term out."""
+    """What the players minimize, and the weights of its terms; 0 leaves a term out."""
 
+    objective: Literal["hinge", "least_squares"] = "hinge"
+    """Discriminator kind patch: the adversarial loss of both players."""
     adversarial: float = 1.0
-    """The generator's hinge loss."""
+    """The generator's adversarial loss."""
     feature_matching: float = 5.0
-    """Distance of the discriminator's features of real and synthetic tiles."""
+    """Kind patch: distance of the discriminator's features of real and synthetic tiles."""
+    perceptual: float = 0.0
+    """Distance of a given network's features of real and synthetic tiles."""
+    perceptual_network: Path | None = None
+    """TorchScript file: from tiles in [-1, 1] to a tensor of features or a list of such."""
+    label_mix: float = 10.0
+    """Kind unet: a tile mixed of real and synthetic regions is to be judged region by region."""
+    class_weight_cap: float = 10.0
+    """Kind unet: the most that a pixel of a rare class counts; one of an average class counts 1."""
+    r1: float = 0.0
+    """Penalty on the discriminator's gradient at real tiles."""
+    r1_interval: int = 16
+    """Steps between two computations of that penalty, which then counts so many times."""
 
     def __post_init__(self) -> None:
-        _require(self, adversarial=0.0, feature_matching=0.0)
-        if not (self.adversarial or self.feature_matching):
-            raise ConfigError("Of loss.adversarial and loss.feature_matching one must be above 0.")
+        require_at_least(
+            self, adversarial=0.0, feature_matching=0.0, perceptual=0.0, label_mix=0.0,
+            class_weight_cap=1.0, r1=0.0, r1_interval=1,
+        )  # fmt: skip
+        if self.perceptual and self.perceptual_network is None:
+            raise ConfigError(
+                f"loss.perceptual = {self.perceptual} needs loss.perceptual_network, a TorchScript "
+                "file of a feature network."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """How long, where and with what."""
+class ResumableRunConfig:
+    """What every run has, whatever it trains; a kind of training adds its own as RunConfig."""
 
     folder: Path = Path("runs/train")
     """The run's folder. If it holds a checkpoint, the run goes on from there."""
@@ -150,12 +189,8 @@ class RunConfig:
     """Where to compute; auto takes the GPU if there is one."""
     precision: Literal["float32", "bfloat16", "float64"] = "float32"
     """bfloat16 is mixed precision; float64 is for tests."""
-    ema_decay: float = 0.999
-    """Decay of the generator's moving average, which is what is shipped."""
     report_every: int = 20
     """Steps between reports in metrics.jsonl."""
-    sample_every: int = 500
-    """Steps between sample grids."""
     checkpoint_every: int = 500
     """Steps between checkpoints."""
     keep_last: int = 2
@@ -168,21 +203,35 @@ class RunConfig:
     """Save and stop so long before the SLURM job's time is over."""
     on_full_disk: Literal["stop", "retry"] = "stop"
     """Stop when a checkpoint does not fit on the disk, or go on and try again at the next one."""
-    fork: Path | None = None
-    """Run folder or checkpoint whose networks a new run starts from, at step 0."""
 
     def __post_init__(self) -> None:
-        _require(
-            self, steps=1, report_every=1, sample_every=1, checkpoint_every=1, keep_last=1,
-            keep_every=1, ema_decay=0.0, hang_seconds=1, stop_seconds_before_end=0,
+        require_at_least(
+            self, steps=1, report_every=1, checkpoint_every=1, keep_last=1, keep_every=1,
+            hang_seconds=1, stop_seconds_before_end=0,
         )  # fmt: skip
-        if self.ema_decay >= 1:
-            raise ConfigError(f"run.ema_decay = {self.ema_decay} must lie in [0, 1).")
         if self.checkpoint_every % self.report_every:
             raise ConfigError(
                 f"run.checkpoint_every = {self.checkpoint_every} must be a multiple of "
                 f"run.report_every = {self.report_every}: a report must not span a restart."
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(ResumableRunConfig):
+    """How long, where and with what."""
+
+    ema_decay: float = 0.999
+    """Decay of the generator's moving average, which is what is shipped."""
+    sample_every: int = 500
+    """Steps between sample grids."""
+    fork: Path | None = None
+    """Run folder or checkpoint whose networks a new run starts from, at step 0."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(self, sample_every=1, ema_decay=0.0)
+        if self.ema_decay >= 1:
+            raise ConfigError(f"run.ema_decay = {self.ema_decay} must lie in [0, 1).")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,13 +245,23 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
+    def __post_init__(self) -> None:
+        loss, patch = self.loss, self.discriminator.kind == "patch"
+        if not (loss.adversarial or loss.perceptual or (patch and loss.feature_matching)):
+            names = ["adversarial", *(["feature_matching"] if patch else []), "perceptual"]
+            raise ConfigError(
+                f"Of {', '.join(f'loss.{name}' for name in names)} one must be above 0."
+            )
+
 
 # What may differ between a run and its continuation: how long, how often, on which machine. The
 # shards may lie elsewhere; that they are the same is told by their checksums.
 RESUMABLE_CHANGES = frozenset(
     {f"data.{name}" for name in ("workers", "shards", "on_bad_sample", "bad_share", "stage_to")}
+    | {"generator.recompute"}
     | {f"run.{name}" for name in ("folder", "steps", "device", "report_every", "sample_every",
                                   "checkpoint_every", "keep_last", "keep_every", "on_full_disk",
+                                  "channels_last", "compile",
                                   "hang_seconds", "stop_seconds_before_end")}
 )  # fmt: skip
 
@@ -275,6 +334,15 @@ def differing_fields(old: Any, new: Any) -> list[str]:
     return sorted(name for name in flat_old | flat_new if flat_old.get(name) != flat_new.get(name))
 
 
+def require_at_least(config: Any, **least: float) -> None:
+    """Raise ConfigError if a field of a section is not finite or below its least value."""
+    section = type(config).__name__.removesuffix("Config").lower()
+    for name, lowest in least.items():
+        value = getattr(config, name)
+        if value is not None and not (value >= lowest and math.isfinite(value)):
+            raise ConfigError(f"{section}.{name} = {value} must be at least {lowest}.")
+
+
 def _check_known(key: str, known: Iterable[str], source: str, prefix: str) -> None:
     if key not in known:
         near = get_close_matches(key, known, n=1)
@@ -311,14 +379,6 @@ def _describe(kind: Any) -> str:
         return f"a list, each {_describe(get_args(kind)[0])}"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
             Path: "a path"}[kind]  # fmt: skip
-
-
-def _require(config: Any, **least: float) -> None:
-    section = type(config).__name__.removesuffix("Config").lower()
-    for name, lowest in least.items():
-        value = getattr(config, name)
-        if value is not None and not (value >= lowest and math.isfinite(value)):
-            raise ConfigError(f"{section}.{name} = {value} must be at least {lowest}.")
 
 
 def _plain(node: Any) -> Any:
