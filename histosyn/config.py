@@ -226,10 +226,18 @@ class RunConfig(ResumableRunConfig):
     """Steps between sample grids."""
     fork: Path | None = None
     """Run folder or checkpoint whose networks a new run starts from, at step 0."""
+    updates: Literal["simultaneous", "alternating"] = "simultaneous"
+    """One forward of each network serves both players; or each player's turn has its own."""
+    channels_last: bool = True
+    """Keep features of a pixel side by side in memory, which GPUs prefer."""
+    compile: bool = False
+    """Compile the networks with torch.compile."""
+    recalibrate_batches: int = 16
+    """Batches that the moving average's batch statistics are counted on before it is used."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, sample_every=1, ema_decay=0.0)
+        require_at_least(self, sample_every=1, ema_decay=0.0, recalibrate_batches=0)
         if self.ema_decay >= 1:
             raise ConfigError(f"run.ema_decay = {self.ema_decay} must lie in [0, 1).")
 

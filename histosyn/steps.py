@@ -1,0 +1,152 @@
+"""Training as a sequence of steps, whatever is trained. It knows nothing of files or clusters:
+observers do."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeVar
+
+import torch
+from torch import nn
+
+from histosyn.config import DataConfig, ResumableRunConfig
+from histosyn.shards.index import DatasetIndex
+from histosyn.shards.stream import BadSample, Batch
+from hpc.errors import TrainingDivergedError
+from hpc.preemption import Reason
+
+Watched = TypeVar("Watched", contravariant=True)
+
+
+class Settings(Protocol):
+    """A configuration dataclass of anything that is trained: these sections, and its own."""
+
+    @property
+    def data(self) -> DataConfig:
+        """What is trained on."""
+
+    @property
+    def run(self) -> ResumableRunConfig:
+        """How long, where and with what."""
+
+
+class BatchSource(Protocol):
+    """Global batches as a function of their number, such as a `ShardStream`."""
+
+    @property
+    def index(self) -> DatasetIndex:
+        """What the samples are: schema, tile size, identity."""
+
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """This rank's part of batches `start`, `start` + 1, ... without end."""
+
+
+class Observer(Protocol[Watched]):
+    """Something that happens every so many steps: a report, a sample grid, a checkpoint."""
+
+    interval: int
+
+    def __call__(self, trainer: Watched) -> None:
+        """Look at the trainer after its step; every rank calls it."""
+        ...
+
+
+@dataclass(kw_only=True)
+class StepFacts:
+    """What a step met on this rank: losses by name, seconds without data, bad samples."""
+
+    losses: dict[str, torch.Tensor]
+    waited_seconds: float
+    bad_samples: tuple[BadSample, ...]
+
+
+class StepTrainer(ABC):
+    """Takes steps from `step` to the configured number; what a step is, a subclass says."""
+
+    def __init__(self, config: Settings, stream: BatchSource, device: torch.device) -> None:
+        self.config = config
+        self.stream = stream
+        self.device = device
+        self.step = 0
+        self.facts: StepFacts | None = None
+        # Why this step is the last for now, where somebody asked for it.
+        self.stopped: Reason | None = None
+        # What observers want back after a restart, by their names.
+        self.carried: dict[str, Any] = {}
+
+    @property
+    def images_seen(self) -> int:
+        """Tiles seen by all ranks together."""
+        return self.step * self.config.data.global_batch
+
+    @property
+    def finished(self) -> bool:
+        """Whether all configured steps are done."""
+        return self.step >= self.config.run.steps
+
+    def train(
+        self,
+        observers: tuple[Observer[Self], ...] = (),
+        agreed_stop: Callable[[], Reason | None] = lambda: None,
+    ) -> None:
+        """Train until finished, or until all ranks have agreed to stop.
+
+        Observers are called after the steps their interval divides, and after the final one.
+        """
+        batches = self.stream.batches(start=self.step)
+        while not self.finished and self.stopped is None:
+            started = time.perf_counter()
+            batch = next(batches)
+            waited_seconds = time.perf_counter() - started
+            losses = self.take_step(batch)
+            self.step += 1
+            self.facts = StepFacts(
+                losses=losses, waited_seconds=waited_seconds, bad_samples=batch.bad
+            )
+            self.stopped = None if self.finished else agreed_stop()
+            for observer in observers:
+                if self.step % observer.interval == 0 or self.finished:
+                    observer(self)
+
+    @abstractmethod
+    def take_step(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Learn from a batch; this rank's losses by name, on the device."""
+
+    @abstractmethod
+    def learning_rates(self) -> dict[str, float]:
+        """The rates of this step, by the names that reports give them."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Everything that determines the future of this run, but for the configuration."""
+
+    @abstractmethod
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state."""
+
+
+_REMEDY = (
+    "Checkpoints hold only finite weights. Start a new run with lower learning rates (optimizer.*)."
+)
+
+
+def require_finite(losses: Mapping[str, float], step: int) -> None:
+    """Raise TrainingDivergedError naming the step and the terms that are no longer finite."""
+    broken = [name for name, value in losses.items() if not math.isfinite(value)]
+    if broken:
+        raise TrainingDivergedError(
+            f"At step {step} the loss {' and '.join(broken)} is no longer finite. {_REMEDY}"
+        )
+
+
+def require_finite_weights(networks: Mapping[str, nn.Module], step: int) -> None:
+    """Raise TrainingDivergedError rather than let broken weights become a checkpoint."""
+    for name, network in networks.items():
+        if not torch.stack([weight.isfinite().all() for weight in network.parameters()]).all():
+            raise TrainingDivergedError(
+                f"After step {step} the {name} has weights that are no longer finite. {_REMEDY}"
+            )
