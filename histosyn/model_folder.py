@@ -111,11 +111,16 @@ def facts_from_dict(data: dict[str, Any], source: str) -> ModelFacts:
 
 def save_model(folder: Path, network: Generator, facts: ModelFacts) -> None:
     """Write a model folder, replacing an older model; InputError if something else is there."""
+    save_weights(folder, _folded(facts, network.state_dict()).state_dict(), facts)
+
+
+def save_weights(folder: Path, state: dict[str, torch.Tensor], facts: ModelFacts) -> None:
+    """`save_model` for the state of a generator whose spectral normalization is folded already."""
     if folder.exists() and not (folder / _WEIGHTS).is_file():
         raise InputError(
             f"{folder} exists and is no model. Move it away and run the command again."
         )
-    weights = _weights_file(_folded(facts, network.state_dict()))
+    weights = _weights_file(state)
     with atomic_folder(folder, replace=True) as temporary:
         (temporary / _WEIGHTS).write_bytes(weights)
         (temporary / _CONFIG).write_text(json.dumps(facts.as_dict(), indent=2), encoding="utf-8")
@@ -163,7 +168,7 @@ def _load_checkpoint(path: Path, device: torch.device) -> Model:
     state = checkpoint.load(path)
     facts = facts_from_dict(state["model"], str(path))
     network = _folded(facts, state["trainer"]["players"]["ema"])
-    sha256 = sha256_of_bytes(_weights_file(network))
+    sha256 = sha256_of_bytes(_weights_file(network.state_dict()))
     return Model(network=_ready(network, device), facts=facts, sha256=sha256)
 
 
@@ -187,10 +192,10 @@ def _folded(facts: ModelFacts, state: dict[str, Any] | None = None) -> Generator
     return network
 
 
-def _weights_file(network: Generator) -> bytes:
+def _weights_file(state: dict[str, torch.Tensor]) -> bytes:
     """The content of `model.safetensors`."""
     return safetensors.torch.save(
-        {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+        {name: tensor.cpu().contiguous() for name, tensor in state.items()}
     )
 
 
