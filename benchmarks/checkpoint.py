@@ -19,13 +19,12 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from histosyn.config import DataConfig, RunConfig, TrainConfig
+from histosyn.config import DataConfig, RunConfig, TrainConfig, as_plain
 from histosyn.labels import load_schema
 from histosyn.model_folder import model_facts
 from histosyn.observers import SaveCheckpoint
@@ -139,9 +138,14 @@ def prepare(out: Path, crop: int, global_batch: int) -> tuple[Trainer, Cycles]:
     stream = open_stream(config, topology)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Trainer(config, stream, Players(config, len(stream.index.schema), device), device)
-    facts_at = partial(model_facts, config, stream.index)
+    facts = model_facts(config, stream.index, 0).as_dict()
     background, in_line = (
-        SaveCheckpoint(kind(out / name, keep_last=1), facts_at, topology, 1)
+        SaveCheckpoint(
+            kind(out / name, keep_last=1),
+            lambda: {"trainer": trainer.state(), "config": as_plain(config), "model": facts},
+            topology,
+            1,
+        )
         for kind, name in ((Saver, "background"), (InLine, "in-line"))
     )
     return trainer, Cycles(background, in_line)

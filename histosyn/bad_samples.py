@@ -9,7 +9,7 @@ from typing import Any
 
 from histosyn.shards.index import DatasetIndex
 from histosyn.shards.stream import BadSample
-from histosyn.trainer import Trainer
+from histosyn.steps import StepTrainer
 from hpc import collectives
 from hpc.errors import DatasetError
 from hpc.log import RecordsFile, logger
@@ -48,7 +48,7 @@ class ListBadSamples:
             for item in index.left_out
         )
 
-    def __call__(self, trainer: Trainer) -> None:
+    def __call__(self, trainer: StepTrainer) -> None:
         """Note the bad samples of a step; at the end of an interval agree on them."""
         assert trainer.facts is not None
         self._new += [(trainer.step, sample) for sample in trainer.facts.bad_samples]

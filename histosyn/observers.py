@@ -1,4 +1,4 @@
-"""What happens beside the training loop: reports, sample grids, checkpoints.
+"""What happens beside any training loop: reports, checkpoints, signs of life.
 
 Every rank calls every observer, because some of them talk to all ranks; only rank 0 writes.
 """
@@ -10,15 +10,11 @@ import resource
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from histosyn.config import as_plain
-from histosyn.model_folder import ModelFacts
-from histosyn.sample_grid import SampleGrid
-from histosyn.trainer import Trainer, require_finite, require_finite_weights
+from histosyn.steps import StepTrainer, require_finite
 from hpc import checkpoint, collectives
 from hpc.log import RecordsFile, key_values, logger
 from hpc.run_state import StateKeeper
@@ -56,7 +52,7 @@ class Report:
             self._waited_seconds = carried["waited_seconds"]
             self._started -= carried["seconds"]
 
-    def __call__(self, trainer: Trainer) -> None:
+    def __call__(self, trainer: StepTrainer) -> None:
         """Add up a step; at the end of an interval agree on the means and report them."""
         facts = trainer.facts
         assert facts is not None
@@ -76,7 +72,7 @@ class Report:
         self._forget()
         require_finite(_losses_in(record), trainer.step)
 
-    def _record(self, trainer: Trainer) -> dict[str, Any]:
+    def _record(self, trainer: StepTrainer) -> dict[str, Any]:
         seconds = time.perf_counter() - self._started
         images = self._steps * trainer.config.data.global_batch
         remaining = trainer.config.run.steps - trainer.step
@@ -84,8 +80,7 @@ class Report:
             "step": trainer.step,
             "images_seen": trainer.images_seen,
             **self._mean_losses(),
-            "generator_lr": trainer.config.optimizer.generator_lr,
-            "discriminator_lr": trainer.config.optimizer.discriminator_lr,
+            **trainer.learning_rates(),
             "images_per_second": images / seconds,
             "images_per_second_per_rank": images / seconds / self.topology.world_size,
             "data_wait_share": self._waited_seconds / seconds,
@@ -128,47 +123,32 @@ class Report:
         self._started = time.perf_counter()
 
 
-class DrawSamples:
-    """Writes `samples/step-*.png`: fixed label maps, fixed noise, the moving average's tissue."""
-
-    def __init__(self, grid: SampleGrid, folder: Path, topology: Topology, interval: int) -> None:
-        self.grid = grid
-        self.folder = folder
-        self.topology = topology
-        self.interval = interval
-
-    def __call__(self, trainer: Trainer) -> None:
-        """Draw on rank 0; the others go on and wait at the next collective."""
-        if self.topology.is_first:
-            path = self.folder / f"step-{trainer.step:08d}.png"
-            self.grid.draw(trainer.players.ema.network, path)
-
-
 class SaveCheckpoint:
     """Hands the state to `saver`, which writes `checkpoints/step-*` while training goes on.
 
-    `facts_at(step)` is what is to be known of the generator at a step.
+    `state_of` gives all that a checkpoint holds; every rank asks for it, and all of them raise
+    TrainingDivergedError if it is not fit to go on from.
     """
 
     def __init__(
         self,
         saver: Saver,
-        facts_at: Callable[[int], ModelFacts],
+        state_of: Callable[[], dict[str, Any]],
         topology: Topology,
         interval: int,
     ) -> None:
         self.saver = saver
-        self.facts_at = facts_at
+        self.state_of = state_of
         self.topology = topology
         self.interval = interval
 
-    def __call__(self, trainer: Trainer) -> None:
-        """Save on rank 0; all ranks hold the same state, and all refuse one that is not finite."""
-        require_finite_weights(trainer.players, trainer.step)
+    def __call__(self, trainer: StepTrainer) -> None:
+        """Save on rank 0; all ranks hold the same state."""
+        state = self.state_of()
         if self.topology.is_first:
-            self.saver.save(trainer.step, checkpoint_state(trainer, self.facts_at(trainer.step)))
+            self.saver.save(trainer.step, state)
 
-    def save_now(self, trainer: Trainer) -> None:
+    def save_now(self, trainer: StepTrainer) -> None:
         """Save this step, unless that was done, and wait until it is on the disk."""
         if trainer.step % self.interval:
             self(trainer)
@@ -187,13 +167,13 @@ class KeepState:
         self.write_interval = interval
         self.interval = 1
 
-    def __call__(self, trainer: Trainer) -> None:
+    def __call__(self, trainer: StepTrainer) -> None:
         """Give a sign of each step; now and then write how far the run has come."""
         self.watchdog.moved()
         if trainer.step % self.write_interval == 0:
             self.write(trainer)
 
-    def write(self, trainer: Trainer) -> None:
+    def write(self, trainer: StepTrainer) -> None:
         """Write how far the run has come, and which checkpoint it could go on from."""
         if self.keeper is not None:
             self.keeper.running(trainer.step, max(checkpoint.steps(self.saver.root), default=None))
@@ -206,7 +186,7 @@ class NoticeFailedSave:
         self.saver = saver
         self.interval = interval
 
-    def __call__(self, trainer: Trainer) -> None:
+    def __call__(self, trainer: StepTrainer) -> None:
         """Raise what went wrong; only rank 0 has something to write."""
         self.saver.check()
 
@@ -218,18 +198,9 @@ class ShowProgress:
         self.move_to = move_to
         self.interval = 1
 
-    def __call__(self, trainer: Trainer) -> None:
+    def __call__(self, trainer: StepTrainer) -> None:
         """Show how many steps are done."""
         self.move_to(trainer.step)
-
-
-def checkpoint_state(trainer: Trainer, facts: ModelFacts) -> dict[str, Any]:
-    """All that a checkpoint holds."""
-    return {
-        "trainer": trainer.state(),
-        "config": as_plain(trainer.config),
-        "model": facts.as_dict(),
-    }
 
 
 def _line(record: dict[str, Any]) -> list[str]:

@@ -12,9 +12,11 @@ from histosyn.images import png_bytes
 from histosyn.labels import LabelSchema, colorize
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.shards.reader import ShardReader
+from histosyn.trainer import Trainer
 from hpc.errors import DatasetError, SampleError
 from hpc.files import write_bytes
 from hpc.randomness import distinct_integers, key_of
+from hpc.topology import Topology
 
 _GAP = 4
 _SPARE = 4
@@ -52,6 +54,22 @@ class SampleGrid:
         key = key_of(self.seed, "sample grid", number)
         noise = draw_noise([key], generator.config, height, width, weight.device)
         return to_uint8(generator(labels, noise.to(weight.dtype)))[0]
+
+
+class DrawSamples:
+    """Writes `samples/step-*.png`: fixed label maps, fixed noise, the moving average's tissue."""
+
+    def __init__(self, grid: SampleGrid, folder: Path, topology: Topology, interval: int) -> None:
+        self.grid = grid
+        self.folder = folder
+        self.topology = topology
+        self.interval = interval
+
+    def __call__(self, trainer: Trainer) -> None:
+        """Draw on rank 0; the others go on and wait at the next collective."""
+        if self.topology.is_first:
+            path = self.folder / f"step-{trainer.step:08d}.png"
+            self.grid.draw(trainer.players.ema.network, path)
 
 
 def to_uint8(tiles_NCHW: torch.Tensor) -> np.ndarray:

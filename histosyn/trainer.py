@@ -6,12 +6,10 @@ the generator's own backward goes through the same graph.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,9 +19,8 @@ from histosyn.losses import LossTerm, Verdict, discriminator_terms, generator_te
 from histosyn.networks.discriminator import Features
 from histosyn.networks.generator import draw_noise
 from histosyn.players import Players
-from histosyn.shards.stream import BadSample, Batch, ShardStream
-from hpc.errors import TrainingDivergedError
-from hpc.preemption import Reason
+from histosyn.shards.stream import Batch, ShardStream
+from histosyn.steps import StepTrainer
 from hpc.randomness import key_of
 
 
@@ -47,41 +44,17 @@ class Phase:
     interval: int = 1
 
 
-class Observer(Protocol):
-    """Something that happens every so many steps: a report, a sample grid, a checkpoint."""
-
-    interval: int
-
-    def __call__(self, trainer: Trainer) -> None:
-        """Look at the trainer after its step; every rank calls it."""
-        ...
-
-
-@dataclass(kw_only=True)
-class StepFacts:
-    """What a step met on this rank: losses by "phase/term", seconds without data, bad samples."""
-
-    losses: dict[str, torch.Tensor]
-    waited_seconds: float
-    bad_samples: tuple[BadSample, ...]
-
-
-class Trainer:
+class Trainer(StepTrainer):
     """Plays the game from `step` to the configured number of steps."""
+
+    config: TrainConfig
+    stream: ShardStream
 
     def __init__(
         self, config: TrainConfig, stream: ShardStream, players: Players, device: torch.device
     ) -> None:
-        self.config = config
-        self.stream = stream
+        super().__init__(config, stream, device)
         self.players = players
-        self.device = device
-        self.step = 0
-        self.facts: StepFacts | None = None
-        # Why this step is the last for now, where somebody asked for it.
-        self.stopped: Reason | None = None
-        # What observers want back after a restart, by their names.
-        self.carried: dict[str, Any] = {}
         self.phases = (
             Phase(
                 name="discriminator",
@@ -96,40 +69,6 @@ class Trainer:
                 terms=generator_terms(config.loss),
             ),
         )
-
-    @property
-    def images_seen(self) -> int:
-        """Tiles seen by all ranks together."""
-        return self.step * self.config.data.global_batch
-
-    @property
-    def finished(self) -> bool:
-        """Whether all configured steps are done."""
-        return self.step >= self.config.run.steps
-
-    def train(
-        self,
-        observers: tuple[Observer, ...] = (),
-        agreed_stop: Callable[[], Reason | None] = lambda: None,
-    ) -> None:
-        """Train until finished, or until all ranks have agreed to stop.
-
-        Observers are called after the steps their interval divides, and after the final one.
-        """
-        batches = self.stream.batches(start=self.step)
-        while not self.finished and self.stopped is None:
-            started = time.perf_counter()
-            batch = next(batches)
-            waited_seconds = time.perf_counter() - started
-            losses = self._take_step(batch)
-            self.step += 1
-            self.facts = StepFacts(
-                losses=losses, waited_seconds=waited_seconds, bad_samples=batch.bad
-            )
-            self.stopped = None if self.finished else agreed_stop()
-            for observer in observers:
-                if self.step % observer.interval == 0 or self.finished:
-                    observer(self)
 
     def state(self) -> dict[str, Any]:
         """Everything that determines the future of this run, but for the configuration."""
@@ -146,7 +85,16 @@ class Trainer:
         self.players.load(state["players"])
         self.carried = state.get("carried", {})
 
-    def _take_step(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def learning_rates(self) -> dict[str, float]:
+        """Those of both players, which stay as configured."""
+        settings = self.config.optimizer
+        return {
+            "generator_lr": settings.generator_lr,
+            "discriminator_lr": settings.discriminator_lr,
+        }
+
+    def take_step(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Play each player's turn; losses by "phase/term"."""
         scene = self._set_scene(batch)
         losses: dict[str, torch.Tensor] = {}
         for phase in self.phases:
@@ -202,32 +150,6 @@ class Trainer:
         if self.config.run.precision != "bfloat16":
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
-
-
-_REMEDY = (
-    "Checkpoints hold only finite weights. Start a new run with lower learning rates (optimizer.*)."
-)
-
-
-def require_finite(losses: dict[str, float], step: int) -> None:
-    """Raise TrainingDivergedError naming the step and the terms that are no longer finite."""
-    broken = [name for name, value in losses.items() if not math.isfinite(value)]
-    if broken:
-        raise TrainingDivergedError(
-            f"At step {step} the loss {' and '.join(broken)} is no longer finite. {_REMEDY}"
-        )
-
-
-def require_finite_weights(players: Players, step: int) -> None:
-    """Raise TrainingDivergedError rather than let broken weights become a checkpoint."""
-    for name, network in (
-        ("generator", players.generator),
-        ("discriminator", players.discriminator),
-    ):
-        if not torch.stack([weight.isfinite().all() for weight in network.parameters()]).all():
-            raise TrainingDivergedError(
-                f"After step {step} the {name} has weights that are no longer finite. {_REMEDY}"
-            )
 
 
 @contextmanager

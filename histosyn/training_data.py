@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from histosyn.config import DataConfig, TrainConfig
+from histosyn.config import DataConfig
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.staging import stage, staging_folder
 from histosyn.shards.stream import ShardStream
+from histosyn.steps import Settings
 from hpc import collectives
 from hpc.log import track
 from hpc.topology import Topology
 
 
-def open_stream(config: TrainConfig, topology: Topology) -> ShardStream:
+def open_stream(config: Settings, topology: Topology) -> ShardStream:
     """This rank's stream; every rank calls it, and all of them raise the same error if it fails.
 
     Raises InputError or DatasetError if there are no shards to train on, SampleError (unless bad

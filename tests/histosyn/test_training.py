@@ -15,7 +15,7 @@ from tissue import SHARED, pack_blobs, tiny_config
 
 from histosyn.config import TrainConfig, as_toml
 from histosyn.model_folder import load_model
-from histosyn.trainer import require_finite
+from histosyn.steps import require_finite
 from histosyn.training import run_training
 from hpc.errors import ConfigError, TrainingDivergedError
 from hpc.log import RecordsFile

@@ -1,0 +1,317 @@
+"""A run that goes on where it stopped, whatever it trains.
+
+topology → process group → lock → what is trained → newest valid checkpoint → steps → model
+
+A `Training` says what is trained; everything that a run needs besides is here: one run a folder,
+the same state on every rank, metrics without gaps, checkpoints in the background, requests to stop,
+and `state.json` for those who watch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+
+from histosyn.bad_samples import ListBadSamples
+from histosyn.config import RESUMABLE_CHANGES, as_plain, as_toml, differing_fields, from_dict
+from histosyn.observers import KeepState, NoticeFailedSave, Report, SaveCheckpoint, ShowProgress
+from histosyn.steps import Observer, Settings, StepTrainer
+from hpc import checkpoint, collectives
+from hpc.errors import ConfigError
+from hpc.files import write_text
+from hpc.locks import locked
+from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging
+from hpc.preemption import Stopped, StopRequest
+from hpc.process_group import device_of, one_voice, process_group
+from hpc.run_state import FINISHED, Ending, StateKeeper, record_ending
+from hpc.saver import Saver
+from hpc.topology import Topology, detect
+from hpc.watchdog import Watchdog
+
+TrainerKind = TypeVar("TrainerKind", bound=StepTrainer)
+
+
+class Training(Protocol[TrainerKind]):
+    """What a resumable run trains: a trainer, and what is to be done around its steps.
+
+    `new_run` says how to start another run instead of this one, for messages.
+    """
+
+    trainer: TrainerKind
+    new_run: str
+
+    def begin(self) -> bool:
+        """Prepare a new run, on the first rank only; whether the others need a checkpoint of it."""
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state, on every rank."""
+
+    def facts(self) -> dict[str, Any]:
+        """What is to be known of the model at this step; `training.data_sha256` is in it."""
+
+    def comment(self) -> str:
+        """What stands above the configuration in `config.toml`: whole lines, or nothing."""
+
+    def stage(self, steps: range) -> None:
+        """Bring the data of these steps near, on every rank."""
+
+    def observers(self) -> tuple[Observer[TrainerKind], ...]:
+        """What happens beside the steps of this kind of training, before checkpoints are saved."""
+
+    def require_finite_weights(self) -> None:
+        """Raise TrainingDivergedError for weights that must not become a checkpoint."""
+
+    def ship(self, folder: Path) -> None:
+        """Write the trained model, on the first rank."""
+
+
+# Called with the topology and the device once all ranks are in one process group.
+OpenTraining = Callable[[Topology, torch.device], Training[TrainerKind]]
+MakeObservers = Callable[[Topology], tuple[Observer[TrainerKind], ...]]
+
+
+def run_resumable(
+    config: Settings,
+    open_training: OpenTraining[TrainerKind],
+    *,
+    extra_observers: MakeObservers[TrainerKind] = lambda topology: (),
+    folder_option: str = "--run.folder",
+    stop: StopRequest | None = None,
+) -> Path:
+    """Train, or go on from the newest valid checkpoint of the run's folder.
+
+    Writes the run folder as DESIGN has it, and `model/` when all steps are done; returns the path
+    of that model. `folder_option` is what users choose the folder by, `stop` is given if somebody
+    listens already. Raises Stopped if the run was asked to stop; on all ranks but one, what ends
+    them becomes SystemExit.
+    """
+    run = config.run
+    topology = detect()
+    set_up_logging(topology, run.folder)
+    with ExitStack() as held:
+        if stop is None:
+            stop = held.enter_context(
+                StopRequest(run.folder, seconds_before_end=run.stop_seconds_before_end)
+            )
+        with one_voice(topology):
+            device = device_of(topology, run.device)
+        with process_group(topology, device, timeout_seconds=run.hang_seconds) as watchdog:
+            collectives.decided_by_first(
+                lambda: held.enter_context(_lock(run.folder, folder_option))
+            )
+            keeper = _state_keeper(config, watchdog, device)
+            training = open_training(topology, device)
+            started = _Run(training, config, watchdog, keeper, stop)
+            stopped = started.go(extra_observers)
+    if stopped is not None:
+        raise stopped if topology.is_first else SystemExit(stopped.reason.exit_code)
+    return run.folder / "model"
+
+
+class _Run(Generic[TrainerKind]):
+    """One start of a run, on one rank."""
+
+    def __init__(
+        self,
+        training: Training[TrainerKind],
+        config: Settings,
+        watchdog: Watchdog,
+        keeper: StateKeeper | None,
+        stop: StopRequest,
+    ) -> None:
+        self.training = training
+        self.trainer = training.trainer
+        self.config = config
+        self.watchdog = watchdog
+        self.topology = watchdog.topology
+        self.keeper = keeper
+        self.stop = stop
+        self.metrics = RecordsFile(config.run.folder / "metrics.jsonl")
+
+    def go(self, extra_observers: MakeObservers[TrainerKind]) -> Stopped | None:
+        """From the newest checkpoint to the end, or to where the run was asked to stop."""
+        trainer, run = self.trainer, self.config.run
+        self._resume()
+        self.training.stage(range(trainer.step, run.steps))
+        self._announce()
+        with _saver(self.config) as saver, _reproducible(), self._progress() as show:
+            keep_state = KeepState(self.watchdog, self.keeper, saver, run.report_every)
+            save = SaveCheckpoint(saver, self._state, self.topology, run.checkpoint_every)
+            observers = (
+                *self._reports(),
+                *self.training.observers(),
+                save,
+                NoticeFailedSave(saver, run.report_every),
+                *extra_observers(self.topology),
+                *show,
+                keep_state,
+            )
+            keep_state.write(trainer)
+            with self.stop.at_edges(trainer.device):
+                trainer.train(observers, self.stop.agreed)
+            if trainer.stopped is not None:
+                save.save_now(trainer)
+        if trainer.stopped is None and self.topology.is_first:
+            self.training.ship(run.folder / "model")
+            logger.info("done; model in %s", run.folder / "model")
+        keep_state.write(trainer)
+        return self._ended()
+
+    def _state(self) -> dict[str, Any]:
+        """All that a checkpoint holds."""
+        self.training.require_finite_weights()
+        return {
+            "trainer": self.trainer.state(),
+            "config": as_plain(self.config),
+            "model": self.training.facts(),
+        }
+
+    def _resume(self) -> None:
+        """Load the newest valid checkpoint, the same on every rank, and tidy what came after it."""
+        newest = collectives.decided_by_first(self._newest_checkpoint)
+        if newest is not None:
+            state = checkpoint.load(newest)
+            self._check_resumable(state, newest)
+            self.training.load(state)
+        if self.topology.is_first:
+            self.metrics.forget_after(self.trainer.step)
+            text = self.training.comment() + as_toml(self.config)
+            write_text(self.config.run.folder / "config.toml", text)
+        collectives.barrier()
+
+    def _newest_checkpoint(self) -> Path | None:
+        """None to start anew, each rank by itself."""
+        folder = self.config.run.folder
+        root = folder / "checkpoints"
+        newest = checkpoint.newest_valid(root, set_aside=True)
+        if newest is not None:
+            return newest
+        if (folder / "model").exists():
+            raise ConfigError(
+                f"{folder} holds a model, but no checkpoint to go on from. Remove its content to "
+                "start anew, or choose another folder for this run."
+            )
+        if not self.training.begin():
+            return None
+        first = checkpoint.checkpoint_path(root, 0)
+        checkpoint.save(first, self._state())
+        return first
+
+    def _check_resumable(self, state: dict[str, Any], source: Path) -> None:
+        """A run goes on with the settings and the tiles that it was started with."""
+        new = self.config
+        old = from_dict(type(new), state["config"], str(source))
+        changed = [name for name in differing_fields(old, new) if name not in RESUMABLE_CHANGES]
+        if _data_sha256(state["model"]) != _data_sha256(self.training.facts()):
+            changed.append("the shards (their sha256)")
+        if changed:
+            raise ConfigError(
+                f"{new.run.folder} was started with other settings: {', '.join(changed)} changed. "
+                f"Restore them to go on, or start {self.training.new_run}."
+            )
+        if new.run.steps < state["trainer"]["step"]:
+            raise ConfigError(
+                f"{new.run.folder} has taken {state['trainer']['step']} steps already, more than "
+                f"--run.steps {new.run.steps}. Ask for more steps, or start a new run."
+            )
+
+    def _reports(self) -> tuple[Observer[StepTrainer], ...]:
+        trainer, run = self.trainer, self.config.run
+        report = Report(
+            self.metrics, self.topology, run.report_every, trainer.carried.get("report")
+        )
+        if self.config.data.on_bad_sample == "error":
+            return (report,)
+        bad = ListBadSamples(
+            RecordsFile(run.folder / "bad-samples.jsonl"),
+            trainer.stream.index,
+            self.topology,
+            interval=run.report_every,
+            largest_share=self.config.data.bad_share,
+        )
+        return report, bad
+
+    @contextmanager
+    def _progress(self) -> Iterator[tuple[Observer[StepTrainer], ...]]:
+        """A bar with an ETA on rank 0's terminal; elsewhere the reports' lines say it."""
+        if not (self.topology.is_first and on_terminal()):
+            yield ()
+            return
+        steps = self.config.run.steps
+        with progress_bar(total=steps, done=self.trainer.step, what="train") as move_to:
+            yield (ShowProgress(move_to),)
+
+    def _announce(self) -> None:
+        trainer, index = self.trainer, self.trainer.stream.index
+        if self.topology.is_first:
+            logger.info(
+                "%s: step %d of %d, %d tiles of %dx%d, %d processes, %s",
+                self.config.run.folder, trainer.step, self.config.run.steps, len(index),
+                *index.tile_size, self.topology.world_size, trainer.device,
+            )  # fmt: skip
+
+    def _ended(self) -> Stopped | None:
+        """Write how it ended; what is to be raised if the run is to go on another time."""
+        reason = self.trainer.stopped
+        stopped: Stopped | None = None
+        if reason is not None:
+            done = (
+                f"stopped after step {self.trainer.step} of {self.config.run.steps} "
+                f"({reason.text})."
+            )
+            stopped = Stopped(reason, f"{done} It is saved; the same command goes on from there.")
+        if self.keeper is not None:
+            self.keeper.end(Ending.of(stopped) if stopped else FINISHED)
+            if reason is not None:
+                self.stop.honoured(reason)
+        return stopped
+
+
+def _lock(folder: Path, option: str) -> AbstractContextManager[None]:
+    return locked(
+        folder / "lock",
+        busy=f"Another process is training in {folder}. Wait for it, or choose another {option}.",
+        risk=f"Let no other process train in {folder}.",
+    )
+
+
+def _state_keeper(config: Settings, watchdog: Watchdog, device: torch.device) -> StateKeeper | None:
+    """Rank 0 keeps the state; the others write to it only if they have to tell its death."""
+    folder = config.run.folder
+    if not watchdog.topology.is_first:
+        watchdog.on_end = partial(record_ending, folder)
+        return None
+    keeper = StateKeeper(
+        folder,
+        steps=config.run.steps,
+        world_size=watchdog.topology.world_size,
+        device=device.type,
+    )
+    watchdog.on_end = keeper.end
+    return keeper
+
+
+def _saver(config: Settings) -> Saver:
+    run = config.run
+    return Saver(
+        run.folder / "checkpoints",
+        keep_last=run.keep_last,
+        keep_every=run.keep_every,
+        on_full_disk=run.on_full_disk,
+    )
+
+
+def _data_sha256(facts: dict[str, Any]) -> str:
+    return facts["training"]["data_sha256"]
+
+
+@contextmanager
+def _reproducible() -> Iterator[None]:
+    """The same sums in the same order every time, where cuDNN would choose by speed."""
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        yield
