@@ -15,7 +15,7 @@ from eval.frechet import frechet_distance, frechet_distance_from_features
 from eval.moments import Moments
 from hpc.errors import InputError
 
-GOLDEN = Path(__file__).parent / "golden" / "frechet_cases.json"
+GOLDEN = Path(__file__).parent / "golden" / "metric_cases.json"
 SHARED = Path(__file__).parents[2].parent / "shared" / "reference" / "metric_cases.visible.json"
 
 

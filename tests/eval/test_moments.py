@@ -13,7 +13,7 @@ from eval import moments as moments_module
 from eval.moments import Moments
 from hpc.errors import InputError
 
-GOLDEN = Path(__file__).parent / "golden" / "frechet_cases.json"
+GOLDEN = Path(__file__).parent / "golden" / "metric_cases.json"
 CASES = [case for case in json.loads(GOLDEN.read_text()) if case["metric"] == "merge_moments"]
 
 
