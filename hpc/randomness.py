@@ -91,7 +91,7 @@ def generator_of(key: int) -> np.random.Generator:
 
 
 def grid_positions(
-    channels: int, rows: range, columns: range, device: torch.device | str = "cpu"
+    channels: int | range, rows: range, columns: range, device: torch.device | str = "cpu"
 ) -> torch.Tensor:
     """Position numbers of a (channels, rows, columns) window of an unbounded grid, int64.
 
@@ -100,10 +100,11 @@ def grid_positions(
     """
     import torch
 
-    channel = torch.arange(channels, dtype=torch.int64, device=device)[:, None, None]
+    window = range(channels) if isinstance(channels, int) else channels
+    channel = torch.arange(window.start, window.stop, dtype=torch.int64, device=device)
     row = torch.arange(rows.start, rows.stop, dtype=torch.int64, device=device)[None, :, None]
     column = torch.arange(columns.start, columns.stop, dtype=torch.int64, device=device)
-    return (channel << 40) | (row << 20) | column[None, None, :]
+    return (channel[:, None, None] << 40) | (row << 20) | column[None, None, :]
 
 
 def _shift_right(values: Positions, count: int) -> Positions:

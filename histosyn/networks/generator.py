@@ -7,12 +7,11 @@ grid, h = ceil(H / stride), stride = 2^upsamplings.
 
 After Park et al. 2019, with the linear layer on z replaced by noise on the coarsest grid. Half of
 the noise channels are the same all over an image (its stain, its mood), half differ from cell to
-cell; both are keyed by position, so any window of an image sees the same noise.
+cell; both are keyed by position, so any window of an image sees the same noise. The linear layer
+itself is there too (entry linear): what the original has, for tiles of one size.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -20,62 +19,92 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 from histosyn.config import GeneratorConfig
-from histosyn.networks.modulation import Spade, one_hot, shrink
-from hpc.randomness import grid_positions, normal
+from histosyn.networks.modulation import modulation
+from histosyn.networks.noise import Noise, draw_noise
+from histosyn.networks.patterns import LabelPyramid, Level, one_hot
+from hpc.errors import InputError
+
+__all__ = ["Generator", "Noise", "block_widths", "draw_noise"]
 
 _SLOPE = 0.2
 
 
 class Generator(nn.Module):
-    """SPADE residual blocks from the coarsest grid up to full resolution."""
+    """Modulated residual blocks from the coarsest grid up to full resolution."""
 
     def __init__(self, config: GeneratorConfig, classes: int) -> None:
         super().__init__()
         self.config = config
         self.classes = classes
         widths = block_widths(config)
-        self.entry = nn.Conv2d(config.noise_channels + classes, widths[0], 3, padding=1)
+        self.entry = _entry(config, classes, widths[0])
+        inner_widths = [widths[0], *widths[:-1]]
         self.blocks = nn.ModuleList(
-            _Block(inner, outer, classes, config.label_channels)
-            for inner, outer in zip([widths[0], *widths], widths, strict=False)
+            _Block(config, inner, outer, classes)
+            for inner, outer in zip(inner_widths, widths, strict=True)
+        )
+        # How strongly each channel takes up the pixel noise of its resolution; at first not at all.
+        self.noise_strengths = nn.ParameterList(
+            nn.Parameter(torch.zeros(width)) for width in inner_widths if config.pixel_noise
         )
         self.exit = nn.Conv2d(widths[-1], 3, 3, padding=1)
 
-    def forward(self, labels_NHW: torch.Tensor, noise_NZhw: torch.Tensor) -> torch.Tensor:
-        """Tiles (N, 3, H, W) in [-1, 1] for label maps (N, H, W)."""
-        return torch.tanh(self.before_tanh(labels_NHW, noise_NZhw))
+    def forward(self, labels_NHW: torch.Tensor, noise: Noise) -> torch.Tensor:
+        """Tiles (N, 3, H, W) in [-1, 1] for label maps (N, H, W).
 
-    def before_tanh(self, labels_NHW: torch.Tensor, noise_NZhw: torch.Tensor) -> torch.Tensor:
+        Raises InputError if entry is linear and the label maps are not of the size it is made for.
+        """
+        return torch.tanh(self.before_tanh(labels_NHW, noise))
+
+    def before_tanh(self, labels_NHW: torch.Tensor, noise: Noise) -> torch.Tensor:
         """What `forward` puts through tanh: large magnitudes mean saturated colours."""
         height, width = labels_NHW.shape[1:]
         labels_NHW = _pad(labels_NHW, self.config.stride)
-        coarse = shrink(labels_NHW, self.config.stride)
-        x = self.entry(torch.cat([noise_NZhw, one_hot(coarse, self.classes, noise_NZhw.dtype)], 1))
-        for level, block in enumerate(self.blocks):
-            if level:
+        levels = LabelPyramid(labels_NHW, self.config.stride, self.classes).levels
+        x = self._enter(levels[0], noise.entry)
+        for number, (block, level) in enumerate(zip(self.blocks, levels, strict=True)):
+            if number:
                 x = functional.interpolate(x, scale_factor=2, mode="nearest")
-            x = block(x, shrink(labels_NHW, self.config.stride >> level))
+            if self.config.pixel_noise:
+                x = x + noise.pixels[number] * self.noise_strengths[number][:, None, None]
+            x = block(x, level)
         return self.exit(functional.leaky_relu(x, _SLOPE))[..., :height, :width]
+
+    def _enter(self, level: Level, noise: torch.Tensor) -> torch.Tensor:
+        side = self.config.grid_size
+        if side is None:
+            segments = one_hot(level.labels_NHW, self.classes, noise.dtype)
+            return self.entry(torch.cat([noise, segments], dim=1))
+        if level.labels_NHW.shape[1:] != (side, side):
+            pixels = side * self.config.stride
+            raise InputError(
+                f"This generator makes tiles of {pixels}x{pixels} pixels only (its entry is "
+                "linear). Give label maps of this size."
+            )
+        return self.entry(noise).unflatten(1, (-1, side, side))
 
 
 class _Block(nn.Module):
-    """Two modulated convolutions and a shortcut, learned where the width changes."""
+    """Two modulated convolutions and a shortcut, modulated and learned where the width changes."""
 
-    def __init__(self, inner: int, outer: int, classes: int, label_channels: int) -> None:
+    def __init__(self, config: GeneratorConfig, inner: int, outer: int, classes: int) -> None:
         super().__init__()
         middle = min(inner, outer)
-        self.norm_0 = Spade(inner, classes, label_channels)
+        self.norm_0 = modulation(config, inner, classes)
         self.conv_0 = spectral_norm(nn.Conv2d(inner, middle, 3, padding=1))
-        self.norm_1 = Spade(middle, classes, label_channels)
+        self.norm_1 = modulation(config, middle, classes)
         self.conv_1 = spectral_norm(nn.Conv2d(middle, outer, 3, padding=1))
+        self.norm_s = modulation(config, inner, classes) if inner != outer else None
         self.shortcut = (
             spectral_norm(nn.Conv2d(inner, outer, 1, bias=False)) if inner != outer else None
         )
 
-    def forward(self, x_NCHW: torch.Tensor, labels_NHW: torch.Tensor) -> torch.Tensor:
-        y = self.conv_0(functional.leaky_relu(self.norm_0(x_NCHW, labels_NHW), _SLOPE))
-        y = self.conv_1(functional.leaky_relu(self.norm_1(y, labels_NHW), _SLOPE))
-        return y + (x_NCHW if self.shortcut is None else self.shortcut(x_NCHW))
+    def forward(self, x_NCHW: torch.Tensor, level: Level) -> torch.Tensor:
+        y = self.conv_0(functional.leaky_relu(self.norm_0(x_NCHW, level), _SLOPE))
+        y = self.conv_1(functional.leaky_relu(self.norm_1(y, level), _SLOPE))
+        if self.norm_s is None or self.shortcut is None:
+            return y + x_NCHW
+        return y + self.shortcut(self.norm_s(x_NCHW, level))
 
 
 def block_widths(config: GeneratorConfig) -> list[int]:
@@ -86,16 +115,10 @@ def block_widths(config: GeneratorConfig) -> list[int]:
     ]
 
 
-def draw_noise(
-    keys: Sequence[int], config: GeneratorConfig, height: int, width: int, device: torch.device
-) -> torch.Tensor:
-    """Noise (N, Z, h, w), float32, for images of `height` x `width` pixels, one key an image."""
-    rows, columns = -(-height // config.stride), -(-width // config.stride)
-    whole = config.noise_channels // 2
-    everywhere = grid_positions(whole, range(1), range(1), device).expand(whole, rows, columns)
-    local = grid_positions(config.noise_channels, range(rows), range(columns), device)[whole:]
-    positions = torch.cat([everywhere, local])
-    return torch.stack([normal(key, positions) for key in keys]).float()
+def _entry(config: GeneratorConfig, classes: int, width: int) -> nn.Conv2d | nn.Linear:
+    if config.grid_size is None:
+        return nn.Conv2d(config.noise_channels + classes, width, 3, padding=1)
+    return nn.Linear(config.noise_channels, width * config.grid_size**2)
 
 
 def _pad(labels_NHW: torch.Tensor, stride: int) -> torch.Tensor:

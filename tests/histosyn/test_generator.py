@@ -6,7 +6,8 @@ from tissue import SCHEMA
 
 from histosyn.config import GeneratorConfig
 from histosyn.networks.generator import Generator, block_widths, draw_noise
-from histosyn.networks.modulation import Spade, one_hot, shrink
+from histosyn.networks.modulation import Spade
+from histosyn.networks.patterns import LabelPyramid, one_hot, shrink
 
 CONFIG = GeneratorConfig(base_channels=4, upsamplings=3, label_channels=8, noise_channels=6)
 
@@ -48,13 +49,13 @@ def test_widths_double_towards_the_coarse_end() -> None:
 
 def test_noise_of_a_small_image_is_a_corner_of_a_large_one() -> None:
     cpu = torch.device("cpu")
-    large = draw_noise([5], CONFIG, 64, 64, cpu)
-    small = draw_noise([5], CONFIG, 24, 40, cpu)
+    large = draw_noise([5], CONFIG, 64, 64, cpu).entry
+    small = draw_noise([5], CONFIG, 24, 40, cpu).entry
     assert torch.equal(small, large[:, :, :3, :5])
 
 
 def test_half_of_the_noise_is_the_same_all_over_the_image() -> None:
-    noise = draw_noise([7], CONFIG, 64, 64, torch.device("cpu"))[0]
+    noise = draw_noise([7], CONFIG, 64, 64, torch.device("cpu")).entry[0]
     assert (noise[:3] == noise[:3, :1, :1]).all()
     assert (noise[3:].flatten(1).std(dim=1) > 0.5).all()
 
@@ -79,4 +80,5 @@ def test_spade_is_normalization_times_scale_plus_shift() -> None:
     mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), correction=0, keepdim=True)
     normalized = (x - mean) / (var + 1e-5).sqrt()
     expected = normalized * (1 + modulation[:, :3]) + modulation[:, 3:]
-    torch.testing.assert_close(spade(x, labels), expected)
+    (level,) = LabelPyramid(labels, 1, 4).levels
+    torch.testing.assert_close(spade(x, level), expected)

@@ -1,0 +1,76 @@
+"""The generator's noise: normal numbers keyed by image and position.
+
+Any window of an image sees the same noise as the whole image, on any device and in any company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from histosyn.config import GeneratorConfig
+from hpc.randomness import grid_positions, normal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What a generator draws its variety from.
+
+    `entry` has Z noise channels on the coarsest grid, (N, Z, h, w), or Z numbers an image, (N, Z),
+    for entry linear. `pixels` has a channel (N, 1, H_i, W_i) for each resolution, coarsest first;
+    empty without pixel noise.
+    """
+
+    entry: torch.Tensor
+    pixels: tuple[torch.Tensor, ...] = ()
+
+    def to(self, *args: Any, **kwargs: Any) -> Noise:
+        """On another device or of another type, as `torch.Tensor.to`."""
+        return Noise(
+            entry=self.entry.to(*args, **kwargs),
+            pixels=tuple(noise.to(*args, **kwargs) for noise in self.pixels),
+        )
+
+
+def draw_noise(
+    keys: Sequence[int], config: GeneratorConfig, height: int, width: int, device: torch.device
+) -> Noise:
+    """Noise, float32, for images of `height` x `width` pixels, one key an image."""
+    rows, columns = -(-height // config.stride), -(-width // config.stride)
+    if config.entry == "linear":
+        entry = _normal(keys, grid_positions(config.noise_channels, range(1), range(1), device))
+        entry = entry.flatten(1)
+    else:
+        entry = _normal(keys, _grid(config, rows, columns, device))
+    if not config.pixel_noise:
+        return Noise(entry=entry)
+    return Noise(
+        entry=entry,
+        pixels=tuple(
+            _normal(keys, _layer(config, number, rows << number, columns << number, device))
+            for number in range(config.upsamplings + 1)
+        ),
+    )
+
+
+def _grid(config: GeneratorConfig, rows: int, columns: int, device: torch.device) -> torch.Tensor:
+    """Half of the channels differ from cell to cell, half have the same position everywhere."""
+    whole = config.noise_channels // 2
+    everywhere = grid_positions(whole, range(1), range(1), device).expand(whole, rows, columns)
+    others = range(whole, config.noise_channels)
+    return torch.cat([everywhere, grid_positions(others, range(rows), range(columns), device)])
+
+
+def _layer(
+    config: GeneratorConfig, number: int, rows: int, columns: int, device: torch.device
+) -> torch.Tensor:
+    """The channel after those of the entry and of coarser resolutions."""
+    channel = config.noise_channels + number
+    return grid_positions(range(channel, channel + 1), range(rows), range(columns), device)
+
+
+def _normal(keys: Sequence[int], positions: torch.Tensor) -> torch.Tensor:
+    return torch.stack([normal(key, positions) for key in keys]).float()
