@@ -101,6 +101,11 @@ class GeneratorConfig:
         """Pixels a side of a cell of the coarsest grid."""
         return 1 << self.upsamplings
 
+    @property
+    def fixed_side(self) -> int | None:
+        """Pixels a side of the only tiles that entry linear can make; None: any size will do."""
+        return None if self.grid_size is None else self.grid_size * self.stride
+
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorConfig:

@@ -157,6 +157,18 @@ def read_png_text(path: Path) -> dict[str, str]:
         return {}
 
 
+def size_in_header(path: Path) -> tuple[int, int] | None:
+    """Height and width that an image file claims to have, pixels not decoded; None if it is none.
+
+    For a first look: who reads the image then is told what is wrong with it.
+    """
+    try:
+        with _large_images(), Image.open(path) as image:
+            return image.height, image.width
+    except Exception:
+        return None
+
+
 @contextmanager
 def _large_images() -> Iterator[None]:
     """Without Pillow's warning at half of its limit: `MAX_PIXELS` is ours."""

@@ -205,12 +205,13 @@ def _model_card(facts: ModelFacts, sha256: str) -> str:
     )
     training = "\n".join(f"- {name}: {value}" for name, value in facts.training.items())
     mpp = f"{facts.mpp} microns per pixel" if facts.mpp else "unknown resolution"
+    sizes = "any size" if facts.generator.fixed_side is None else "this size only"
     return f"""# A histosyn generator
 
 Turns label maps into synthetic H&E tissue. What it makes is not real tissue and shows no patient:
 not for diagnosis.
 
-- trained on tiles of {facts.tile_size[0]}x{facts.tile_size[1]} pixels, {mpp}; takes any size
+- trained on tiles of {facts.tile_size[0]}x{facts.tile_size[1]} pixels, {mpp}; takes {sizes}
 - weights: {_WEIGHTS}, sha256 {sha256}
 - made by histosyn {version("histosyn")}
 

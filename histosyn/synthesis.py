@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from histosyn.fixed_size import require_sizes, sizes_that_matter
 from histosyn.images import png_bytes, read_png_text
 from histosyn.labels import read_label_map
 from histosyn.manifest import read_manifest, write_manifest
@@ -103,12 +104,14 @@ def synthesize_folder(
     """Make the tiles of all label maps below `labels` that `out` lacks; ranks share the work.
 
     A label map that cannot be read is reported in the outcome, the others are done. Raises
-    InputError, before anything is made, if `labels` holds none, lies over `out`, or `out` holds
-    tiles of another seed, model or label map.
+    InputError, before anything is made, if `labels` holds none or some of a size that the model
+    cannot make, lies over `out`, or `out` holds tiles of another seed, model or label map.
     """
     topology = topology or Topology()
     _keep_apart(labels, out)
     jobs = _of_part(_jobs(labels, config), config.part)[topology.rank :: topology.world_size]
+    generator = model.facts.generator
+    require_sizes(_merged(sizes_that_matter({job.label for job in jobs}, generator)), generator)
     manifest = collectives.decided_by_first(lambda: read_manifest(out))
     records = {job.output: _record(job, labels, config, model) for job in jobs}
     states = {job.output: _state(out / job.output, records[job.output], manifest) for job in jobs}
@@ -139,9 +142,13 @@ def synthesize_folder(
 
 @torch.inference_mode()
 def synthesize(model: Model, labels_HW: np.ndarray, noise_key: int) -> np.ndarray:
-    """One tile, uint8 (H, W, 3), for one label map (H, W) of class indices."""
+    """One tile, uint8 (H, W, 3), for one label map (H, W) of class indices.
+
+    Raises LabelError if the model makes tiles of one size, and the label map has another one.
+    """
     device = model.network.exit.weight.device
     height, width = labels_HW.shape
+    require_sizes({"The label map": (height, width)}, model.facts.generator)
     labels = torch.from_numpy(labels_HW).long()[None].to(device)
     noise = draw_noise([noise_key], model.facts.generator, height, width, device)
     with _one_way_of_computing():

@@ -37,6 +37,11 @@ COMMANDS = (
     ("status", "launch.commands.status:status", "Tell how training runs stand."),
     ("synth", "launch.commands.synth:synth", "Turn a folder of label maps into tissue."),
     ("tune", "launch.commands.tune:tune", "Sweep learning rates and loss weights with Ray Tune."),
+    (
+        "import-original",
+        "launch.commands.import_original:import_original",
+        "Turn the original's weights (.pth) into a model folder.",
+    ),
 )
 EVAL_COMMANDS = (
     ("fid", "launch.commands.eval_fid:fid", "Fréchet distance between two folders of tiles."),

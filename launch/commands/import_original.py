@@ -1,0 +1,43 @@
+"""`histosyn import-original`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hpc.errors import InputError
+from launch.outputs import check_output_folder
+
+
+def import_original(file: Path, out: Path, *, classes: str) -> None:
+    """Turn the original's weights (a .pth file) into a model folder.
+
+    The model can be used like any other, for label maps of the size that it was made for: 512x512
+    pixels. Only tensors are read of the file; one that holds code is refused.
+
+    Example: histosyn import-original latest_net_G.pth models/prostate --classes prostate-3
+
+    Parameters
+    ----------
+    file
+        State dict of a generator of Falahkheirkhah et al. 2023, as their training saves it.
+    out
+        Model folder to write. It must not exist.
+    classes
+        What it was trained on: prostate-2, prostate-3 or colon-10; or a schema file (TOML) for a
+        network that was trained on other classes. The files of prostate-2 and prostate-3 look the
+        same: which it is cannot be told from them.
+    """
+    if out.exists():
+        raise InputError(f"{out} exists. Choose another name for the model folder.")
+    check_output_folder(out, "OUT")
+    # Imported only here, so that help and wrong paths do not wait for torch.
+    from histosyn.model_folder import save_weights
+    from histosyn.original import import_original
+    from histosyn.schema import load_schema
+
+    weights, facts = import_original(file, load_schema(classes))
+    save_weights(out, weights, facts)
+    height, width = facts.tile_size
+    numbers = sum(weight.numel() for weight in weights.values())
+    print(f"{out}: {numbers / 1e6:.1f} million weights, for tiles of {width}x{height} pixels of")
+    print(f"{classes} ({', '.join(item.name for item in facts.schema.classes)})")
