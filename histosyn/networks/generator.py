@@ -13,6 +13,8 @@ itself is there too (entry linear): what the original has, for tiles of one size
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -59,29 +61,44 @@ class Generator(nn.Module):
     def before_tanh(self, labels_NHW: torch.Tensor, noise: Noise) -> torch.Tensor:
         """What `forward` puts through tanh: large magnitudes mean saturated colours."""
         height, width = labels_NHW.shape[1:]
-        labels_NHW = _pad(labels_NHW, self.config.stride)
-        levels = LabelPyramid(labels_NHW, self.config.stride, self.classes).levels
-        x = self._enter(levels[0], noise.entry)
-        for number, (block, level) in enumerate(zip(self.blocks, levels, strict=True)):
-            if number:
-                x = functional.interpolate(x, scale_factor=2, mode="nearest")
-            if self.config.pixel_noise:
-                x = x + noise.pixels[number] * self.noise_strengths[number][:, None, None]
-            x = block(x, level)
-        return self.exit(functional.leaky_relu(x, _SLOPE))[..., :height, :width]
+        levels = self.levels_of(labels_NHW)
+        x = self.enter(levels, noise)
+        for number in range(len(self.blocks)):
+            x = self.rise(number, x, levels, noise)
+        return self.leave(x)[..., :height, :width]
 
-    def _enter(self, level: Level, noise: torch.Tensor) -> torch.Tensor:
-        side = self.config.grid_size
+    def levels_of(self, labels_NHW: torch.Tensor) -> Sequence[Level]:
+        """The label maps at each block's resolution, coarsest first, for the three steps below."""
+        padded_NHW = _pad(labels_NHW, self.config.stride)
+        return LabelPyramid(padded_NHW, self.config.stride, self.classes).levels
+
+    def enter(self, levels: Sequence[Level], noise: Noise) -> torch.Tensor:
+        """Features on the coarsest grid."""
+        level, side = levels[0], self.config.grid_size
         if side is None:
-            segments = one_hot(level.labels_NHW, self.classes, noise.dtype)
-            return self.entry(torch.cat([noise, segments], dim=1))
+            segments = one_hot(level.labels_NHW, self.classes, noise.entry.dtype)
+            return self.entry(torch.cat([noise.entry, segments], dim=1))
         if level.labels_NHW.shape[1:] != (side, side):
             pixels = side * self.config.stride
             raise InputError(
                 f"This generator makes tiles of {pixels}x{pixels} pixels only (its entry is "
                 "linear). Give label maps of this size."
             )
-        return self.entry(noise).unflatten(1, (-1, side, side))
+        return self.entry(noise.entry).unflatten(1, (-1, side, side))
+
+    def rise(
+        self, number: int, x_NCHW: torch.Tensor, levels: Sequence[Level], noise: Noise
+    ) -> torch.Tensor:
+        """Block `number` on the features of the one before; all but the first double the size."""
+        if number:
+            x_NCHW = functional.interpolate(x_NCHW, scale_factor=2, mode="nearest")
+        if self.config.pixel_noise:
+            x_NCHW = x_NCHW + noise.pixels[number] * self.noise_strengths[number][:, None, None]
+        return self.blocks[number](x_NCHW, levels[number])
+
+    def leave(self, x_NCHW: torch.Tensor) -> torch.Tensor:
+        """Three channels from the last block's features."""
+        return self.exit(functional.leaky_relu(x_NCHW, _SLOPE))
 
 
 class _Block(nn.Module):
