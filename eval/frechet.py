@@ -3,10 +3,11 @@
 d² = |μ₁ − μ₂|² + tr S₁ + tr S₂ − 2 tr (S₁ S₂)^½        (Dowson & Landau 1982; Heusel et al. 2017)
 
 With any factors S₁ = AᵀA and S₂ = BᵀB, the last trace is the sum of the singular values of A Bᵀ.
-Nothing is squared on the way, so an ill-conditioned or singular covariance costs no digits: the
-eigenvalues of S₁^½ S₂ S₁^½ would have to be square-rooted, which turns their rounding errors of
-1e-16 into 1e-8 in each of the directions that the data do not fill. Factors: N < D centred
-features are one themselves; else the Cholesky factor; for a singular covariance its eigenvectors.
+They are the roots of the eigenvalues of A Bᵀ B Aᵀ, which are found three times faster but turn
+rounding errors of 1e-16 into 1e-8 in each direction that the data do not fill. What such errors can
+amount to is known from the eigenvalues: where it is too much, the singular values are computed, and
+an ill-conditioned or singular covariance costs no digits. Factors: N < D centred features are one
+themselves; else the Cholesky factor; for a singular covariance its eigenvectors.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import linalg
 
 from eval.moments import Moments, checked_features, require_same_dimension, require_two
 from hpc.errors import InputError
 
 # How far a matrix may be from symmetric or positive before it is called no covariance.
 _TOLERANCE = 1e-6
+# How large errors of the fast way may be, relative to the traces.
+_PRECISION = 1e-10
 
 
 class Gaussian(Protocol):
@@ -61,10 +65,24 @@ def _distance(
     factor_y_RD: NDArray[np.floating],
 ) -> float:
     require_same_dimension(len(mean_x_D), len(mean_y_D))
-    overlap = np.linalg.svd(factor_x_RD @ factor_y_RD.T, compute_uv=False).sum()
     traces = np.square(factor_x_RD).sum() + np.square(factor_y_RD).sum()
+    overlap = _sum_of_singular_values(factor_x_RD @ factor_y_RD.T, _PRECISION * traces)
     distance = np.square(mean_x_D - mean_y_D).sum() + traces - 2 * overlap
     return max(float(distance), 0.0)
+
+
+def _sum_of_singular_values(product_RR: NDArray[np.floating], allowed_error: float) -> float:
+    if not product_RR.any():
+        return 0.0
+    if len(product_RR) > product_RR.shape[1]:
+        product_RR = product_RR.T
+    eigenvalues = linalg.eigvalsh(product_RR @ product_RR.T, check_finite=False)
+    rounding = np.finfo(np.float64).eps * np.sqrt(len(eigenvalues)) * eigenvalues[-1]
+    # Where an eigenvalue is all rounding, its root is wrong by no more than the error's root.
+    errors = rounding / (2 * np.sqrt(np.maximum(eigenvalues, rounding)))
+    if errors.sum() <= allowed_error:
+        return float(np.sqrt(np.maximum(eigenvalues, 0)).sum())
+    return float(np.linalg.svd(product_RR, compute_uv=False).sum())
 
 
 def _mean_and_factor(gaussian: Gaussian) -> tuple[NDArray[np.float64], NDArray[np.floating]]:
