@@ -5,27 +5,35 @@ Spectral normalization is folded into the weights, so a model needs no training 
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch.nn.utils import parametrize
 
 from histosyn.config import GeneratorConfig, TrainConfig, from_dict
 from histosyn.labels import LabelSchema, schema_from_dict
+from histosyn.model_files import (
+    CONFIG,
+    WEIGHTS,
+    class_table,
+    damaged_model,
+    read_model_files,
+    trained_tile_size,
+    training_facts,
+    weights_file,
+    write_model_files,
+)
 from histosyn.networks.generator import Generator
 from histosyn.shards.index import DatasetIndex
 from hpc import checkpoint
 from hpc.errors import DamagedFileError, InputError
-from hpc.files import atomic_folder, sha256_of_bytes
+from hpc.files import sha256_of_bytes
 
 FORMAT_VERSION = 1
-_WEIGHTS, _CONFIG, _CARD = "model.safetensors", "config.json", "README.md"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,23 +74,13 @@ def model_facts(
 
     `forked_from` says which checkpoint its run started from (see `histosyn.fork`).
     """
-    crop, run = config.data.crop, config.run
     return ModelFacts(
         generator=config.generator,
         schema=index.schema,
-        tile_size=index.tile_size if crop is None else (crop, crop),
+        tile_size=trained_tile_size(config, index),
         mpp=index.mpp,
         training={
-            "steps": step,
-            "images_seen": step * config.data.global_batch,
-            "global_batch": config.data.global_batch,
-            "seed": run.seed,
-            "precision": run.precision,
-            "tiles": len(index),
-            "shards_sha256": [shard.sha256 for shard in index.shards],
-            "data_sha256": index.identity,
-            "histosyn": version("histosyn"),
-            "torch": torch.__version__,
+            **training_facts(config, index, step),
             **({"forked_from": forked_from} if forked_from else {}),
         },
     )
@@ -116,17 +114,7 @@ def save_model(folder: Path, network: Generator, facts: ModelFacts) -> None:
 
 def save_weights(folder: Path, state: dict[str, torch.Tensor], facts: ModelFacts) -> None:
     """`save_model` for the state of a generator whose spectral normalization is folded already."""
-    if folder.exists() and not (folder / _WEIGHTS).is_file():
-        raise InputError(
-            f"{folder} exists and is no model. Move it away and run the command again."
-        )
-    weights = _weights_file(state)
-    with atomic_folder(folder, replace=True) as temporary:
-        (temporary / _WEIGHTS).write_bytes(weights)
-        (temporary / _CONFIG).write_text(json.dumps(facts.as_dict(), indent=2), encoding="utf-8")
-        (temporary / _CARD).write_text(
-            _model_card(facts, sha256_of_bytes(weights)), encoding="utf-8"
-        )
+    write_model_files(folder, state, facts.as_dict(), partial(_model_card, facts))
 
 
 def load_model(path: Path, device: torch.device) -> Model:
@@ -134,7 +122,7 @@ def load_model(path: Path, device: torch.device) -> Model:
 
     Raises InputError if `path` is none of these, DamagedFileError if a file of it is damaged.
     """
-    if (path / _WEIGHTS).is_file():
+    if (path / WEIGHTS).is_file():
         return _load_model_folder(path, device)
     if (path / checkpoint.RECORD).is_file():
         return _load_checkpoint(path, device)
@@ -144,31 +132,27 @@ def load_model(path: Path, device: torch.device) -> Model:
             raise InputError(f"{path} holds no valid checkpoint yet. Train longer first.")
         return _load_checkpoint(newest, device)
     raise InputError(
-        f"{path} is no model: give a model folder ({_WEIGHTS}), a checkpoint "
+        f"{path} is no model: give a model folder ({WEIGHTS}), a checkpoint "
         f"({checkpoint.RECORD}) or a run folder (checkpoints/)."
     )
 
 
 def _load_model_folder(path: Path, device: torch.device) -> Model:
+    files = read_model_files(path)
+    facts = facts_from_dict(files.config, str(path / CONFIG))
+    network = _folded(facts)
     try:
-        facts = facts_from_dict(
-            json.loads((path / _CONFIG).read_text("utf-8")), str(path / _CONFIG)
-        )
-        weights = (path / _WEIGHTS).read_bytes()
-        network = _folded(facts)
-        network.load_state_dict(safetensors.torch.load(weights))
-    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
-        raise DamagedFileError(
-            f"{path} is damaged ({error}). Copy the model again or export it from its run."
-        ) from error
-    return Model(network=_ready(network, device), facts=facts, sha256=sha256_of_bytes(weights))
+        network.load_state_dict(files.state)
+    except RuntimeError as error:
+        raise damaged_model(path, error) from error
+    return Model(network=_ready(network, device), facts=facts, sha256=files.sha256)
 
 
 def _load_checkpoint(path: Path, device: torch.device) -> Model:
     state = checkpoint.load(path)
     facts = facts_from_dict(state["model"], str(path))
     network = _folded(facts, state["trainer"]["players"]["ema"])
-    sha256 = sha256_of_bytes(_weights_file(network.state_dict()))
+    sha256 = sha256_of_bytes(weights_file(network.state_dict()))
     return Model(network=_ready(network, device), facts=facts, sha256=sha256)
 
 
@@ -192,17 +176,7 @@ def _folded(facts: ModelFacts, state: dict[str, Any] | None = None) -> Generator
     return network
 
 
-def _weights_file(state: dict[str, torch.Tensor]) -> bytes:
-    """The content of `model.safetensors`."""
-    return safetensors.torch.save(
-        {name: tensor.cpu().contiguous() for name, tensor in state.items()}
-    )
-
-
 def _model_card(facts: ModelFacts, sha256: str) -> str:
-    classes = "\n".join(
-        f"| {i} | {c.name} | {c.color} |" for i, c in enumerate(facts.schema.classes)
-    )
     training = "\n".join(f"- {name}: {value}" for name, value in facts.training.items())
     mpp = f"{facts.mpp} microns per pixel" if facts.mpp else "unknown resolution"
     sizes = "any size" if facts.generator.fixed_side is None else "this size only"
@@ -212,15 +186,10 @@ Turns label maps into synthetic H&E tissue. What it makes is not real tissue and
 not for diagnosis.
 
 - trained on tiles of {facts.tile_size[0]}x{facts.tile_size[1]} pixels, {mpp}; takes {sizes}
-- weights: {_WEIGHTS}, sha256 {sha256}
+- weights: {WEIGHTS}, sha256 {sha256}
 - made by histosyn {version("histosyn")}
 
-## Classes ({facts.schema.name})
-
-| index | class | colour |
-|---|---|---|
-{classes}
-
+{class_table(facts.schema)}
 ## Training
 
 {training}

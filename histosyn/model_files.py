@@ -1,0 +1,111 @@
+"""The files of a model folder, whatever the model is: weights, configuration and a model card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from histosyn.labels import LabelSchema
+from histosyn.shards.index import DatasetIndex
+from histosyn.steps import Settings
+from hpc.errors import DamagedFileError, InputError
+from hpc.files import atomic_folder, sha256_of_bytes
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFiles:
+    """What a model folder holds: `sha256` is that of its weights file."""
+
+    config: dict[str, Any]
+    state: dict[str, torch.Tensor]
+    sha256: str
+
+
+def weights_file(state: Mapping[str, torch.Tensor]) -> bytes:
+    """The content of `model.safetensors`."""
+    return safetensors.torch.save(
+        {name: tensor.cpu().contiguous() for name, tensor in state.items()}
+    )
+
+
+def write_model_files(
+    folder: Path,
+    state: Mapping[str, torch.Tensor],
+    config: dict[str, Any],
+    card: Callable[[str], str],
+) -> None:
+    """Write a model folder, replacing an older model; InputError if something else is there.
+
+    `card` makes the model card from the sha256 of the weights.
+    """
+    if folder.exists() and not (folder / WEIGHTS).is_file():
+        raise InputError(
+            f"{folder} exists and is no model. Move it away and run the command again."
+        )
+    weights = weights_file(state)
+    with atomic_folder(folder, replace=True) as temporary:
+        (temporary / WEIGHTS).write_bytes(weights)
+        (temporary / CONFIG).write_text(json.dumps(config, indent=2), encoding="utf-8")
+        (temporary / CARD).write_text(card(sha256_of_bytes(weights)), encoding="utf-8")
+
+
+def read_model_files(folder: Path) -> ModelFiles:
+    """Read a model folder. Raises DamagedFileError if a file of it is missing or damaged."""
+    try:
+        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        weights = (folder / WEIGHTS).read_bytes()
+        state = safetensors.torch.load(weights)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise damaged_model(folder, error) from error
+    return ModelFiles(config=config, state=state, sha256=sha256_of_bytes(weights))
+
+
+def damaged_model(folder: Path, error: Exception) -> DamagedFileError:
+    """The error to raise when a model folder holds something else than it says."""
+    return DamagedFileError(
+        f"{folder} is damaged ({error}). Copy the model again or export it from its run."
+    )
+
+
+def training_facts(config: Settings, index: DatasetIndex, step: int) -> dict[str, Any]:
+    """How a model was trained: what `training` in `config.json` says."""
+    run = config.run
+    return {
+        "steps": step,
+        "images_seen": step * config.data.global_batch,
+        "global_batch": config.data.global_batch,
+        "seed": run.seed,
+        "precision": run.precision,
+        "tiles": len(index),
+        "shards_sha256": [shard.sha256 for shard in index.shards],
+        "data_sha256": index.identity,
+        "histosyn": version("histosyn"),
+        "torch": torch.__version__,
+    }
+
+
+def trained_tile_size(config: Settings, index: DatasetIndex) -> tuple[int, int]:
+    """(height, width) of what a model was shown: crops, or whole tiles."""
+    crop = config.data.crop
+    return index.tile_size if crop is None else (crop, crop)
+
+
+def class_table(schema: LabelSchema) -> str:
+    """The part of a model card that lists the classes."""
+    rows = "\n".join(f"| {i} | {c.name} | {c.color} |" for i, c in enumerate(schema.classes))
+    return f"""## Classes ({schema.name})
+
+| index | class | colour |
+|---|---|---|
+{rows}
+"""
