@@ -31,6 +31,7 @@ setup(
         "histosyn.networks",
         "histosyn.doctor",
         "eval",
+        "eval.segmenter",
         "tune",
         "launch",
         "launch.commands",

@@ -51,6 +51,13 @@ EVAL_COMMANDS = (
         "Agreement of readers, with intervals.",
     ),
 )
+SEGMENTER_COMMANDS = (
+    (
+        "train",
+        "launch.commands.eval_segmenter:train",
+        "Train a segmenter on real tiles; also under torchrun.",
+    ),
+)
 SUBMIT_COMMANDS = (
     ("train", "launch.commands.submit:submit_train", "Submit a training job to SLURM."),
     ("synth", "launch.commands.submit:submit_synth", "Submit the synthesis of a folder to SLURM."),
@@ -78,16 +85,19 @@ def build_app(tokens: Sequence[str] = ()) -> App:
         suppress_keyboard_interrupt=False,
     )
     evaluate = App(name="eval", help="Measure whether the tissue is any good.")
+    segmenter = App(name="segmenter", help="A segmenter of our own, to read tiles with.")
     submit = App(name="submit", help="Submit a job to SLURM.")
     submit_evaluate = App(name="eval", help="Submit a measurement to SLURM.")
     for group, table in (
         (app, COMMANDS),
         (evaluate, EVAL_COMMANDS),
+        (segmenter, SEGMENTER_COMMANDS),
         (submit, SUBMIT_COMMANDS),
         (submit_evaluate, SUBMIT_EVAL_COMMANDS),
     ):
         for name, target, text in table:
             group.command(target, name=name, help=None if name in tokens else text)
+    evaluate.command(segmenter)
     app.command(evaluate)
     submit.command(submit_evaluate)
     app.command(submit)

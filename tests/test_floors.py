@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from launch.cli import COMMANDS, EVAL_COMMANDS, SUBMIT_COMMANDS, SUBMIT_EVAL_COMMANDS
+from launch.cli import (
+    COMMANDS,
+    EVAL_COMMANDS,
+    SEGMENTER_COMMANDS,
+    SUBMIT_COMMANDS,
+    SUBMIT_EVAL_COMMANDS,
+)
 
 ROOT = Path(__file__).parents[1]
 # From the ground up.
@@ -26,6 +32,7 @@ HELPS = [
         for group, table in (
             ([], COMMANDS),
             (["eval"], EVAL_COMMANDS),
+            (["eval", "segmenter"], SEGMENTER_COMMANDS),
             (["submit"], SUBMIT_COMMANDS),
             (["submit", "eval"], SUBMIT_EVAL_COMMANDS),
         )

@@ -1,0 +1,155 @@
+"""A trained segmenter: its model folder, and reading tiles with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eval.features import reproducible_inference
+from eval.segmenter.config import NetworkConfig
+from eval.segmenter.network import UNet
+from histosyn.config import from_dict
+from histosyn.labels import LabelSchema, schema_from_dict
+from histosyn.model_files import (
+    CONFIG,
+    WEIGHTS,
+    class_table,
+    damaged_model,
+    read_model_files,
+    write_model_files,
+)
+from hpc.errors import DamagedFileError, InputError
+
+FORMAT_VERSION = 1
+KIND = "segmenter"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterFacts:
+    """What must be known of a segmenter to use it: everything in `config.json`."""
+
+    network: NetworkConfig
+    schema: LabelSchema
+    tile_size: tuple[int, int]
+    mpp: float | None
+    training: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as in `config.json` and in checkpoints."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "kind": KIND,
+            "network": asdict(self.network),
+            "schema": self.schema.as_dict(),
+            "tile_size": list(self.tile_size),
+            "mpp": self.mpp,
+            "training": self.training,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmenter:
+    """A U-Net ready to read tiles; `sha256` is that of its weights file."""
+
+    network: UNet
+    facts: SegmenterFacts
+    sha256: str
+    device: torch.device
+
+    def logits(self, tiles_NCHW: torch.Tensor) -> torch.Tensor:
+        """Logits (N, K, H, W), float32, of tiles (N, 3, H, W) in [-1, 1] of any size."""
+        with reproducible_inference():
+            return self.network(tiles_NCHW.to(self.device, torch.float32))
+
+    def features(self, tiles_NCHW: torch.Tensor) -> torch.Tensor:
+        """Features (N, D), float32: bottleneck and decoder channels, averaged over the tile."""
+        with reproducible_inference():
+            return self.network.features(tiles_NCHW.to(self.device, torch.float32))
+
+    def read(self, tiles_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The most probable class of each pixel, (N, H, W), of RGB tiles."""
+        tiles_NCHW = torch.from_numpy(np.ascontiguousarray(tiles_NHWC)).permute(0, 3, 1, 2)
+        logits_NKHW = self.logits(tiles_NCHW.to(self.device).float() / 127.5 - 1)
+        return logits_NKHW.argmax(dim=1).to(torch.uint8).cpu().numpy()
+
+
+def save_segmenter(folder: Path, network: UNet, facts: SegmenterFacts) -> None:
+    """Write a model folder, replacing an older model; InputError if something else is there."""
+    state = {name: tensor.float() for name, tensor in network.state_dict().items()}
+    write_model_files(folder, state, facts.as_dict(), partial(_model_card, facts))
+
+
+def load_segmenter(path: Path, device: torch.device | str = "cpu") -> Segmenter:
+    """Load a segmenter from its model folder, or from the run folder that holds one in `model/`.
+
+    Raises InputError if `path` is neither, DamagedFileError if a file of it is damaged.
+    """
+    folder = path / "model" if (path / "model" / WEIGHTS).is_file() else path
+    if not (folder / WEIGHTS).is_file():
+        raise InputError(
+            f"{path} is no segmenter: give a model folder ({WEIGHTS}), or the folder of a finished "
+            "run of `histosyn eval segmenter train`."
+        )
+    files = read_model_files(folder)
+    facts = facts_from_dict(files.config, str(folder / CONFIG))
+    network = UNet(facts.network, len(facts.schema))
+    try:
+        network.load_state_dict(files.state)
+    except RuntimeError as error:
+        raise damaged_model(folder, error) from error
+    where = torch.device(device)
+    ready = network.to(where).eval().requires_grad_(False)
+    return Segmenter(network=ready, facts=facts, sha256=files.sha256, device=where)
+
+
+def facts_from_dict(data: dict[str, Any], source: str) -> SegmenterFacts:
+    """Read back `SegmenterFacts.as_dict`; `source` is what errors call it."""
+    try:
+        if data.get("kind") != KIND:
+            raise InputError(
+                f"{source} describes no segmenter. Give the folder of a model that `histosyn eval "
+                "segmenter train` made."
+            )
+        if data["format_version"] != FORMAT_VERSION:
+            raise DamagedFileError(
+                f"{source} has segmenter format {data['format_version']}, this histosyn reads "
+                f"{FORMAT_VERSION}. Use the version that wrote it."
+            )
+        height, width = (int(side) for side in data["tile_size"])
+        return SegmenterFacts(
+            network=from_dict(NetworkConfig, data["network"], source, "network."),
+            schema=schema_from_dict(data["schema"], source),
+            tile_size=(height, width),
+            mpp=data["mpp"],
+            training=data["training"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedFileError(f"{source} is damaged: {error!r}. Copy it again.") from error
+
+
+def _model_card(facts: SegmenterFacts, sha256: str) -> str:
+    training = "\n".join(f"- {name}: {value}" for name, value in facts.training.items())
+    height, width = facts.tile_size
+    mpp = f"{facts.mpp} microns per pixel" if facts.mpp else "unknown resolution"
+    return f"""# A histosyn segmenter
+
+Reads which tissue is where in an H&E tile, to measure synthetic tiles by. Not for diagnosis.
+
+- trained on tiles of {width}x{height} pixels, {mpp}; reads any size at this resolution
+- weights: {WEIGHTS}, sha256 {sha256}
+- made by histosyn {version("histosyn")}
+
+{class_table(facts.schema)}
+## Training
+
+{training}
+
+Use it: `histosyn eval faithfulness THIS_FOLDER SYNTHETIC LABELS`
+"""
