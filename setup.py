@@ -11,6 +11,7 @@ from setuptools import setup
 TEST = ["pytest", "pytest-xdist", "hypothesis", "statsmodels", "scikit-learn"]
 CHECK = ["ruff", "mypy"]
 TUNE = ["ray[tune,train]"]
+PAINT = ["starlette>=1", "uvicorn>=0.30"]
 
 setup(
     name="histosyn",
@@ -30,6 +31,7 @@ setup(
         "histosyn.phantom",
         "histosyn.networks",
         "histosyn.doctor",
+        "histosyn.paint",
         "eval",
         "eval.segmenter",
         "tune",
@@ -39,6 +41,7 @@ setup(
     ],
     package_data={
         "histosyn": ["schemas/*.toml"],
+        "histosyn.paint": ["page/*"],
         "launch": ["templates/*"],
     },
     install_requires=[
@@ -54,8 +57,9 @@ setup(
     extras_require={
         "fid": ["pytorch-fid>=0.3", "torchvision"],
         "tune": TUNE,
+        "paint": PAINT,
         "test": TEST,
-        "dev": [*TEST, *CHECK, *TUNE, "pytorch-fid>=0.3", "torchvision"],
+        "dev": [*TEST, *CHECK, *TUNE, *PAINT, "playwright", "pytorch-fid>=0.3", "torchvision"],
     },
     entry_points={"console_scripts": ["histosyn=launch.cli:main"]},
 )

@@ -25,7 +25,18 @@ def read_manifest(out: Path) -> Entries:
     Raises InputError for a damaged one.
     """
     paths = [path for path in (out / MANIFEST, *_of_parts(out)) if path.is_file()]
-    return {name: entry for path in paths for name, entry in _read(path).items()}
+    return {name: entry for path in paths for name, entry in read_manifest_file(path).items()}
+
+
+def read_manifest_file(path: Path) -> Entries:
+    """The entries of one manifest, by output file; InputError if it is damaged."""
+    try:
+        entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        return {entry["file"]: entry for entry in entries}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is damaged ({error}). Delete it: it is made anew from the tiles."
+        ) from error
 
 
 def write_manifest(out: Path, entries: Entries, part: Part = WHOLE) -> None:
@@ -42,16 +53,6 @@ def write_manifest(out: Path, entries: Entries, part: Part = WHOLE) -> None:
 def _of_parts(out: Path) -> list[Path]:
     """Oldest first: if two know a tile, the one written last knows what it is now."""
     return sorted(out.glob(_OF_PARTS), key=lambda path: path.stat().st_mtime_ns)
-
-
-def _read(path: Path) -> Entries:
-    try:
-        entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        return {entry["file"]: entry for entry in entries}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}). Delete it: it is made anew from the tiles."
-        ) from error
 
 
 def _write(path: Path, entries: Entries) -> None:

@@ -7,25 +7,24 @@ record of how it was made, so a second run knows what is already there.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image
 
 from histosyn.fixed_size import require_sizes, sizes_that_matter
-from histosyn.images import png_bytes, read_png_text
 from histosyn.labels import read_label_map
 from histosyn.manifest import read_manifest, write_manifest
 from histosyn.model_folder import Model
 from histosyn.networks.generator import draw_noise
 from histosyn.pairs import images_by_key
+from histosyn.provenance import Record, entry_of, mark_of, same_but_for_version, tile_png_bytes
+from histosyn.repetition import repeated_records, rerolls_of
+from histosyn.rerolls import Rerolls, paint_tissue
 from histosyn.sample_grid import to_uint8
 from hpc import collectives
 from hpc.errors import HistosynError, InputError
@@ -35,8 +34,6 @@ from hpc.part import WHOLE, Part
 from hpc.randomness import key_of
 from hpc.topology import Topology
 
-_RECORD_CHUNK = "histosyn"
-_NOTICE = "Synthetic histology tile made by histosyn. It shows no real tissue."
 Track = Callable[[list["Job"]], Iterator["Job"]]
 
 
@@ -52,10 +49,16 @@ class SynthesisConfig:
     variants: int = 1
     overwrite: bool = False
     part: Part = WHOLE
+    # The manifest of tiles that are to be made again: it has seeds and variants of its own.
+    like: Path | None = None
 
     def __post_init__(self) -> None:
         if self.variants < 1:
             raise InputError(f"variants = {self.variants} must be at least 1.")
+        if self.like is not None and (self.seed, self.variants) != (0, 1):
+            raise InputError(
+                f"{self.like} has seeds and variants of its own. Leave out --seed and --variants."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,18 +70,11 @@ class Job:
     variant: int
     output: str
 
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """How one tile was made; a line of the manifest and a text chunk of its PNG."""
-
-    file: str
-    label: str
-    label_sha256: str
-    seed: int
-    variant: int
-    model_sha256: str
-    histosyn: str
+    @classmethod
+    def of_record(cls, record: Record, labels: Path) -> Job:
+        """The job that makes what a record tells of."""
+        key = Path(record.label).with_suffix("").as_posix()
+        return cls(key=key, label=labels / record.label, variant=record.variant, output=record.file)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +105,18 @@ def synthesize_folder(
     """
     topology = topology or Topology()
     _keep_apart(labels, out)
-    jobs = _of_part(_jobs(labels, config), config.part)[topology.rank :: topology.world_size]
+    if config.like is None:
+        planned, known = _jobs(labels, config), {}
+    else:
+        known = repeated_records(config.like, labels, model.sha256)
+        planned = [Job.of_record(record, labels) for record in known.values()]
+    jobs = _of_part(planned, config.part)[topology.rank :: topology.world_size]
     generator = model.facts.generator
     require_sizes(_merged(sizes_that_matter({job.label for job in jobs}, generator)), generator)
     manifest = collectives.decided_by_first(lambda: read_manifest(out))
-    records = {job.output: _record(job, labels, config, model) for job in jobs}
+    records = {
+        job.output: known.get(job.output) or _record(job, labels, config, model) for job in jobs
+    }
     states = {job.output: _state(out / job.output, records[job.output], manifest) for job in jobs}
     _refuse(out, states, "foreign", "was not made by histosyn. Choose another OUT folder.")
     if not config.overwrite:
@@ -124,7 +127,7 @@ def synthesize_folder(
     failed: dict[str, str] = {}
     for job in track([job for job in jobs if job.output not in present]):
         try:
-            _make(model, job, config, records[job.output], out / job.output)
+            write_bytes(out / job.output, _made(model, job, records[job.output], config.like))
             made[job.output] = records[job.output]
         except HistosynError as error:
             failed[str(job.label)] = str(error)
@@ -153,6 +156,20 @@ def synthesize(model: Model, labels_HW: np.ndarray, noise_key: int) -> np.ndarra
     noise = draw_noise([noise_key], model.facts.generator, height, width, device)
     with _one_way_of_computing():
         return to_uint8(model.network(labels, noise))[0]
+
+
+@torch.inference_mode()
+def synthesize_painted(
+    model: Model,
+    labels_HW: np.ndarray,
+    seed: int,
+    rerolls: Rerolls,
+    told: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    """One tile, uint8 (H, W, 3), with areas of noise of their own; `told` as in `paint_tissue`."""
+    require_sizes({"The label map": labels_HW.shape}, model.facts.generator)
+    with _one_way_of_computing():
+        return to_uint8(paint_tissue(model.network, labels_HW, seed, rerolls, told))[0]
 
 
 @contextmanager
@@ -205,7 +222,6 @@ def _record(job: Job, labels: Path, config: SynthesisConfig, model: Model) -> Re
         seed=config.seed,
         variant=job.variant,
         model_sha256=model.sha256,
-        histosyn=version("histosyn"),
     )
 
 
@@ -221,13 +237,10 @@ def _state(
     if known is not None and known != sha256_of_file(path):
         logger.warning("%s was altered since it was made; it is made again.", path)
         return "missing"
-    try:
-        found = json.loads(read_png_text(path)[_RECORD_CHUNK])
-    except (KeyError, ValueError):
+    found = mark_of(path)
+    if found is None:
         return "foreign"
-    # The version that made it is told, but does not matter.
-    wanted = asdict(record) | {"histosyn": None}
-    return "done" if found | {"histosyn": None} == wanted else "stranger"
+    return "done" if same_but_for_version(found, record) else "stranger"
 
 
 def _refuse(out: Path, states: Mapping[str, str], kind: str, why: str) -> None:
@@ -237,20 +250,19 @@ def _refuse(out: Path, states: Mapping[str, str], kind: str, why: str) -> None:
         raise InputError(f"{out / found[0]} ({len(found)} such files) {why}")
 
 
-def _make(model: Model, job: Job, config: SynthesisConfig, record: Record, path: Path) -> None:
+def _made(model: Model, job: Job, record: Record, like: Path | None) -> bytes:
     labels_HW = read_label_map(job.label, model.facts.schema)
-    tile = synthesize(model, labels_HW, key_of(config.seed, "synthesis", job.key, job.variant))
-    text = {"Description": _NOTICE, _RECORD_CHUNK: _as_text(record)}
-    write_bytes(path, png_bytes(Image.fromarray(tile), text))
-
-
-def _as_text(record: Record) -> str:
-    return json.dumps(asdict(record), sort_keys=True)
+    if like is not None and record.painted is not None:
+        rerolls = rerolls_of(record.painted, like, labels_HW.shape)
+        tile = synthesize_painted(model, labels_HW, record.seed, rerolls)
+    else:
+        tile = synthesize(model, labels_HW, key_of(record.seed, "synthesis", job.key, job.variant))
+    return tile_png_bytes(tile, record)
 
 
 def _entry(out: Path, record: Record) -> dict[str, Any]:
     """A line of the manifest."""
-    return asdict(record) | {"output_sha256": sha256_of_file(out / record.file)}
+    return entry_of(record, (out / record.file).read_bytes())
 
 
 def _merged(part: dict[str, Any]) -> dict[str, Any]:

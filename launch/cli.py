@@ -36,6 +36,7 @@ COMMANDS = (
     ("train", "launch.commands.train:train", "Train a generator; also under torchrun."),
     ("status", "launch.commands.status:status", "Tell how training runs stand."),
     ("synth", "launch.commands.synth:synth", "Turn a folder of label maps into tissue."),
+    ("paint", "launch.commands.paint:paint", "Paint a label map in the browser, see the tissue."),
     ("tune", "launch.commands.tune:tune", "Sweep learning rates and loss weights with Ray Tune."),
     (
         "import-original",

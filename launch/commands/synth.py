@@ -14,6 +14,7 @@ def synth(
     seed: int = 0,
     variants: int = 1,
     overwrite: bool = False,
+    like: Path | None = None,
     part: str | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> None:
@@ -41,6 +42,9 @@ def synth(
         Tiles for each label map.
     overwrite
         Replace tiles in OUT that were made with another model, seed or label map.
+    like
+        A manifest.jsonl, of `synth` or of `histosyn paint`: make the tiles that it tells of again,
+        with their seeds, variants and re-rolled areas. The same model is needed.
     part
         Make one part only, such as 3/16, while other processes make the others. Then run the
         command without it: it makes what is missing and writes one manifest. `histosyn submit
@@ -62,6 +66,7 @@ def synth(
         seed=seed,
         variants=variants,
         overwrite=overwrite,
+        like=like,
         part=WHOLE if part is None else parse_part(part),
     )
     here = device_of(topology, device)

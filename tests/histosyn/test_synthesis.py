@@ -18,7 +18,7 @@ from histosyn.images import read_png_text
 from histosyn.labels import label_png_bytes
 from histosyn.manifest import MANIFEST, read_manifest
 from histosyn.model_folder import ModelFacts, load_model, save_model
-from histosyn.networks.generator import Generator
+from histosyn.networks.generator import Generator, Noise
 from histosyn.synthesis import Outcome, SynthesisConfig, synthesize_folder
 from hpc.errors import DamagedFileError, DatasetError, InputError
 from hpc.files import sha256_of_file
@@ -251,7 +251,7 @@ def test_folding_changes_nothing_but_rounding(tmp_path: Path) -> None:
     facts = ModelFacts(
         generator=GENERATOR, schema=SCHEMA, tile_size=(64, 64), mpp=None, training={}
     )
-    labels, noise = torch.randint(0, 4, (1, 32, 32)), torch.randn(1, 8, 2, 2)
+    labels, noise = torch.randint(0, 4, (1, 32, 32)), Noise(entry=torch.randn(1, 8, 2, 2))
     before = network(labels, noise)
     save_model(tmp_path / "m", network, facts)
     assert torch.equal(network(labels, noise), before), "saving must not touch the network"

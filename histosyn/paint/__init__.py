@@ -1,0 +1,1 @@
+"""A local web page: paint a label map, see the tissue."""

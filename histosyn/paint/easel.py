@@ -1,0 +1,102 @@
+"""From a painting to tissue: the model, and the pictures it made last."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from histosyn.labels import label_png_bytes
+from histosyn.model_folder import Model
+from histosyn.paint.desk import Told
+from histosyn.paint.painting import Painting
+from histosyn.provenance import Painted, Record, tile_png_bytes
+from histosyn.rerolls import areas_png_bytes, margin
+from histosyn.schema import LabelSchema
+from histosyn.synthesis import synthesize_painted
+from hpc.files import sha256_of_bytes
+
+_KEPT = 16
+_UNSAVED = "painting.png"
+
+
+class Easel:
+    """Makes the tissue of paintings, one at a time; the last few are kept.
+
+    `most_pixels` is the largest label map that is taken.
+    """
+
+    def __init__(self, model: Model, *, name: str, most_pixels: int = 1 << 22) -> None:
+        self.model = model
+        self.name = name
+        self.most_pixels = most_pixels
+        self._made: OrderedDict[str, np.ndarray] = OrderedDict()
+
+    @property
+    def schema(self) -> LabelSchema:
+        """The model's classes."""
+        return self.model.facts.schema
+
+    def facts(self) -> dict[str, Any]:
+        """What the page must know of the model."""
+        facts = self.model.facts
+        side = facts.generator.fixed_side
+        pixels = margin(facts.generator.stride)
+        return {
+            "name": self.name,
+            "schema": self.schema.as_dict(),
+            "background": _background(self.schema),
+            "tile_size": list(facts.tile_size),
+            "fixed_size": side and [side, side],
+            "most_pixels": self.most_pixels,
+            "margin": pixels,
+            "margin_words": f"Re-rolling a part keeps every pixel farther than {pixels} away.",
+        }
+
+    def render(self, painting: Painting, told: Told) -> dict[str, Any]:
+        """The tissue as base64 PNG with its mark, and the seconds that it took."""
+        began = time.perf_counter()
+        tile = self.tissue(painting, told)
+        made = time.perf_counter()
+        png = tile_png_bytes(tile, self.record(painting, _UNSAVED))
+        seconds = {"network": made - began, "encoding": time.perf_counter() - made}
+        return {"png": base64.b64encode(png).decode(), "seconds": seconds}
+
+    def record(self, painting: Painting, file: str) -> Record:
+        """How the tissue of a painting is made; `file` is what it and its label map are called."""
+        label = label_png_bytes(painting.labels_HW, self.schema)
+        painted = Painted(seeds=painting.rerolls.seeds)
+        if painting.rerolls.used:
+            sha256 = sha256_of_bytes(areas_png_bytes(painting.rerolls))
+            painted = replace(painted, areas=f"../rerolls/{file}", areas_sha256=sha256)
+        return Record(
+            file=file,
+            label=file,
+            label_sha256=sha256_of_bytes(label),
+            seed=painting.seed,
+            variant=1,
+            model_sha256=self.model.sha256,
+            painted=painted,
+        )
+
+    def tissue(self, painting: Painting, told: Told = lambda share: None) -> np.ndarray:
+        """uint8 (H, W, 3): what `synth` makes of the saved painting, byte for byte."""
+        key = painting.fingerprint
+        if key not in self._made:
+            self._made[key] = synthesize_painted(
+                self.model, painting.labels_HW, painting.seed, painting.rerolls, told
+            )
+        self._made.move_to_end(key)
+        while len(self._made) > _KEPT:
+            self._made.popitem(last=False)
+        return self._made[key]
+
+
+def _background(schema: LabelSchema) -> int:
+    """The class that the eraser leaves: the one called so, else the first."""
+    names = [item.name.lower() for item in schema.classes]
+    return names.index("background") if "background" in names else 0

@@ -1,0 +1,400 @@
+// The page: connects buttons and keys with the studio.
+
+import * as api from "./api.js";
+import { forget, kept } from "./keep.js";
+import { LabelMap } from "./labelmap.js";
+import { Pointer } from "./pointer.js";
+import { blankMap, Studio } from "./studio.js";
+import { TOOLS } from "./tools.js";
+import { View } from "./view.js";
+
+const RESULTS_KEPT = 24;
+const VIEWS = [["over", "Labels over tissue", "1 pane"], ["side", "Side by side", "2 panes"], ["before", "Before / after", "slider"]];
+const $ = (id) => document.getElementById(id);
+
+let studio;
+let clipboard = null;
+const results = [];
+
+// --- what the studio tells ---
+
+const screen = {
+  say(text, kind = "") {
+    const notice = $("notice");
+    notice.textContent = text;
+    notice.className = `shown ${kind}`;
+    clearTimeout(screen.noticeTimer);
+    screen.noticeTimer = setTimeout(() => (notice.className = kind), kind === "error" ? 9000 : 4000);
+  },
+  busy(words, share) {
+    $("busy").hidden = words === null;
+    $("busy-words").textContent = words ?? "";
+    if (share === null || share === undefined) $("progress").removeAttribute("value");
+    else $("progress").value = share;
+  },
+  position(point) {
+    const [x, y] = point ? [Math.floor(point.x), Math.floor(point.y)] : [-1, -1];
+    const inside = point && studio.map.holds(x, y);
+    $("position").textContent = inside ? `${x}, ${y}: ${className(studio.map.at(x, y))}` : "";
+  },
+  changed() {
+    const { map, history, chosen, seed } = studio;
+    $("undo").disabled = !history.done.length;
+    $("redo").disabled = !history.undone.length;
+    $("seed").value = seed;
+    $("status").textContent = `${map.width} × ${map.height} pixels${studio.name ? `, from ${studio.name}` : ""}`;
+    check("palette", String(chosen));
+  },
+  result({ recipe, blob, seconds }) {
+    $("status").textContent += ` · network ${seconds.network.toFixed(2)} s, PNG ${seconds.encoding.toFixed(2)} s`;
+    results.unshift({ recipe, blob, address: URL.createObjectURL(blob) });
+    for (const old of results.splice(RESULTS_KEPT)) URL.revokeObjectURL(old.address);
+    showResults();
+  },
+};
+
+function className(value) {
+  return studio.model.schema.classes[value]?.name ?? "no class";
+}
+
+function showResults() {
+  $("results").replaceChildren(...results.map((result) => {
+    const image = Object.assign(new Image(), { src: result.address, alt: `seed ${result.recipe.seed}` });
+    const title = `Back to this map and tissue (seed ${result.recipe.seed})`;
+    return button({ title, children: [image], act: () => studio.restore(result) });
+  }));
+}
+
+// --- building ---
+
+function button({ title = "", children = [], name, act }) {
+  const made = Object.assign(document.createElement("button"), { type: "button", title, onclick: act });
+  if (name !== undefined) {
+    made.dataset.name = name;
+    made.setAttribute("role", "radio");
+  }
+  made.append(...children);
+  return made;
+}
+
+function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+function check(group, name) {
+  for (const each of $(group).children) each.setAttribute("aria-checked", each.dataset.name === name);
+}
+
+const key = (text) => element("kbd", { textContent: text });
+
+function buildTools() {
+  const tools = TOOLS.map(([name, letter, words, make]) => [name, letter, words, make(studio)]);
+  studio.tools = Object.fromEntries(tools.map(([name, , , tool]) => [name, tool]));
+  $("tools").append(...tools.map(([name, letter, words]) =>
+    button({ name, title: `${words} (${letter.toUpperCase()})`, children: [key(letter), words], act: () => useTool(name) })));
+}
+
+function useTool(name) {
+  studio.tool?.cancel?.();
+  studio.tool = studio.tools[name];
+  check("tools", name);
+  studio.view.draw();
+}
+
+function buildPalette(classes) {
+  $("palette").append(...classes.map((item, value) => {
+    const swatch = element("span", { className: "swatch" });
+    swatch.style.background = item.color;
+    const words = element("span", { className: "name", textContent: item.name });
+    const children = [swatch, words, ...(value < 9 ? [key(String(value + 1))] : [])];
+    return button({ name: String(value), title: item.description, children, act: () => studio.choose(value) });
+  }));
+  $("blank-class").append(...classes.map((item, value) => element("option", { value, textContent: item.name })));
+}
+
+function buildViews() {
+  $("views").append(...VIEWS.map(([name, words]) => button({ name, children: [words], act: () => useView(name) })));
+}
+
+function useView(name) {
+  studio.view.mode = name;
+  check("views", name);
+  studio.view.fit();
+}
+
+// --- maps from elsewhere ---
+
+function take(found, name) {
+  const problem = unfit(found.width, found.height);
+  if (problem) return screen.say(problem, "error");
+  studio.start(new LabelMap(found.width, found.height, found.indices), { name });
+  if (found.snapped.length) report(found, name);
+}
+
+function unfit(width, height) {
+  const { fixed_size: fixed, most_pixels: most } = studio.model;
+  if (fixed && (width !== fixed[0] || height !== fixed[1])) {
+    return `This model makes tissue of ${fixed[0]} × ${fixed[1]} pixels only; the map has ${width} × ${height}.`;
+  }
+  if (width * height > most) return `${width} × ${height} pixels are more than this server takes (${most}).`;
+  return null;
+}
+
+// Which colours of a file were not the schema's own, and what they were taken for.
+function report(found, name) {
+  $("report-title").textContent = `${name}: colours that are a little off`;
+  $("report-words").textContent = "They were taken for the nearest class.";
+  const rows = found.snapped.map((item) => [item.color, className(item.index), `${item.pixels} pixels`, `off by ${item.distance}`]);
+  $("report-table").replaceChildren(...rows.map((cells) => element("tr", {}, ...cells.map((text) => element("td", { textContent: text })))));
+  $("report-dialog").showModal();
+}
+
+async function orSay(work) {
+  try {
+    return await work();
+  } catch (error) {
+    screen.say(error.message, "error");
+    return null;
+  }
+}
+
+const openFile = (file) => orSay(async () => take(await api.readLabelFile(file), file.name));
+
+function askBlank() {
+  const { fixed_size: fixed } = studio.model;
+  const [width, height] = fixed ?? [studio.map.width, studio.map.height];
+  Object.assign($("blank-width"), { value: width, disabled: Boolean(fixed) });
+  Object.assign($("blank-height"), { value: height, disabled: Boolean(fixed) });
+  $("blank-class").value = studio.background;
+  $("blank-words").textContent = fixed ? "This model makes tissue of this size only." : `Trained on ${studio.model.tile_size.join(" × ")}.`;
+  const dialog = $("blank-dialog");
+  dialog.onclose = () => {
+    if (dialog.returnValue !== "ok") return;
+    const [w, h] = [$("blank-width").valueAsNumber, $("blank-height").valueAsNumber];
+    const problem = w >= 1 && h >= 1 ? unfit(w, h) : "Width and height are whole numbers above 0.";
+    if (problem) screen.say(problem, "error");
+    else studio.start(blankMap(w, h, Number($("blank-class").value)));
+  };
+  dialog.returnValue = "cancel";
+  dialog.showModal();
+}
+
+// --- results ---
+
+const savePair = () => orSay(async () => {
+  const saved = await api.save(studio.recipe, studio.name.replace(/\.[^.]*$/, ""));
+  screen.say(`Saved ${saved.name}: ${saved.label} and ${saved.tile}`);
+});
+
+const download = () => orSay(async () => {
+  const name = studio.name.replace(/\.[^.]*$/, "") || "painting";
+  give(await api.labelPng(studio.recipe), `${name}.label.png`);
+  if (studio.tissueIsCurrent) give(results[0].blob, `${name}.tile.png`);
+  else screen.say("The tissue is not of this map yet: only the label map was downloaded.");
+});
+
+function give(blob, name) {
+  const link = element("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+// --- keys ---
+
+const copy = () => {
+  clipboard = studio.tools.select.copy() ?? clipboard;
+  return clipboard;
+};
+
+const KEYS = [
+  ["Ctrl+Z", "undo", () => studio.history.undo()],
+  ["Ctrl+Shift+Z", "redo", () => studio.history.redo()],
+  ["Ctrl+Y", "redo", () => studio.history.redo()],
+  ["Ctrl+S", "save the pair", savePair],
+  ["Ctrl+C", "copy the selected region", copy],
+  ["Ctrl+X", "cut the selected region", cut],
+  ["Ctrl+V", "paste it; drag it, Enter puts it down", paste],
+  ["Enter", "close the polygon, put the region down, or synthesize", commit],
+  ["Escape", "drop what has been begun", () => studio.tool.cancel?.()],
+  ["[", "smaller brush", () => setSize(studio.size / 1.25)],
+  ["]", "larger brush", () => setSize(studio.size * 1.25 + 1)],
+  ["+", "closer", () => studio.view.zoom(1.25)],
+  ["=", "closer", () => studio.view.zoom(1.25)],
+  ["-", "farther", () => studio.view.zoom(0.8)],
+  ["0", "the whole map", () => studio.view.fit()],
+  ["R", "new noise everywhere", () => studio.rerollAll()],
+  ["V", "next view", nextView],
+  ["N", "a blank map", askBlank],
+  ["O", "open a label map", () => $("file").click()],
+  ["?", "these keys", () => $("help-dialog").showModal()],
+];
+
+function cut() {
+  const region = copy();
+  if (region) studio.edit((map) => region.mask.forEach((inside, i) => {
+    if (inside) map.indices[(region.y + Math.floor(i / region.width)) * map.width + region.x + (i % region.width)] = studio.background;
+  }));
+}
+
+function paste() {
+  if (!clipboard) return screen.say("Nothing is copied yet: select a region (S) and press Ctrl+C.");
+  useTool("select");
+  studio.tool.float(clipboard);
+}
+
+function commit() {
+  if (!studio.tool.commit?.()) studio.synthesize();
+}
+
+function nextView() {
+  const names = VIEWS.map(([name]) => name);
+  useView(names[(names.indexOf(studio.view.mode) + 1) % names.length]);
+}
+
+function setSize(size) {
+  studio.size = Math.min(200, Math.max(1, Math.round(size)));
+  $("size").value = studio.size;
+  $("size-shown").textContent = studio.size;
+  studio.view.draw();
+}
+
+function nameOf(event) {
+  const letter = event.key.length === 1 ? event.key.toUpperCase() : event.key;
+  const control = event.ctrlKey || event.metaKey;
+  // Shift is part of a character such as "?"; it matters with Ctrl only.
+  return `${control ? "Ctrl+" : ""}${control && event.shiftKey ? "Shift+" : ""}${letter}`;
+}
+
+function pressed(event) {
+  if (document.querySelector("dialog[open]") || event.target.matches("input[type=number], select")) return;
+  if (event.key === " ") {
+    studio.pointerInput.spaceHeld = true;
+    return event.preventDefault();
+  }
+  const name = nameOf(event);
+  const bound = KEYS.find(([each]) => each === name);
+  const tool = TOOLS.find(([, letter]) => letter.toUpperCase() === name);
+  const number = /^[1-9]$/.test(name) ? Number(name) - 1 : -1;
+  if (name === "Enter" && event.target.matches("button")) return;
+  if (bound) bound[2]();
+  else if (tool) useTool(tool[0]);
+  else if (number >= 0 && number < studio.model.schema.classes.length) studio.choose(number);
+  else return;
+  event.preventDefault();
+}
+
+function buildKeys() {
+  const rows = [
+    ...TOOLS.map(([, letter, words]) => [letter.toUpperCase(), words]),
+    ["1 … 9", "choose a class"],
+    ...KEYS.map(([name, words]) => [name, words]),
+  ];
+  $("keys").append(...rows.map(([name, words]) => element("tr", {}, element("td", {}, key(name)), element("td", { textContent: words }))));
+}
+
+// --- beginning ---
+
+function connect() {
+  const on = (id, act, what = "onclick") => ($(id)[what] = act);
+  on("undo", () => studio.history.undo());
+  on("redo", () => studio.history.redo());
+  on("size", (event) => setSize(Number(event.target.value)), "oninput");
+  on("opacity", (event) => {
+    studio.view.opacity = event.target.value / 100;
+    studio.view.draw();
+  }, "oninput");
+  on("fit", () => studio.view.fit());
+  on("zoom-in", () => studio.view.zoom(1.25));
+  on("zoom-out", () => studio.view.zoom(0.8));
+  on("synthesize", () => studio.synthesize());
+  on("live", (event) => (studio.live = event.target.checked), "onchange");
+  on("seed", (event) => {
+    if (event.target.checkValidity() && event.target.value !== "") studio.setSeed(event.target.valueAsNumber);
+    else screen.say("A seed is a whole number from 0 to 4294967295.", "error");
+  }, "onchange");
+  on("reroll-all", () => studio.rerollAll());
+  on("reroll-class", () => studio.rerollClass());
+  on("reroll-area", () => {
+    useTool("reroll");
+    screen.say("Draw around the area that should get new noise.");
+  });
+  on("blank", askBlank);
+  on("open", () => $("file").click());
+  on("file", ({ target }) => {
+    if (target.files[0]) openFile(target.files[0]);
+    target.value = "";
+  }, "onchange");
+  on("save", savePair);
+  on("download", download);
+  on("help", () => $("help-dialog").showModal());
+  on("examples", ({ target }) => {
+    const name = target.value;
+    target.value = "";
+    if (name) orSay(async () => take(await api.getExample(name), name));
+  }, "onchange");
+  addEventListener("keydown", pressed);
+  addEventListener("keyup", (event) => {
+    if (event.key === " ") studio.pointerInput.spaceHeld = false;
+  });
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    const [file] = event.dataTransfer.files;
+    if (file) openFile(file);
+  });
+}
+
+// 256 colours as image data has them, opaque; what is no class is grey.
+function paletteOf(classes) {
+  const bytes = new Uint8Array(256 * 4).fill(128);
+  classes.forEach((item, i) => bytes.set([1, 3, 5].map((at) => parseInt(item.color.slice(at, at + 2), 16)), 4 * i));
+  for (let i = 0; i < 256; i++) bytes[4 * i + 3] = 255;
+  return new Uint32Array(bytes.buffer);
+}
+
+function fromKept(last) {
+  studio.start(new LabelMap(last.width, last.height, last.indices), last);
+}
+
+async function startMap(model) {
+  const last = await kept(model.schema.name).catch(() => null);
+  const [width, height] = model.fixed_size ?? model.tile_size;
+  studio.start(blankMap(width, height, model.background));
+  if (last && !unfit(last.width, last.height)) return offerKept(last);
+  if (model.examples.length) take(await api.getExample(model.examples[0]), model.examples[0]);
+}
+
+function offerKept(last) {
+  $("keep-words").textContent = `${last.width} × ${last.height} pixels, painted ${new Date(last.at).toLocaleString()}.`;
+  const dialog = $("keep-dialog");
+  dialog.onclose = () => {
+    if (dialog.returnValue === "no") forget(studio.model.schema.name);
+    else fromKept(last);
+  };
+  dialog.showModal();
+}
+
+async function begin() {
+  const model = await orSay(api.getModel);
+  if (!model) return;
+  const view = new View($("stage"), paletteOf(model.schema.classes));
+  studio = new Studio(model, view, screen);
+  studio.pointerInput = new Pointer(studio);
+  $("model").textContent = `${model.name} · ${model.schema.name}`;
+  $("margin").textContent = model.margin_words;
+  $("examples").append(...model.examples.map((name) => element("option", { value: name, textContent: name })));
+  buildTools();
+  buildPalette(model.schema.classes);
+  buildViews();
+  buildKeys();
+  connect();
+  useTool("brush");
+  check("views", "over");
+  await orSay(() => startMap(model));
+  // For tests and the console.
+  globalThis.studio = studio;
+}
+
+begin();

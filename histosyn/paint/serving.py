@@ -1,0 +1,139 @@
+"""Where the server listens, and how a browser elsewhere gets there.
+
+On a login node others can reach 127.0.0.1: the token keeps them out. A Unix socket in a folder of
+one's own does so by itself, and ssh can forward to it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from hpc.errors import InputError
+
+ADDRESS = "127.0.0.1"
+# Seconds that requests under way are given when the server is asked to end.
+_GRACE_SECONDS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A bound socket, what a browser here opens, and what ssh on another machine is told."""
+
+    socket: socket.socket
+    url: str | None
+    ssh: str
+    url_through_ssh: str
+    path: Path | None = None
+
+
+def listen_on_port(port: int, token: str) -> Place:
+    """Bind 127.0.0.1; raises InputError if the port is taken. Port 0 is any that is free."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((ADDRESS, port))
+    except OSError as error:
+        bound.close()
+        raise InputError(
+            f"Port {port} cannot be used ({error.strerror}). Choose another with --port, or "
+            "--port 0 for any that is free."
+        ) from error
+    port = bound.getsockname()[1]
+    url = f"http://{ADDRESS}:{port}/#token={token}"
+    ssh = f"ssh -N -L {port}:{ADDRESS}:{port} {_here()}"
+    return Place(socket=bound, url=url, ssh=ssh, url_through_ssh=url)
+
+
+def listen_on_socket(path: Path, token: str) -> Place:
+    """Bind a Unix socket in a folder that only its owner can enter; a missing one is made.
+
+    Raises InputError for a folder that others can enter, or if somebody listens there already.
+    """
+    path = path.absolute()
+    _private_folder(path.parent)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_abandoned(path)
+        bound.bind(str(path))
+    except OSError as error:
+        bound.close()
+        raise InputError(f"{path} cannot be used as a socket ({error}). Choose another.") from error
+    except InputError:
+        bound.close()
+        raise
+    return Place(
+        socket=bound,
+        url=None,
+        ssh=f"ssh -N -L 8765:{path} {_here()}",
+        url_through_ssh=f"http://{ADDRESS}:8765/#token={token}",
+        path=path,
+    )
+
+
+def serve(app: Starlette, place: Place, ready: Callable[[], None]) -> None:
+    """Answer requests until Ctrl-C or SIGTERM; a second Ctrl-C ends at once."""
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, ws="none",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )  # fmt: skip
+    server = _Server(config, ready)
+    try:
+        server.run(sockets=[place.socket])
+    except KeyboardInterrupt:  # uvicorn hands on what ended it
+        return
+    finally:
+        place.socket.close()
+        if place.path is not None:
+            place.path.unlink(missing_ok=True)
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready; a signal to end is an orderly end, not an error."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self.ready()
+
+
+def _private_folder(folder: Path) -> None:
+    folder.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
+    facts = folder.stat()
+    if facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        raise InputError(
+            f"{folder} can be entered by others. Choose a folder of your own for the socket, or "
+            f"close it: chmod 700 {folder}"
+        )
+
+
+def _remove_abandoned(path: Path) -> None:
+    """A socket that nobody listens at is what a killed server left."""
+    if not path.exists():
+        return
+    if not stat.S_ISSOCK(path.stat().st_mode):
+        raise InputError(f"{path} exists and is no socket. Choose another path.")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise InputError(f"Another server listens at {path}. Stop it, or choose another path.")
+
+
+def _here() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -1,0 +1,76 @@
+"""The pairs of a sitting: what was painted and what came of it, in the layout that `pack` reads.
+
+OUT/labels/NAME.png      class indices in the schema's colours
+OUT/tiles/NAME.png       the tissue, marked as synthetic
+OUT/rerolls/NAME.png     which pixels have noise of their own; only if some have
+OUT/tiles/manifest.jsonl how each tile was made: `histosyn synth --like` makes it again
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from itertools import count
+from pathlib import Path
+
+from histosyn.labels import label_png_bytes
+from histosyn.manifest import write_manifest
+from histosyn.paint.easel import Easel
+from histosyn.paint.painting import Painting
+from histosyn.provenance import entry_of, tile_png_bytes
+from histosyn.rerolls import areas_png_bytes
+from hpc.files import make_folder, write_bytes
+
+_UNFIT = re.compile(r"[^\w.-]+")
+_LONGEST_NAME = 80
+
+
+class Sitting:
+    """Saves paintings below `folder`, which is made with the first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # Two tabs may save at once.
+        self._lock = threading.Lock()
+
+    def save(self, easel: Easel, painting: Painting, name: str) -> dict[str, str]:
+        """Write a pair under a name that is free; returns the name and the files' paths.
+
+        Nothing is overwritten. The manifest comes last: what it names is whole.
+        """
+        label = label_png_bytes(painting.labels_HW, easel.schema)
+        tile = easel.tissue(painting)
+        with self._lock:
+            for part in ("labels", "tiles"):
+                make_folder(self.folder / part)
+            name = self._free(_fit(name))
+            record = easel.record(painting, f"{name}.png")
+            if painting.rerolls.used:
+                make_folder(self.folder / "rerolls")
+                write_bytes(self._path("rerolls", name), areas_png_bytes(painting.rerolls))
+            write_bytes(self._path("labels", name), label)
+            data = tile_png_bytes(tile, record)
+            write_bytes(self._path("tiles", name), data)
+            write_manifest(self.folder / "tiles", {record.file: entry_of(record, data)})
+        return {
+            "name": name,
+            "label": str(self._path("labels", name)),
+            "tile": str(self._path("tiles", name)),
+        }
+
+    def _path(self, part: str, name: str) -> Path:
+        return self.folder / part / f"{name}.png"
+
+    def _free(self, stem: str) -> str:
+        names = (f"{stem}-{number:03d}" for number in count(1))
+        return next(name for name in names if not self._taken(name))
+
+    def _taken(self, name: str) -> bool:
+        return any(self._path(part, name).exists() for part in ("labels", "tiles"))
+
+
+def _fit(name: str) -> str:
+    """A stem that is a file name everywhere: letters, digits, dots, dashes."""
+    plain = _UNFIT.sub("-", unicodedata.normalize("NFC", name)).strip("-._")
+    return plain[:_LONGEST_NAME] or "painting"

@@ -1,0 +1,89 @@
+"""How a synthetic tile was made: the mark that every one of them carries."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from histosyn.images import png_bytes, read_png_text
+from hpc.files import sha256_of_bytes
+
+_CHUNK = "histosyn"
+_NOTICE = "Synthetic histology tile made by histosyn. It shows no real tissue."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painted:
+    """Noise as `histosyn paint` has it: keyed by the seed alone, with re-rolled areas.
+
+    `seeds` are those of the areas; `areas` is the file that says where they are, below the folder
+    of tiles, and None if there are none.
+    """
+
+    seeds: tuple[int, ...] = ()
+    areas: str | None = None
+    areas_sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """How one tile was made; a line of the manifest and a text chunk of its PNG.
+
+    The noise is keyed by seed, name of the label map and variant, unless it was `painted`.
+    """
+
+    file: str
+    label: str
+    label_sha256: str
+    seed: int
+    variant: int
+    model_sha256: str
+    histosyn: str = version("histosyn")
+    painted: Painted | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as in the manifest."""
+        data = asdict(self)
+        if self.painted is None:
+            del data["painted"]
+        else:
+            data["painted"]["seeds"] = list(self.painted.seeds)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Record:
+        """Read back `as_dict`; raises TypeError for anything else."""
+        painted = data.get("painted")
+        if painted is not None:
+            painted = Painted(**(painted | {"seeds": tuple(painted["seeds"])}))
+        return cls(**(data | {"painted": painted}))
+
+
+def tile_png_bytes(tile_HWC: np.ndarray, record: Record) -> bytes:
+    """A tile, uint8 (H, W, 3), as PNG that says what it is and how it was made."""
+    text = {"Description": _NOTICE, _CHUNK: json.dumps(record.as_dict(), sort_keys=True)}
+    return png_bytes(Image.fromarray(tile_HWC), text)
+
+
+def mark_of(path: Path) -> dict[str, Any] | None:
+    """What `tile_png_bytes` wrote into a PNG; None for a file that isn't ours."""
+    try:
+        return json.loads(read_png_text(path)[_CHUNK])
+    except (KeyError, ValueError):
+        return None
+
+
+def same_but_for_version(found: dict[str, Any], record: Record) -> bool:
+    """The version that made a tile is told, but does not matter."""
+    return found | {"histosyn": None} == record.as_dict() | {"histosyn": None}
+
+
+def entry_of(record: Record, data: bytes) -> dict[str, Any]:
+    """A line of the manifest for the bytes of an output."""
+    return record.as_dict() | {"output_sha256": sha256_of_bytes(data)}

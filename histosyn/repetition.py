@@ -1,0 +1,74 @@
+"""Making again what a manifest tells of: same label maps, same model, same noise, same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from histosyn.manifest import read_manifest_file
+from histosyn.provenance import Painted, Record
+from histosyn.rerolls import MOST_REROLLS, Rerolls, read_areas
+from hpc.errors import InputError
+from hpc.files import require_file, sha256_of_file
+
+
+def repeated_records(manifest: Path, labels: Path, model_sha256: str) -> dict[str, Record]:
+    """How each tile of a manifest was made, by its file.
+
+    Raises InputError for a damaged manifest, one of another model, or if the label maps are not
+    those that the tiles were made of.
+    """
+    records = {
+        name: _record(entry, manifest)
+        for name, entry in read_manifest_file(require_file(manifest, "manifest")).items()
+    }
+    strangers = [name for name, record in records.items() if record.model_sha256 != model_sha256]
+    if strangers:
+        raise InputError(
+            f"{manifest}: {strangers[0]} ({len(strangers)} such tiles) was made with another "
+            f"model, sha256 {records[strangers[0]].model_sha256[:12]}. Give that model."
+        )
+    altered = [name for name, record in records.items() if not _same_label(record, labels)]
+    if altered:
+        raise InputError(
+            f"{labels / records[altered[0]].label} ({len(altered)} such label maps) is not the "
+            f"one that {altered[0]} was made of. Give the folder of label maps that the manifest "
+            "belongs to."
+        )
+    return records
+
+
+def rerolls_of(painted: Painted, manifest: Path, size: tuple[int, ...]) -> Rerolls:
+    """Where the noise of a painted tile is another; InputError if that file is not as it was."""
+    if painted.areas is None:
+        return Rerolls(areas_HW=np.zeros(size, np.uint8), seeds=painted.seeds)
+    path = require_file(manifest.parent / painted.areas, "map of re-rolled areas")
+    if sha256_of_file(path) != painted.areas_sha256:
+        raise InputError(f"{path} was altered since the tile was made. Restore it.")
+    return Rerolls(areas_HW=read_areas(path), seeds=painted.seeds)
+
+
+def _record(entry: dict[str, object], manifest: Path) -> Record:
+    try:
+        known = {name: value for name, value in entry.items() if name != "output_sha256"}
+        record = Record.from_dict(known)
+        _require_inside(record.file, record.label)
+        if record.painted and len(record.painted.seeds) > MOST_REROLLS:
+            raise ValueError(f"{len(record.painted.seeds)} areas")
+    except (TypeError, ValueError, KeyError) as error:
+        raise InputError(f"{manifest} is damaged ({error}). Copy it again.") from error
+    return record
+
+
+def _require_inside(*names: str) -> None:
+    """A manifest from elsewhere must not write or read beside the folders that are given."""
+    for name in names:
+        path = Path(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{name} lies outside its folder")
+
+
+def _same_label(record: Record, labels: Path) -> bool:
+    path = labels / record.label
+    return path.is_file() and sha256_of_file(path) == record.label_sha256

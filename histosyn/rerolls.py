@@ -1,0 +1,162 @@
+"""Re-rolled areas: parts of an image whose noise has another key than the rest.
+
+The coarse half of the generator runs once for each key; where its features meet the finer half,
+each cell takes those of its own key. The finer half reaches a few pixels only, so beyond that
+margin the image keeps its pixels, and within it the convolutions leave no seam. What is the same
+all over an image (half of the noise: its stain, its mood) comes from the image's own key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
+
+from histosyn.config import GeneratorConfig
+from histosyn.images import opened_image, png_bytes
+from histosyn.networks.generator import Generator, Noise, draw_noise
+from hpc.errors import DatasetError
+from hpc.randomness import key_of
+
+# A byte a pixel says which noise it has; 0 is the image's own.
+MOST_REROLLS = 255
+# Where features of different keys meet: cells of so many pixels a side.
+MEETING_STRIDE = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rerolls:
+    """Areas of an image with noise of their own.
+
+    `areas_HW`, uint8 (H, W), is n where `seeds[n - 1]` decides the noise and 0 elsewhere. A cell of
+    features that several areas touch belongs to the latest of them.
+    """
+
+    areas_HW: np.ndarray
+    seeds: tuple[int, ...]
+
+    @property
+    def used(self) -> list[int]:
+        """The numbers of the areas that are not covered by later ones, ascending."""
+        return [int(number) for number in np.unique(self.areas_HW) if number]
+
+
+def margin(stride: int) -> int:
+    """Pixels beyond a re-rolled area that may change with it, for a generator of this stride.
+
+    The cells that the area touches, then two 3x3 convolutions in each finer block and one at the
+    end.
+    """
+    cell = _cell(stride)
+    return (cell - 1) + 2 * (cell - 1) + 1
+
+
+def paint_tissue(
+    network: Generator,
+    labels_HW: np.ndarray,
+    seed: int,
+    rerolls: Rerolls,
+    told: Callable[[float], None],
+) -> torch.Tensor:
+    """A tile (1, 3, H, W) in [-1, 1] for a label map whose areas have noise of their own.
+
+    `told` is called before each block with the share of blocks that is done; it may raise to end
+    the work.
+    """
+    height, width = labels_HW.shape
+    device = network.exit.weight.device
+    labels_NHW = torch.from_numpy(labels_HW).long()[None].to(device)
+    numbers = rerolls.used
+    keys = [key_of(each, "painting") for each in (seed, *(rerolls.seeds[n - 1] for n in numbers))]
+    own, *others = (draw_noise([key], network.config, height, width, device) for key in keys)
+    areas = _Areas(numbers, torch.from_numpy(rerolls.areas_HW.copy()).to(device), network.config)
+    noises = [own, *(_same_all_over(own, other, network.config) for other in others)]
+    levels = network.levels_of(labels_NHW)
+    coarse, fine = _halves(network.config)
+    blocks_done = 0
+    blocks = len(coarse) * len(noises) + len(fine)
+
+    def rise(number: int, x_NCHW: torch.Tensor, noise: Noise) -> torch.Tensor:
+        nonlocal blocks_done
+        told(blocks_done / blocks)
+        blocks_done += 1
+        return network.rise(number, x_NCHW, levels, noise)
+
+    def rise_coarsely(noise: Noise) -> torch.Tensor:
+        x_NCHW = network.enter(levels, noise)
+        for number in coarse:
+            x_NCHW = rise(number, x_NCHW, noise)
+        return x_NCHW
+
+    x_NCHW = areas.mixed([rise_coarsely(noise) for noise in noises])
+    noise = areas.mixed_pixel_noise(noises)
+    for number in fine:
+        x_NCHW = rise(number, x_NCHW, noise)
+    return torch.tanh(network.leave(x_NCHW))[..., :height, :width]
+
+
+def areas_png_bytes(rerolls: Rerolls) -> bytes:
+    """The areas as an 8-bit PNG, a number a pixel."""
+    return png_bytes(Image.fromarray(rerolls.areas_HW))
+
+
+def read_areas(path: Path) -> np.ndarray:
+    """What `areas_png_bytes` wrote; raises DatasetError for anything else."""
+    with opened_image(path, str(path)) as image:
+        if image.mode != "L":
+            raise DatasetError(f"{path} has mode {image.mode}, not 8-bit numbers. Copy it again.")
+        return np.array(image)
+
+
+class _Areas:
+    """Which noise each cell of features has."""
+
+    def __init__(
+        self, numbers: Sequence[int], areas_HW: torch.Tensor, config: GeneratorConfig
+    ) -> None:
+        self.numbers = numbers
+        bottom, right = (-side % config.stride for side in areas_HW.shape)
+        # What is padded is no area of its own: it is cut off again.
+        self.areas_NCHW = functional.pad(areas_HW[None, None].float(), (0, right, 0, bottom))
+
+    def mixed(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Cell by cell the features that belong there; the first are the image's own."""
+        own, *others = features
+        cell = self.areas_NCHW.shape[-1] // own.shape[-1]
+        # The largest number in a cell is that of the latest area that touches it.
+        latest_NCHW = functional.max_pool2d(self.areas_NCHW, cell)
+        for number, other in zip(self.numbers, others, strict=True):
+            own = torch.where(latest_NCHW == number, other, own)
+        return own
+
+    def mixed_pixel_noise(self, noises: Sequence[Noise]) -> Noise:
+        """The image's own noise, with the pixel noise of areas in their place."""
+        by_resolution = zip(*(noise.pixels for noise in noises), strict=True)
+        return Noise(
+            entry=noises[0].entry, pixels=tuple(self.mixed(of_all) for of_all in by_resolution)
+        )
+
+
+def _same_all_over(own: Noise, other: Noise, config: GeneratorConfig) -> Noise:
+    """Noise of an area: its own from cell to cell, the image's in what is the same all over."""
+    if config.entry == "linear":
+        return other
+    whole = config.noise_channels // 2
+    entry = torch.cat([own.entry[:, :whole], other.entry[:, whole:]], dim=1)
+    return Noise(entry=entry, pixels=other.pixels)
+
+
+def _cell(stride: int) -> int:
+    return min(MEETING_STRIDE, stride)
+
+
+def _halves(config: GeneratorConfig) -> tuple[range, range]:
+    """The numbers of the blocks up to where features meet, and of those after."""
+    blocks = config.upsamplings + 1
+    meeting = blocks - _cell(config.stride).bit_length() + 1
+    return range(meeting), range(meeting, blocks)

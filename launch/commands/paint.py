@@ -1,0 +1,115 @@
+"""`histosyn paint`."""
+
+from __future__ import annotations
+
+import importlib.util
+import secrets
+import webbrowser
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number as InRange
+
+from launch.console import console
+
+if TYPE_CHECKING:
+    from histosyn.paint.serving import Place
+
+
+def paint(
+    model: Path | None = None,
+    *,
+    demo: bool = False,
+    labels: Path | None = None,
+    out: Path | None = None,
+    port: Annotated[int, Parameter(validator=InRange(gte=0, lte=65535))] = 8765,
+    socket: Path | None = None,
+    host_name: tuple[str, ...] = (),
+    browser: bool = True,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> None:
+    """Paint a label map in the browser, and see the tissue.
+
+    Serves one page on this machine alone (127.0.0.1), for who has the token in its address, and
+    prints the ssh line for a browser elsewhere. What is saved goes into --out: labels, tiles, and
+    how they were made, as `histosyn pack` and `histosyn synth --like` read them. Ctrl-C ends it.
+
+    Example: histosyn paint runs/first --labels my_label_maps
+
+    Example: histosyn paint --demo
+
+    Parameters
+    ----------
+    model
+        A model folder, a checkpoint, or a run folder (its newest checkpoint).
+    demo
+        Paint with a model of phantom tissue: that of `make demo` if it is there, else a small one
+        that is trained first, in a minute or two, and kept for the next time.
+    labels
+        Folder of label maps to start from, in the model's schema.
+    out
+        Folder for what is saved. Default: paintings/DATE-TIME.
+    port
+        Port on 127.0.0.1; 0 for any that is free.
+    socket
+        Listen on this Unix socket instead, in a folder that only you can enter: on a login node
+        that others use too.
+    host_name
+        Name by which browsers call the server if a proxy stands before it, such as
+        ondemand.example.org.
+    browser
+        Open the page in a browser, if there is one here.
+    device
+        Where to compute; auto takes the GPU if there is one.
+    """
+    _require_extra()
+    from histosyn.model_folder import load_model
+    from histosyn.paint.easel import Easel
+    from histosyn.paint.server import build_app
+    from histosyn.paint.serving import listen_on_port, listen_on_socket, serve
+    from histosyn.paint.sitting import Sitting
+    from histosyn.pairs import images_by_key
+    from hpc.errors import InputError
+    from hpc.log import set_up_logging
+    from hpc.process_group import device_of
+    from hpc.topology import Topology
+
+    if demo == (model is not None):
+        raise InputError("Give a model, or --demo: histosyn paint MODEL, histosyn paint --demo.")
+    set_up_logging(Topology())
+    examples = {} if labels is None else images_by_key(labels, "folder of label maps")
+    token = secrets.token_urlsafe(24)
+    place = listen_on_port(port, token) if socket is None else listen_on_socket(socket, token)
+    here = device_of(Topology(), device)
+    if model is None:
+        from launch.paint_demo import demo_labels, demo_model
+
+        model = demo_model()
+        examples = examples or demo_labels(model)
+    easel = Easel(load_model(model, here), name=str(model))
+    out = out or Path("paintings") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    app = build_app(easel, Sitting(out), examples, token=token, hosts=list(host_name))
+    serve(app, place, lambda: _tell(place, out, browser))
+
+
+def _require_extra() -> None:
+    from hpc.errors import InputError
+
+    if not all(map(importlib.util.find_spec, ("starlette", "uvicorn"))):
+        raise InputError(
+            "Painting needs starlette and uvicorn. Install them: pip install -e '.[paint]'"
+        )
+
+
+def _tell(place: Place, out: Path, browser: bool) -> None:
+    out_of = console()
+    if place.url is not None:
+        out_of.print(f"Paint at   {place.url}")
+    out_of.print(
+        f"Elsewhere  {place.ssh}\n           then open {place.url_through_ssh}\n"
+        f"Saved to   {out}\nCtrl-C ends it."
+    )
+    if browser and place.url is not None:
+        webbrowser.open(place.url)

@@ -1,0 +1,83 @@
+"""The model that `histosyn paint --demo` paints with: made once, then kept.
+
+That of `make demo` if it is in the current folder, else a small one that is trained on phantom
+tissue, in a minute or two on two cores, and kept in the user's cache.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from histosyn.pairs import images_by_key
+from hpc.errors import HistosynError
+from hpc.locks import locked
+
+_OF_MAKE_DEMO = Path("runs/demo/run/model")
+_STEPS = 300
+_TILES = 160
+_SIZE = 128
+_EXAMPLES, _EXAMPLE_SIZE = 6, 256
+
+
+def demo_model() -> Path:
+    """The folder of a model of phantom tissue; trains it if there is none yet.
+
+    A training that was interrupted goes on. Raises HistosynError if it fails.
+    """
+    if (_OF_MAKE_DEMO / "model.safetensors").is_file():
+        return _OF_MAKE_DEMO
+    folder = _cache()
+    model = folder / "run" / "model"
+    if not (model / "model.safetensors").is_file():
+        print(f"Training a small model for the demo, once; it is kept in {folder}.", flush=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(
+            folder / "lock",
+            busy=f"Another process is making the demo's model in {folder}. Wait for it.",
+            risk="Start only one demo at a time.",
+        ):
+            _make(folder)
+    return model
+
+
+def demo_labels(model: Path) -> dict[str, Path]:
+    """Phantom label maps to start from, which no training has seen."""
+    folder = _cache() / "examples"
+    if not (folder / "phantom.csv").is_file():
+        _run("phantom", folder, "--count", _EXAMPLES, "--size", _EXAMPLE_SIZE, "--seed", 1)
+    return images_by_key(folder / "labels", "folder of label maps")
+
+
+def _make(folder: Path) -> None:
+    phantom, packed = folder / "phantom", folder / "packed"
+    if not (phantom / "phantom.csv").is_file():
+        _run("phantom", phantom, "--count", _TILES, "--size", _SIZE)
+    if not (packed / "train" / "dataset.json").is_file():
+        _run("pack", phantom / "tiles", phantom / "labels", packed, "--source-mpp", "1.0")
+    _run(
+        "train", "--data.shards", packed / "train", "--run.folder", folder / "run",
+        "--run.steps", _STEPS, "--run.precision", "bfloat16", "--run.ema-decay", "0.99",
+        "--run.checkpoint-every", "100", "--run.sample-every", "100",
+        "--generator.base-channels", "16", "--generator.label-channels", "64",
+        "--discriminator.base-channels", "16",
+    )  # fmt: skip
+
+
+def _run(*arguments: object) -> None:
+    """A command of ours, with its progress on this terminal."""
+    command = [sys.executable, "-m", "launch.cli", *map(str, arguments)]
+    finished = subprocess.run(command)
+    if finished.returncode:
+        raise HistosynError(
+            f"The demo's model could not be made: `histosyn {arguments[0]}` failed, see above. "
+            "Run the same command again to go on, or paint with a model of your own."
+        )
+
+
+def _cache() -> Path:
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "histosyn" / f"paint-demo-{version('histosyn')}"
