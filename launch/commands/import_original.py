@@ -37,7 +37,8 @@ def import_original(file: Path, out: Path, *, classes: str) -> None:
 
     weights, facts = import_original(file, load_schema(classes))
     save_weights(out, weights, facts)
-    height, width = facts.tile_size
     numbers = sum(weight.numel() for weight in weights.values())
-    print(f"{out}: {numbers / 1e6:.1f} million weights, for tiles of {width}x{height} pixels of")
-    print(f"{classes} ({', '.join(item.name for item in facts.schema.classes)})")
+    side = facts.generator.fixed_side
+    names = ", ".join(item.name for item in facts.schema.classes)
+    print(f"{out}: {numbers / 1e6:.1f} million weights from {file}")
+    print(f"It takes label maps of {side}x{side} pixels with the classes {names}.")
