@@ -6,7 +6,7 @@ of a sample at once, and is NaN in exactly those replicates where it is undefine
 two ratings, or 0/0. `eval.agreement_report` turns that into None and a reason.
 
 Legend: B replicates, I images, R raters, K categories. Disagreement matrices (K, K) are zero on
-the diagonal; a name such as "linear" stands for 1 − the agreement weights of the literature.
+the diagonal: 1 − the agreement weights of the literature (`eval.agreement_weights`).
 
 Missing ratings follow Gwet (2014), Handbook of Inter-Rater Reliability, 4th edition, chapters 2-3:
 observed disagreement comes from the images with two or more ratings, the chance term from all
@@ -15,9 +15,7 @@ images with one or more. Krippendorff's alpha ignores images with a single ratin
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import combinations
-from types import MappingProxyType
 
 import numpy as np
 
@@ -49,11 +47,12 @@ def light_kappa(sample: Sample, disagreement_KK: Floats) -> Floats:
 
     Light 1971. Each pair is compared on the images that both rated.
     """
-    pairs = list(combinations(range(sample.codes_IR.shape[1]), 2))
+    times_R = sample.rater_times
+    pairs = [pair for pair in combinations(range(len(times_R)), 2) if times_R[[*pair]].all()]
     if not pairs:
         return np.full(sample.replicates, np.nan)
-    kappas = [cohen_kappa(sample.of_raters(pair), disagreement_KK) for pair in pairs]
-    return np.mean(kappas, axis=0)
+    kappas_PB = [cohen_kappa(sample.of_raters(pair), disagreement_KK) for pair in pairs]
+    return np.average(kappas_PB, axis=0, weights=[times_R[[*pair]].prod() for pair in pairs])
 
 
 def fleiss_kappa(sample: Sample, disagreement_KK: Floats) -> Floats:
@@ -73,11 +72,13 @@ def conger_kappa(sample: Sample, disagreement_KK: Floats) -> Floats:
     counts_BRK = sample.total(sample.chosen)
     ratings_BR1 = counts_BRK.sum(axis=2, keepdims=True)
     shares_BRK = ratio(counts_BRK, ratings_BR1, undefined=0.0)
-    summed_BK = shares_BRK.sum(axis=1)
+    weighted_BRK = shares_BRK * sample.rater_times[:, None]
+    summed_BK = weighted_BRK.sum(axis=1)
     all_pairs_B = _weighted_product(summed_BK, disagreement_KK, summed_BK)
-    with_oneself_B = np.einsum("brk,kl,brl->b", shares_BRK, disagreement_KK, shares_BRK)
-    raters_B = (ratings_BR1[:, :, 0] > 0).sum(axis=1).astype(np.float64)
-    chance_B = ratio(all_pairs_B - with_oneself_B, raters_B * (raters_B - 1))
+    with_oneself_B = ((weighted_BRK @ disagreement_KK) * weighted_BRK).sum(axis=(1, 2))
+    times_BR = (ratings_BR1[:, :, 0] > 0) * sample.rater_times
+    pairs_B = times_BR.sum(axis=1) ** 2 - (times_BR**2).sum(axis=1)
+    chance_B = ratio(all_pairs_B - with_oneself_B, pairs_B)
     return _chance_corrected(_observed_disagreement(sample, disagreement_KK), chance_B)
 
 
@@ -103,18 +104,22 @@ def brennan_prediger(sample: Sample, disagreement_KK: Floats) -> Floats:
     return _chance_corrected(_observed_disagreement(sample, disagreement_KK), chance_B)
 
 
-def krippendorff_alpha(sample: Sample, disagreement_KK: Floats) -> Floats:
+def krippendorff_alpha(
+    sample: Sample, disagreement_KK: Floats, *, small_sample: bool = True
+) -> Floats:
     """Krippendorff's alpha for a fixed difference function: (B,).
 
     Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability". Nominal: "none"; interval:
     squared differences of the categories' values. The weights "ordinal" give Gwet's ordinal
-    alpha, which is *not* Krippendorff's: that is `krippendorff_alpha_ordinal`.
+    alpha, which is *not* Krippendorff's: that is `krippendorff_alpha_ordinal`. Without
+    `small_sample`, chance draws two ratings with replacement: the form Gwet 2014 has a variance of.
     """
     coincidences_BKK = _coincidences(sample)
-    return _alpha(coincidences_BKK, np.broadcast_to(disagreement_KK, coincidences_BKK.shape))
+    difference_BKK = np.broadcast_to(disagreement_KK, coincidences_BKK.shape)
+    return _alpha(coincidences_BKK, difference_BKK, small_sample)
 
 
-def krippendorff_alpha_ordinal(sample: Sample) -> Floats:
+def krippendorff_alpha_ordinal(sample: Sample, *, small_sample: bool = True) -> Floats:
     """Krippendorff's alpha for ordered categories: (B,).
 
     His ordinal difference of two categories is the distance of their mid-ranks among the ratings
@@ -123,54 +128,29 @@ def krippendorff_alpha_ordinal(sample: Sample) -> Floats:
     coincidences_BKK = _coincidences(sample)
     used_BK = coincidences_BKK.sum(axis=2)
     ranks_BK = used_BK.cumsum(axis=1) - used_BK / 2
-    return _alpha(coincidences_BKK, (ranks_BK[:, :, None] - ranks_BK[:, None, :]) ** 2)
-
-
-def _steps_apart(n_categories: int) -> Floats:
-    index_K = np.arange(n_categories, dtype=np.float64)
-    return np.abs(index_K[:, None] - index_K[None, :])
-
-
-def _linear(n_categories: int) -> Floats:
-    return _steps_apart(n_categories) / max(n_categories - 1, 1)
-
-
-def _gwet_ordinal(n_categories: int) -> Floats:
-    # Gwet 2014, chapter 3: C(|k − l| + 1, 2) / C(K, 2)
-    steps_KK = _steps_apart(n_categories)
-    return steps_KK * (steps_KK + 1) / max(n_categories * (n_categories - 1), 1)
-
-
-# Disagreement in [0, 1] of two categories on a scale of K, evenly spaced in the declared order.
-DISAGREEMENTS: MappingProxyType[str, Callable[[int], Floats]] = MappingProxyType(
-    {
-        "none": lambda n_categories: 1 - np.eye(n_categories),
-        "linear": _linear,
-        "quadratic": lambda n_categories: _linear(n_categories) ** 2,
-        "ordinal": _gwet_ordinal,
-    }
-)
+    difference_BKK = (ranks_BK[:, :, None] - ranks_BK[:, None, :]) ** 2
+    return _alpha(coincidences_BKK, difference_BKK, small_sample)
 
 
 def _observed_disagreement(sample: Sample, disagreement_KK: Floats) -> Floats:
-    pairs_I = sample.ratings * (sample.ratings - 1)
     disagreeing_I = _weighted_sum(sample.pairs, disagreement_KK)
-    within_image_I = ratio(disagreeing_I, pairs_I, undefined=0.0)
+    within_image_I = ratio(disagreeing_I, sample.pairs_of_image, undefined=0.0)
     return ratio(sample.total(within_image_I), sample.comparable)
 
 
 def _coincidences(sample: Sample) -> Floats:
     # Krippendorff's o_ck: an image with m ratings counts m times, however many pairs they form.
-    others_I = np.maximum(sample.ratings - 1, 1)
-    return sample.total(sample.pairs / others_I[:, None, None])
+    weight_I = ratio(sample.ratings, sample.pairs_of_image, undefined=0.0)
+    return sample.total(sample.pairs * weight_I[:, None, None])
 
 
-def _alpha(coincidences_BKK: Floats, difference_BKK: Floats) -> Floats:
+def _alpha(coincidences_BKK: Floats, difference_BKK: Floats, small_sample: bool) -> Floats:
     used_BK = coincidences_BKK.sum(axis=2)
     ratings_B = used_BK.sum(axis=1)
     observed_B = ratio((coincidences_BKK * difference_BKK).sum(axis=(1, 2)), ratings_B)
     chance_B = np.einsum("bk,bkl,bl->b", used_BK, difference_BKK, used_BK)
-    return _chance_corrected(observed_B, ratio(chance_B, ratings_B * (ratings_B - 1)))
+    pairs_B = ratings_B * (ratings_B - 1 if small_sample else ratings_B)
+    return _chance_corrected(observed_B, ratio(chance_B, pairs_B))
 
 
 def _weighted_sum(values_NKK: Floats, weights_KK: Floats) -> Floats:

@@ -1,49 +1,76 @@
-"""The agreement of a ratings file: which statistics, with which intervals, and what to beware of.
+"""The agreement of a ratings file: each arm by itself, pairs of raters, and real minus synthetic.
 
-For each arm: the statistics of all raters together, and Cohen's kappa of every pair of raters.
-Intervals come from one bootstrap over images, shared by all statistics of an arm.
+Intervals come from one bootstrap, shared by all statistics of an arm; those that formulas give
+stand beside them in the details, each with the name of its method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from eval.agreement_statistics import Statistic, group_statistics, measure, pair_statistics
-from eval.bootstrap import percentile_interval, resamples
+from eval.agreement_difference import (
+    NOT_EQUIVALENCE,
+    equivalence_test,
+    permutation_test,
+    permuted_differences,
+)
+from eval.agreement_replicates import Panel, Resampling, draws_raters, replicated
+from eval.agreement_statistics import Statistic, group_statistics, pair_statistics
+from eval.agreement_tables import marginals, pairwise
+from eval.agreement_value import number_of
+from eval.agreement_warnings import rating_warnings
+from eval.bootstrap import percentile_interval
 from eval.rating_sample import Floats, Sample
-from eval.ratings import ARMS, Arm, Ratings, looks_like_a_person
+from eval.ratings import ARMS, Arm, Ratings
 from eval.result import Number, Result
 
 INTERVAL_LEVEL = 0.95
+DIFFERENCE = "real minus synthetic"
+_IMAGES, _RATERS_TOO = "percentile bootstrap over images", " and raters"
 _MISSING_RATINGS = (
     "Gwet 2014: observed agreement from images with two or more ratings, chance from all images "
-    "rated; Krippendorff: images with one rating ignored; Cohen, Light: images both raters rated"
+    "rated; Krippendorff: images with one rating ignored; Cohen, Light: images both raters rated; "
+    "intraclass correlations: images that all raters rated"
 )
-# Below this many images percentile intervals are known to be too narrow.
-_FEW_IMAGES = 20
+_OTHER_RATERS = "the arms have different raters, so images cannot be exchanged between them"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Panel:
-    """Raters of an arm who are compared (`compared` says which), by which statistics."""
+class _Measured:
+    """An arm with the numbers of each panel and the replicates (S, B) behind them."""
 
-    compared: str
-    raters: tuple[int, ...]
-    statistics: tuple[Statistic, ...]
+    arm: Arm
+    panels: list[Panel]
+    replicates: list[Floats]
+    numbers: list[list[Number]]
 
 
-def report_agreement(ratings: Ratings, *, replicates: int, seed: int) -> Result:
-    """Every statistic of every arm, with percentile intervals from `replicates` resamples."""
-    numbers = [
-        number
-        for arm in ratings.arms
-        for number in _arm_numbers(arm, ratings.categories, replicates=replicates, seed=seed)
-    ]
+def report_agreement(
+    ratings: Ratings,
+    *,
+    replicates: int,
+    seed: int,
+    resample_raters: bool = False,
+    margin: float | None = None,
+) -> Result:
+    """Every statistic of every arm and their difference, from `replicates` resamples.
+
+    With `resample_raters` raters are drawn too, wherever three or more are compared. `margin` is
+    the largest difference of two arms that would not matter, for the equivalence test.
+    """
+    raters = tuple(sorted({rater for arm in ratings.arms for rater in arm.raters}))
+    resampling = Resampling(
+        replicates=replicates, seed=seed, raters=raters if resample_raters else ()
+    )
+    measured = [_measure(arm, ratings.categories, resampling) for arm in ratings.arms]
+    numbers = [number for one in measured for panel in one.numbers for number in panel]
+    if len(measured) == 2:
+        numbers += _differences(measured[0], measured[1], ratings.categories, resampling, margin)
     return Result(
         kind="agreement",
         inputs={
@@ -59,70 +86,146 @@ def report_agreement(ratings: Ratings, *, replicates: int, seed: int) -> Result:
             "missing_ratings": _MISSING_RATINGS,
             "replicates": replicates,
             "seed": seed,
+            "resampled": "images and raters" if resample_raters else "images",
             "interval_level": INTERVAL_LEVEL,
+            "margin": margin,
+            "not_equivalence": NOT_EQUIVALENCE,
         },
         numbers=tuple(numbers),
-        warnings=tuple(_warnings(ratings)),
+        warnings=tuple(rating_warnings(ratings)),
+        tables={
+            "marginals": [
+                row for arm in ratings.arms for row in marginals(arm, ratings.categories)
+            ],
+            "pairwise": [table for one in measured for table in pairwise(one.arm, one.numbers[1:])],
+        },
     )
 
 
-def _arm_numbers(
-    arm: Arm, categories: tuple[str, ...], *, replicates: int, seed: int
-) -> Iterator[Number]:
+def _measure(arm: Arm, categories: tuple[str, ...], resampling: Resampling) -> _Measured:
     everyone = tuple(range(len(arm.raters)))
-    groups, pairs = group_statistics(categories), pair_statistics(categories)
-    panels = [Panel(compared="all raters", raters=everyone, statistics=groups)] + [
+    pairs = pair_statistics(categories)
+    panels = [
+        Panel(compared="all raters", raters=everyone, statistics=group_statistics(categories))
+    ] + [
         Panel(compared="pairs of raters", raters=pair, statistics=pairs)
         for pair in combinations(everyone, 2)
     ]
+    replicates = replicated(
+        arm.codes_IR,
+        len(categories),
+        panels,
+        resampling=resampling,
+        stream=0 if arm.name is None else 1 + ARMS.index(arm.name),
+        rater_times_BR=resampling.rater_times(arm.raters),
+    )
     data = Sample.observed(arm.codes_IR, len(categories))
-    key = (seed, 0 if arm.name is None else 1 + ARMS.index(arm.name))
-    replicated = _replicate(data, panels, replicates=replicates, key=key)
-    for panel, values_SB in zip(panels, replicated, strict=True):
-        sample = data.of_raters(panel.raters)
-        raters = [arm.raters[index] for index in panel.raters]
-        about = {"arm": arm.name, "compared": panel.compared, "raters": raters}
-        for statistic, values_B in zip(panel.statistics, values_SB, strict=True):
-            yield _number(statistic, sample, values_B, about)
-
-
-def _replicate(
-    data: Sample, panels: list[Panel], *, replicates: int, key: tuple[int, ...]
-) -> list[Floats]:
-    """For each panel the (S, B) values of its S statistics in B replicates; B is 0 for no image."""
-    n_images = len(data.codes_IR)
-    blocks: list[list[Floats]] = [[np.empty((len(panel.statistics), 0))] for panel in panels]
-    for times_BI in resamples(n_images, replicates=replicates, key=key) if n_images else ():
-        drawn = Sample(codes_IR=data.codes_IR, n_categories=data.n_categories, times_BI=times_BI)
-        for panel, values in zip(panels, blocks, strict=True):
-            sample = drawn.of_raters(panel.raters)
-            values.append(np.stack([each.values(sample) for each in panel.statistics]))
-    return [np.concatenate(values, axis=1) for values in blocks]
+    numbers = [
+        [
+            _number(arm, panel, data, statistic, values_B, bool(resampling.raters))
+            for statistic, values_B in zip(panel.statistics, values_SB, strict=True)
+        ]
+        for panel, values_SB in zip(panels, replicates, strict=True)
+    ]
+    return _Measured(arm=arm, panels=panels, replicates=replicates, numbers=numbers)
 
 
 def _number(
-    statistic: Statistic, sample: Sample, values_B: Floats, about: dict[str, Any]
+    arm: Arm, panel: Panel, data: Sample, statistic: Statistic, values_B: Floats, raters_too: bool
 ) -> Number:
-    value, reason = measure(statistic, sample)
-    n = int(sample.comparable[0])
+    plain = number_of(statistic, data.of_raters(panel.raters), interval_level=INTERVAL_LEVEL)
+    over = _IMAGES + (_RATERS_TOO if raters_too and draws_raters(panel, statistic) else "")
+    about = {
+        "arm": arm.name,
+        "compared": panel.compared,
+        "raters": [arm.raters[index] for index in panel.raters],
+        **plain.details,
+    }
     # One image resampled is always itself: an interval of width zero would claim certainty.
-    usable = value is not None and n > 1
+    usable = plain.value is not None and plain.n > 1
+    return _with_interval(replace(plain, details=about), values_B, over, usable)
+
+
+def _differences(
+    real: _Measured,
+    synthetic: _Measured,
+    categories: tuple[str, ...],
+    resampling: Resampling,
+    margin: float | None,
+) -> Iterator[Number]:
+    """For each statistic of all raters: the difference, its interval and the tests."""
+    arms = real.arm, synthetic.arm
+    if not all(arm.images for arm in arms):
+        return
+    statistics = real.panels[0].statistics
+    permuted = None
+    if arms[0].raters == arms[1].raters:
+        permuted = permuted_differences(
+            arms[0].codes_IR,
+            arms[1].codes_IR,
+            len(categories),
+            statistics,
+            replicates=resampling.replicates,
+            seed=resampling.seed,
+        )
+    replicates_SB = real.replicates[0] - synthetic.replicates[0]
+    for row, (one, other) in enumerate(zip(real.numbers[0], synthetic.numbers[0], strict=True)):
+        values_B = replicates_SB[row]
+        number = _difference(one, other, values_B)
+        details = dict(number.details, permutation_test=None, equivalence_test=None)
+        if permuted is None:
+            details["permutation_note"] = _OTHER_RATERS
+        elif number.value is not None:
+            details["permutation_test"] = permutation_test(
+                number.value, permuted.differences_SP[row], exact=permuted.exact
+            )
+        if number.interval is not None:
+            details["equivalence_test"] = equivalence_test(values_B, margin)
+        yield replace(number, details=details)
+
+
+def _difference(real: Number, synthetic: Number, values_B: Floats) -> Number:
+    undefined = [
+        f"{name}: {one.reason}"
+        for name, one in zip(ARMS, (real, synthetic), strict=True)
+        if one.value is None
+    ]
+    value = None
+    if real.value is not None and synthetic.value is not None:
+        value = real.value - synthetic.value
+    number = Number(
+        name=real.name,
+        value=value,
+        n=real.n + synthetic.n,
+        method=real.method,
+        reason="; ".join(undefined) or None,
+        details={
+            "arm": DIFFERENCE,
+            "compared": "all raters",
+            "raters": real.details["raters"],
+            "values": {"real": real.value, "synthetic": synthetic.value},
+            "images": {"real": real.n, "synthetic": synthetic.n},
+        },
+    )
+    over = f"{real.interval_method or _IMAGES}, each arm by itself"
+    usable = value is not None and min(real.n, synthetic.n) > 1
+    return _with_interval(number, values_B, over, usable)
+
+
+def _with_interval(number: Number, values_B: Floats, over: str, usable: bool) -> Number:
+    """The number with the percentile interval of its replicates, and what to know of them."""
     interval = percentile_interval(values_B, INTERVAL_LEVEL) if usable else None
     undefined = int(np.isnan(values_B).sum())
-    return Number(
-        name=statistic.name,
-        value=value,
-        n=n,
-        method=statistic.method,
+    return replace(
+        number,
         interval=interval,
         interval_level=INTERVAL_LEVEL if interval else None,
-        interval_method="percentile bootstrap over images" if interval else None,
-        reason=reason,
-        details={
-            **about,
+        interval_method=over if interval else None,
+        details=number.details
+        | {
             "replicates": len(values_B),
             "undefined_replicates": undefined,
-            "interval_note": _interval_note(interval, n, undefined, len(values_B)),
+            "interval_note": _interval_note(interval, number.n, undefined, len(values_B)),
         },
     )
 
@@ -146,41 +249,6 @@ def _arm_facts(arm: Arm) -> dict[str, Any]:
         "images": len(arm.images),
         "unrated_images": arm.unrated_images,
         "raters": {
-            rater: int((arm.codes_IR[:, column] >= 0).sum())
-            for column, rater in enumerate(arm.raters)
+            rater: int(n) for rater, n in zip(arm.raters, arm.ratings_of_raters, strict=True)
         },
     }
-
-
-def _warnings(ratings: Ratings) -> Iterator[str]:
-    if not ratings.declared:
-        yield (
-            f"The scale isn't declared: taken from the ratings, in this order: "
-            f"{','.join(ratings.categories)}. A grade nobody used, or another order, changes "
-            "weighted statistics: use --categories."
-        )
-    raters = {rater for arm in ratings.arms for rater in arm.raters}
-    if people := sum(looks_like_a_person(rater) for rater in raters):
-        yield (
-            f"{people} of {len(raters)} rater ids look like names or e-mail addresses, and results "
-            "repeat them: use pseudonyms such as R1."
-        )
-    for arm in ratings.arms:
-        yield from _arm_warnings(arm)
-
-
-def _arm_warnings(arm: Arm) -> Iterator[str]:
-    where = f"Arm {arm.name}" if arm.name else "Ratings"
-    if not arm.images:
-        yield f"{where}: no rated image."
-        return
-    if arm.unrated_images:
-        yield f"{where}: images without any rating, left out: {arm.unrated_images}."
-    counts = _arm_facts(arm)["raters"]
-    if partly := [f"{rater} {n}" for rater, n in counts.items() if n < len(arm.images)]:
-        yield f"{where}: not everyone rated all {len(arm.images)} images: {', '.join(partly)}."
-    if len(arm.images) < _FEW_IMAGES:
-        yield (
-            f"{where}: intervals from fewer than {_FEW_IMAGES} images "
-            f"({len(arm.images)}) tend to be too narrow."
-        )

@@ -1,138 +1,231 @@
-"""The agreement statistics that are reported: name, weights, source, why they can be undefined.
+"""Agreement statistics made from their names and options, and measured.
 
-The coefficients themselves are in `eval.agreement`.
+A family (`eval.agreement_families`) and its options (weights, Krippendorff's level, the model of an
+intraclass correlation) make a `Statistic`, for a scale of categories.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 
 from eval.agreement import (
-    DISAGREEMENTS,
-    brennan_prediger,
     cohen_kappa,
-    conger_kappa,
     fleiss_kappa,
-    gwet_ac,
     krippendorff_alpha,
     krippendorff_alpha_ordinal,
-    light_kappa,
-    percent_agreement,
 )
+from eval.agreement_families import FAMILIES, GROUP, LEVELS, ONE_CATEGORY, PAIR, Family
+from eval.agreement_null import NullError, cohen_null_error, fleiss_null_error
+from eval.agreement_variance import FORMULAS, FormulaInterval, icc_interval, influence_of
+from eval.agreement_weights import (
+    BY_POSITION,
+    BY_VALUE,
+    disagreements,
+    matrix_disagreements,
+    ratio_difference,
+    values_of,
+    weight_name,
+)
+from eval.icc import MODELS, SHROUT_FLEISS, icc
 from eval.rating_sample import Floats, Sample
+from hpc.errors import InputError
 
 _NOT_COMPARABLE = "no image has ratings of two raters"
-_ONE_CATEGORY = "0/0: all ratings compared are in one category, so agreement by chance is certain"
-_NOT_NUMBERS = "the interval level needs categories that are numbers"
+_NOT_NUMBERS = "{} needs categories that are numbers"
+_NEGATIVE = "{} needs categories that are numbers from zero up"
+_ICC = (
+    "fewer than two images rated by all raters, or images that do not differ more than the "
+    "ratings of one image do, so the estimated variance is not positive"
+)
 
-
-class Coefficient(Protocol):
-    """A function of `eval.agreement` that weighs disagreements by a matrix (K, K)."""
-
-    def __call__(self, sample: Sample, disagreement_KK: Floats) -> Floats:
-        """(B,) values."""
+Values = Callable[[Sample], Floats]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statistic:
     """A named coefficient: `values` maps a sample to (B,) values, NaN where undefined.
 
-    `undefined` says why it can be undefined although two raters rated the same image.
+    `undefined` says why it can be undefined although two raters rated the same image. `by_formula`
+    are intervals of one sample at a level; `null_error` is the standard error by chance alone.
+    `raters`: how many it compares, if that is fixed. `resamples_raters`: whether it has a meaning
+    when a rater is counted twice.
     """
 
     name: str
     method: str
-    values: Callable[[Sample], Floats]
-    undefined: str = _ONE_CATEGORY
+    values: Values
+    undefined: str = ONE_CATEGORY
+    by_formula: Callable[[Sample, float], list[FormulaInterval]] = lambda sample, level: []
+    null_error: NullError | None = None
+    null_method: str = ""
+    raters: int | None = None
+    resamples_raters: bool = True
 
 
-_Row = tuple[str, Coefficient, str, str]
-
-# name, function, weights, method
-_COEFFICIENTS: tuple[_Row, ...] = (
-    ("percent_agreement", percent_agreement, "none", "mean over images"),
-    ("light_kappa", light_kappa, "none", "Light 1971"),
-    ("light_kappa", light_kappa, "linear", "Light 1971"),
-    ("light_kappa", light_kappa, "quadratic", "Light 1971"),
-    ("fleiss_kappa", fleiss_kappa, "none", "Fleiss 1971"),
-    ("conger_kappa", conger_kappa, "none", "Conger 1980"),
-    ("gwet_ac1", gwet_ac, "none", "Gwet 2008"),
-    ("gwet_ac2", gwet_ac, "ordinal", "Gwet 2014"),
-    ("gwet_ac2", gwet_ac, "quadratic", "Gwet 2014"),
-    ("brennan_prediger", brennan_prediger, "none", "Brennan & Prediger 1981"),
-    ("krippendorff_alpha_nominal", krippendorff_alpha, "none", "Krippendorff 2011"),
-)
-_PAIR_COEFFICIENTS: tuple[_Row, ...] = (
-    ("cohen_kappa", cohen_kappa, "none", "Cohen 1960"),
-    ("cohen_kappa", cohen_kappa, "linear", "Cohen 1968"),
-    ("cohen_kappa", cohen_kappa, "quadratic", "Cohen 1968"),
-)
-_REASONS = {
-    "light_kappa": "a pair of raters has no image in common, or used one and the same category only"
-}
-
-
-def group_statistics(categories: tuple[str, ...]) -> tuple[Statistic, ...]:
+def group_statistics(categories: Sequence[str]) -> tuple[Statistic, ...]:
     """What compares any number of raters, for a scale of `categories` in their order."""
-    ordinal = Statistic(
-        name="krippendorff_alpha_ordinal",
-        method="Krippendorff 2011",
-        values=krippendorff_alpha_ordinal,
-    )
-    return (*_statistics(_COEFFICIENTS, len(categories)), ordinal, _interval_alpha(categories))
+    return tuple(statistic_of(name, categories, **options) for name, options in GROUP)
 
 
-def pair_statistics(categories: tuple[str, ...]) -> tuple[Statistic, ...]:
+def pair_statistics(categories: Sequence[str]) -> tuple[Statistic, ...]:
     """What compares two raters, for a scale of `categories` in their order."""
-    return _statistics(_PAIR_COEFFICIENTS, len(categories))
+    return tuple(statistic_of(name, categories, **options) for name, options in PAIR)
+
+
+def statistic_of(
+    name: str,
+    categories: Sequence[str | float],
+    *,
+    weights: str | None = None,
+    matrix: Sequence[Sequence[float]] | None = None,
+    level: str | None = None,
+    model: str | None = None,
+) -> Statistic:
+    """The statistic `name` (a key of `FAMILIES`, or "icc") for a scale in its declared order.
+
+    `weights`: a name of `eval.agreement_weights`, or the kind of `matrix`; `level`: of
+    Krippendorff's alpha; `model`: of the intraclass correlation. InputError for what there isn't.
+    """
+    if name == "icc":
+        return _icc(model or "", categories)
+    if name not in FAMILIES:
+        raise InputError(
+            f"There is no statistic {name!r}. Choose one of {', '.join([*FAMILIES, 'icc'])}."
+        )
+    if name == "krippendorff_alpha" and weights is None:
+        return _krippendorff(level or "nominal", categories)
+    family = FAMILIES[name]
+    given = weight_name(weights or family.default_weights)
+    if given in BY_VALUE:
+        return _of_values(name, family, given, categories)
+    disagreement_KK = (
+        disagreements(given, len(categories))
+        if given in BY_POSITION
+        else matrix_disagreements(given, matrix, len(categories))
+    )
+    return _weighted(name, family, given, disagreement_KK)
 
 
 def measure(statistic: Statistic, sample: Sample) -> tuple[float | None, str | None]:
     """The value of the first replicate; or None, and the reason why it is undefined."""
+    if not sample.comparable[0]:
+        return None, _NOT_COMPARABLE
+    raters = sample.codes_IR.shape[1]
+    if statistic.raters not in (None, raters):
+        return None, f"it compares {statistic.raters} raters, and there are {raters}"
     value = float(statistic.values(sample)[0])
-    if not np.isnan(value):
-        return value, None
-    return None, statistic.undefined if sample.comparable[0] else _NOT_COMPARABLE
+    return (None, statistic.undefined) if np.isnan(value) else (value, None)
 
 
-def _statistics(table: tuple[_Row, ...], n_categories: int) -> tuple[Statistic, ...]:
-    return tuple(
-        Statistic(
-            name=name if weights == "none" else f"{name}_{weights}",
-            method=method,
-            values=_with(function, DISAGREEMENTS[weights](n_categories)),
-            undefined=_REASONS.get(name, _ONE_CATEGORY),
+def _weighted(name: str, family: Family, weights: str, disagreement_KK: Floats) -> Statistic:
+    values = partial(family.coefficient, disagreement_KK=disagreement_KK)
+    plain = weights == "none"
+    statistic = Statistic(
+        name=name if weights == family.default_weights else f"{name}_{weights}",
+        method=family.source if plain else family.weighted_source or family.source,
+        values=values,
+        undefined=family.undefined,
+        by_formula=partial(_by_formula, values, _linear_form(values), family.formulas),
+        raters=family.raters,
+    )
+    if family.coefficient is cohen_kappa:
+        error: NullError = partial(cohen_null_error, disagreement_KK=disagreement_KK)
+        return replace(statistic, null_error=error, null_method="Fleiss, Cohen & Everitt 1969")
+    if family.coefficient is fleiss_kappa and plain:
+        return replace(
+            statistic, null_error=fleiss_null_error, null_method="Fleiss, Nee & Landis 1979"
         )
-        for name, function, weights, method in table
-    )
+    return statistic
 
 
-def _interval_alpha(categories: tuple[str, ...]) -> Statistic:
-    squares_KK = _squared_differences(categories)
+def _of_values(
+    name: str, family: Family, weights: str, categories: Sequence[str | float]
+) -> Statistic:
+    numbers_K = values_of(categories)
+    if numbers_K is None or (numbers_K < 0).any():
+        return _never(f"{name}_{weights}", family.source, _NEGATIVE.format(f"weights {weights!r}"))
+    return _weighted(name, family, weights, BY_VALUE[weights](numbers_K))
+
+
+def _krippendorff(level: str, categories: Sequence[str | float]) -> Statistic:
+    if level not in LEVELS:
+        raise InputError(f"There is no level {level!r}. Choose one of {', '.join(LEVELS)}.")
+    family = FAMILIES["krippendorff_alpha"]
+    name = f"krippendorff_alpha_{level}"
+    numbers_K = values_of(categories)
+    if level == "nominal":
+        difference_KK = disagreements("none", len(categories))
+    elif level == "ordinal":
+        return Statistic(
+            name=name,
+            method=family.source,
+            values=krippendorff_alpha_ordinal,
+            by_formula=partial(
+                _by_formula,
+                krippendorff_alpha_ordinal,
+                partial(krippendorff_alpha_ordinal, small_sample=False),
+                family.formulas,
+            ),
+        )
+    elif numbers_K is None:
+        return _never(name, family.source, _NOT_NUMBERS.format(f"the {level} level"))
+    elif level == "interval":
+        difference_KK = (numbers_K[:, None] - numbers_K[None, :]) ** 2
+    elif (numbers_K < 0).any():
+        return _never(name, family.source, _NEGATIVE.format(f"the {level} level"))
+    else:
+        difference_KK = ratio_difference(numbers_K)
+    return replace(_weighted(name, family, "none", difference_KK), name=name)
+
+
+def _icc(model: str, categories: Sequence[str | float]) -> Statistic:
+    name = SHROUT_FLEISS.get(model, model)
+    if name not in MODELS:
+        raise InputError(
+            f"There is no model {model!r} of an intraclass correlation. Choose one of "
+            f"{', '.join(MODELS)}."
+        )
+    numbers_K = values_of(categories)
+    if numbers_K is None:
+        return _never(name, "McGraw & Wong 1996", _NOT_NUMBERS.format("an intraclass correlation"))
+
+    def by_formula(sample: Sample, level: float) -> list[FormulaInterval]:
+        found = icc_interval(sample, numbers_K, name, level)
+        return [] if found is None else [found]
+
     return Statistic(
-        name="krippendorff_alpha_interval",
-        method="Krippendorff 2011",
-        values=_undefined if squares_KK is None else _with(krippendorff_alpha, squares_KK),
-        undefined=_ONE_CATEGORY if squares_KK is not None else _NOT_NUMBERS,
+        name=name,
+        method="McGraw & Wong 1996",
+        values=partial(icc, values_K=numbers_K, model=name),
+        undefined=_ICC,
+        by_formula=by_formula,
+        resamples_raters=False,
     )
 
 
-def _squared_differences(categories: tuple[str, ...]) -> Floats | None:
-    try:
-        values_K = np.array([float(category) for category in categories])
-    except ValueError:
-        return None
-    return (values_K[:, None] - values_K[None, :]) ** 2 if np.isfinite(values_K).all() else None
-
-
-def _with(coefficient: Coefficient, disagreement_KK: Floats) -> Callable[[Sample], Floats]:
-    return partial(coefficient, disagreement_KK=disagreement_KK)
+def _never(name: str, method: str, reason: str) -> Statistic:
+    return Statistic(name=name, method=method, values=_undefined, undefined=reason)
 
 
 def _undefined(sample: Sample) -> Floats:
     return np.full(sample.replicates, np.nan)
+
+
+def _linear_form(values: partial[Floats]) -> Values:
+    """What is linearised in its place: Gwet's variance is that of the large-sample alpha."""
+    return partial(values, small_sample=False) if values.func is krippendorff_alpha else values
+
+
+def _by_formula(
+    values: Values, linear_form: Values, formulas: tuple[str, ...], sample: Sample, level: float
+) -> list[FormulaInterval]:
+    at = influence_of(linear_form, sample)
+    if at is None:
+        return []
+    centred = replace(at, value=float(values(sample)[0]))
+    found = (FORMULAS[formula](centred, level) for formula in formulas)
+    return [interval for interval in found if interval is not None]

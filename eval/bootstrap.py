@@ -6,24 +6,33 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from eval.rating_sample import Floats
+from eval.rating_sample import Floats, Ints
 
 # Replicates are handed out in blocks, so that memory does not grow with replicates × images.
 _BLOCK_CELLS = 1 << 21
 
 
-def resamples(n_images: int, *, replicates: int, key: tuple[int, ...]) -> Iterator[Floats]:
-    """Blocks (b, n_images) of how often each replicate drew each image, with replacement.
+def resamples(
+    n_images: int, *, replicates: int, key: tuple[int, ...], counts: Ints | None = None
+) -> Iterator[Floats]:
+    """Blocks (b, U) of how often each replicate drew each image, with replacement.
 
-    The blocks hold `replicates` rows in all. The draws depend on `key` (seed, what for) only:
-    they are one sequence, however it is cut into blocks.
+    U is `n_images`; or, of images that are alike, `counts` (U,) says how many there are of each
+    kind, and draws are counted by kind. The blocks hold `replicates` rows in all. The draws depend
+    on `key` (seed, what for) only: they are one sequence, however it is cut into blocks.
     """
-    random = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
-    block = max(_BLOCK_CELLS // n_images, 1)
-    chances_I = np.full(n_images, 1 / n_images)
+    random = keyed_random(key)
+    counts_U = np.ones(n_images) if counts is None else counts
+    block = max(_BLOCK_CELLS // len(counts_U), 1)
     for start in range(0, replicates, block):
         rows = min(block, replicates - start)
-        yield random.multinomial(n_images, chances_I, size=rows).astype(np.float64)
+        drawn = random.multinomial(n_images, counts_U / n_images, size=rows)
+        yield drawn.astype(np.float64)
+
+
+def keyed_random(key: tuple[int, ...]) -> np.random.Generator:
+    """A generator whose draws depend on `key` (seed, what for) only."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
 def percentile_interval(values_B: Floats, level: float) -> tuple[float, float] | None:

@@ -5,7 +5,7 @@ Legend: B replicates, I images, R raters, K categories.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,11 +23,14 @@ class Sample:
 
     `codes_IR`: category indices in [0, K), or `MISSING`.
     `times_BI`: how often each of B replicates holds each image; a row of ones is the data itself.
+    `times_R`: how often these replicates hold each rater; None: once. Copies of one rater are
+    never compared with each other: they would agree by birth.
     """
 
     codes_IR: Ints
     n_categories: int
     times_BI: Floats
+    times_R: Floats | None = None
 
     @classmethod
     def observed(cls, codes_IR: Ints, n_categories: int) -> Sample:
@@ -37,11 +40,8 @@ class Sample:
 
     def of_raters(self, raters: tuple[int, ...]) -> Sample:
         """The same images and replicates with these raters only (indices into R)."""
-        return Sample(
-            codes_IR=self.codes_IR[:, raters],
-            n_categories=self.n_categories,
-            times_BI=self.times_BI,
-        )
+        times_R = None if self.times_R is None else self.times_R[list(raters)]
+        return replace(self, codes_IR=self.codes_IR[:, raters], times_R=times_R)
 
     def total(self, per_image: Floats) -> Floats:
         """Sum of `per_image` (I, ...) over the images of each replicate: (B, ...)."""
@@ -58,9 +58,14 @@ class Sample:
         return (self.codes_IR[:, :, None] == np.arange(self.n_categories)).astype(np.float64)
 
     @cached_property
+    def rater_times(self) -> Floats:
+        """(R,): how often each rater is held."""
+        return np.ones(self.codes_IR.shape[1]) if self.times_R is None else self.times_R
+
+    @cached_property
     def counts(self) -> Floats:
         """(I, K): how many raters put an image into a category."""
-        return self.chosen.sum(axis=1)
+        return np.einsum("irk,r->ik", self.chosen, self.rater_times)
 
     @cached_property
     def ratings(self) -> Floats:
@@ -69,21 +74,63 @@ class Sample:
 
     @cached_property
     def pairs(self) -> Floats:
-        """(I, K, K): ordered pairs of raters, the first chose category k, the second l."""
-        with_oneself_IKK = self.counts[:, :, None] * np.eye(self.n_categories)
+        """(I, K, K): ordered pairs of different raters, who chose categories k and l."""
+        with_oneself_IK = np.einsum("irk,r->ik", self.chosen, self.rater_times**2)
+        with_oneself_IKK = with_oneself_IK[:, :, None] * np.eye(self.n_categories)
         return self.counts[:, :, None] * self.counts[:, None, :] - with_oneself_IKK
 
     @cached_property
+    def pairs_of_image(self) -> Floats:
+        """(I,): ordered pairs of different raters who rated an image."""
+        return self.pairs.sum(axis=(1, 2))
+
+    @cached_property
     def comparable(self) -> Floats:
-        """(B,): how many images have two or more ratings."""
-        return self.total((self.ratings >= 2).astype(np.float64))
+        """(B,): how many images have ratings of two or more raters."""
+        return self.total((self.pairs_of_image > 0).astype(np.float64))
+
+    @cached_property
+    def rated(self) -> Floats:
+        """(B,): how many images have a rating."""
+        return self.total((self.ratings > 0).astype(np.float64))
 
     @cached_property
     def shares(self) -> Floats:
         """(B, K): share of a category within an image, averaged over images with a rating."""
-        rated_B = self.total((self.ratings >= 1).astype(np.float64))
         within_image_IK = ratio(self.counts, self.ratings[:, None], undefined=0.0)
-        return ratio(self.total(within_image_IK), rated_B[:, None])
+        return ratio(self.total(within_image_IK), self.rated[:, None])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nudged(Sample):
+    """The data as they are, I times, each time with one image counted `step` times more.
+
+    Differences between these replicates are the derivatives of a statistic with respect to the
+    weight of an image. `times_BI` (1, I) holds the data's own counts; B is I.
+    """
+
+    step: float
+
+    def total(self, per_image: Floats) -> Floats:
+        """Sum of `per_image` (I, ...) over the images of each replicate: (I, ...)."""
+        return super().total(per_image) + self.step * per_image
+
+    @property
+    def replicates(self) -> int:
+        """I."""
+        return len(self.codes_IR)
+
+
+def patterns(codes_IR: Ints) -> tuple[Ints, Ints]:
+    """The U different rows of `codes_IR`, in an order of their own: (U, R), and their counts (U,).
+
+    Images rated alike are one image counted several times: few raters make few patterns, however
+    many images there are.
+    """
+    if not codes_IR.size:
+        return codes_IR, np.ones(len(codes_IR), dtype=np.int64)
+    different_UR, counts_U = np.unique(codes_IR, axis=0, return_counts=True)
+    return different_UR, counts_U
 
 
 def ratio(top: Floats, bottom: Floats, *, undefined: float = np.nan) -> Floats:

@@ -30,6 +30,7 @@ class Arm:
     """The rated images of one arm (`name` None: the file has no arms), both axes sorted.
 
     `codes_IR`: indices into the categories, or `MISSING`; every image and rater has a rating.
+    `file_order`: indices of the images as the file first names them.
     `unrated_images`: images of the arm without any rating; they are not in `codes_IR`.
     """
 
@@ -37,7 +38,13 @@ class Arm:
     images: tuple[str, ...]
     raters: tuple[str, ...]
     codes_IR: Ints
+    file_order: tuple[int, ...]
     unrated_images: int
+
+    @property
+    def ratings_of_raters(self) -> Ints:
+        """(R,): how many images each rater rated."""
+        return (self.codes_IR != MISSING).sum(axis=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +136,7 @@ def _codes(path: Path, entries: Iterable[Entry], scale: tuple[str, ...]) -> list
 def _arm(name: str | None, entries: Iterable[Entry], codes: list[int]) -> Arm:
     mine = [(entry, code) for entry, code in zip(entries, codes, strict=True) if entry.arm == name]
     rated = [(entry, code) for entry, code in mine if code != MISSING]
+    named = list(dict.fromkeys(entry.image for entry, _ in mine))
     images = sorted({entry.image for entry, _ in rated})
     raters = sorted({entry.rater for entry, _ in rated})
     row = {image: index for index, image in enumerate(images)}
@@ -141,7 +149,8 @@ def _arm(name: str | None, entries: Iterable[Entry], codes: list[int]) -> Arm:
         images=tuple(images),
         raters=tuple(raters),
         codes_IR=codes_IR,
-        unrated_images=len({entry.image for entry, _ in mine}) - len(images),
+        file_order=tuple(row[image] for image in named if image in row),
+        unrated_images=len(named) - len(images),
     )
 
 

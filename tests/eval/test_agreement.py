@@ -2,7 +2,6 @@
 
 import json
 import math
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from statsmodels.stats.inter_rater import aggregate_raters
 from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss
 
 from eval.agreement import (
-    DISAGREEMENTS,
     brennan_prediger,
     cohen_kappa,
     conger_kappa,
@@ -26,86 +24,19 @@ from eval.agreement import (
     light_kappa,
     percent_agreement,
 )
-from eval.agreement_statistics import (
-    Statistic,
-    group_statistics,
-    measure,
-    pair_statistics,
-)
+from eval.agreement_statistics import group_statistics, measure, pair_statistics
+from eval.agreement_weights import BY_POSITION, disagreements
 from eval.rating_sample import MISSING, Sample
 
-GOLDEN = Path(__file__).parent / "golden" / "agreement_cases.json"
-SHARED = Path(__file__).parents[2].parent / "shared" / "reference"
-COEFFICIENTS = {
-    "percent_agreement": percent_agreement,
-    "cohen_kappa": cohen_kappa,
-    "light_kappa": light_kappa,
-    "fleiss_kappa": fleiss_kappa,
-    "conger_kappa": conger_kappa,
-    "gwet_ac1": gwet_ac,
-    "gwet_ac2": gwet_ac,
-    "gwet_ordinal_alpha": krippendorff_alpha,
-    "brennan_prediger": brennan_prediger,
-    "randolph_kappa": brennan_prediger,
-    "krippendorff_alpha": krippendorff_alpha,
-}
-CASES = json.loads(GOLDEN.read_text(encoding="utf-8"))
+CASES = json.loads(
+    (Path(__file__).parent / "golden" / "agreement_cases.json").read_text(encoding="utf-8")
+)
 
 
 def sample_of(case):
     index = {category: code for code, category in enumerate(case["categories"])}
     codes = [[MISSING if cell is None else index[cell] for cell in row] for row in case["data"]]
     return Sample.observed(np.array(codes), len(index))
-
-
-def statistic_of(case):
-    """The coefficient of a case; weights by name, as a matrix, or by Krippendorff's level."""
-    categories, options = case["categories"], case["options"]
-    if options.get("level") == "ordinal":
-        values = krippendorff_alpha_ordinal
-    else:
-        disagreement = disagreement_of(categories, options)
-        values = partial(COEFFICIENTS[case["statistic"]], disagreement_KK=disagreement)
-    return Statistic(name=case["statistic"], method=case["source"], values=values)
-
-
-def disagreement_of(categories, options):
-    if options.get("level") == "interval":
-        return np.subtract.outer(categories, categories).astype(float) ** 2
-    if options.get("weights") == "disagreement_matrix":
-        return np.array(options["matrix"], dtype=float)
-    if options.get("weights") == "agreement_matrix":
-        return 1 - np.array(options["matrix"], dtype=float)
-    return DISAGREEMENTS[options.get("weights", "none")](len(categories))
-
-
-def check(case):
-    value, reason = measure(statistic_of(case), sample_of(case))
-    if case["undefined"]:
-        assert value is None
-        assert reason
-    else:
-        assert value == pytest.approx(case["expected"], abs=case["tolerance"], rel=0)
-        assert reason is None
-
-
-@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_reference_case(case):
-    check(case)
-
-
-def test_every_reference_case_of_the_shared_file_that_is_offered():
-    path = SHARED / "agreement_cases.visible.json"
-    if not path.is_file():
-        pytest.skip(f"no shared reference file at {path.parent}")
-    offered = [
-        case
-        for case in json.loads(path.read_text(encoding="utf-8"))
-        if case["statistic"] in COEFFICIENTS
-    ]
-    assert offered
-    for case in offered:
-        check(case)
 
 
 # Categories 0..3; -1 is missing.
@@ -124,7 +55,7 @@ NOMINAL = [
     brennan_prediger,
     krippendorff_alpha,
 ]
-NONE_4 = DISAGREEMENTS["none"](4)
+NONE_4 = disagreements("none", 4)
 
 
 def value_of(coefficient, codes, disagreement=NONE_4, n_categories=4):
@@ -138,7 +69,7 @@ def same(a, b):
 @given(codes=COMPLETE, weights=st.sampled_from(["none", "linear", "quadratic"]))
 def test_cohen_is_that_of_scikit_learn(codes, weights):
     first, second = codes[:, 0], codes[:, 1]
-    ours = value_of(cohen_kappa, codes[:, :2], DISAGREEMENTS[weights](4))
+    ours = value_of(cohen_kappa, codes[:, :2], disagreements(weights, 4))
     assume(not math.isnan(ours))
     name = None if weights == "none" else weights
     theirs = cohen_kappa_score(first, second, labels=range(4), weights=name)
@@ -171,11 +102,11 @@ def test_names_of_categories_do_not_matter(codes, order, coefficient):
     codes=PARTLY,
     data=st.data(),
     coefficient=st.sampled_from(NOMINAL),
-    weights=st.sampled_from(sorted(DISAGREEMENTS)),
+    weights=st.sampled_from(sorted(BY_POSITION)),
 )
 def test_order_of_raters_and_images_does_not_matter(codes, data, coefficient, weights):
     images, raters = (data.draw(st.permutations(range(n))) for n in codes.shape)
-    disagreement = DISAGREEMENTS[weights](4)
+    disagreement = disagreements(weights, 4)
     shuffled = codes[images][:, raters]
     assert same(
         value_of(coefficient, codes, disagreement), value_of(coefficient, shuffled, disagreement)
@@ -186,12 +117,12 @@ def test_order_of_raters_and_images_does_not_matter(codes, data, coefficient, we
     truth=arrays(np.int64, st.integers(2, 10), elements=st.integers(0, 3)),
     raters=st.integers(2, 5),
     coefficient=st.sampled_from(NOMINAL),
-    weights=st.sampled_from(sorted(DISAGREEMENTS)),
+    weights=st.sampled_from(sorted(BY_POSITION)),
 )
 def test_perfect_agreement_on_two_categories_or_more_is_one(truth, raters, coefficient, weights):
     assume(len(np.unique(truth)) > 1)
     codes = np.repeat(truth[:, None], raters, axis=1)
-    assert value_of(coefficient, codes, DISAGREEMENTS[weights](4)) == 1
+    assert value_of(coefficient, codes, disagreements(weights, 4)) == 1
     assert krippendorff_alpha_ordinal(Sample.observed(codes, 4))[0] == 1
 
 
@@ -223,7 +154,7 @@ def test_a_grade_nobody_used_changes_weighted_kappa_only():
     wider = sample_of(by_name["gg_unused_grade4_linear_declared"]).codes_IR
     for weights, is_same in (("none", True), ("linear", False), ("quadratic", False)):
         kappas = [
-            value_of(cohen_kappa, c, DISAGREEMENTS[weights](k), k)
+            value_of(cohen_kappa, c, disagreements(weights, k), k)
             for c, k in ((codes, 4), (wider, 5))
         ]
         assert same(*kappas) == is_same
@@ -240,16 +171,6 @@ def test_an_image_with_one_rating_counts_for_chance_only():
     assert value_of(krippendorff_alpha, longer) == value_of(krippendorff_alpha, codes)
     for coefficient in (fleiss_kappa, gwet_ac, conger_kappa):
         assert value_of(coefficient, longer) != value_of(coefficient, codes)
-
-
-@pytest.mark.parametrize("weights", sorted(DISAGREEMENTS))
-@pytest.mark.parametrize("k", [1, 2, 5])
-def test_disagreements_lie_between_none_and_one(weights, k):
-    disagreement = DISAGREEMENTS[weights](k)
-    assert disagreement.shape == (k, k)
-    assert not np.diag(disagreement).any()
-    assert disagreement.max() == (1 if k > 1 else 0)
-    assert (np.diff(disagreement[0]) >= 0).all()
 
 
 ONE_CATEGORY = np.zeros((4, 3), dtype=np.int64)
@@ -269,6 +190,7 @@ def test_one_category_everywhere_is_undefined_but_percent_agreement_is_one():
         "gwet_ac2_ordinal",
         "gwet_ac2_quadratic",
         "brennan_prediger",
+        "brennan_prediger_quadratic",
     }
     assert measured["fleiss_kappa"][1].startswith("0/0: all ratings")
     assert {measured[name][0] for name in defined} == {1.0}
@@ -307,9 +229,15 @@ def test_light_needs_every_pair():
 @pytest.mark.parametrize("categories", [("low", "high"), ("1", "nan"), ("1", "inf")])
 def test_interval_level_needs_numbers(categories):
     codes = np.array([[0, 0], [1, 0], [1, 1]])
-    value, reason = reasons_of(codes, categories)["krippendorff_alpha_interval"]
-    assert value is None
-    assert reason == "the interval level needs categories that are numbers"
+    reasons = reasons_of(codes, categories)
+    assert reasons["krippendorff_alpha_interval"] == (
+        None,
+        "the interval level needs categories that are numbers",
+    )
+    assert reasons["ICC(A,1)"] == (
+        None,
+        "an intraclass correlation needs categories that are numbers",
+    )
 
 
 def test_interval_level_uses_the_values_of_the_categories():

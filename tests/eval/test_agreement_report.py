@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.agreement import DISAGREEMENTS, fleiss_kappa
-from eval.agreement_report import report_agreement
+from eval.agreement import fleiss_kappa
+from eval.agreement_report import DIFFERENCE, report_agreement
+from eval.agreement_weights import disagreements
 from eval.bootstrap import percentile_interval, resamples
-from eval.rating_sample import Sample
+from eval.rating_sample import Sample, patterns
 from eval.ratings import read_ratings
 
 SCALE = ("1", "2", "3", "4", "5")
@@ -37,15 +38,16 @@ def ratings_file(tmp_path):
     return write(tmp_path / "ratings.csv", "image,rater,rating", rows_of(0, 30, 3))
 
 
-def report(path, scale=SCALE, replicates=200, seed=0):
-    return report_agreement(read_ratings(path, scale), replicates=replicates, seed=seed)
+def report(path, scale=SCALE, replicates=200, seed=0, **options):
+    ratings = read_ratings(path, scale)
+    return report_agreement(ratings, replicates=replicates, seed=seed, **options)
 
 
 def test_every_number_says_how_it_was_made(ratings_file):
     result = report(ratings_file)
     assert result.settings["categories"] == list(SCALE)
     assert result.settings["categories_from"] == "declared"
-    assert len(result.numbers) == 13 + 3 * 3
+    assert len(result.numbers) == 20 + 3 * 5
     for number in result.numbers:
         low, high = number.interval
         assert low < number.value < high
@@ -59,11 +61,11 @@ def test_every_number_says_how_it_was_made(ratings_file):
 
 
 def test_the_interval_is_that_of_a_loop_over_resampled_files(ratings_file):
-    codes = read_ratings(ratings_file, SCALE).arms[0].codes_IR
+    codes, counts = patterns(read_ratings(ratings_file, SCALE).arms[0].codes_IR)
     values = []
-    for times in next(resamples(30, replicates=200, key=(7, 0))):
+    for times in next(resamples(30, replicates=200, key=(7, 0), counts=counts)):
         drawn = np.repeat(codes, times.astype(int), axis=0)
-        values.append(fleiss_kappa(Sample.observed(drawn, 5), DISAGREEMENTS["none"](5))[0])
+        values.append(fleiss_kappa(Sample.observed(drawn, 5), disagreements("none", 5))[0])
     fleiss = next(n for n in report(ratings_file, seed=7).numbers if n.name == "fleiss_kappa")
     assert fleiss.interval == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
 
@@ -73,7 +75,7 @@ def test_same_seed_same_result_another_seed_another_interval(ratings_file):
     assert once == again
     for a, b in zip(once.numbers, other.numbers, strict=True):
         assert a.value == b.value
-        assert a.interval != b.interval
+        assert (a.interval != b.interval) or a.details["compared"] != "all raters"
 
 
 def test_the_order_of_rows_does_not_matter(ratings_file, tmp_path):
@@ -91,7 +93,9 @@ def test_arms_are_reported_one_by_one_and_do_not_touch_each_other(tmp_path):
     def of(result, arm):
         return [number for number in result.numbers if number.details["arm"] == arm]
 
-    assert [number.details["arm"] for number in both.numbers] == ["real"] * 22 + ["synthetic"] * 22
+    assert [number.details["arm"] for number in both.numbers] == ["real"] * 35 + [
+        "synthetic"
+    ] * 35 + [DIFFERENCE] * 20
     assert of(both, "real") == of(changed, "real")
     assert of(both, "synthetic") != of(changed, "synthetic")
     alone = [line.removesuffix(",real") for line in real]
@@ -104,7 +108,7 @@ def test_an_empty_arm_has_reasons_and_a_warning(tmp_path):
     rows = rows_of(1, 25, 3, arm="real")
     result = report(write(tmp_path / "r.csv", "image,rater,rating,arm", rows))
     synthetic = [number for number in result.numbers if number.details["arm"] == "synthetic"]
-    assert len(synthetic) == 13
+    assert len(synthetic) == 20
     assert {number.value for number in synthetic} == {None}
     assert {number.reason for number in synthetic} == {"no image has ratings of two raters"}
     assert result.warnings == ("Arm synthetic: no rated image.",)
@@ -121,7 +125,7 @@ def test_one_image_has_values_but_no_interval(tmp_path):
 
 def test_one_rater_is_undefined_throughout(tmp_path):
     result = report(write(tmp_path / "r.csv", "image,R1", ["a,1", "b,2"]))
-    assert len(result.numbers) == 13
+    assert len(result.numbers) == 20
     assert {number.reason for number in result.numbers} == {"no image has ratings of two raters"}
 
 
@@ -160,7 +164,10 @@ def test_a_pair_counts_the_images_both_rated(tmp_path):
         if number.details["compared"] == "pairs of raters"
     }
     assert pairs == {("R1", "R2"): 24, ("R1", "R3"): 6, ("R2", "R3"): 6}
-    assert result.warnings == ("Ratings: not everyone rated all 24 images: R3 6.",)
+    partly, stopped = result.warnings
+    assert partly == "Ratings: not everyone rated all 24 images: R3 6."
+    assert "R3 seems to have stopped after 6 of 24 images" in stopped
+    assert "the last is 'i05'" in stopped
 
 
 def test_warnings(tmp_path):
@@ -173,6 +180,50 @@ def test_warnings(tmp_path):
     assert unrated == "Ratings: images without any rating, left out: 1."
     assert partly.endswith("jd@example.org 1.")
     assert "fewer than 20 images (2)" in few
+
+
+def test_a_reader_who_skips_here_and_there_has_not_stopped(tmp_path):
+    rows = [f"i{image},1,{'' if image % 3 else 2}" for image in range(22)]
+    warnings = report(write(tmp_path / "r.csv", "image,R1,R2", rows)).warnings
+    assert not any("stopped" in warning for warning in warnings)
+
+
+def test_stopping_is_seen_in_the_order_of_the_file(tmp_path):
+    images = ["z", "k", "a", "m", "b", "c", "x"]
+    rows = [f"{image},R1,1" for image in images] + [f"{image},R2,2" for image in images[:3]]
+    warnings = report(write(tmp_path / "r.csv", "image,rater,rating", rows)).warnings
+    assert any("R2 seems to have stopped after 3 of 7" in warning for warning in warnings)
+    assert any("the last is 'a'" in warning for warning in warnings)
+
+
+def test_drawing_raters_too_widens_intervals_of_three_and_more(tmp_path):
+    path = write(tmp_path / "r.csv", "image,rater,rating", rows_of(3, 60, 5))
+    images_only, raters_too = (
+        report(path, resample_raters=resample, replicates=400) for resample in (False, True)
+    )
+    assert raters_too.settings["resampled"] == "images and raters"
+    for one, other in zip(images_only.numbers, raters_too.numbers, strict=True):
+        assert one.value == other.value
+        if other.interval_method == "percentile bootstrap over images":
+            assert one.interval == other.interval
+            assert other.name.startswith("ICC") or len(other.details["raters"]) == 2
+    fleiss = [
+        next(n for n in result.numbers if n.name == "fleiss_kappa")
+        for result in (images_only, raters_too)
+    ]
+    width, wider = (number.interval[1] - number.interval[0] for number in fleiss)
+    assert fleiss[1].interval_method == "percentile bootstrap over images and raters"
+    assert wider > width
+
+
+def test_tables_hold_marginals_and_symmetric_matrices(ratings_file):
+    tables = report(ratings_file).tables
+    assert [row["rater"] for row in tables["marginals"]] == ["R1", "R2", "R3"]
+    assert all(sum(row["counts"].values()) == row["ratings"] for row in tables["marginals"])
+    kappa = next(table for table in tables["pairwise"] if table["statistic"] == "cohen_kappa")
+    values = kappa["values"]
+    assert values[0][0] is None
+    assert values[0][2] == values[2][0] is not None
 
 
 def test_the_result_is_json_without_nan(tmp_path, ratings_file):

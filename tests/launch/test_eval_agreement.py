@@ -29,10 +29,13 @@ def test_prints_a_table_and_writes_json(ratings, tmp_path, capsys):
     text = capsys.readouterr().out
     saved = json.loads(out.read_text(encoding="utf-8"))
     numbers = {number["name"]: number for number in saved["numbers"]}
-    for name in ("fleiss_kappa", "krippendorff_alpha_interval", "cohen_kappa_quadratic"):
+    for name in ("fleiss_kappa", "krippendorff_alpha_interval", "ICC(A,1)"):
         assert name in text
         assert f"{numbers[name]['value']:.3f}" in text
-    assert "100 replicates, seed 5. Scale (declared): 1, 2, 3, 4." in text
+    assert f"{numbers['cohen_kappa_quadratic']['value']:.3f} (" in text
+    assert "100 replicates, seed 5." in text
+    assert "Scale (declared): 1, 2, 3, 4." in text
+    assert "By formula: Gwet 2014, linearised, t; infinitesimal jackknife, t; McGraw" in text
     assert "warning: Ratings: not everyone rated all 5 images: R3 4." in text
     assert saved["settings"]["seed"] == 5
     assert saved["versions"]["numpy"]
@@ -59,6 +62,7 @@ def test_undefined_is_none_with_a_note_below(tmp_path, capsys):
         (["--categories", "1,,2"], "has an empty name"),
         (["--replicates", "0"], "Must be >= 1"),
         (["--seed", "-1"], "Must be >= 0"),
+        (["--margin", "0"], "Must be > 0"),
         (["--category", "1,2"], "--category"),
     ],
 )
@@ -71,10 +75,53 @@ def test_errors_are_one_message_and_exit_code_2(ratings, tokens, message, capsys
     assert "Traceback" not in error
 
 
-def test_imports_neither_torch_nor_torchvision_nor_scipy(ratings):
+def arms_file(tmp_path):
+    lines = ["image,arm,R1,R2,R3"]
+    for arm in ("real", "synthetic"):
+        lines += [f"{arm}{row},{arm},{a},{b},{c or 1}" for row, (_, a, b, c) in enumerate(ROWS)]
+    path = tmp_path / "arms.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_the_difference_is_a_table_of_its_own(tmp_path, capsys):
+    run(arms_file(tmp_path), "--categories", "1,2,3", "--replicates", 50, "--margin", 0.25)
+    text = capsys.readouterr().out
+    table = text[text.index("real minus synthetic, all raters") :]
+    row = next(line for line in table.splitlines() if line.startswith("fleiss_kappa "))
+    assert row.split()[1] == row.split()[2]
+    assert row.split()[3] == "0.000"
+    assert "1.0000" in row
+    assert "within ±0.25" in table
+    assert "all permutations" in table
+    assert "does not show that readers agree alike" in table
+
+
+def test_tables_fit_a_hundred_columns(tmp_path, capsys):
+    run(arms_file(tmp_path), "--categories", "1,2,3", "--replicates", 50, "--margin", 0.25)
+    text = capsys.readouterr().out
+    tables = text[: text.index("n: images with two")]
+    assert max(len(line.rstrip()) for line in tables.splitlines()) <= 100
+
+
+def test_many_pairs_are_a_matrix_only(tmp_path, capsys):
+    raters = [f"R{index}" for index in range(1, 8)]
+    rows = [
+        f"i{row}," + ",".join("12"[(row * k) % 3 == 0] for k in range(1, 8)) for row in range(6)
+    ]
+    path = tmp_path / "seven.csv"
+    path.write_text("\n".join([f"image,{','.join(raters)}", *rows]) + "\n", encoding="utf-8")
+    run(path, "--categories", "1,2", "--replicates", 20, "--resample-raters")
+    text = capsys.readouterr().out
+    assert "below the diagonal" in text
+    assert "R1, R2" not in text
+    assert "percentile bootstrap over images and raters" in text
+
+
+def test_imports_neither_torch_nor_torchvision(ratings):
     code = (
         "import sys; from launch.cli import main; main(sys.argv[1:]);"
-        "print(sorted({'torch', 'torchvision', 'scipy'} & set(sys.modules)))"
+        "print(sorted({'torch', 'torchvision'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "eval", "agreement", str(ratings)],

@@ -1,0 +1,125 @@
+"""The difference of agreement between two arms: interval, permutation test, equivalence test.
+
+Three questions, three answers. How large is the difference? The bootstrap interval. Could it be
+chance, if readers treated both arms alike? The permutation test: images change arms, raters stay
+(Good 2005, Permutation, Parametric and Bootstrap Tests of Hypotheses). Is it small enough not to
+matter? Only the equivalence test says so, with a margin set before the data were seen (Schuirmann
+1987: two one-sided tests at 5 %, here the 90 % bootstrap interval within the margin).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from typing import Any
+
+import numpy as np
+
+from eval.agreement_statistics import Statistic
+from eval.bootstrap import keyed_random, percentile_interval
+from eval.rating_sample import Floats, Ints, Sample, patterns
+
+EQUIVALENCE_LEVEL = 0.90
+NOT_EQUIVALENCE = (
+    "A p-value above 0.05 does not show that readers agree alike on both arms. Only an equivalence "
+    "test with a margin that was set beforehand (--margin) can."
+)
+_PERMUTATIONS = 98
+# Up to so many assignments of images to arms all are tried, also where fewer replicates would do.
+_MOST_EXACT = 10_000
+# Equal differences may differ by what summing in another order leaves.
+_TIE = 1e-12
+_BLOCK_CELLS = 1 << 21
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permuted:
+    """Differences (S, P) under exchange of images between the arms; `exact`: all there are."""
+
+    differences_SP: Floats
+    exact: bool
+
+
+def permuted_differences(
+    first_IR: Ints,
+    second_IR: Ints,
+    n_categories: int,
+    statistics: Sequence[Statistic],
+    *,
+    replicates: int,
+    seed: int,
+) -> Permuted:
+    """Differences of `statistics` when the images of two arms are dealt anew, in the same numbers.
+
+    Columns are the same raters in both. With few images all deals are made, otherwise `replicates`
+    random ones.
+    """
+    codes_IR = np.concatenate([first_IR, second_IR])
+    n, n_first = len(codes_IR), len(first_IR)
+    exact = comb(n, n_first) <= max(replicates, _MOST_EXACT)
+    if exact:
+        codes_UR, counts_U = codes_IR, np.ones(n, dtype=np.int64)
+        deals = _all_deals(n, n_first)
+    else:
+        codes_UR, counts_U = patterns(codes_IR)
+        deals = _random_deals(counts_U, n_first, replicates, seed)
+    blocks = []
+    for times_BU in deals:
+        first, second = (
+            Sample(codes_IR=codes_UR, n_categories=n_categories, times_BI=times)
+            for times in (times_BU, counts_U - times_BU)
+        )
+        blocks.append(np.stack([each.values(first) - each.values(second) for each in statistics]))
+    return Permuted(differences_SP=np.concatenate(blocks, axis=1), exact=exact)
+
+
+def permutation_test(difference: float, permuted_P: Floats, *, exact: bool) -> dict[str, Any]:
+    """Two-sided p: the share of deals with a difference as large; undefined ones count as large."""
+    undefined = int(np.isnan(permuted_P).sum())
+    as_large = int((np.abs(permuted_P) >= abs(difference) - _TIE).sum()) + undefined
+    extra = 0 if exact else 1  # The deal that happened is one of them.
+    return {
+        "p_two_sided": (as_large + extra) / (len(permuted_P) + extra),
+        "permutations": len(permuted_P),
+        "exact": exact,
+        "undefined_permutations": undefined,
+        "method": "images permuted between arms, raters kept"
+        + (", all permutations" if exact else ", random permutations"),
+    }
+
+
+def equivalence_test(replicates_B: Floats, margin: float | None) -> dict[str, Any] | None:
+    """Whether the difference lies within ± `margin`; None without a margin or an interval.
+
+    `equivalent` False means: not shown. `p` is the larger of the two one-sided ones.
+    """
+    interval = percentile_interval(replicates_B, EQUIVALENCE_LEVEL)
+    if margin is None or interval is None:
+        return None
+    defined_B = replicates_B[~np.isnan(replicates_B)]
+    beyond = max(int((defined_B <= -margin).sum()), int((defined_B >= margin).sum()))
+    return {
+        "margin": margin,
+        "equivalent": bool(-margin < interval[0] and interval[1] < margin),
+        "p": (beyond + 1) / (len(defined_B) + 1),
+        "interval": interval,
+        "interval_level": EQUIVALENCE_LEVEL,
+        "method": "two one-sided tests at 5 %: 90 % bootstrap interval within the margin",
+    }
+
+
+def _all_deals(n: int, n_first: int) -> Iterator[Floats]:
+    chosen = np.array(list(combinations(range(n), n_first)), dtype=np.int64)
+    times_BU = np.zeros((len(chosen), n))
+    np.put_along_axis(times_BU, chosen, 1.0, axis=1)
+    yield times_BU
+
+
+def _random_deals(counts_U: Ints, n_first: int, replicates: int, seed: int) -> Iterator[Floats]:
+    random = keyed_random((seed, _PERMUTATIONS))
+    block = max(_BLOCK_CELLS // len(counts_U), 1)
+    for start in range(0, replicates, block):
+        rows = min(block, replicates - start)
+        yield random.multivariate_hypergeometric(counts_U, n_first, size=rows).astype(np.float64)

@@ -1,0 +1,82 @@
+"""What to beware of in a ratings file before its numbers are believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from eval.rating_sample import MISSING
+from eval.ratings import Arm, Ratings, looks_like_a_person
+
+# Below this many images percentile intervals are known to be too narrow.
+_FEW_IMAGES = 20
+# Who misses the last images of the file, and so many of them at least, has probably stopped.
+_STOPPED_AFTER_MISSING = 3
+
+
+def rating_warnings(ratings: Ratings) -> Iterator[str]:
+    """One sentence a concern: scale, names of people, arms, raters, number of images."""
+    if not ratings.declared:
+        yield (
+            f"The scale isn't declared: taken from the ratings, in this order: "
+            f"{','.join(ratings.categories)}. A grade nobody used, or another order, changes "
+            "weighted statistics: use --categories."
+        )
+    raters = {rater for arm in ratings.arms for rater in arm.raters}
+    if people := sum(looks_like_a_person(rater) for rater in raters):
+        yield (
+            f"{people} of {len(raters)} rater ids look like names or e-mail addresses, and results "
+            "repeat them: use pseudonyms such as R1."
+        )
+    for arm in ratings.arms:
+        yield from _arm_warnings(arm)
+    if len(ratings.arms) == 2 and all(arm.images for arm in ratings.arms):
+        yield from _difference_warnings(*ratings.arms)
+
+
+def _arm_warnings(arm: Arm) -> Iterator[str]:
+    where = f"Arm {arm.name}" if arm.name else "Ratings"
+    if not arm.images:
+        yield f"{where}: no rated image."
+        return
+    if arm.unrated_images:
+        yield f"{where}: images without any rating, left out: {arm.unrated_images}."
+    n = len(arm.images)
+    counts = zip(arm.raters, arm.ratings_of_raters.tolist(), strict=True)
+    if partly := [f"{rater} {count}" for rater, count in counts if count < n]:
+        yield f"{where}: not everyone rated all {n} images: {', '.join(partly)}."
+    for rater, rated in _who_stopped(arm):
+        last = arm.images[arm.file_order[rated - 1]]
+        yield (
+            f"{where}: {rater} seems to have stopped after {rated} of {n} images (in the file's "
+            f"order; the last is {last!r}). What {rater} has seen may differ from the rest."
+        )
+    if n < _FEW_IMAGES:
+        yield (
+            f"{where}: intervals from fewer than {_FEW_IMAGES} images ({n}) tend to be too narrow."
+        )
+
+
+def _who_stopped(arm: Arm) -> Iterator[tuple[str, int]]:
+    """Raters without a rating from some place in the file on, and that place."""
+    in_order_IR = arm.codes_IR[list(arm.file_order)] != MISSING
+    for rater, rated_I in zip(arm.raters, in_order_IR.T, strict=True):
+        length = int(np.flatnonzero(rated_I)[-1]) + 1
+        if len(rated_I) - length >= _STOPPED_AFTER_MISSING:
+            yield rater, length
+
+
+def _difference_warnings(real: Arm, synthetic: Arm) -> Iterator[str]:
+    if real.raters != synthetic.raters:
+        only = sorted(set(real.raters) ^ set(synthetic.raters))
+        yield (
+            f"The arms have different raters ({', '.join(only)} in one only): their difference "
+            "is one of raters as well as of images, and has no permutation test."
+        )
+    if shared := len(set(real.images) & set(synthetic.images)):
+        yield (
+            f"{shared} image names occur in both arms. If they are pairs (a tile and its "
+            "synthetic twin), the intervals and tests of the difference, which take the arms for "
+            "independent, are too cautious."
+        )

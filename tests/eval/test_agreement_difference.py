@@ -1,0 +1,184 @@
+"""Real minus synthetic: the interval, the permutation test, the equivalence test."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from eval.agreement_difference import (
+    equivalence_test,
+    permutation_test,
+    permuted_differences,
+)
+from eval.agreement_report import DIFFERENCE, report_agreement
+from eval.agreement_statistics import measure, statistic_of
+from eval.rating_sample import Sample
+from eval.ratings import read_ratings
+
+SCALE = ("1", "2", "3", "4")
+FLEISS = statistic_of("fleiss_kappa", SCALE)
+AC1 = statistic_of("gwet_ac1", SCALE)
+
+
+def value_of(statistic, codes):
+    return measure(statistic, Sample.observed(codes, 4))[0]
+
+
+def test_few_images_are_dealt_in_all_ways():
+    random = np.random.default_rng(0)
+    first, second = random.integers(0, 4, (4, 3)), random.integers(0, 4, (3, 3))
+    permuted = permuted_differences(first, second, 4, [AC1], replicates=50, seed=0)
+    codes = np.concatenate([first, second])
+    by_hand = [
+        value_of(AC1, codes[list(chosen)]) - value_of(AC1, np.delete(codes, chosen, axis=0))
+        for chosen in combinations(range(7), 4)
+    ]
+    assert permuted.exact
+    assert permuted.differences_SP[0] == pytest.approx(by_hand)
+    difference = by_hand[0]
+    test = permutation_test(difference, permuted.differences_SP[0], exact=True)
+    assert test["p_two_sided"] == np.mean(np.abs(by_hand) >= abs(difference) - 1e-12)
+    assert "all permutations" in test["method"]
+
+
+def test_random_deals_agree_with_all_deals():
+    random = np.random.default_rng(1)
+    first, second = random.integers(0, 3, (8, 3)), random.integers(1, 4, (8, 3))
+    difference = value_of(FLEISS, first) - value_of(FLEISS, second)
+    exact = permuted_differences(first, second, 4, [FLEISS], replicates=12_870, seed=0)
+    assert exact.exact
+    assert exact.differences_SP.shape == (1, 12_870)
+    some = permuted_differences(
+        np.tile(first, (3, 1)), np.tile(second, (3, 1)), 4, [FLEISS], replicates=400, seed=0
+    )
+    assert not some.exact
+    assert some.differences_SP.shape == (1, 400)
+    assert abs(np.mean(some.differences_SP)) < 0.03
+    test = permutation_test(difference, exact.differences_SP[0], exact=True)
+    assert 0 < test["p_two_sided"] <= 1
+
+
+def test_arms_that_differ_and_arms_that_do_not():
+    random = np.random.default_rng(2)
+    truth = random.integers(0, 4, (60, 1))
+    alike = np.repeat(truth, 3, axis=1)
+    noisy = random.integers(0, 4, (60, 3))
+    far = permuted_differences(alike, noisy, 4, [FLEISS], replicates=500, seed=0)
+    difference = value_of(FLEISS, alike) - value_of(FLEISS, noisy)
+    p = permutation_test(difference, far.differences_SP[0], exact=False)["p_two_sided"]
+    assert p == pytest.approx(1 / 501)
+    none = permuted_differences(noisy[:30], noisy[30:], 4, [FLEISS], replicates=500, seed=0)
+    difference = value_of(FLEISS, noisy[:30]) - value_of(FLEISS, noisy[30:])
+    assert permutation_test(difference, none.differences_SP[0], exact=False)["p_two_sided"] > 0.05
+
+
+def test_undefined_permutations_count_against_the_difference():
+    test = permutation_test(0.5, np.array([np.nan, 0.1, 0.2, -0.6]), exact=True)
+    assert test["p_two_sided"] == 0.5
+    assert test["undefined_permutations"] == 1
+
+
+@settings(max_examples=30)
+@given(
+    first=arrays(np.int64, st.tuples(st.integers(1, 5), st.just(2)), elements=st.integers(-1, 3)),
+    second=arrays(np.int64, st.tuples(st.integers(1, 5), st.just(2)), elements=st.integers(-1, 3)),
+)
+def test_exchanging_the_arms_exchanges_the_sign_only(first, second):
+    there, back = (
+        permuted_differences(a, b, 4, [AC1], replicates=10, seed=0).differences_SP[0]
+        for a, b in ((first, second), (second, first))
+    )
+    assert np.sort(there) == pytest.approx(np.sort(-back), nan_ok=True)
+
+
+def test_equivalence_is_the_90_percent_interval_within_the_margin():
+    values = np.linspace(-0.1, 0.1, 1001)
+    shown = equivalence_test(values, 0.095)
+    assert shown["interval"] == pytest.approx((-0.09, 0.09))
+    assert shown["equivalent"]
+    assert shown["p"] < 0.05
+    assert not equivalence_test(values, 0.085)["equivalent"]
+    assert equivalence_test(values, 0.085)["p"] > 0.05
+    assert equivalence_test(values, None) is None
+    assert equivalence_test(np.array([np.nan]), 0.1) is None
+
+
+def write(path, real, synthetic, header="image,arm,R1,R2,R3"):
+    rows = [
+        f"{arm[0]}{row},{arm},{','.join(map(str, codes))}"
+        for arm, rated in (("real", real), ("synthetic", synthetic))
+        for row, codes in enumerate(rated)
+    ]
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def differences(path, **options):
+    result = report_agreement(read_ratings(path, SCALE), replicates=300, seed=0, **options)
+    found = [number for number in result.numbers if number.details["arm"] == DIFFERENCE]
+    return result, {number.name: number for number in found}
+
+
+def test_the_report_has_the_difference_of_every_statistic_of_all_raters(tmp_path):
+    random = np.random.default_rng(4)
+    real, synthetic = random.integers(1, 5, (25, 3)), random.integers(1, 5, (30, 3))
+    result, found = differences(write(tmp_path / "r.csv", real, synthetic), margin=0.2)
+    assert len(found) == 20
+    by_arm = {
+        (number.details["arm"], number.name): number
+        for number in result.numbers
+        if number.details["compared"] == "all raters"
+    }
+    for name, number in found.items():
+        arms = by_arm["real", name], by_arm["synthetic", name]
+        assert number.value == pytest.approx(arms[0].value - arms[1].value)
+        assert number.details["values"] == {"real": arms[0].value, "synthetic": arms[1].value}
+        low, high = number.interval
+        assert low < number.value < high
+        assert number.interval_method.endswith("each arm by itself")
+        assert 0 < number.details["permutation_test"]["p_two_sided"] <= 1
+        assert number.details["equivalence_test"]["margin"] == 0.2
+    assert result.settings["margin"] == 0.2
+    assert "does not show that readers agree alike" in result.settings["not_equivalence"]
+
+
+def test_without_a_margin_there_is_no_equivalence_test(tmp_path):
+    random = np.random.default_rng(5)
+    path = write(tmp_path / "r.csv", random.integers(1, 5, (9, 3)), random.integers(1, 5, (9, 3)))
+    _, found = differences(path)
+    assert {number.details["equivalence_test"] for number in found.values()} == {None}
+
+
+def test_other_raters_in_an_arm_have_no_permutation_test(tmp_path):
+    real, synthetic = [(1, 2, "")] * 5 + [(2, 2, "")] * 5, [(1, 2, 2)] * 5 + [(3, 3, 1)] * 5
+    result, found = differences(write(tmp_path / "r.csv", real, synthetic))
+    fleiss = found["fleiss_kappa"]
+    assert fleiss.value is not None
+    assert fleiss.details["permutation_test"] is None
+    assert "different raters" in fleiss.details["permutation_note"]
+    assert any("The arms have different raters (R3 in one only)" in w for w in result.warnings)
+
+
+def test_an_undefined_arm_makes_an_undefined_difference(tmp_path):
+    _, found = differences(write(tmp_path / "r.csv", [(1, 1, 1)] * 6, [(1, 2, 2), (3, 3, 1)] * 3))
+    fleiss = found["fleiss_kappa"]
+    assert fleiss.value is None
+    assert fleiss.reason.startswith("real: 0/0")
+    assert fleiss.interval is None
+    assert fleiss.details["permutation_test"] is None
+    assert found["percent_agreement"].value is not None
+
+
+def test_an_empty_arm_has_no_difference(tmp_path):
+    _, found = differences(write(tmp_path / "r.csv", [(1, 2, 2)] * 6, []))
+    assert found == {}
+
+
+def test_names_in_both_arms_are_pointed_out(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text("image,arm,R1,R2\na,real,1,2\na,synthetic,2,2\n", encoding="utf-8")
+    result, _ = differences(path)
+    assert any("1 image names occur in both arms" in warning for warning in result.warnings)
