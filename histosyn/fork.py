@@ -29,8 +29,7 @@ def take_over_networks(trainer: Trainer, source: Path) -> dict[str, Any]:
     state = checkpoint.load(path)
     weights = state["trainer"]["players"]
     networks: dict[str, nn.Module] = {
-        "generator": trainer.players.generator,
-        "discriminator": trainer.players.discriminator,
+        **trainer.players.networks,
         "ema": trainer.players.ema.network,
     }
     if any(_shapes(weights[name]) != _shapes(net.state_dict()) for name, net in networks.items()):

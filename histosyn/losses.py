@@ -1,4 +1,8 @@
-"""Losses as data: what a player minimizes is a tuple of named, weighted terms."""
+"""Losses as data: what a player minimizes is a tuple of named, weighted terms.
+
+Here is the vocabulary, and the terms of discriminators that score patches; those that tell classes
+of pixels have theirs in `histosyn.pixel_losses`.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,52 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from histosyn.config import LossConfig
 from histosyn.networks.discriminator import Features
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What the discriminator makes of real and of synthetic tiles with the same label maps."""
+class Mixture:
+    """What the discriminator makes of tiles that are real where `real_NHW` and else synthetic."""
 
+    real_NHW: torch.Tensor
+    features: Features
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the discriminator makes of real and of synthetic tiles with the same label maps.
+
+    The tiles, (N, 3, H, W) in [-1, 1], are those it was shown, so that gradients reach them.
+    """
+
+    labels_NHW: torch.Tensor
+    tiles_NCHW: torch.Tensor
+    synthetic_NCHW: torch.Tensor
     real: Features
     synthetic: Features
+    mixture: Mixture | None = None
+
+
+Compute = Callable[[Verdict], torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossTerm:
-    """One summand of a player's loss: `weight` times what `compute` makes of a verdict."""
+    """One summand of a player's loss: `weight` times what `compute` makes of a verdict.
+
+    With an `interval` it is computed only at the steps that this divides, and counts so much more.
+    With `differentiates_tiles` it needs real tiles that require gradients.
+    """
 
     name: str
     weight: float
-    compute: Callable[[Verdict], torch.Tensor]
+    compute: Compute
+    interval: int = 1
+    differentiates_tiles: bool = False
+
+    def due(self, step: int) -> bool:
+        """Whether it is computed at step 0, 1, ..."""
+        return step % self.interval == 0
 
 
 def discriminator_hinge(verdict: Verdict) -> torch.Tensor:
@@ -34,16 +65,33 @@ def discriminator_hinge(verdict: Verdict) -> torch.Tensor:
 
     Lim & Ye, "Geometric GAN", 2017, eq. 24.
     """
-    losses = [
-        functional.relu(1 - real[-1]).mean() + functional.relu(1 + synthetic[-1]).mean()
-        for real, synthetic in zip(verdict.real, verdict.synthetic, strict=True)
-    ]
-    return torch.stack(losses).mean()
+    return _mean_over_scales(
+        verdict,
+        lambda real, synthetic: (
+            functional.relu(1 - real).mean() + functional.relu(1 + synthetic).mean()
+        ),
+    )
 
 
 def generator_hinge(verdict: Verdict) -> torch.Tensor:
     """Mean over scales of −E[D(synthetic)]."""
-    return -torch.stack([synthetic[-1].mean() for synthetic in verdict.synthetic]).mean()
+    return _mean_over_scales(verdict, lambda real, synthetic: -synthetic.mean())
+
+
+def discriminator_least_squares(verdict: Verdict) -> torch.Tensor:
+    """Mean over scales of ½ E[(D(real) − 1)²] + ½ E[D(synthetic)²].
+
+    Mao et al., "Least squares generative adversarial networks", ICCV 2017, eq. 9.
+    """
+    return _mean_over_scales(
+        verdict,
+        lambda real, synthetic: ((real - 1).square().mean() + synthetic.square().mean()) / 2,
+    )
+
+
+def generator_least_squares(verdict: Verdict) -> torch.Tensor:
+    """Mean over scales of ½ E[(D(synthetic) − 1)²]; Mao et al. 2017, eq. 9."""
+    return _mean_over_scales(verdict, lambda real, synthetic: (synthetic - 1).square().mean() / 2)
 
 
 def feature_matching(verdict: Verdict) -> torch.Tensor:
@@ -59,15 +107,46 @@ def feature_matching(verdict: Verdict) -> torch.Tensor:
     return torch.stack(losses).sum() / len(verdict.real)
 
 
-def generator_terms(config: LossConfig) -> tuple[LossTerm, ...]:
-    """What the generator minimizes; terms of weight zero are left out."""
-    terms = (
-        LossTerm(name="adversarial", weight=config.adversarial, compute=generator_hinge),
-        LossTerm(name="feature_matching", weight=config.feature_matching, compute=feature_matching),
-    )
-    return tuple(term for term in terms if term.weight)
+def gradient_penalty(realness: Callable[[Features], torch.Tensor]) -> Compute:
+    """½ E‖∂realness(D(tile)) / ∂tile‖² over real tiles, `realness` (N,) being one score a tile.
+
+    R1 of Mescheder et al., "Which training methods for GANs do actually converge?", ICML 2018,
+    eq. 9. Computed now and then only, as Karras et al. 2020 do. Real tiles must require gradients.
+    """
+
+    def compute(verdict: Verdict) -> torch.Tensor:
+        (gradient,) = torch.autograd.grad(
+            realness(verdict.real).sum(), verdict.tiles_NCHW, create_graph=True
+        )
+        return gradient.square().sum(dim=(1, 2, 3)).mean() / 2
+
+    return compute
 
 
-def discriminator_terms() -> tuple[LossTerm, ...]:
-    """What the discriminator minimizes."""
-    return (LossTerm(name="hinge", weight=1.0, compute=discriminator_hinge),)
+def patch_realness(features: Features) -> torch.Tensor:
+    """A tile's mean score over patches and scales (N,)."""
+    return torch.stack([scale[-1].mean(dim=(1, 2, 3)) for scale in features]).mean(dim=0)
+
+
+def patch_accuracy(threshold: float) -> Compute:
+    """Share of scores on the right side of the threshold, over both kinds of tiles and scales."""
+
+    def compute(verdict: Verdict) -> torch.Tensor:
+        return _mean_over_scales(
+            verdict,
+            lambda real, synthetic: (
+                ((real > threshold).float().mean() + (synthetic < threshold).float().mean()) / 2
+            ),
+        )
+
+    return compute
+
+
+def _mean_over_scales(
+    verdict: Verdict, of_scores: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    values = [
+        of_scores(real[-1], synthetic[-1])
+        for real, synthetic in zip(verdict.real, verdict.synthetic, strict=True)
+    ]
+    return torch.stack(values).mean()

@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 import resource
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from histosyn.steps import StepTrainer, require_finite
-from hpc import checkpoint, collectives
+from histosyn.step_means import StepMeans
+from histosyn.steps import StepTrainer, diverged
+from hpc import checkpoint
 from hpc.log import RecordsFile, key_values, logger
 from hpc.run_state import StateKeeper
 from hpc.saver import Saver
@@ -23,6 +23,8 @@ from hpc.topology import Topology
 from hpc.watchdog import Watchdog
 
 _GIB = 1 << 30
+# Of what is measured besides losses, what says at a glance whether the game is still played.
+_WORTH_A_LOOK = ("discriminator_accuracy",)
 
 
 class Report:
@@ -44,10 +46,9 @@ class Report:
         self.report_interval = interval
         # Called after each step, to add it up.
         self.interval = 1
-        self._means: dict[str, list[float]] = {}
         self._forget()
         if carried is not None:
-            self._means = carried["means"]
+            self._means = StepMeans(carried["means"])
             self._steps = carried["steps"]
             self._waited_seconds = carried["waited_seconds"]
             self._started -= carried["seconds"]
@@ -56,8 +57,8 @@ class Report:
         """Add up a step; at the end of an interval agree on the means and report them."""
         facts = trainer.facts
         assert facts is not None
-        for name, value in facts.losses.items():
-            self._losses[name].append(value)
+        losses = {f"loss/{name}": value for name, value in facts.losses.items()}
+        self._means.add(trainer.step, losses | trainer.watched)
         self._waited_seconds += facts.waited_seconds
         self._steps += 1
         if trainer.step % self.report_interval and not trainer.finished:
@@ -69,8 +70,10 @@ class Report:
         if self.topology.is_first:
             self.metrics.append(record)
             logger.info("%s", key_values({name: record[name] for name in _line(record)}))
+        broken = self._means.first_broken()
         self._forget()
-        require_finite(_losses_in(record), trainer.step)
+        if broken is not None:
+            raise diverged(*broken)
 
     def _record(self, trainer: StepTrainer) -> dict[str, Any]:
         seconds = time.perf_counter() - self._started
@@ -79,7 +82,7 @@ class Report:
         return {
             "step": trainer.step,
             "images_seen": trainer.images_seen,
-            **self._mean_losses(),
+            **self._finite_means(),
             **trainer.learning_rates(),
             "images_per_second": images / seconds,
             "images_per_second_per_rank": images / seconds / self.topology.world_size,
@@ -88,36 +91,23 @@ class Report:
             "eta_seconds": round(remaining * seconds / self._steps),
         }
 
-    def _mean_losses(self) -> dict[str, float | None]:
-        """Means over the interval's steps and all ranks; None where a mean isn't finite (JSON)."""
-        means = {name: sum(values) / len(values) for name, values in self._agreed().items()}
+    def _finite_means(self) -> dict[str, float | None]:
+        """Means over the interval's steps and all ranks; None where one isn't finite (JSON)."""
         return {
-            f"loss/{name}": value if math.isfinite(value) else None for name, value in means.items()
+            name: mean if math.isfinite(mean) else None
+            for name, mean in self._means.means().items()
         }
-
-    def _agreed(self) -> dict[str, list[float]]:
-        """Each step's means over all ranks, in an order of sums that a restart does not change."""
-        names = sorted(self._losses)
-        if names:
-            local = torch.cat([torch.stack(self._losses[name]).double() for name in names])
-            means = iter(collectives.stack_over_ranks(local).mean(dim=0).tolist())
-            for name in names:
-                new = [next(means) for _ in self._losses[name]]
-                self._means[name] = self._means.get(name, []) + new
-            self._losses.clear()
-        return self._means
 
     def _so_far(self) -> dict[str, Any]:
         return {
-            "means": self._agreed(),
+            "means": self._means.state(),
             "steps": self._steps,
             "waited_seconds": self._waited_seconds,
             "seconds": time.perf_counter() - self._started,
         }
 
     def _forget(self) -> None:
-        self._losses: defaultdict[str, list[torch.Tensor]] = defaultdict(list)
-        self._means = {}
+        self._means = StepMeans()
         self._waited_seconds = 0.0
         self._steps = 0
         self._started = time.perf_counter()
@@ -206,15 +196,8 @@ class ShowProgress:
 def _line(record: dict[str, Any]) -> list[str]:
     """What a person follows in a job log; `metrics.jsonl` has the rest."""
     losses = [name for name in record if name.startswith("loss/")]
-    return ["step", *losses, "images_per_second", "data_wait_share", "eta_seconds"]
-
-
-def _losses_in(record: dict[str, Any]) -> dict[str, float]:
-    return {
-        name: math.nan if value is None else value
-        for name, value in record.items()
-        if name.startswith("loss/")
-    }
+    others = [name for name in _WORTH_A_LOOK if name in record]
+    return ["step", *losses, *others, "images_per_second", "data_wait_share", "eta_seconds"]
 
 
 def _peak_memory_gib(device: torch.device) -> float:

@@ -67,9 +67,9 @@ class DrawSamples:
 
     def __call__(self, trainer: Trainer) -> None:
         """Draw on rank 0; the others go on and wait at the next collective."""
+        generator = trainer.averaged_generator()
         if self.topology.is_first:
-            path = self.folder / f"step-{trainer.step:08d}.png"
-            self.grid.draw(trainer.players.ema.network, path)
+            self.grid.draw(generator, self.folder / f"step-{trainer.step:08d}.png")
 
 
 def to_uint8(tiles_NCHW: torch.Tensor) -> np.ndarray:

@@ -3,10 +3,9 @@ observers do."""
 
 from __future__ import annotations
 
-import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
@@ -73,6 +72,8 @@ class StepTrainer(ABC):
         self.device = device
         self.step = 0
         self.facts: StepFacts | None = None
+        # What the last step measured besides losses, by the names that reports give it.
+        self.watched: dict[str, torch.Tensor] = {}
         # Why this step is the last for now, where somebody asked for it.
         self.stopped: Reason | None = None
         # What observers want back after a restart, by their names.
@@ -134,13 +135,22 @@ _REMEDY = (
 )
 
 
-def require_finite(losses: Mapping[str, float], step: int) -> None:
-    """Raise TrainingDivergedError naming the step and the terms that are no longer finite."""
-    broken = [name for name, value in losses.items() if not math.isfinite(value)]
-    if broken:
-        raise TrainingDivergedError(
-            f"At step {step} the loss {' and '.join(broken)} is no longer finite. {_REMEDY}"
+def diverged(step: int, names: Sequence[str]) -> TrainingDivergedError:
+    """What to raise if these things, as reports name them, were not finite at this step.
+
+    A loss that is not finite leaves gradients that are not: then it is the losses that are named.
+    """
+    losses = [name.removeprefix("loss/") for name in names if name.startswith("loss/")]
+    if losses:
+        told = f"the loss {' and '.join(losses)}"
+    else:
+        told = " and ".join(
+            f"the gradient of the {name.removeprefix('gradient_norm/')}"
+            if name.startswith("gradient_norm/")
+            else name
+            for name in names
         )
+    return TrainingDivergedError(f"At step {step} {told} is no longer finite. {_REMEDY}")
 
 
 def require_finite_weights(networks: Mapping[str, nn.Module], step: int) -> None:

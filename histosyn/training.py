@@ -13,12 +13,14 @@ from histosyn.config import TrainConfig
 from histosyn.fork import take_over_networks
 from histosyn.model_folder import ModelFacts, model_facts, save_model
 from histosyn.players import Players
+from histosyn.recalibration import Recalibration
 from histosyn.resumable import run_resumable
 from histosyn.sample_grid import DrawSamples, SampleGrid
 from histosyn.shards.index import DatasetIndex
 from histosyn.steps import Observer, require_finite_weights
 from histosyn.trainer import Trainer
 from histosyn.training_data import open_stream, stage_shards
+from histosyn.watch import WarnOfSaturation
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
 from hpc.topology import Topology
@@ -52,9 +54,10 @@ class GeneratorTraining:
         self.config = config
         self.topology = topology
         stream = open_stream(config, topology)
-        _check_tiles_large_enough(config, stream.index)
+        _check_tiles(config, stream.index)
         players = Players(config, len(stream.index.schema), device)
-        self.trainer = Trainer(config, stream, players, device)
+        recalibration = Recalibration(config, stream.reader, topology, device)
+        self.trainer = Trainer(config, stream, players, device, recalibration)
         self.new_run = (
             f"a new run with another --run.folder; with --fork {config.run.folder} it starts from "
             "the weights of this one"
@@ -93,7 +96,7 @@ class GeneratorTraining:
         stage_shards(self.config.data, self.trainer.stream, steps, self.topology)
 
     def observers(self) -> tuple[Observer[Trainer], ...]:
-        """Sample grids."""
+        """Statistics for the moving average where it is needed, sample grids, a watch."""
         data, run = self.config.data, self.config.run
         grid = SampleGrid(
             self.trainer.stream.reader,
@@ -101,13 +104,15 @@ class GeneratorTraining:
             crop=data.crop,
             skip_bad=data.on_bad_sample == "skip",
         )
-        return (DrawSamples(grid, run.folder / "samples", self.topology, run.sample_every),)
+        return (
+            PrepareAverage(run.checkpoint_every),
+            DrawSamples(grid, run.folder / "samples", self.topology, run.sample_every),
+            *([WarnOfSaturation(run.report_every)] if self.topology.is_first else []),
+        )
 
     def require_finite_weights(self) -> None:
         """Of both players."""
-        players = self.trainer.players
-        networks = {"generator": players.generator, "discriminator": players.discriminator}
-        require_finite_weights(networks, self.trainer.step)
+        require_finite_weights(self.trainer.players.networks, self.trainer.step)
 
     def ship(self, folder: Path) -> None:
         """Write the moving average as a model folder."""
@@ -120,13 +125,40 @@ class GeneratorTraining:
         )
 
 
-def _check_tiles_large_enough(config: TrainConfig, index: DatasetIndex) -> None:
-    """Each scale and each layer but the last halve what the discriminator sees."""
-    side = config.data.crop or min(index.tile_size)
-    halvings = config.discriminator.scales + config.discriminator.layers - 2
-    if side >> halvings < _LEAST_FEATURE_PIXELS:
+class PrepareAverage:
+    """Sees that the moving average has its statistics when it becomes part of a checkpoint."""
+
+    def __init__(self, checkpoint_interval: int) -> None:
+        self.checkpoint_interval = checkpoint_interval
+        # A stop asks for a checkpoint after any step.
+        self.interval = 1
+
+    def __call__(self, trainer: Trainer) -> None:
+        """Count them on all ranks where the next observers, or the end of the run, save it."""
+        due = trainer.step % self.checkpoint_interval == 0
+        if due or trainer.finished or trainer.stopped is not None:
+            trainer.averaged_generator()
+
+
+def _check_tiles(config: TrainConfig, index: DatasetIndex) -> None:
+    """Raise ConfigError unless both networks can do with tiles of this size."""
+    sides = (config.data.crop,) * 2 if config.data.crop else index.tile_size
+    fixed = config.generator.fixed_side
+    if fixed is not None and sides != (fixed, fixed):
         raise ConfigError(
-            f"discriminator.scales = {config.discriminator.scales} and discriminator.layers = "
-            f"{config.discriminator.layers} halve tiles of {side} pixels {halvings} times, which "
-            "leaves nothing to judge. Lower one of them, or train on larger tiles."
+            f"generator.grid_size = {config.generator.grid_size} with generator.upsamplings = "
+            f"{config.generator.upsamplings} makes tiles of {fixed} pixels a side, but those to "
+            f"train on have {'x'.join(map(str, sides))}. Choose another grid_size, or --data.crop."
+        )
+    discriminator = config.discriminator
+    halvings = discriminator.layers
+    if discriminator.kind == "patch":
+        # Each further scale halves what the one before it saw; the last layer halves nothing.
+        halvings += discriminator.scales - 2
+    if min(sides) >> halvings < _LEAST_FEATURE_PIXELS:
+        names = "layers" if discriminator.kind == "unet" else "scales and layers"
+        raise ConfigError(
+            f"discriminator.layers = {discriminator.layers} and discriminator.scales = "
+            f"{discriminator.scales} halve tiles of {min(sides)} pixels {halvings} times, which "
+            f"leaves nothing to judge. Lower {names}, or train on larger tiles."
         )

@@ -55,7 +55,8 @@ def pack_blobs(root: Path, count: int = 12, size: int = 64, samples_per_shard: i
 def tiny_config(shards: Path, folder: Path, **run: object) -> TrainConfig:
     """The smallest networks that have every part, and a run of a few float64 steps."""
     settings = {"steps": 10, "precision": "float64", "device": "cpu", "report_every": 1,
-                "sample_every": 100, "checkpoint_every": 100} | run  # fmt: skip
+                "sample_every": 100, "checkpoint_every": 100,
+                "recalibrate_batches": 2} | run  # fmt: skip
     return TrainConfig(
         data=DataConfig(shards=shards, global_batch=4, workers=0),
         generator=GeneratorConfig(

@@ -37,7 +37,7 @@ class Evaluate:
 
     def __call__(self, trainer: Trainer) -> None:
         """Measure and report; Tune may end the process in the report."""
-        self.at(trainer.step, trainer.players.ema.network)
+        self.at(trainer.step, trainer.averaged_generator())
 
     def at(self, step: int, generator: Generator) -> None:
         """Measure a generator after `step` steps, unless that was done, and report."""

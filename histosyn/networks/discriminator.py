@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 from histosyn.config import DiscriminatorConfig
-from histosyn.networks.modulation import one_hot
+from histosyn.networks.patterns import one_hot
 
 _SLOPE = 0.2
 # Per scale the features of each layer; the last are the patch scores (N, 1, h, w).
@@ -24,12 +24,16 @@ class MultiscaleDiscriminator(nn.Module):
 
     def __init__(self, config: DiscriminatorConfig, classes: int) -> None:
         super().__init__()
-        self.classes = classes
-        self.scales = nn.ModuleList(_Patches(config, classes + 3) for _ in range(config.scales))
+        self.classes = classes if config.sees_labels else 0
+        self.scales = nn.ModuleList(
+            _Patches(config, self.classes + 3) for _ in range(config.scales)
+        )
 
     def forward(self, tiles_NCHW: torch.Tensor, labels_NHW: torch.Tensor) -> Features:
         """Features and scores for tiles (N, 3, H, W) in [-1, 1] with label maps (N, H, W)."""
-        x = torch.cat([one_hot(labels_NHW, self.classes, tiles_NCHW.dtype), tiles_NCHW], dim=1)
+        x = tiles_NCHW
+        if self.classes:
+            x = torch.cat([x, one_hot(labels_NHW, self.classes, x.dtype)], dim=1)
         features = []
         for scale, patches in enumerate(self.scales):
             if scale:

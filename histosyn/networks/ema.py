@@ -15,7 +15,8 @@ class Ema(Generic[Network]):
     """A copy of `network` whose parameters trail behind: p ← decay·p + (1 − decay)·new.
 
     Early on the decay is (1 + steps) / (10 + steps), so that the random start is soon forgotten.
-    Buffers (batch statistics, spectral norm vectors) are copied as they are.
+    Buffers (batch statistics, spectral norm vectors) are copied as they are; before the average is
+    used, its statistics are counted anew (`histosyn.recalibration`).
     """
 
     def __init__(self, network: Network, decay: float) -> None:
@@ -26,9 +27,9 @@ class Ema(Generic[Network]):
     def update(self, network: nn.Module, step: int) -> None:
         """Move towards `network` after optimizer step number `step` (0, 1, ...)."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        parameters = dict(network.named_parameters())
-        for name, mine in self.network.named_parameters():
-            mine.lerp_(parameters[name], 1 - decay)
+        mine = dict(self.network.named_parameters())
+        theirs = dict(network.named_parameters())
+        torch._foreach_lerp_(list(mine.values()), [theirs[name] for name in mine], 1 - decay)
         buffers = dict(network.named_buffers())
         for name, buffer in self.network.named_buffers():
             buffer.copy_(buffers[name])

@@ -15,7 +15,7 @@ from tissue import SHARED, pack_blobs, tiny_config
 
 from histosyn.config import TrainConfig, as_toml
 from histosyn.model_folder import load_model
-from histosyn.steps import require_finite
+from histosyn.steps import diverged
 from histosyn.training import run_training
 from hpc.errors import ConfigError, TrainingDivergedError
 from hpc.log import RecordsFile
@@ -215,9 +215,16 @@ def test_model_checkpoint_and_run_folder_are_the_same_model(shards: Path, tmp_pa
         assert all(torch.equal(tensor, other[name]) for other in weights[1:]), name
 
 
-def test_a_loss_that_is_not_finite_stops_with_its_name() -> None:
-    with pytest.raises(TrainingDivergedError, match="step 7 the loss generator/adversarial"):
-        require_finite({"generator/adversarial": float("nan"), "generator/other": 1.0}, 7)
+@pytest.mark.parametrize(
+    "names, told",
+    [
+        (["loss/generator/adversarial", "gradient_norm/generator"],
+         "At step 7 the loss generator/adversarial is no longer finite"),
+        (["gradient_norm/discriminator"], "At step 7 the gradient of the discriminator is no"),
+    ],
+)  # fmt: skip
+def test_what_is_not_finite_is_named(names: list[str], told: str) -> None:
+    assert told in str(diverged(7, names))
 
 
 @pytest.mark.slow
