@@ -73,7 +73,8 @@ class _Block(nn.Sequential):
         for channels in (inputs, outputs):
             layers += [
                 nn.Conv2d(channels, outputs, 3, padding=1, bias=False),
-                nn.GroupNorm(gcd(_GROUPS, outputs), outputs),
+                # At least two channels a group: a tile may be one cell at the bottleneck.
+                nn.GroupNorm(gcd(_GROUPS, outputs // 2), outputs),
                 nn.ReLU(),
             ]
         super().__init__(*layers)
