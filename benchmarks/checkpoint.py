@@ -24,7 +24,8 @@ from typing import Any
 
 import torch
 
-from histosyn.config import DataConfig, RunConfig, TrainConfig, as_plain
+from histosyn.config import DataConfig, RunConfig, TrainConfig
+from histosyn.config_file import as_plain
 from histosyn.labels import load_schema
 from histosyn.model_folder import model_facts
 from histosyn.observers import SaveCheckpoint

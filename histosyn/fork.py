@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from histosyn.config import as_plain
+from histosyn.config_file import as_plain
 from histosyn.model_folder import facts_from_dict
 from histosyn.trainer import Trainer
 from hpc import checkpoint

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch.nn.utils import parametrize
 
-from histosyn.config import GeneratorConfig, TrainConfig, from_dict
+from histosyn.config import GeneratorConfig, TrainConfig
+from histosyn.config_file import from_dict
 from histosyn.labels import LabelSchema, schema_from_dict
 from histosyn.model_files import (
     CONFIG,

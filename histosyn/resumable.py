@@ -18,7 +18,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 
 from histosyn.bad_samples import ListBadSamples
-from histosyn.config import RESUMABLE_CHANGES, as_plain, as_toml, differing_fields, from_dict
+from histosyn.config import RESUMABLE_CHANGES
+from histosyn.config_file import as_plain, as_toml, differing_fields, from_dict
 from histosyn.observers import KeepState, NoticeFailedSave, Report, SaveCheckpoint, ShowProgress
 from histosyn.steps import Observer, Settings, StepTrainer
 from hpc import checkpoint, collectives

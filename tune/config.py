@@ -19,7 +19,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from histosyn.config import TrainConfig, as_plain, differing_fields, from_dict, load_toml
+from histosyn.config import TrainConfig
+from histosyn.config_file import as_plain, differing_fields, from_dict, load_toml
 from hpc.errors import ConfigError
 from tune.space import Distribution, draw, parse_space, with_values
 

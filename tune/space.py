@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from histosyn.config import TrainConfig, as_plain, from_dict
+from histosyn.config import TrainConfig
+from histosyn.config_file import as_plain, from_dict
 from hpc.errors import ConfigError
 from hpc.randomness import key_of, uniform
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 from eval.result import Result
-from histosyn.config import RESUMABLE_CHANGES, as_toml
+from histosyn.config import RESUMABLE_CHANGES
+from histosyn.config_file import as_toml
 from histosyn.shards.dataset import open_shards
 from hpc.errors import ConfigError, DatasetError, HistosynError, InputError
 from hpc.files import write_json, write_text

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 from cyclopts.config import Toml
 
-from histosyn.config import TrainConfig, as_toml, check_table, load_toml
+from histosyn.config import TrainConfig
+from histosyn.config_file import as_toml, check_table, load_toml
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
 

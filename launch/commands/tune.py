@@ -86,7 +86,7 @@ def tune(*, config: Path, dry_run: bool = False) -> None:
 
 
 def _show_plan(sweep: Sweep) -> None:
-    from histosyn.config import as_toml
+    from histosyn.config_file import as_toml
 
     print("# What all trials share; run.folder and run.device are theirs.")
     print(as_toml(sweep.train))

@@ -14,12 +14,8 @@ from histosyn.config import (
     LossConfig,
     RunConfig,
     TrainConfig,
-    as_plain,
-    as_toml,
-    differing_fields,
-    from_dict,
-    load_toml,
 )
+from histosyn.config_file import as_plain, as_toml, differing_fields, from_dict, load_toml
 from hpc.errors import ConfigError, InputError
 
 BASE = TrainConfig(data=DataConfig(shards=Path("shards")))

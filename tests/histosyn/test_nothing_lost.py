@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config import as_toml
+from histosyn.config_file import as_toml
 from histosyn.training import run_training
 from hpc import checkpoint
 from hpc.errors import FullDiskError

@@ -13,7 +13,8 @@ import pytest
 import torch
 from tissue import SHARED, pack_blobs, tiny_config
 
-from histosyn.config import TrainConfig, as_toml
+from histosyn.config import TrainConfig
+from histosyn.config_file import as_toml
 from histosyn.model_folder import load_model
 from histosyn.steps import diverged
 from histosyn.training import run_training

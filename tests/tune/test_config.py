@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from histosyn.config import TrainConfig, as_toml, from_dict
+from histosyn.config import TrainConfig
+from histosyn.config_file import as_toml, from_dict
 from hpc.errors import ConfigError, InputError
 from launch.commands.tune import tune
 from tune.config import read_sweep, sweep_from_dict

@@ -1,0 +1,153 @@
+"""Configurations as data: read from TOML, strictly, and written back.
+
+An unknown key, a wrong type or a value out of range is an error that names file and field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable
+from dataclasses import asdict, fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from hpc.errors import ConfigError
+from hpc.files import require_file
+
+Section = TypeVar("Section")
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raises InputError or ConfigError naming it."""
+    try:
+        return tomllib.loads(require_file(path, "configuration").read_text("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}. Correct the file.") from error
+
+
+def from_dict(kind: type[Section], data: dict[str, Any], source: str, prefix: str = "") -> Section:
+    """Build a config dataclass from plain data, strictly.
+
+    Raises ConfigError naming `source` and the field: an unknown key (with the nearest name), a
+    missing one, a wrong type or a value out of range.
+    """
+    hints = get_type_hints(kind)
+    known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+    values = {}
+    for key, value in data.items():
+        _check_known(key, known, source, prefix)
+        values[key] = _convert(hints[key], value, source, prefix + key)
+    missing = [
+        name
+        for name, item in known.items()
+        if name not in values
+        and item.default is dataclasses.MISSING
+        and item.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{source}: {prefix}{missing[0]} is missing. Add it.")
+    try:
+        return kind(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def check_table(kind: type, data: dict[str, Any], source: str, prefix: str = "") -> None:
+    """Raise ConfigError for an unknown key or a wrong type in a part of a configuration."""
+    hints = get_type_hints(kind)
+    for key, value in data.items():
+        _check_known(key, hints, source, prefix)
+        if is_dataclass(hints[key]) and isinstance(value, dict):
+            check_table(hints[key], value, source, f"{prefix}{key}.")
+        else:
+            _convert(hints[key], value, source, prefix + key)
+
+
+def as_plain(config: Any) -> dict[str, Any]:
+    """A config as nested dicts of TOML values; fields that are None are left out."""
+    return _plain(asdict(config))
+
+
+def as_toml(config: Any) -> str:
+    """A config as TOML text that `from_dict` reads back as the same config."""
+    lines: list[str] = []
+    for name, value in as_plain(config).items():
+        if isinstance(value, dict):
+            lines += ["", f"[{name}]", *(f"{key} = {_literal(v)}" for key, v in value.items())]
+        else:
+            lines.insert(0, f"{name} = {_literal(value)}")
+    return "\n".join(lines).strip() + "\n"
+
+
+def differing_fields(old: Any, new: Any) -> list[str]:
+    """Dotted names of the fields in which two configs differ."""
+    flat_old, flat_new = _flat(as_plain(old)), _flat(as_plain(new))
+    return sorted(name for name in flat_old | flat_new if flat_old.get(name) != flat_new.get(name))
+
+
+def _check_known(key: str, known: Iterable[str], source: str, prefix: str) -> None:
+    if key not in known:
+        near = get_close_matches(key, known, n=1)
+        hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}."
+        raise ConfigError(f"{source}: unknown key {prefix}{key}; {hint}")
+
+
+def _convert(kind: Any, value: Any, source: str, name: str) -> Any:
+    if is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{source}: {name} = {value!r} must be a table.")
+        return from_dict(kind, value, source, f"{name}.")  # type: ignore[arg-type]
+    options = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    for option in options:
+        if get_origin(option) is Literal and value in get_args(option):
+            return value
+        if option is Path and isinstance(value, str):
+            return Path(value)
+        if option is float and isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        if get_origin(option) is tuple and isinstance(value, list):
+            (kind_of_item, _) = get_args(option)
+            return tuple(_convert(kind_of_item, item, source, name) for item in value)
+        if isinstance(option, type) and type(value) is option:
+            return value
+    wanted = " or ".join(_describe(option) for option in options if option is not type(None))
+    raise ConfigError(f"{source}: {name} = {value!r} must be {wanted}.")
+
+
+def _describe(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(str, get_args(kind)))
+    if get_origin(kind) is tuple:
+        return f"a list, each {_describe(get_args(kind)[0])}"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
+            Path: "a path"}[kind]  # fmt: skip
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items() if value is not None}
+    return str(node) if isinstance(node, Path) else node
+
+
+def _flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_literal, value))}]"
+    return repr(value)
