@@ -1,11 +1,13 @@
 """A ratings CSV, cell by cell.
 
-Two forms are read, both UTF-8 and comma-separated with a header; `arm` is `real` or `synthetic`:
+Two forms are read, both UTF-8 with a header; `arm` is `real` or `synthetic`:
 
     long:  image,rater,rating[,arm]      one row a rating, columns in any order
     wide:  image[,arm],R1,R2,...         one row an image, one column a rater
 
-Blank rows are skipped, nothing else is: whatever does not fit is an error that names the line.
+Cells are separated by commas, or by semicolons or tabs, as spreadsheets write them where the comma
+is the decimal mark; a number such as 1,0 is then read as 1.0. Blank rows are skipped, nothing else
+is: whatever does not fit is an error that names the line.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpc.errors import DatasetError, InputError
@@ -23,9 +25,11 @@ from hpc.errors import DatasetError, InputError
 ARMS = ("real", "synthetic")
 FORMS = "Expected image,rater,rating[,arm] (long) or image[,arm],R1,R2,... (wide)."
 _LONG_COLUMNS = frozenset({"image", "rater", "rating"})
+_SEPARATORS = (",", ";", "\t")
+_DECIMAL_COMMA = re.compile(r"(-?\d+),(\d+)")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """One cell of a ratings file; `text` may stand for a missing rating."""
 
@@ -50,12 +54,16 @@ def parse_table(path: Path, data: bytes) -> Table:
 
     Raises `InputError` if it is not text, `DatasetError` if it is not a table of ratings.
     """
-    lines = _lines(path, data)
+    text = _text(path, data)
+    separator = _separator(text)
+    lines = _lines(path, text, separator)
     _, names = next(lines, (1, []))
     header = _checked_header(path, [name.strip() for name in names])
     is_long = set(header) >= _LONG_COLUMNS
     rows = _rows(path, header, lines)
     entries = tuple(_long_entries(path, rows) if is_long else _wide_entries(rows))
+    if separator != ",":
+        entries = tuple(_with_decimal_point(entry) for entry in entries)
     _refuse_duplicates(path, entries)
     form = "long" if is_long else "wide"
     return Table(form=form, has_arms="arm" in header, entries=entries)
@@ -66,16 +74,34 @@ def first_repeated(names: Iterable[str]) -> str | None:
     return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
-def _lines(path: Path, data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every row that isn't blank."""
+def _text(path: Path, data: bytes) -> str:
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
             f"ratings: {path} is not UTF-8 text (byte {error.start}). "
             "Export the table as CSV in UTF-8, not as a workbook."
         ) from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+
+
+def _separator(text: str) -> str:
+    """The one by which the first line has a column image beside others; otherwise the comma."""
+    first = next((line for line in io.StringIO(text) if line.strip()), "")
+    for separator in _SEPARATORS:
+        names = [name.strip().strip('"') for name in first.split(separator)]
+        if len(names) > 1 and "image" in names:
+            return separator
+    return ","
+
+
+def _with_decimal_point(entry: Entry) -> Entry:
+    number = _DECIMAL_COMMA.fullmatch(entry.text)
+    return replace(entry, text=f"{number[1]}.{number[2]}") if number else entry
+
+
+def _lines(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of every row that isn't blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
@@ -89,8 +115,6 @@ def _lines(path: Path, data: bytes) -> Iterator[tuple[int, list[str]]]:
 def _checked_header(path: Path, header: list[str]) -> list[str]:
     if not header:
         raise DatasetError(f"{path} is empty. {FORMS}")
-    if len(header) == 1 and re.search(r"[;\t]", header[0]):
-        raise DatasetError(f"{path}, line 1: the columns aren't separated by commas. {FORMS}")
     if "" in header:
         raise DatasetError(f"{path}, line 1: column {header.index('') + 1} has no name. {FORMS}")
     if repeated := first_repeated(header):
@@ -109,7 +133,7 @@ def _rows(
         if len(cells) != len(header):
             raise DatasetError(
                 f"{path}, line {line}: {len(cells)} cells under {len(header)} columns. "
-                "Is the line cut off, or a comma not quoted?"
+                "Is the line cut off, or a separator not quoted?"
             )
         row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
         if not row["image"]:

@@ -107,6 +107,21 @@ def test_byte_order_mark_carriage_returns_quotes_and_blank_rows(read):
     assert read(text).arms[0].images == ("a,1", "b")
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_semicolons_and_tabs_with_decimal_commas(read, separator):
+    rows = [["image", "R1", "R2"], ["a,1", "1,0", "2"], ["b", "2,5", ""]]
+    (arm,) = read("\ufeff" + "\r\n".join(separator.join(row) for row in rows)).arms
+    assert arm.images == ("a,1", "b")
+    assert arm.codes_IR.tolist() == [[0, 1], [2, MISSING]]
+    ratings = read("\n".join(separator.join(row) for row in rows), ("1", "2", "2.5"))
+    assert ratings.categories == ("1", "2", "2.5")
+
+
+def test_a_quoted_header_and_commas_in_names(read):
+    assert read('"image";"R 1, left"\na;x,y\n').arms[0].raters == ("R 1, left",)
+    assert read('"image","R1"\n"a;b",1\n').arms[0].images == ("a;b",)
+
+
 WRONG = {
     "empty": ("", "is empty"),
     "blank": ("\n\n", "is empty"),
@@ -116,8 +131,9 @@ WRONG = {
     "no rater column": ("image,arm\na,real\n", "the header is"),
     "half of long": ("image,rater,R1\na,1,1\n", "the header is"),
     "misspelled arm": ("image,rater,rating,arms\na,R1,1,real\n", "the header is"),
-    "semicolons": ("image;rater;rating\na;R1;1\n", "aren't separated by commas"),
-    "tabs": ("image\trater\trating\na\tR1\t1\n", "aren't separated by commas"),
+    "bars": ("image|rater|rating\na|R1|1\n", "line 1: the header is 'image|rater|rating'"),
+    "cut off after semicolons": ("image;R1;R2\na;1\n", "line 2: 2 cells under 3 columns"),
+    "comma among semicolons": ("image;R1;R2\na,1,2\n", "line 2: 1 cells under 3 columns"),
     "nameless column": ("image,R1,\na,1,2\n", "column 3 has no name"),
     "column twice": ("image,R1,R1\na,1,2\n", "two columns are named 'R1'"),
     "cut off": (LONG + "a,R1,1\nb,R", "line 3: 2 cells under 3 columns"),
