@@ -22,8 +22,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from histosyn.config import GeneratorConfig
 from histosyn.networks.modulation import modulation
+from histosyn.networks.moments import measure
 from histosyn.networks.noise import Noise, draw_noise
 from histosyn.networks.patterns import LabelPyramid, Level, one_hot
+from histosyn.networks.recompute import recomputed
 from hpc.errors import InputError
 
 __all__ = ["Generator", "Noise", "block_widths", "draw_noise"]
@@ -87,14 +89,16 @@ class Generator(nn.Module):
         return self.entry(noise.entry).unflatten(1, (-1, side, side))
 
     def rise(
-        self, number: int, x_NCHW: torch.Tensor, levels: Sequence[Level], noise: Noise
+        self, number: int, x_NChw: torch.Tensor, levels: Sequence[Level], noise: Noise
     ) -> torch.Tensor:
         """Block `number` on the features of the one before; all but the first double the size."""
-        if number:
-            x_NCHW = functional.interpolate(x_NCHW, scale_factor=2, mode="nearest")
+        block, level = self.blocks[number], levels[number]
         if self.config.pixel_noise:
-            x_NCHW = x_NCHW + noise.pixels[number] * self.noise_strengths[number][:, None, None]
-        return self.blocks[number](x_NCHW, levels[number])
+            strength_C11 = self.noise_strengths[number][:, None, None]
+            x_NChw = _enlarged(x_NChw, level) + (noise.pixels[number] * strength_C11).to(x_NChw)
+        if self.config.recompute and torch.is_grad_enabled():
+            return recomputed(block, x_NChw, level)
+        return block(x_NChw, level)
 
     def leave(self, x_NCHW: torch.Tensor) -> torch.Tensor:
         """Three channels from the last block's features."""
@@ -116,12 +120,16 @@ class _Block(nn.Module):
             spectral_norm(nn.Conv2d(inner, outer, 1, bias=False)) if inner != outer else None
         )
 
-    def forward(self, x_NCHW: torch.Tensor, level: Level) -> torch.Tensor:
-        y = self.conv_0(functional.leaky_relu(self.norm_0(x_NCHW, level), _SLOPE))
-        y = self.conv_1(functional.leaky_relu(self.norm_1(y, level), _SLOPE))
+    def forward(self, x_NChw: torch.Tensor, level: Level) -> torch.Tensor:
+        """Features as large as the level; x may have half as many pixels a side."""
+        # Doubling changes neither mean nor variance, so norm_0 and norm_s share those of x.
+        moments = measure(x_NChw) if self.training else None
+        y = self.conv_0(self.norm_0(x_NChw, level, moments, _SLOPE))
+        moments_y = measure(y) if self.training else None
+        y = self.conv_1(self.norm_1(y, level, moments_y, _SLOPE))
         if self.norm_s is None or self.shortcut is None:
-            return y + x_NCHW
-        return y + self.shortcut(self.norm_s(x_NCHW, level))
+            return y + _enlarged(x_NChw, level)
+        return y + self.shortcut(self.norm_s(x_NChw, level, moments))
 
 
 def block_widths(config: GeneratorConfig) -> list[int]:
@@ -136,6 +144,13 @@ def _entry(config: GeneratorConfig, classes: int, width: int) -> nn.Conv2d | nn.
     if config.grid_size is None:
         return nn.Conv2d(config.noise_channels + classes, width, 3, padding=1)
     return nn.Linear(config.noise_channels, width * config.grid_size**2)
+
+
+def _enlarged(x_NChw: torch.Tensor, level: Level) -> torch.Tensor:
+    """Doubled, if the level is twice as large."""
+    if x_NChw.shape[2:] == level.labels_NHW.shape[1:]:
+        return x_NChw
+    return functional.interpolate(x_NChw, scale_factor=2, mode="nearest")
 
 
 def _pad(labels_NHW: torch.Tensor, stride: int) -> torch.Tensor:

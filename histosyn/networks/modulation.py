@@ -1,7 +1,8 @@
 """Normalization whose scale and shift are painted by the label map.
 
 SPADE: Park, Liu, Wang & Zhu, "Semantic image synthesis with spatially-adaptive normalization", CVPR
-2019, eq. 1: x̂·(1 + γ(labels)) + β(labels), x̂ the batch-normalized features.
+2019, eq. 1: x̂·(1 + γ(labels)) + β(labels), x̂ the batch-normalized features. γ and β are two 3x3
+convolutions of the labels, so they are the same for all pixels with the same 5x5 neighbourhood.
 """
 
 from __future__ import annotations
@@ -11,32 +12,107 @@ from torch import nn
 from torch.nn import functional
 
 from histosyn.config import GeneratorConfig
-from histosyn.networks.class_table import ClassTable
-from histosyn.networks.patterns import IGNORED, Level, one_hot, shrink
+from histosyn.networks.bags import bag_sums
+from histosyn.networks.modulate import modulate
+from histosyn.networks.moments import Moments
+from histosyn.networks.patterns import Level, Patterns, one_hot
+from histosyn.networks.pixels import Pixels
 from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 
-__all__ = ["IGNORED", "Spade", "modulation", "one_hot", "shrink"]
+# What an addition in the sums over taps costs, in multiplications of a convolution: its operands
+# come from memory. Measured by benchmarks/step.py.
+_ADDITION = 25
 
 
-def modulation(config: GeneratorConfig, channels: int, classes: int) -> nn.Module:
+class Modulation(nn.Module):
+    """Normalizes features, modulates them by a level's label maps, and activates them."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.normalize = SyncBatchNorm2d(channels, affine=False)
+
+    def forward(
+        self, x_NChw: torch.Tensor, level: Level, moments: Moments | None, slope: float = 1.0
+    ) -> torch.Tensor:
+        """Features (N, C, H, W), through a leaky ReLU of this slope.
+
+        x is as large as the level or has half as many pixels a side, each of which stands for 2x2.
+        `moments` are those of x in training, where several modulations may share them.
+        """
+        table_R2C, pixels = self.table(level)
+        times = (pixels.shape_NHW[2] // x_NChw.shape[3]) ** 2
+        statistics = self.normalize.statistics(moments, times)
+        return modulate(x_NChw, table_R2C, pixels, statistics, slope)
+
+    def table(self, level: Level) -> tuple[torch.Tensor, Pixels]:
+        """Rows of γ and β, (R, 2C), and which pixel has which."""
+        raise NotImplementedError
+
+
+class Spade(Modulation):
+    """γ and β from two convolutions of the label map.
+
+    Computed for the distinct neighbourhoods (`Patterns`) where that is less work than for the
+    pixels; the same numbers but for the order of summation. With h hidden channels and M pixels the
+    dense form multiplies 9·h·2C·M times for γ and β; the other one 9·h·2C·R times for R distinct
+    3x3 neighbourhoods, and then adds 9·2C·P numbers for P distinct 5x5 ones.
+    """
+
+    def __init__(self, channels: int, classes: int, hidden: int) -> None:
+        super().__init__(channels)
+        self.embed = nn.Conv2d(classes, hidden, 3, padding=1)
+        self.gamma_beta = nn.Conv2d(hidden, 2 * channels, 3, padding=1)
+
+    def table(self, level: Level) -> tuple[torch.Tensor, Pixels]:
+        """Rows of γ and β, (R, 2C), and which pixel has which."""
+        if self.repeats_enough(level.patterns):
+            return self._of_patterns(level.patterns), level.patterns.pixels
+        return self._of_pixels(level), level.pixels
+
+    def repeats_enough(self, patterns: Patterns) -> bool:
+        """Whether to compute γ and β for distinct neighbourhoods rather than for pixels."""
+        small, large = patterns.shares
+        return small + large * _ADDITION / self.embed.out_channels < 1
+
+    def _of_patterns(self, patterns: Patterns) -> torch.Tensor:
+        parts = self.embed.weight.permute(2, 3, 1, 0).flatten(0, 2)
+        hidden = functional.relu(bag_sums(parts, patterns.parts) + _bias(self.embed))
+        # The last one is any pixel outside the map: there the second convolution sees zeros.
+        hidden = functional.pad(hidden, (0, 0, 0, 1))
+        taps = self.gamma_beta.weight.permute(2, 3, 0, 1).flatten(0, 2)
+        contributions = functional.linear(hidden, taps).view(-1, len(self.gamma_beta.weight))
+        return bag_sums(contributions, patterns.taps) + _bias(self.gamma_beta)
+
+    def _of_pixels(self, level: Level) -> torch.Tensor:
+        segments = one_hot(level.labels_NHW, level.classes, self.embed.weight.dtype)
+        segments = segments.contiguous(memory_format=torch.channels_last)
+        table = self.gamma_beta(functional.relu(self.embed(segments)))
+        return table.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+class ClassTable(Modulation):
+    """γ and β looked up per class; both are 0 where no class is, and everywhere in the beginning.
+
+    After Tan et al., "Efficient semantic image synthesis via class-adaptive normalization", IEEE
+    TPAMI 2021: what SPADE's convolutions learn is mostly the class itself.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__(channels)
+        self.gamma_beta = nn.Parameter(torch.zeros(classes, 2 * channels))
+
+    def table(self, level: Level) -> tuple[torch.Tensor, Pixels]:
+        """Rows of γ and β, (classes + 1, 2C), and which pixel has which."""
+        return functional.pad(self.gamma_beta, (0, 0, 0, 1)), level.pixels_of_classes
+
+
+def _bias(convolution: nn.Conv2d) -> torch.Tensor:
+    assert convolution.bias is not None
+    return convolution.bias
+
+
+def modulation(config: GeneratorConfig, channels: int, classes: int) -> Modulation:
     """The configured kind of modulation for features of so many channels."""
     if config.modulation == "class_table":
         return ClassTable(channels, classes)
     return Spade(channels, classes, config.label_channels)
-
-
-class Spade(nn.Module):
-    """Normalize features and modulate them by a label map of the same height and width."""
-
-    def __init__(self, channels: int, classes: int, hidden: int) -> None:
-        super().__init__()
-        self.normalize = SyncBatchNorm2d(channels, affine=False)
-        self.embed = nn.Conv2d(classes, hidden, 3, padding=1)
-        self.gamma_beta = nn.Conv2d(hidden, 2 * channels, 3, padding=1)
-
-    def forward(self, x_NCHW: torch.Tensor, level: Level) -> torch.Tensor:
-        """Features (N, C, H, W) modulated by label maps (N, H, W)."""
-        segments = one_hot(level.labels_NHW, level.classes, x_NCHW.dtype)
-        hidden = functional.relu(self.embed(segments))
-        gamma, beta = self.gamma_beta(hidden).chunk(2, dim=1)
-        return self.normalize(x_NCHW) * (1 + gamma) + beta

@@ -1,8 +1,7 @@
 """Batch normalization over all ranks, on any device.
 
 n ranks with b tiles each give what `nn.BatchNorm2d` gives on the n·b tiles: output, running
-statistics and gradients, also where ranks hold different numbers of tiles, or none. Local (count,
-mean, M2) are merged by Chan, Golub & LeVeque (1979), so large means cost no digits. One collective
+statistics and gradients, also where ranks hold different numbers of tiles, or none. One collective
 in the forward pass, one in the backward pass.
 """
 
@@ -13,6 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from histosyn.networks.moments import (
+    Moments,
+    Statistics,
+    at_least_float32,
+    global_moments,
+    per_channel,
+)
+from histosyn.networks.recompute import computed_again
 from hpc import collectives
 
 _AXES = (0, 2, 3)
@@ -33,16 +40,35 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         self._keep(count, mean_C, variance_C)
         if not self.affine:
             return y_NCHW
-        return (y_NCHW * _per_channel(self.weight) + _per_channel(self.bias)).to(x_NCHW.dtype)
+        return (y_NCHW * per_channel(self.weight) + per_channel(self.bias)).to(x_NCHW.dtype)
+
+    def statistics(self, moments: Moments | None, times: int = 1) -> Statistics:
+        """What to normalize features by that have these moments.
+
+        In training the moments, which are kept as those of a batch that holds each value `times`
+        times; without them the running statistics.
+        """
+        if moments is not None:
+            self._keep(moments.count * times, moments.mean_C, moments.variance_C)
+            scale_C = torch.rsqrt(moments.variance_C + self.eps)
+            return Statistics(
+                mean_C=moments.mean_C, scale_C=scale_C, count=moments.count, eps=self.eps
+            )
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        return Statistics(
+            mean_C=self.running_mean, scale_C=torch.rsqrt(self.running_var + self.eps)
+        )
 
     @torch.no_grad()
     def _keep(self, count: torch.Tensor, mean_C: torch.Tensor, variance_C: torch.Tensor) -> None:
         if (
-            self.num_batches_tracked is None
+            computed_again()
+            or self.num_batches_tracked is None
             or self.running_mean is None
             or self.running_var is None
         ):
-            return  # track_running_stats=False
+            return  # or track_running_stats=False
         self.num_batches_tracked += 1
         momentum = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         # A batch that is empty on all ranks says nothing.
@@ -62,9 +88,10 @@ class _Normalize(torch.autograd.Function):
     def forward(
         ctx: Any, x: torch.Tensor, eps: float
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        count, mean, variance = _global_moments(x)
+        moments = global_moments(x)
+        count, mean, variance = moments.count, moments.mean_C, moments.variance_C
         scale = torch.rsqrt(variance + eps)
-        y = ((_wide(x) - _per_channel(mean)) * _per_channel(scale)).to(x.dtype)
+        y = ((at_least_float32(x) - per_channel(mean)) * per_channel(scale)).to(x.dtype)
         ctx.save_for_backward(x, mean, scale, count)
         ctx.eps = eps
         ctx.mark_non_differentiable(count, mean, variance)
@@ -78,41 +105,17 @@ class _Normalize(torch.autograd.Function):
             with torch.enable_grad():
                 (dx,) = torch.autograd.grad(_composite(x, ctx.eps), x, dy, create_graph=True)
             return dx, None
-        normalized = (_wide(x) - _per_channel(mean)) * _per_channel(scale)
-        wide_dy = _wide(dy)
+        normalized = (at_least_float32(x) - per_channel(mean)) * per_channel(scale)
+        wide_dy = at_least_float32(dy)
         sums = torch.stack([wide_dy.sum(_AXES), (wide_dy * normalized).sum(_AXES)])
         mean_dy, mean_dy_normalized = collectives.sum_over_ranks(sums) / count.clamp(min=1)
-        dx = wide_dy - _per_channel(mean_dy) - normalized * _per_channel(mean_dy_normalized)
-        return (dx * _per_channel(scale)).to(x.dtype), None
+        dx = wide_dy - per_channel(mean_dy) - normalized * per_channel(mean_dy_normalized)
+        return (dx * per_channel(scale)).to(x.dtype), None
 
 
 def _composite(x: torch.Tensor, eps: float) -> torch.Tensor:
     """The same function from operations that autograd knows, collectives included."""
-    _, mean, variance = _global_moments(x)
-    y = (_wide(x) - _per_channel(mean)) * _per_channel(torch.rsqrt(variance + eps))
+    moments = global_moments(x)
+    scale = torch.rsqrt(moments.variance_C + eps)
+    y = (at_least_float32(x) - per_channel(moments.mean_C)) * per_channel(scale)
     return y.to(x.dtype)
-
-
-def _global_moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Number of values a channel, their mean and biased variance (C,), over all ranks."""
-    wide = _wide(x)
-    values = wide.numel() // wide.shape[1]
-    # max(..., 1): an empty rank contributes zeros with weight zero.
-    mean = wide.sum(_AXES) / max(values, 1)
-    m2 = (wide - _per_channel(mean)).square().sum(_AXES)
-    local = torch.cat([mean.new_tensor([values]), mean, m2])
-    counts, means, m2s = collectives.stack_over_ranks(local).split([1, *[len(mean)] * 2], dim=1)
-    count = counts.sum()
-    divisor = count.clamp(min=1)
-    total_mean = (counts * means).sum(0) / divisor
-    total_m2 = (m2s + counts * (means - total_mean).square()).sum(0)
-    return count, total_mean, total_m2 / divisor
-
-
-def _wide(x: torch.Tensor) -> torch.Tensor:
-    """At least float32: half precision holds neither the statistics nor their sums."""
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-
-
-def _per_channel(vector_C: torch.Tensor) -> torch.Tensor:
-    return vector_C[None, :, None, None]

@@ -7,6 +7,7 @@ from tissue import SCHEMA
 from histosyn.config import GeneratorConfig
 from histosyn.networks.generator import Generator, block_widths, draw_noise
 from histosyn.networks.modulation import Spade
+from histosyn.networks.moments import measure
 from histosyn.networks.patterns import LabelPyramid, one_hot, shrink
 
 CONFIG = GeneratorConfig(base_channels=4, upsamplings=3, label_channels=8, noise_channels=6)
@@ -81,4 +82,4 @@ def test_spade_is_normalization_times_scale_plus_shift() -> None:
     normalized = (x - mean) / (var + 1e-5).sqrt()
     expected = normalized * (1 + modulation[:, :3]) + modulation[:, 3:]
     (level,) = LabelPyramid(labels, 1, 4).levels
-    torch.testing.assert_close(spade(x, level), expected)
+    torch.testing.assert_close(spade(x, level, measure(x)), expected)

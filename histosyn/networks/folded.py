@@ -1,0 +1,128 @@
+"""A table of γ and β folded with batch statistics into y = x·A + B, and the way back.
+
+A = (1 + γ)·s and B = β − μ·A, with μ and s the mean and 1/σ of each channel. Two kinds: rows shared
+by many pixels are folded once and looked up; rows of one pixel each are folded as they come by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from histosyn.networks.moments import Statistics
+from histosyn.networks.pixels import Pixels
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gradients:
+    """What sums over pixels come to: for the table (R, 2C), and for μ and s, (C,) each."""
+
+    table_R2C: torch.Tensor
+    mean_C: torch.Tensor
+    scale_C: torch.Tensor
+
+
+class SharedRows:
+    """Rows that pixels look up. A, B and gradients of features have type `dtype`."""
+
+    def __init__(
+        self,
+        table_R2C: torch.Tensor,
+        pixels: Pixels,
+        index_M: torch.Tensor,
+        statistics: Statistics,
+        dtype: torch.dtype,
+    ) -> None:
+        self._table_R2C, self._statistics = table_R2C, statistics
+        self._pixels, self._index_M = pixels, index_M
+        self._a, self._b = (rows.to(dtype) for rows in _fold(table_R2C, statistics))
+        self._sums = self._a.new_empty(0)
+
+    def a(self, part: slice) -> torch.Tensor:
+        """A for consecutive pixels."""
+        return self._a.index_select(0, self._index_M[part])
+
+    def a_b(self, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """A and B for consecutive pixels."""
+        return self.a(part), self._b.index_select(0, self._index_M[part])
+
+    def add(self, number: int, sums_M2C: torch.Tensor) -> None:
+        """Take g·x and g of the pixels of block `number`."""
+        if number == 0:
+            self._sums = self._pixels.summation.buffer(sums_M2C)
+        self._pixels.summation.add(self._sums, number, sums_M2C)
+
+    def gradients(self) -> Gradients:
+        """When all blocks were added."""
+        total = self._pixels.summation.total(self._sums)
+        return _unfold(total, self._table_R2C, self._statistics)
+
+
+class OwnRows:
+    """A row for each pixel."""
+
+    def __init__(
+        self, table_M2C: torch.Tensor, pixels: Pixels, statistics: Statistics, dtype: torch.dtype
+    ) -> None:
+        self._table_M2C, self._statistics, self._dtype = table_M2C, statistics, dtype
+        self._pixels = pixels
+        self._gradients: list[Gradients] = []
+
+    def a(self, part: slice) -> torch.Tensor:
+        """A for consecutive pixels."""
+        return _scale(self._table_M2C[part], self._statistics).to(self._dtype)
+
+    def a_b(self, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """A and B for consecutive pixels."""
+        a, b = _fold(self._table_M2C[part], self._statistics)
+        return a.to(self._dtype), b.to(self._dtype)
+
+    def add(self, number: int, sums_M2C: torch.Tensor) -> None:
+        """Take g·x and g of the pixels of block `number`, in order."""
+        table = self._table_M2C[self._pixels.of(self._pixels.blocks[number])]
+        self._gradients.append(_unfold(sums_M2C, table, self._statistics))
+
+    def gradients(self) -> Gradients:
+        """When all blocks were added."""
+        return Gradients(
+            table_R2C=torch.cat([part.table_R2C for part in self._gradients]),
+            mean_C=torch.stack([part.mean_C for part in self._gradients]).sum(0),
+            scale_C=torch.stack([part.scale_C for part in self._gradients]).sum(0),
+        )
+
+
+def folded_rows(
+    table_R2C: torch.Tensor, pixels: Pixels, statistics: Statistics, dtype: torch.dtype
+) -> SharedRows | OwnRows:
+    """The kind of rows that the pixels have."""
+    if pixels.index_M is None:
+        return OwnRows(table_R2C, pixels, statistics, dtype)
+    return SharedRows(table_R2C, pixels, pixels.index_M, statistics, dtype)
+
+
+def _scale(table_R2C: torch.Tensor, statistics: Statistics) -> torch.Tensor:
+    gamma = table_R2C[:, : len(statistics.mean_C)].to(statistics.mean_C.dtype)
+    return (gamma + 1).mul_(statistics.scale_C)
+
+
+def _fold(table_R2C: torch.Tensor, statistics: Statistics) -> tuple[torch.Tensor, torch.Tensor]:
+    a = _scale(table_R2C, statistics)
+    beta = table_R2C[:, len(statistics.mean_C) :].to(a.dtype)
+    return a, torch.addcmul(beta, a, statistics.mean_C, value=-1)
+
+
+def _unfold(sums_R2C: torch.Tensor, table_R2C: torch.Tensor, statistics: Statistics) -> Gradients:
+    """From dA and dB of each row to what they were made of.
+
+    dγ = s·(dA − μ·dB), dβ = dB, ds = Σ (dA − μ·dB)·(1 + γ), dμ = −Σ dB·A.
+    """
+    mean_C, scale_C = statistics.mean_C, statistics.scale_C
+    da, db = sums_R2C.to(mean_C.dtype).chunk(2, dim=1)
+    centred = torch.addcmul(da, db, mean_C, value=-1)
+    a = _scale(table_R2C, statistics)
+    return Gradients(
+        table_R2C=torch.cat([centred * scale_C, db], dim=1).to(table_R2C.dtype),
+        mean_C=-(db * a).sum(0),
+        scale_C=(centred * a).sum(0) / scale_C,
+    )
