@@ -178,5 +178,9 @@ def _tables(data: dict[str, Any], source: str) -> dict[str, dict[str, Any]]:
 
 
 def _absolute(config: TrainConfig) -> TrainConfig:
-    shards = config.data.shards.absolute()
-    return replace(config, data=replace(config.data, shards=shards))
+    features = config.loss.perceptual_network
+    return replace(
+        config,
+        data=replace(config.data, shards=config.data.shards.absolute()),
+        loss=replace(config.loss, perceptual_network=features and features.absolute()),
+    )

@@ -7,21 +7,26 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
-from cyclopts.config import Toml
+from cyclopts.config import Dict, Toml
 
 from histosyn.config import TrainConfig
 from histosyn.config_file import as_toml, check_table, load_toml
+from histosyn.presets import PRESETS
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
 
 
-def _file_below_command_line(app: App, commands: tuple[str, ...], arguments: Any) -> None:
-    """Fill in from the file named by --config what the command line leaves open."""
+def _layers_below_command_line(app: App, commands: tuple[str, ...], arguments: Any) -> None:
+    """Fill in what the command line leaves open: by --config's file, and below it by --preset."""
     tokens = arguments["--config"].tokens
     if tokens:
         path = Path(tokens[0].value)
         check_table(TrainConfig, load_toml(path), str(path))
         Toml(path, use_commands_as_keys=False)(app, commands, arguments)
+    tokens = arguments["--preset"].tokens
+    if tokens and tokens[0].value in PRESETS:
+        settings = PRESETS[tokens[0].value].settings
+        Dict(settings, use_commands_as_keys=False)(app, commands, arguments)
     if not arguments["--data.shards"].tokens:
         raise ConfigError(
             "--data.shards is missing: the folder of shards to train on, such as packed/train. "
@@ -29,7 +34,7 @@ def _file_below_command_line(app: App, commands: tuple[str, ...], arguments: Any
         )
 
 
-train = App(name="train", config=_file_below_command_line)
+train = App(name="train", config=_layers_below_command_line)
 
 
 @train.default
@@ -37,6 +42,7 @@ def _train(
     *,
     settings: Annotated[TrainConfig, Parameter(name="*")],
     config: Path | None = None,
+    preset: Literal["fast", "quality", "paper"] | None = None,
     dry_run: bool = False,
     on_bad_sample: Literal["error", "skip"] | None = None,
     stage_to: Path | None = None,
@@ -52,6 +58,10 @@ def _train(
     ----------
     config
         TOML file with any of the settings below; the command line goes before it.
+    preset
+        Start from these settings instead of the defaults; file and command line go before them.
+        fast: small, for a look; quality: large, for GPUs; paper: the original's. See
+        docs/presets.md.
     dry_run
         Print the effective configuration and stop.
     on_bad_sample

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 from tissue import write_folders
 
+from histosyn.presets import PRESETS
 from hpc.errors import HistosynError, InputError
 from launch.cli import COMMANDS, EVAL_COMMANDS, SUBMIT_COMMANDS, main
 
@@ -190,3 +192,32 @@ def test_ctrl_c_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     assert message.startswith("histosyn: interrupted")
     assert "Traceback" not in message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_presets_lie_below_the_file_and_that_below_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[generator]\nbase_channels = 7\n[run]\nseed = 3\n")
+    options = ("--preset", "quality", "--config", file, "--data.shards", "x", "--run.seed", 4)
+    assert run("train", *options, "--dry-run") == 0
+    effective = tomllib.loads(capsys.readouterr().out)
+    assert effective["generator"]["base_channels"] == 7
+    assert effective["run"]["seed"] == 4
+    assert effective["discriminator"]["base_channels"] == 64
+
+
+def test_an_unknown_preset_is_named_with_those_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("train", "--preset", "best", "--data.shards", "x") == 2
+    told = capsys.readouterr().err
+    assert "best" in told and all(name in told for name in PRESETS)
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_a_preset_is_a_configuration(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("train", "--preset", name, "--data.shards", "x", "--dry-run") == 0
+    effective = tomllib.loads(capsys.readouterr().out)
+    for section, settings in PRESETS[name].settings.items():
+        assert effective[section] | settings == effective[section]

@@ -1,6 +1,7 @@
 """The search space: strict to read, and candidates that depend on seed and number alone."""
 
 import math
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.config import DataConfig, GeneratorConfig, TrainConfig
+from histosyn.config import DataConfig, GeneratorConfig, LossConfig, TrainConfig
 from hpc.errors import ConfigError
 from tune.space import Choice, Range, draw, parse_space, with_values
 
@@ -176,3 +177,16 @@ def test_a_path_is_made_absolute(tmp_path, monkeypatch):
     space = parse(data__shards={"choice": ["a", "/b"]})
 
     assert space["data.shards"].values == (str(tmp_path / "a"), "/b")
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [item.name for item in fields(LossConfig) if item.type == "float"],
+)
+def test_every_weight_of_a_loss_can_be_searched(weight):
+    base = replace(BASE, loss=LossConfig(perceptual_network=Path("features.pt")))
+
+    space = parse_space({f"loss.{weight}": {"uniform": [1, 20]}}, base, "F")
+
+    value = draw(space, 0, 0)[f"loss.{weight}"]
+    assert getattr(with_values(base, {f"loss.{weight}": value}, "F").loss, weight) == value
