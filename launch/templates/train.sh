@@ -8,16 +8,35 @@ address=@rendezvous_address
 port=@rendezvous_port
 
 newest_checkpoint() { ls "$run/checkpoints" 2>/dev/null | grep '^step-' | tail -n 1 || true; }
+said() { cat "$run/state.json" 2>/dev/null || true; }
 job_state() { squeue --noheader --jobs "$SLURM_JOB_ID" --format=%T; }
+say() { echo "job file: $*"; }
 
 # SLURM sends USR2 to this shell before the time is over, and TERM to all when it ends the job.
 # Training that gets either saves a checkpoint and stops.
-trap 'kill -USR2 "$training" 2>/dev/null || true' USR2
-trap 'kill -TERM "$training" 2>/dev/null || true' TERM
+pass_on() {
+    asked_at=$(date +%s)
+    say "SIG$1: training is asked to save and stop"
+    kill -s "$1" "$training" 2>/dev/null || true
+}
+trap 'pass_on USR2' USR2
+trap 'pass_on TERM' TERM
 
+# Whether SLURM asked so early that a start which got nowhere is not the fault of too little time.
+asked_early() {
+    [ -n "$asked_at" ] || return 1
+    local left=$((${SLURM_JOB_END_TIME:-0} - asked_at)) passed=$((asked_at - began))
+    # The warning may come a minute before its time.
+    [ "$left" -gt $((@stop_seconds + 60)) ] && [ "$left" -gt "$passed" ]
+}
+
+began=$(date +%s)
+asked_at=
+training=
 start=0
 while true; do
     before=$(newest_checkpoint)
+    said_before=$(said)
 
     # One torchrun a node, which starts the node's training processes.
     srun --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" @torchrun \
@@ -43,21 +62,30 @@ while true; do
     # The run's own word counts: torchrun's exit code is 1 after any signal.
     next=$(@histosyn status --next "$run" || true)
     after=$(newest_checkpoint)
-    echo "job file: training ended with code $code, newest checkpoint ${after:-none}, next: $next"
+    say "training ended with code $code, newest checkpoint ${after:-none}, next: ${next:-unknown}"
 
+    # A torchrun that was killed does not keep its training from going on to the end.
+    if [ "$next" = nothing ] && [ "$after" != "$before" ]; then exit 0; fi
+    # SLURM ends the job, and knows whether it is to be queued again.
+    if [ "$(job_state)" != RUNNING ]; then exit "$code"; fi
+
+    # It was asked to stop, and could not say that it did: it was just starting, or was cut off.
+    if [ -n "$asked_at" ] && { [ "$(said)" = "$said_before" ] || [ "$next" = restart ]; }; then
+        next=requeue
+    fi
+    case "$next" in
+        requeue | restart) ;;
+        *) exit "$code" ;;
+    esac
     # Whoever got no further since the last start would start for ever.
-    if [ "$next" = requeue ] && [ "$(job_state)" = RUNNING ]; then
-        if [ "$after" = "$before" ]; then
-            echo "job file: no new checkpoint since the start, so the job is not requeued."
-            exit 1
-        fi
+    if [ "$after" = "$before" ] && ! asked_early; then
+        say "no new checkpoint since the start, so there is no $next."
+        exit 1
+    fi
+    if [ "$next" = requeue ]; then
         scontrol requeue "$SLURM_JOB_ID"
         exit 0
     fi
     # It was cut off, such as by a torchrun that was killed: it goes on here, on the same nodes.
-    if [ "$next" = restart ] && [ "$(job_state)" = RUNNING ] && [ "$after" != "$before" ]; then
-        start=$((start + 1))
-        continue
-    fi
-    exit "$code"
+    start=$((start + 1))
 done
