@@ -51,6 +51,11 @@ EVAL_COMMANDS = (
         "launch.commands.eval_agreement:agreement",
         "Agreement of readers, with intervals.",
     ),
+    (
+        "faithfulness",
+        "launch.commands.eval_faithfulness:faithfulness",
+        "Whether synthetic tiles show the tissue that was asked for.",
+    ),
 )
 SEGMENTER_COMMANDS = (
     (

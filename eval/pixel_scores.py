@@ -1,0 +1,60 @@
+"""Dice, IoU and accuracy of pixels, from counts that can be added up: vectorised for resamples.
+
+Rows of a confusion matrix are what is there, columns what was read. A class that is neither there
+nor read has no score (NaN here, None and a reason in results) and is left out of means; one that is
+there or read, but never both, scores 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+def confusion_of(
+    there_HW: NDArray[np.integer], read_HW: NDArray[np.integer], classes: int
+) -> Counts:
+    """Pixel counts (K, K), int64; pixels whose label is no class (ignored) are left out."""
+    counted_HW = there_HW < classes
+    there = there_HW[counted_HW].astype(np.int64)
+    pairs = there * classes + read_HW[counted_HW]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def dice(confusion_BKK: NDArray[np.floating] | Counts) -> Floats:
+    """2·TP / (there + read) of each class, (..., K)."""
+    hit, there, read = _sums(confusion_BKK)
+    return _ratio(2 * hit, there + read)
+
+
+def iou(confusion_BKK: NDArray[np.floating] | Counts) -> Floats:
+    """TP / (there + read − TP) of each class, (..., K)."""
+    hit, there, read = _sums(confusion_BKK)
+    return _ratio(hit, there + read - hit)
+
+
+def accuracy(confusion_BKK: NDArray[np.floating] | Counts) -> Floats:
+    """Share of the counted pixels whose class was read, (...)."""
+    hit, there, _ = _sums(confusion_BKK)
+    return _ratio(hit.sum(axis=-1), there.sum(axis=-1))
+
+
+def mean_of_defined(values_BK: Floats) -> Floats:
+    """Mean over the last axis of what is not NaN, (...)."""
+    defined = ~np.isnan(values_BK)
+    return _ratio(np.where(defined, values_BK, 0.0).sum(axis=-1), defined.sum(axis=-1))
+
+
+def _sums(confusion: NDArray[np.floating] | Counts) -> tuple[Floats, Floats, Floats]:
+    counts = confusion.astype(np.float64)
+    hit = np.diagonal(counts, axis1=-2, axis2=-1)
+    return hit, counts.sum(axis=-1), counts.sum(axis=-2)
+
+
+def _ratio(part: NDArray[np.floating], whole: NDArray[np.number]) -> Floats:
+    shape = np.broadcast(part, whole).shape
+    undefined = np.full(shape, np.nan)
+    return np.divide(part, whole, out=undefined, where=np.asarray(whole) > 0)

@@ -1,0 +1,190 @@
+"""Scores of what a segmenter read, as numbers with intervals, and their difference between sides.
+
+Intervals are percentiles of a bootstrap over groups (patients), or label maps where these are not
+known. Where two sides have the same ones, both are drawn together, so that their difference is that
+of the same patients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eval.bootstrap import percentile_interval, resamples
+from eval.pixel_scores import Counts, Floats, accuracy, dice, iou, mean_of_defined
+from eval.result import Number
+from eval.segmenter.reading import Reading
+from histosyn.labels import LabelSchema
+
+INTERVAL_LEVEL = 0.95
+# With fewer, percentile intervals are known to be too narrow.
+FEW_UNITS = 10
+_NEITHER = "the class is neither in the label maps nor read by the segmenter"
+_NOTHING = "there is no pixel that counts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistic:
+    """A score: `of_class` is None for those of all classes together."""
+
+    name: str
+    of_class: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Side:
+    """The pixel counts (U, K, K) of the units of a side, and what its resamples gave (B, S)."""
+
+    name: str
+    reading: Reading
+    units: tuple[str, ...]
+    confusion_UKK: Counts
+    replicates_BS: Floats
+
+    @property
+    def confusion(self) -> Counts:
+        """All pixels, (K, K)."""
+        return self.confusion_UKK.sum(axis=0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Measured:
+    """Values (S,) and resamples (B, S) of all statistics, and what is to be said of them."""
+
+    side: str
+    values_S: Floats
+    replicates_BS: Floats
+    tiles: int
+    fewest_units: int
+    method: str
+    drawn: str
+
+
+def statistics_of(schema: LabelSchema) -> list[Statistic]:
+    """What is measured, in the order of `scores`."""
+    names = [item.name for item in schema.classes]
+    return [
+        *(Statistic(name="dice", of_class=name) for name in names),
+        *(Statistic(name="iou", of_class=name) for name in names),
+        Statistic(name="mean_dice"),
+        Statistic(name="mean_iou"),
+        Statistic(name="pixel_accuracy"),
+    ]
+
+
+def scores(confusion_BKK: Counts | Floats) -> Floats:
+    """All statistics of each confusion matrix, (..., 2K + 3); NaN where undefined."""
+    dice_BK, iou_BK = dice(confusion_BKK), iou(confusion_BKK)
+    overall = [mean_of_defined(dice_BK), mean_of_defined(iou_BK), accuracy(confusion_BKK)]
+    return np.concatenate([dice_BK, iou_BK, np.stack(overall, axis=-1)], axis=-1)
+
+
+def sides_of(readings: dict[str, Reading], *, replicates: int, seed: int) -> list[Side]:
+    """Draw the resamples of all sides: together where they have the same units."""
+    return [
+        _side(name, reading, replicates=replicates, key=(seed, _draw_number(name, readings)))
+        for name, reading in readings.items()
+    ]
+
+
+def numbers_of(side: Side, schema: LabelSchema) -> list[Number]:
+    """Every statistic of a side."""
+    measured = _Measured(
+        side=side.name,
+        values_S=scores(side.confusion),
+        replicates_BS=side.replicates_BS,
+        tiles=len(side.reading.label_keys),
+        fewest_units=len(side.units),
+        method="pixels of all tiles together",
+        drawn=drawn_by([side]),
+    )
+    return _numbers(measured, schema)
+
+
+def difference_numbers(first: Side, second: Side, schema: LabelSchema) -> list[Number]:
+    """Every statistic of the first side less that of the second one."""
+    together = "drawn together" if first.units == second.units else "drawn separately"
+    measured = _Measured(
+        side=f"{first.name} - {second.name}",
+        values_S=scores(first.confusion) - scores(second.confusion),
+        replicates_BS=first.replicates_BS - second.replicates_BS,
+        tiles=len(first.reading.label_keys) + len(second.reading.label_keys),
+        fewest_units=min(len(first.units), len(second.units)),
+        method="difference of the scores of both sides",
+        drawn=f"{drawn_by([first, second])}, {together}",
+    )
+    return _numbers(measured, schema)
+
+
+def drawn_by(sides: Sequence[Side]) -> str:
+    """What the bootstrap draws, for reports."""
+    texts = [
+        f"{len(side.units)} {'groups' if side.reading.by_group else 'label maps'}"
+        for side in sides
+    ]
+    return " and ".join(dict.fromkeys(texts))
+
+
+def few_units_warning(side: Side) -> str | None:
+    """What to beware of when few patients (or label maps) stand for all."""
+    if len(side.units) >= FEW_UNITS:
+        return None
+    return (
+        f"The {side.name} side has {drawn_by([side])} only: intervals from so few are too narrow, "
+        "and there is none from one."
+    )
+
+
+def _draw_number(name: str, readings: dict[str, Reading]) -> int:
+    """Sides with the same units share a number, so that the same units are drawn."""
+    units = [frozenset(reading.units) for reading in readings.values()]
+    return units.index(units[list(readings).index(name)])
+
+
+def _side(name: str, reading: Reading, *, replicates: int, key: tuple[int, ...]) -> Side:
+    units, unit_of_tile = np.unique(np.array(reading.units), return_inverse=True)
+    classes = reading.confusion_TKK.shape[-1]
+    confusion_UKK = np.zeros((len(units), classes, classes), dtype=np.int64)
+    np.add.at(confusion_UKK, unit_of_tile, reading.confusion_TKK)
+    flat_UX = confusion_UKK.reshape(len(units), -1).astype(np.float64)
+    blocks = [
+        scores((drawn_BU @ flat_UX).reshape(-1, classes, classes))
+        for drawn_BU in resamples(len(units), replicates=replicates, key=key)
+    ]
+    return Side(
+        name=name,
+        reading=reading,
+        units=tuple(units.tolist()),
+        confusion_UKK=confusion_UKK,
+        replicates_BS=np.concatenate(blocks),
+    )
+
+
+def _numbers(measured: _Measured, schema: LabelSchema) -> list[Number]:
+    return [_number(measured, s, item) for s, item in enumerate(statistics_of(schema))]
+
+
+def _number(measured: _Measured, s: int, statistic: Statistic) -> Number:
+    value, replicates_B = float(measured.values_S[s]), measured.replicates_BS[:, s]
+    defined = not np.isnan(value)
+    # One unit drawn again and again would give an interval of no width.
+    varied = defined and measured.fewest_units > 1
+    interval = percentile_interval(replicates_B, INTERVAL_LEVEL) if varied else None
+    details: dict[str, object] = {"side": measured.side}
+    if statistic.of_class is not None:
+        details["class"] = statistic.of_class
+    if interval is not None:
+        details["undefined_replicates"] = int(np.isnan(replicates_B).sum())
+    return Number(
+        name=statistic.name,
+        value=value if defined else None,
+        n=measured.tiles,
+        method=measured.method,
+        interval=interval,
+        interval_level=INTERVAL_LEVEL if interval else None,
+        interval_method=f"percentile bootstrap over {measured.drawn}" if interval else None,
+        reason=None if defined else _NEITHER if statistic.of_class else _NOTHING,
+        details=details,
+    )
