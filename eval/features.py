@@ -17,7 +17,7 @@ from hpc.errors import InputError
 from hpc.files import sha256_of_bytes
 from hpc.randomness import key_of, normal
 
-ExtractorName = Literal["inception", "random"]
+ExtractorName = Literal["inception", "inception-clean", "random"]
 
 # The random network. Each scale sees the tile reduced by its factor through two convolutions.
 _SCALES = (1, 2, 4)
@@ -68,25 +68,38 @@ class Extractor(Protocol):
 
 
 def open_extractor(
-    name: ExtractorName,
+    name: str,
     *,
     inception_weights: Path | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> Extractor:
-    """The extractor called `name`; `seed` is the random one's, the weights file Inception's.
+    """The extractor called `name`, or that of the file or folder `name`.
 
-    Raises InputError for an unknown name and for weights that are missing or not what they claim.
+    A file is a network in TorchScript (see `eval.module_extractor`), a folder a trained segmenter.
+    `seed` is the random network's, the weights file Inception's. Raises InputError for an unknown
+    name and for weights that are missing or not what they claim.
     """
-    if name == "inception":
+    if name in ("inception", "inception-clean"):
         # Here, because torchvision and pytorch-fid are needed by this extractor alone.
         from eval.inception import InceptionExtractor, find_weights
 
-        return InceptionExtractor(find_weights(inception_weights), device=device)
+        weights = find_weights(inception_weights)
+        return InceptionExtractor(weights, clean=name == "inception-clean", device=device)
     if name == "random":
         return RandomExtractor(seed=seed, device=device)
+    path = Path(name)
+    if path.is_dir():
+        from eval.segmenter_extractor import SegmenterExtractor
+
+        return SegmenterExtractor(path, device=device)
+    if path.is_file():
+        from eval.module_extractor import ModuleExtractor
+
+        return ModuleExtractor(path, device=device)
     raise InputError(
-        f"No extractor is called {name!r}. Choose: {', '.join(get_args(ExtractorName))}."
+        f"No extractor is called {name!r}, nor is there a file or folder of that name. Choose: "
+        f"{', '.join(get_args(ExtractorName))}, a TorchScript file, or the folder of a segmenter."
     )
 
 

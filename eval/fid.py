@@ -1,59 +1,72 @@
-"""Fréchet distance between real and synthetic tiles, and all that belongs beside the number."""
+"""Distances between real and synthetic tiles, and all that belongs beside the numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import numpy as np
-
+from eval.distances import FRECHET, all_numbers, floors_of
+from eval.feature_cache import FeatureCache
 from eval.features import Extractor
-from eval.frechet import frechet_distance_from_features
-from eval.images import TileFolder, TileShards, TileSource, open_tiles
-from eval.moments import Moments
-from eval.parts import merge_parts
-from eval.population import Population, distance, measure, require_same_identity
+from eval.images import StoredTiles, TileFolder, TileShards, TileSource, open_tiles
+from eval.part_file import merge_parts
+from eval.parts import MeasuredPart, as_population, content_of, measure_together
+from eval.population import Population, measure, require_same_identity
 from eval.result import Number, Result
 from eval.statistics_file import SUFFIX, read_statistics, write_statistics
+from eval.tile_batches import OnBadTile
+from hpc.collectives import decided_by_first
 from hpc.errors import InputError
-from hpc.randomness import key_of, permutation
 
 FEWEST_TILES = 2048
-_SPLITS = 5
-_NO_INTERVAL = (
-    "no interval: resampling tiles with replacement biases a Fréchet distance upward; the "
-    "distances of the real_versus_real_floor show the noise"
-)
 Side = TileSource | Population
-StoredSide = TileFolder | TileShards | Population
+StoredSide = StoredTiles | Population
 
 
-def open_side(path: Path, *, resize: int | None = None) -> StoredSide:
+@dataclass(frozen=True, kw_only=True)
+class Grouping:
+    """Where the groups (patients, slides) of real tiles stand: column `column` of a CSV `file`.
+
+    Packed data sets know their groups; `file` is then None.
+    """
+
+    file: Path | None
+    column: str = "patient"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How sides are measured and compared; none but `seed` and `grouping` changes a number."""
+
+    seed: int = 0
+    batch_size: int = 32
+    grouping: Grouping | None = None
+    save_statistics: Path | None = None
+    cache: FeatureCache | None = None
+    show_progress: bool = False
+
+
+def open_side(
+    path: Path, *, resize: int | None = None, on_bad_tile: OnBadTile = "error"
+) -> StoredSide:
     """A folder of tiles or of shards, or a statistics file if `path` ends in .npz.
 
     Raises InputError if it is missing, empty or unreadable.
     """
     if path.suffix.lower() == SUFFIX:
         return read_statistics(path)
-    return open_tiles(path, resize=resize)
+    return open_tiles(path, resize=resize, on_bad_tile=on_bad_tile)
 
 
 def distance_between(
-    real: Side,
-    synthetic: Side,
-    extractor: Extractor | None,
-    *,
-    seed: int = 0,
-    batch_size: int = 32,
-    save_statistics: Path | None = None,
-    show_progress: bool = False,
+    real: Side, synthetic: Side, extractor: Extractor | None, settings: Settings = Settings()
 ) -> Result:
     """Measure the sides that are tiles and compare; `extractor` is None if neither is.
 
-    With `save_statistics`, the sides measured are written to `real.npz` and `synthetic.npz` in this
+    All ranks measure, the first compares, and every rank returns the result. With
+    `save_statistics`, the sides measured are written to `real.npz` and `synthetic.npz` in that
     folder. Raises InputError if the sides do not fit together.
     """
     sides = {"real": real, "synthetic": synthetic}
@@ -61,53 +74,116 @@ def distance_between(
         for side in sides.values():
             if isinstance(side, Population):
                 require_same_identity(side, extractor.identity, "the extractor asked for")
-    populations: dict[str, Population] = {}
-    for role, side in sides.items():
-        populations[role] = _population(
-            side, extractor, batch_size, role if show_progress else None
-        )
-        if save_statistics is not None and not isinstance(side, Population):
-            write_statistics(save_statistics / f"{role}{SUFFIX}", populations[role])
-    result = compare(populations["real"], populations["synthetic"], seed=seed)
-    if extractor is None:
-        return result
-    measured_with = {"batch_size": batch_size, "device": str(extractor.device)}
-    return replace(result, settings=result.settings | measured_with)
+    measured = {role: _measured(role, side, extractor, settings) for role, side in sides.items()}
+    return decided_by_first(lambda: _finished(sides, measured, settings, {}))
 
 
 def distance_of_parts(
-    real: StoredSide,
-    synthetic: StoredSide,
-    folder: Path,
-    *,
-    seed: int = 0,
-    save_statistics: Path | None = None,
+    real: StoredSide, synthetic: StoredSide, folder: Path, settings: Settings = Settings()
 ) -> Result:
     """Compare the sides, those that are tiles as their parts in `folder` have measured them.
 
     Raises InputError if parts are missing or do not fit together.
     """
-    populations: dict[str, Population] = {}
-    settings: dict[str, Any] = {}
+    sides: dict[str, Side] = {"real": real, "synthetic": synthetic}
+    measured, more = {}, {}
     for role, side in {"real": real, "synthetic": synthetic}.items():
         if isinstance(side, Population):
-            populations[role] = side
+            measured[role] = _Measured(population=side)
             continue
-        merged = merge_parts(side, role, folder)
-        populations[role] = merged.population
-        settings = {
-            "batch_size": merged.batch_size,
-            "device": merged.device,
-            "parts": merged.part.count,
-        }
-        if save_statistics is not None:
-            write_statistics(save_statistics / f"{role}{SUFFIX}", merged.population)
-    result = compare(populations["real"], populations["synthetic"], seed=seed)
-    return replace(result, settings=result.settings | settings)
+        part, count = merge_parts(side, role, folder)
+        measured[role] = _of_part(side, part)
+        more = {"parts": count}
+    return _finished(sides, measured, settings, more)
 
 
-def compare(real: Population, synthetic: Population, *, seed: int = 0) -> Result:
-    """The distance between two populations with its floor, provenance and warnings."""
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """A side, and which settings were those of its measuring."""
+
+    population: Population
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _measured(role: str, side: Side, extractor: Extractor | None, settings: Settings) -> _Measured:
+    if isinstance(side, Population):
+        return _Measured(population=side)
+    if extractor is None:
+        raise InputError(f"{side.name} holds tiles: an extractor is needed to measure them.")
+    shown = role if settings.show_progress else None
+    if isinstance(side, (TileFolder, TileShards)):
+        return _stored(side, extractor, settings, shown)
+    population = measure(side, extractor, batch_size=settings.batch_size, progress=shown)
+    made = {"batch_size": settings.batch_size, "device": str(extractor.device)}
+    return _Measured(population=population, settings=made)
+
+
+def _stored(
+    side: StoredTiles, extractor: Extractor, settings: Settings, progress: str | None
+) -> _Measured:
+    cache = settings.cache
+    if cache is None:
+        part = measure_together(side, extractor, batch_size=settings.batch_size, progress=progress)
+        return _of_part(side, part)
+    content, _ = content_of(side)
+    path = cache.path(side, extractor.identity, content)
+    found = decided_by_first(lambda: cache.load(path, extractor.identity))
+    if found is None:
+        found = measure_together(side, extractor, batch_size=settings.batch_size, progress=progress)
+        decided_by_first(lambda: cache.store(path, found))
+    return _of_part(side, found)
+
+
+def _of_part(side: StoredTiles, part: MeasuredPart) -> _Measured:
+    return _Measured(
+        population=as_population(side, part),
+        settings={"batch_size": part.batch_size, "device": part.device},
+    )
+
+
+def _finished(
+    sides: Mapping[str, Side],
+    measured: Mapping[str, _Measured],
+    settings: Settings,
+    more: Mapping[str, Any],
+) -> Result:
+    made: dict[str, Any] = {}
+    for role, one in measured.items():
+        made |= one.settings
+        is_new = not isinstance(sides[role], Population)
+        if settings.save_statistics is not None and is_new:
+            write_statistics(settings.save_statistics / f"{role}{SUFFIX}", one.population)
+    real, synthetic = measured["real"].population, measured["synthetic"].population
+    result = compare(
+        real,
+        synthetic,
+        groups=_groups(sides["real"], real, settings.grouping),
+        seed=settings.seed,
+    )
+    return replace(result, settings=result.settings | made | dict(more))
+
+
+def _groups(side: Side, measured: Population, grouping: Grouping | None) -> Sequence[str] | None:
+    if grouping is None:
+        return None
+    if isinstance(side, TileShards):
+        return side.groups(measured.tile_names)
+    if isinstance(side, TileFolder) and grouping.file is not None:
+        return side.groups(measured.tile_names, grouping.file, grouping.column)
+    raise InputError(f"{measured.name} holds no tiles that could have groups. Leave --groups out.")
+
+
+def compare(
+    real: Population,
+    synthetic: Population,
+    *,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Result:
+    """The numbers between two populations with their floors, provenance and warnings.
+
+    `groups` are those of the real tiles whose features are kept, for the floors.
+    """
     identity = real.identity or synthetic.identity
     return Result(
         kind="fid",
@@ -116,73 +192,17 @@ def compare(real: Population, synthetic: Population, *, seed: int = 0) -> Result
             "extractor": identity.name if identity else None,
             "weights_sha256": identity.weights_sha256 if identity else None,
             "preprocessing": identity.preprocessing if identity else None,
+            "groups": None if groups is None else len(set(groups)),
             "seed": seed,
         },
-        numbers=(_distance_number(real, synthetic), real_floor(real, seed=seed)),
+        numbers=all_numbers(real, synthetic, groups=groups, seed=seed),
         warnings=tuple(_warnings(real, synthetic)),
     )
 
 
 def real_floor(real: Population, *, seed: int = 0) -> Number:
-    """The distance between random halves of the real tiles: what a perfect generator would get.
-
-    The median of five seeded splits. The estimate grows as tiles get fewer, so with half the tiles
-    the floor lies above that of the whole set: it is a scale for the distance, not a bound.
-    """
-    name = "real_versus_real_floor"
-    method = f"median of {_SPLITS} random splits of the real tiles into halves, Fréchet distance"
-    features_ND, half = real.features_ND, (real.n or 0) // 2
-    if features_ND is None or half < 2:
-        return Number(name=name, value=None, n=half, method=method, reason=_no_floor_reason(real))
-    distances = []
-    for split in range(_SPLITS):
-        order = permutation(key_of(seed, "real versus real", split), len(features_ND))
-        one, other = features_ND[order[:half]], features_ND[order[half : 2 * half]]
-        distances.append(frechet_distance_from_features(one, other))
-    return Number(
-        name=name,
-        value=median(distances),
-        n=half,
-        method=method,
-        details={
-            "n_per_half": half,
-            "distances": distances,
-            "interval_note": "no interval: distances holds that of each split",
-        },
-    )
-
-
-def _no_floor_reason(real: Population) -> str:
-    if isinstance(real.summary, np.ndarray):
-        return f"{real.n} real tiles are too few to split into halves of at least 2"
-    if isinstance(real.summary, Moments):
-        return f"the features of {real.n} real tiles were too many to keep and split"
-    return f"{real.name} is a statistics file: there are no tiles to split"
-
-
-def _population(
-    side: Side, extractor: Extractor | None, batch_size: int, progress: str | None
-) -> Population:
-    if isinstance(side, Population):
-        return side
-    if extractor is None:
-        raise InputError(f"{side.name} holds tiles: an extractor is needed to measure them.")
-    return measure(side, extractor, batch_size=batch_size, progress=progress)
-
-
-def _distance_number(real: Population, synthetic: Population) -> Number:
-    known = [side.n for side in (real, synthetic) if side.n is not None]
-    return Number(
-        name="frechet_distance",
-        value=distance(real, synthetic),
-        n=min(known, default=0),
-        method="squared Fréchet distance between Gaussians fitted to features, exact, float64",
-        details={
-            "n_real": real.n,
-            "n_synthetic": synthetic.n,
-            "interval_note": _NO_INTERVAL,
-        },
-    )
+    """The Fréchet distance between random halves of the real tiles (see `floors_of`)."""
+    return floors_of(FRECHET, real, seed=seed)[0]
 
 
 def _described(population: Population) -> dict[str, Any]:
@@ -192,6 +212,7 @@ def _described(population: Population) -> dict[str, Any]:
         "tile_size": population.tile_size,
         "preparation": population.preparation,
         "content": asdict(population.content) if population.content else None,
+        "bad_tiles": list(population.bad),
     }
 
 
@@ -204,6 +225,12 @@ def _warnings(real: Population, synthetic: Population) -> Iterator[str]:
             yield (
                 f"{side.name} does not say which extractor made it, nor from how many tiles: that "
                 "it fits the other side is taken on trust."
+            )
+    for side in (real, synthetic):
+        if side.bad:
+            yield (
+                f"{len(side.bad)} tiles of {side.name} were left out because they cannot be "
+                f"measured, first: {side.bad[0]}"
             )
     if any(side.n is not None and side.n < FEWEST_TILES for side in (real, synthetic)):
         yield (

@@ -17,10 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from eval.frechet import frechet_distance_from_features
-from eval.moments import checked_features, require_two
+from eval.moments import Moments, checked_features, require_two
 
 # Smaller singular values, relative to the largest, are rounding errors of their squares.
 _SMALLEST_ROOT = 1e-7
+# Tiles at a time, so that float64 copies of many stay small.
+_BLOCK_ROWS = 8192
 
 
 def frechet_interval(
@@ -48,48 +50,61 @@ def frechet_influences(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The influence U_i of each tile of both sides; each side's sum is zero but for rounding."""
     x, y = _Factored(x_ND), _Factored(y_ND)
-    shift_D = x.mean_D - y.mean_D
-    product_RR = x.factor_RD @ y.factor_RD.T
-    roots, left_RR, right_RR = _singular(product_RR)
-    overlap = roots.sum()
-    return (
-        2 * x.centred_ND @ shift_D + x.squares_N - x.trace - x.spread(left_RR, roots) + overlap,
-        -2 * y.centred_ND @ shift_D + y.squares_N - y.trace - y.spread(right_RR, roots) + overlap,
-    )
+    shift_D = 2 * (x.mean_D - y.mean_D)
+    roots, left_RR, right_RR = _singular(x.factor_RD @ y.factor_RD.T)
+    return x.influences(shift_D, left_RR, roots), y.influences(-shift_D, right_RR, roots)
 
 
 class _Factored:
-    """Centred features, and a factor F of their covariance whose rows are orthogonal or the data.
+    """Features, and a factor F of their covariance whose rows are orthogonal or the data.
 
     The rows of fewer tiles than dimensions are factor enough; else eigenvectors are.
     """
 
     def __init__(self, features_ND: ArrayLike) -> None:
-        features_ND = checked_features(features_ND)
-        self.n, dimension = require_two(len(features_ND)), features_ND.shape[1]
-        self.centred_ND = features_ND.astype(np.float64)
-        self.mean_D = self.centred_ND.mean(axis=0)
-        self.centred_ND -= self.mean_D
+        self.features_ND = checked_features(features_ND)
+        moments = Moments.of(self.features_ND)
+        self.n, self.mean_D = require_two(moments.n), moments.mean_D
         self.eigenvalues: NDArray[np.floating] | None = None
-        if self.n < dimension:
-            self.factor_RD: NDArray[np.floating] = self.centred_ND / np.sqrt(self.n - 1)
+        if self.n < len(self.mean_D):
+            centred_ND = self.features_ND.astype(np.float64) - self.mean_D
+            self.factor_RD: NDArray[np.floating] = centred_ND / np.sqrt(self.n - 1)
         else:
-            covariance_DD = self.centred_ND.T @ self.centred_ND / (self.n - 1)
-            eigenvalues, vectors_DD = np.linalg.eigh(covariance_DD)
-            kept = eigenvalues > dimension * np.finfo(np.float64).eps * np.abs(eigenvalues).max()
+            eigenvalues, vectors_DD = np.linalg.eigh(moments.covariance_DD)
+            rounding = len(eigenvalues) * np.finfo(np.float64).eps
+            kept = eigenvalues > rounding * np.abs(eigenvalues).max()
             self.eigenvalues = eigenvalues[kept]
             self.factor_RD = (vectors_DD[:, kept] * np.sqrt(self.eigenvalues)).T
-        self.squares_N = np.square(self.centred_ND).sum(axis=1) * self.n / (self.n - 1)
-        self.trace = float(np.square(self.factor_RD).sum())
 
-    def spread(
-        self, vectors_RR: NDArray[np.floating], roots: NDArray[np.floating]
+    def influences(
+        self,
+        shift_D: NDArray[np.floating],
+        vectors_RR: NDArray[np.floating],
+        roots: NDArray[np.floating],
+    ) -> NDArray[np.float64]:
+        """U_i of each tile; `vectors_RR` and `roots` are those of (M Mᵀ)^½."""
+        constant = roots.sum() - np.square(self.factor_RD).sum()
+        blocks = [
+            self._quadratic(slice(start, start + _BLOCK_ROWS), shift_D, vectors_RR, roots)
+            for start in range(0, self.n, _BLOCK_ROWS)
+        ]
+        return np.concatenate(blocks) + constant
+
+    def _quadratic(
+        self,
+        rows: slice,
+        shift_D: NDArray[np.floating],
+        vectors_RR: NDArray[np.floating],
+        roots: NDArray[np.floating],
     ) -> NDArray[np.floating]:
-        """zᵀ V diag(roots) Vᵀ z for the z of each tile."""
+        centred_BD = self.features_ND[rows].astype(np.float64) - self.mean_D
         if self.eigenvalues is None:
-            return self.n * np.square(vectors_RR) @ roots
-        z_NR = self.centred_ND @ (self.factor_RD.T / self.eigenvalues)
-        return np.square(z_NR @ vectors_RR) @ roots * self.n / (self.n - 1)
+            spread_B = self.n * np.square(vectors_RR[rows]) @ roots
+        else:
+            z_BR = centred_BD @ (self.factor_RD.T / self.eigenvalues)
+            spread_B = np.square(z_BR @ vectors_RR) @ roots * self.n / (self.n - 1)
+        squares_B = np.square(centred_BD).sum(axis=1) * self.n / (self.n - 1)
+        return centred_BD @ shift_D + squares_B - spread_B
 
 
 def _singular(

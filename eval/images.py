@@ -5,10 +5,9 @@ Another kind of source has a `name`, a `preparation`, a length, `batches` and `c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -17,9 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eval.content import Content, content_of_folder, content_of_shards
+from eval.tile_batches import OnBadTile, TileBatch, read_batches
 from histosyn.images import IMAGE_SUFFIXES, find_images, read_tile
 from histosyn.shards.dataset import index_folder, open_shards
 from histosyn.shards.reader import ShardReader
+from histosyn.tile_facts import match_facts, read_tile_facts
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_folder, sha256_of_bytes
 from hpc.parallel import usable_cores
@@ -41,8 +42,8 @@ class TileSource(Protocol):
     def __len__(self) -> int:
         """Number of tiles."""
 
-    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield tiles_NHWC, uint8 RGB, `size` at a time; the last batch may be smaller."""
+    def batches(self, size: int) -> Iterator[TileBatch]:
+        """Yield the tiles, `size` at a time; the last batch may be smaller."""
 
     def content(self) -> Content:
         """What exactly the tiles are; it may read them all."""
@@ -64,10 +65,10 @@ class TileArray:
     def __len__(self) -> int:
         return len(self.tiles_NHWC)
 
-    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield tiles_NHWC, `size` at a time."""
+    def batches(self, size: int) -> Iterator[TileBatch]:
+        """Yield the tiles, `size` at a time."""
         for start in range(0, len(self), size):
-            yield self.tiles_NHWC[start : start + size]
+            yield TileBatch.of(self.tiles_NHWC[start : start + size], start)
 
     def content(self) -> Content:
         """The shape and the pixels."""
@@ -81,12 +82,13 @@ class TileFolder:
 
     With `resize`, every tile is brought to resize × resize pixels by Pillow's bicubic filter; one
     that is not square is distorted, as it is by Inception's own resize. Raises InputError if the
-    folder is missing, DatasetError if it holds no image, and while reading if a tile is damaged or
-    differs in size from the first one.
+    folder is missing, DatasetError if it holds no image, and while reading if a tile differs in
+    size from the first one or, unless `on_bad_tile` is to skip it, is damaged.
     """
 
     folder: Path
     resize: int | None = None
+    on_bad_tile: OnBadTile = "error"
     paths: tuple[Path, ...] = field(default=(), repr=False)
     """All that lie below the folder, if none are given."""
 
@@ -115,18 +117,31 @@ class TileFolder:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield tiles_NHWC, `size` at a time; the tiles of a batch are decoded in parallel."""
-        read = partial(_read, resize=self.resize)
-        first_shape: tuple[int, ...] | None = None
-        with ThreadPoolExecutor(min(_MOST_READERS, usable_cores())) as readers:
-            for start in range(0, len(self.paths), size):
-                paths = self.paths[start : start + size]
-                tiles = list(readers.map(read, paths))
-                first_shape = first_shape or tiles[0].shape
-                for path, tile in zip(paths, tiles, strict=True):
-                    self._require_shape(path, tile.shape, first_shape)
-                yield np.stack(tiles)
+    def batches(self, size: int) -> Iterator[TileBatch]:
+        """Yield the tiles, `size` at a time; those of a batch are decoded in parallel."""
+        readers = min(_MOST_READERS, usable_cores())
+        return read_batches(self, size, self.on_bad_tile, readers=readers)
+
+    def read(self, row: int) -> NDArray[np.uint8]:
+        """One tile (H, W, 3). Raises DatasetError if it is damaged."""
+        return _resized(read_tile(self.paths[row]), self.resize)
+
+    def tile_name(self, row: int) -> str:
+        """The path of a tile below the folder."""
+        return self.paths[row].relative_to(self.folder).as_posix()
+
+    def place(self, row: int) -> str:
+        """Where a tile lies, for messages."""
+        return str(self.paths[row])
+
+    def groups(self, names: Sequence[str], facts: Path, column: str) -> list[str]:
+        """The group of each tile in `names`, as the CSV `facts` says; each must be in it."""
+        keys = [str(Path(name).with_suffix("")) for name in names]
+        found = match_facts(keys, read_tile_facts(facts, column), facts)
+        for key in keys:
+            if key not in found:
+                raise DatasetError(f"{facts} says nothing of {key}. Add a line.")
+        return [found[key].group for key in keys]
 
     def select(self, rows: range) -> TileFolder:
         """Some of the tiles, at least one."""
@@ -136,20 +151,10 @@ class TileFolder:
         """Names and bytes of the files, and what a manifest of synthesis beside them tells."""
         return content_of_folder(self.folder, self.paths)
 
-    def _require_shape(
-        self, path: Path, shape: tuple[int, ...], first_shape: tuple[int, ...]
-    ) -> None:
-        if shape != first_shape:
-            raise DatasetError(
-                f"{path} is {shape[1]}x{shape[0]} pixels, but {self.paths[0]} is "
-                f"{first_shape[1]}x{first_shape[0]}. Pass --resize N to bring all tiles to "
-                "N x N pixels, or sort the sizes into folders."
-            )
-
 
 @dataclass(frozen=True, kw_only=True)
 class TileShards:
-    """The tiles of a packed data set, in the order of its shards; `resize` as for a TileFolder.
+    """The tiles of a packed data set, in the order of its shards; options as for a TileFolder.
 
     Raises DatasetError if the folder is no packed data set, and while reading if a sample is
     damaged.
@@ -157,6 +162,7 @@ class TileShards:
 
     folder: Path
     resize: int | None = None
+    on_bad_tile: OnBadTile = "error"
     rows: range | None = None
     """The samples to take. Default: all."""
     reader: ShardReader = field(init=False, repr=False)
@@ -177,12 +183,33 @@ class TileShards:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield tiles_NHWC, `size` at a time."""
-        for start in range(0, len(self), size):
-            rows = self._rows[start : start + size]
-            tiles = (self.reader.read(*self.reader.index.place(row))[0] for row in rows)
-            yield np.stack([_resized(tile_HWC, self.resize) for tile_HWC in tiles])
+    def batches(self, size: int) -> Iterator[TileBatch]:
+        """Yield the tiles, `size` at a time; the next ones are read meanwhile."""
+        return read_batches(self, size, self.on_bad_tile, readers=1)
+
+    def read(self, row: int) -> NDArray[np.uint8]:
+        """One tile (H, W, 3). Raises DatasetError if its sample is damaged."""
+        tile_HWC, _ = self.reader.read(*self.reader.index.place(self._rows[row]))
+        return _resized(tile_HWC, self.resize)
+
+    def tile_name(self, row: int) -> str:
+        """The key of a sample."""
+        return self.reader.index.entry(*self.reader.index.place(self._rows[row])).key
+
+    def place(self, row: int) -> str:
+        """Where a tile lies, for messages."""
+        shard, _ = self.reader.index.place(self._rows[row])
+        return f"{self.folder / self.reader.index.shards[shard].name}, {self.tile_name(row)}"
+
+    def groups(self, names: Sequence[str]) -> list[str]:
+        """The group of each sample in `names`, as known from packing."""
+        known = self._group_of
+        if missing := [name for name in names if known.get(name) is None]:
+            raise DatasetError(
+                f"{self.folder} was packed without groups ({missing[0]} has none). Pack again with "
+                "--groups."
+            )
+        return [str(known[name]) for name in names]
 
     def select(self, rows: range) -> TileShards:
         """Some of the tiles, at least one."""
@@ -196,19 +223,26 @@ class TileShards:
     def _rows(self) -> range:
         return range(len(self.reader.index)) if self.rows is None else self.rows
 
+    @cached_property
+    def _group_of(self) -> Mapping[str, str | None]:
+        index = self.reader.index
+        entries = (index.entry(*index.place(row)) for row in self._rows)
+        return {entry.key: entry.group for entry in entries}
 
-def open_tiles(folder: Path, *, resize: int | None = None) -> TileFolder | TileShards:
+
+StoredTiles = TileFolder | TileShards
+
+
+def open_tiles(
+    folder: Path, *, resize: int | None = None, on_bad_tile: OnBadTile = "error"
+) -> StoredTiles:
     """The tiles of a packed data set if `folder` is one, otherwise the images below it."""
     kind = TileFolder if index_folder(folder) is None else TileShards
-    return kind(folder=folder, resize=resize)
+    return kind(folder=folder, resize=resize, on_bad_tile=on_bad_tile)
 
 
 def _preparation(resize: int | None) -> str:
     return "none" if resize is None else f"bicubic resize to {resize}x{resize}"
-
-
-def _read(path: Path, *, resize: int | None) -> NDArray[np.uint8]:
-    return _resized(read_tile(path), resize)
 
 
 def _resized(tile_HWC: NDArray[np.uint8], resize: int | None) -> NDArray[np.uint8]:

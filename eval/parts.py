@@ -1,8 +1,8 @@
-"""Tiles measured in parts, by processes that know nothing of each other, and put together again.
+"""Tiles measured in parts, by ranks or by jobs that know nothing of each other, and put together.
 
 A part is a run of whole batches, so the network sees the batches that one process would show it,
-and the parts in their order are what one process measures: the same features, the same distance and
-the same floor. Where features are too many to keep (`eval.population`), parts hold moments.
+and the parts in their order are what one process measures: the same features, hence the same
+numbers. Where features are too many to keep (`eval.population`), parts hold moments as well.
 """
 
 from __future__ import annotations
@@ -10,27 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from eval import population
 from eval.content import Content, content_of_digests, digests_of
 from eval.features import Extractor, Identity
-from eval.images import TileFolder, TileShards
+from eval.images import StoredTiles, TileFolder
 from eval.moments import Moments
-from eval.population import Population, features_of
-from eval.statistics_file import READING_ERRORS, read_arrays
+from eval.population import Features, Population, features_of, kept_rows, population_of
+from hpc.collectives import rank, together, world_size
 from hpc.errors import DatasetError, InputError
-from hpc.files import atomic_file
 from hpc.part import Part
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MeasuredPart:
-    """The tiles `rows` of one part of a side of `total` tiles, and how they were measured.
+    """The features of one part of a side of `total` tiles, and how they were measured.
 
     `digests` are the sha256 of what was measured: of each tile, or of the index of shards.
     """
@@ -39,7 +34,10 @@ class MeasuredPart:
     total: int
     batch_size: int
     device: str
-    population: Population
+    name: str
+    preparation: str
+    identity: Identity
+    features: Features
     digests: Mapping[str, str]
 
 
@@ -50,7 +48,7 @@ def rows_of(part: Part, total: int, batch_size: int) -> range:
 
 
 def measure_part(
-    source: TileFolder | TileShards,
+    source: StoredTiles,
     extractor: Extractor,
     part: Part,
     *,
@@ -59,202 +57,136 @@ def measure_part(
 ) -> MeasuredPart:
     """Extract the features of one part of the tiles, which may be empty."""
     rows = rows_of(part, len(source), batch_size)
+    kept_N = kept_rows(len(source), extractor.dimension)
     digests: Mapping[str, str] = {}
-    summary: NDArray[np.floating] | Moments = np.empty((0, extractor.dimension))
-    tile_size = None
+    features = Features(
+        n=0,
+        kept_MD=np.empty((0, extractor.dimension), np.float32),
+        kept_names=(),
+        moments=None if kept_N is None else Moments.empty(extractor.dimension),
+    )
     if rows:
         chosen = source.select(rows)
         digests = _digests(chosen)
-        summary, tile_size = features_of(chosen, extractor, batch_size, progress)
-    too_many = len(source) * extractor.dimension > population.KEPT_NUMBERS
-    if too_many and isinstance(summary, np.ndarray):
-        summary = Moments.of(summary)
+        kept_of_part = None if kept_N is None else kept_N[rows.start : rows.stop]
+        features = features_of(chosen, extractor, batch_size, progress, kept_of_part)
     return MeasuredPart(
         part=part,
         total=len(source),
         batch_size=batch_size,
         device=str(extractor.device),
-        population=Population(
-            name=source.name,
-            n=len(rows),
-            summary=summary,
-            identity=extractor.identity,
-            tile_size=tile_size,
-            preparation=source.preparation,
-        ),
+        name=source.name,
+        preparation=source.preparation,
+        identity=extractor.identity,
+        features=features,
         digests=digests,
     )
 
 
-def write_part(folder: Path, role: str, measured: MeasuredPart) -> Path:
-    """Write what was measured to `ROLE-I-of-N.npz`, atomically."""
-    path = folder / f"{role}-{measured.part.number}-of-{measured.part.count}.npz"
-    side, identity = measured.population, measured.population.identity
-    assert identity is not None
-    summary: dict[str, Any] = {"features": side.summary}
-    if isinstance(side.summary, Moments):
-        summary = {"mean": side.summary.mean_D, "scatter": side.summary.scatter_DD}
-    with atomic_file(path) as file:
-        np.savez(
-            file,
-            part=str(measured.part),
-            total=measured.total,
-            batch_size=measured.batch_size,
-            device=measured.device,
-            digested=np.array(list(measured.digests), dtype=np.str_),
-            sha256=np.array(list(measured.digests.values()), dtype=np.str_),
-            name=side.name,
-            n=side.n or 0,
-            extractor=identity.name,
-            weights_sha256=identity.weights_sha256,
-            preprocessing=identity.preprocessing,
-            caveat=identity.caveat or "",
-            tile_size=side.tile_size or (),
-            preparation=side.preparation or "",
-            **summary,
-        )
-    return path
+def measure_together(
+    source: StoredTiles, extractor: Extractor, *, batch_size: int, progress: str | None
+) -> MeasuredPart:
+    """All tiles, measured by all ranks, each a part; every rank gets the whole.
 
-
-def read_part(path: Path) -> MeasuredPart:
-    """Read a file of `write_part`. Raises DatasetError if it is damaged."""
-    try:
-        return _measured(read_arrays(path))
-    except READING_ERRORS as error:
-        raise DatasetError(
-            f"{path} cannot be read as a measured part ({error}). Delete it and measure the part "
-            "again."
-        ) from error
-
-
-def merge_parts(source: TileFolder | TileShards, role: str, folder: Path) -> MeasuredPart:
-    """All parts of a side, as if one process had measured it.
-
-    Raises InputError if parts are missing, fit together badly, or measured other tiles than those
-    of `source`.
+    Raises what `measure_part` raises anywhere, on every rank.
     """
-    parts = _all_parts(role, folder)
-    _require_alike(parts, role, folder)
-    content = _content(source, parts, f"the {role} parts in {folder}")
-    sizes = {part.population.tile_size for part in parts} - {None}
-    merged = replace(
-        parts[0].population,
-        name=source.name,
-        n=parts[0].total,
-        summary=_summary(parts),
-        tile_size=next(iter(sizes)),
-        content=content,
+    own = Part(number=rank() + 1, count=world_size())
+    shown = progress if rank() == 0 else None
+    parts = together(
+        lambda: measure_part(source, extractor, own, batch_size=batch_size, progress=shown)
+    )
+    return merge(source, parts, f"what {world_size()} processes measured")
+
+
+def merge(source: StoredTiles, parts: Sequence[MeasuredPart], what: str) -> MeasuredPart:
+    """All parts of a side, in order, as if one process had measured it; errors call them `what`.
+
+    Raises InputError if parts fit together badly, or measured other tiles than those of `source`.
+    """
+    _require_alike(parts, what)
+    _require_tiles(source, parts, what)
+    digests = {name: sha256 for part in parts for name, sha256 in part.digests.items()}
+    features = [part.features for part in parts]
+    moments = [one.moments for one in features if one.moments is not None]
+    # An empty part doesn't know in which precision the others have computed.
+    kept = [one.kept_MD for one in features if len(one.kept_MD)] or [features[0].kept_MD]
+    merged = Features(
+        n=sum(one.n for one in features),
+        kept_MD=np.concatenate(kept),
+        kept_names=tuple(name for one in features for name in one.kept_names),
+        moments=reduce(Moments.merge, moments) if moments else None,
+        tile_size=next((one.tile_size for one in features if one.tile_size), None),
+        bad=tuple(message for one in features for message in one.bad),
     )
     devices = ", ".join(sorted({part.device for part in parts}))
-    return replace(parts[0], population=merged, device=devices)
+    whole = Part(number=1, count=1)
+    return replace(parts[0], part=whole, device=devices, features=merged, digests=digests)
 
 
-def _digests(source: TileFolder | TileShards) -> dict[str, str]:
+def as_population(source: StoredTiles, measured: MeasuredPart) -> Population:
+    """A side of which all tiles were measured."""
+    content = _content(source, measured.digests)
+    return population_of(measured.features, source, measured.identity, content)
+
+
+def content_of(source: StoredTiles) -> tuple[Content, Mapping[str, str]]:
+    """What the tiles are now, and the digests that say so. All ranks share the reading."""
+    if not isinstance(source, TileFolder):
+        digests = _digests(source)
+        return _content(source, digests), digests
+    share = Part(number=rank() + 1, count=world_size()).share(len(source))
+    parts = together(lambda: _digests(source.select(share)) if share else {})
+    digests = {name: sha256 for part in parts for name, sha256 in part.items()}
+    return _content(source, digests), digests
+
+
+def _digests(source: StoredTiles) -> dict[str, str]:
     if isinstance(source, TileFolder):
         return digests_of(source.folder, source.paths)
     content = source.content()
     return {content.covers: content.sha256}
 
 
-def _measured(arrays: dict[str, NDArray[Any]]) -> MeasuredPart:
-    text = {name: str(value) for name, value in arrays.items() if value.dtype.kind == "U"}
-    number, count = map(int, text["part"].split("/"))
-    n = int(arrays["n"])
-    summary: NDArray[np.floating] | Moments
-    if "features" in arrays:
-        summary = arrays["features"]
-    else:
-        summary = Moments(n=n, mean_D=arrays["mean"], scatter_DD=arrays["scatter"])
-    tile_size = tuple(int(length) for length in arrays["tile_size"]) or None
-    return MeasuredPart(
-        part=Part(number=number, count=count),
-        total=int(arrays["total"]),
-        batch_size=int(arrays["batch_size"]),
-        device=text["device"],
-        population=Population(
-            name=text["name"],
-            n=n,
-            summary=summary,
-            identity=Identity(
-                name=text["extractor"],
-                weights_sha256=text["weights_sha256"],
-                preprocessing=text["preprocessing"],
-                caveat=text["caveat"] or None,
-            ),
-            tile_size=tile_size,  # type: ignore[arg-type]
-            preparation=text["preparation"],
-        ),
-        digests=dict(zip(map(str, arrays["digested"]), map(str, arrays["sha256"]), strict=True)),
-    )
+def _content(source: StoredTiles, digests: Mapping[str, str]) -> Content:
+    if isinstance(source, TileFolder):
+        return content_of_digests(source.folder, digests)
+    return source.content()
 
 
-def _all_parts(role: str, folder: Path) -> list[MeasuredPart]:
-    """In their order, complete."""
-    parts = [read_part(path) for path in sorted(folder.glob(f"{role}-*-of-*.npz"))]
-    counts = sorted({part.part.count for part in parts})
-    if len(counts) != 1:
-        found = f"parts of {' and of '.join(map(str, counts))}" if counts else "no parts"
-        raise InputError(
-            f"{folder} holds {found} of the {role} tiles. Measure them with --part 1/N to N/N, all "
-            "with the same N and in a folder of their own."
-        )
-    by_number = {part.part.number: part for part in parts}
-    missing = [number for number in range(1, counts[0] + 1) if number not in by_number]
-    if missing:
-        raise InputError(
-            f"{folder} lacks {len(missing)} of the {counts[0]} parts of the {role} tiles, first "
-            f"{missing[0]}/{counts[0]}. Measure it: run the same command with --part "
-            f"{missing[0]}/{counts[0]}."
-        )
-    return [by_number[number] for number in sorted(by_number)]
-
-
-def _require_alike(parts: Sequence[MeasuredPart], role: str, folder: Path) -> None:
+def _require_alike(parts: Sequence[MeasuredPart], what: str) -> None:
     first = parts[0]
     for other in parts[1:]:
-        for what, one, two in (
-            ("extractor", first.population.identity, other.population.identity),
+        for field, one, two in (
+            ("extractor", first.identity, other.identity),
             ("batch size", first.batch_size, other.batch_size),
-            ("preparation", first.population.preparation, other.population.preparation),
+            ("preparation", first.preparation, other.preparation),
             ("number of tiles", first.total, other.total),
         ):
             if one != two:
                 raise InputError(
-                    f"Parts {first.part} and {other.part} of the {role} tiles in {folder} differ "
-                    f"in their {what}: {one} and {two}. Measure all of them again, alike."
+                    f"Parts {first.part} and {other.part} of {what} differ in their {field}: {one} "
+                    f"and {two}. Measure all of them again, alike."
                 )
-    sizes = {part.population.tile_size for part in parts} - {None}
+    sizes = {size for part in parts if (size := part.features.tile_size)}
     if len(sizes) > 1:
-        (height, width), (other_height, other_width) = sorted(size for size in sizes if size)[:2]
+        (height, width), (other_height, other_width) = sorted(sizes)[:2]
         raise DatasetError(
-            f"Some {role} tiles are {width}x{height} pixels, others {other_width}x{other_height}. "
+            f"{what}: some tiles are {width}x{height} pixels, others {other_width}x{other_height}. "
             "Pass --resize N to bring all tiles to N x N pixels, or sort the sizes into folders."
         )
 
 
-def _content(source: TileFolder | TileShards, parts: Sequence[MeasuredPart], name: str) -> Content:
-    """What the parts measured, which must be what is there now."""
-    digests = {name: sha256 for part in parts for name, sha256 in part.digests.items()}
-    if isinstance(source, TileShards):
-        content = source.content()
-        fits = set(digests.values()) == {content.sha256}
+def _require_tiles(source: StoredTiles, parts: Sequence[MeasuredPart], what: str) -> None:
+    """What the parts measured must be what is there now."""
+    if isinstance(source, TileFolder):
+        measured = {name for part in parts for name in part.digests}
+        fits = measured == {path.relative_to(source.folder).as_posix() for path in source.paths}
     else:
-        content = content_of_digests(source.folder, digests)
-        fits = digests.keys() == {
-            path.relative_to(source.folder).as_posix() for path in source.paths
+        fits = {sha256 for part in parts for sha256 in part.digests.values()} == {
+            source.content().sha256
         }
     if not fits:
         raise InputError(
-            f"{name} are not those of the tiles that {source.name} holds now. Measure all of them "
+            f"{what} are not those of the tiles that {source.name} holds now. Measure all of them "
             "again."
         )
-    return content
-
-
-def _summary(parts: Sequence[MeasuredPart]) -> NDArray[np.floating] | Moments:
-    summaries = [part.population.summary for part in parts if part.population.n]
-    kept = [summary for summary in summaries if isinstance(summary, np.ndarray)]
-    if len(kept) == len(summaries):
-        return np.concatenate(kept)
-    moments = [summary for summary in summaries if isinstance(summary, Moments)]
-    return reduce(Moments.merge, moments)

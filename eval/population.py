@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,35 +13,59 @@ from eval.features import Extractor, Identity
 from eval.frechet import Gaussian, frechet_distance, frechet_distance_from_features
 from eval.images import TileSource
 from eval.moments import Moments
-from hpc.errors import InputError
+from eval.tile_batches import TileBatch
+from hpc.errors import DatasetError, InputError
 from hpc.log import track
+from hpc.randomness import key_of, permutation
 
 # Features are kept up to this many numbers, in float32 512 MiB or 65,536 tiles of Inception's: kept
-# features make distances exact for few tiles, and the real-versus-real floor possible. Beyond, only
-# their moments are.
+# features make distances exact for few tiles, and all numbers but the Fréchet distance possible.
+# Beyond, only the moments of all tiles are kept, and the features of as many as fit.
 KEPT_NUMBERS = 1 << 27
+_WAITING_TILES = 4096
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Features:
+    """What an extractor made of some tiles.
+
+    `moments` of all `n` tiles is None while the features of all are kept. `kept_MD` are those of
+    the tiles `kept_names`, in the order of the source; `bad` are messages about tiles left out.
+    """
+
+    n: int
+    kept_MD: NDArray[np.floating]
+    kept_names: tuple[str, ...]
+    moments: Moments | None = None
+    tile_size: tuple[int, int] | None = None
+    bad: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
     """Tiles as an extractor sees them.
 
-    `summary` is their features (N, D), or the mean and covariance alone. The rest is None where a
-    statistics file does not tell; `tile_size` is (height, width) in pixels as the extractor got it.
+    `summary` is the features (N, D) of all, or their mean and covariance; `sample_MD` is then the
+    features of a random choice, if there are any. The rest is None where a statistics file does not
+    tell; `tile_size` is (height, width) in pixels as the extractor got it, `tile_names` are those
+    of `features_ND`, `bad` messages about tiles that were left out.
     """
 
     name: str
     n: int | None
     summary: NDArray[np.floating] | Gaussian
     identity: Identity | None
+    sample_MD: NDArray[np.floating] | None = None
+    tile_names: tuple[str, ...] = ()
     tile_size: tuple[int, int] | None = None
     preparation: str | None = None
     content: Content | None = None
+    bad: tuple[str, ...] = ()
 
     @property
     def features_ND(self) -> NDArray[np.floating] | None:  # noqa: N802
-        """The features, if they were kept."""
-        return self.summary if isinstance(self.summary, np.ndarray) else None
+        """The features of all tiles, or of those that were kept, if any were."""
+        return self.summary if isinstance(self.summary, np.ndarray) else self.sample_MD
 
     @property
     def gaussian(self) -> Gaussian:
@@ -54,44 +78,123 @@ def measure(
 ) -> Population:
     """Extract the features of all tiles; `progress` names the progress display, None is silent.
 
-    Memory is bounded by the features kept (`KEPT_NUMBERS`) and one batch of tiles.
+    Memory is bounded by the features kept (`KEPT_NUMBERS`) and a few batches of tiles.
     """
     # First, because it may find a fault sooner than a pass through the network.
     content = source.content()
-    summary, tile_size = features_of(source, extractor, batch_size, progress)
+    kept = kept_rows(len(source), extractor.dimension)
+    features = features_of(source, extractor, batch_size, progress, kept)
+    return population_of(features, source, extractor.identity, content)
+
+
+def population_of(
+    features: Features, source: TileSource, identity: Identity, content: Content | None
+) -> Population:
+    """The tiles of `source` with what was made of them. Raises DatasetError if none was usable."""
+    if not features.n and len(source):
+        raise DatasetError(f"No tile of {source.name} can be measured: {features.bad[0]}")
+    moments = features.moments
     return Population(
         name=source.name,
-        n=len(source),
-        summary=summary,
-        identity=extractor.identity,
-        tile_size=tile_size,
+        n=features.n,
+        summary=features.kept_MD if moments is None else moments,
+        identity=identity,
+        sample_MD=None if moments is None else features.kept_MD,
+        tile_names=features.kept_names,
+        tile_size=features.tile_size,
         preparation=source.preparation,
         content=content,
+        bad=features.bad,
     )
 
 
+def kept_rows(total: int, dimension: int) -> NDArray[np.bool_] | None:
+    """Of which of `total` tiles the features are kept, (total,); None for all of them.
+
+    The choice depends on the two numbers alone, whoever measures which of the tiles.
+    """
+    most = KEPT_NUMBERS // dimension
+    if total <= most:
+        return None
+    kept_N = np.zeros(total, dtype=np.bool_)
+    kept_N[permutation(key_of(0, "kept features"), total)[:most]] = True
+    return kept_N
+
+
 def features_of(
-    source: TileSource, extractor: Extractor, batch_size: int, progress: str | None
-) -> tuple[NDArray[np.floating] | Moments, tuple[int, int] | None]:
-    """The features of all tiles, or their moments if they are too many, and the tiles' size."""
-    batches: Iterable[NDArray[np.uint8]] = source.batches(batch_size)
+    source: TileSource,
+    extractor: Extractor,
+    batch_size: int,
+    progress: str | None,
+    kept_N: NDArray[np.bool_] | None,
+) -> Features:
+    """The features of all tiles, or their moments and the features of those that are to be kept.
+
+    Raises InputError, naming the tile, if a feature is not finite.
+    """
+    batches: Iterable[TileBatch] = source.batches(batch_size)
     if progress is not None:
         batches = track(batches, total=-(-len(source) // batch_size), what=progress)
-    moments, kept, tile_size = Moments.empty(extractor.dimension), [], None
-    for tiles_NHWC in batches:
-        tile_size = tiles_NHWC.shape[1], tiles_NHWC.shape[2]
-        kept.append(extractor(tiles_NHWC))
-        if sum(map(len, kept)) * extractor.dimension > KEPT_NUMBERS:
-            moments = moments.update(np.concatenate(kept))
-            kept.clear()
-    return _summary(moments, kept), tile_size
+    collected = _Collected(extractor.dimension, kept_N)
+    for batch in batches:
+        features_BD = extractor(batch.tiles_NHWC) if batch.rows else None
+        if features_BD is not None:
+            _require_finite(features_BD, batch, source.name)
+        collected.add(batch, features_BD)
+    return collected.result()
+
+
+class _Collected:
+    """Features as they come in: all of them, or the moments of all and some of them."""
+
+    def __init__(self, dimension: int, kept_N: NDArray[np.bool_] | None) -> None:
+        self._kept_N = kept_N
+        self._kept: list[NDArray[np.floating]] = [np.empty((0, dimension), np.float32)]
+        self._names: list[str] = []
+        self._bad: list[str] = []
+        self._n = 0
+        self._tile_size: tuple[int, int] | None = None
+        # Merging moments costs as much for a few tiles as for many, so these wait for company.
+        self._waiting: list[NDArray[np.floating]] = []
+        self._moments = Moments.empty(dimension)
+
+    def add(self, batch: TileBatch, features_BD: NDArray[np.floating] | None) -> None:
+        self._bad += batch.bad
+        if features_BD is None:
+            return
+        self._n += len(features_BD)
+        self._tile_size = batch.tiles_NHWC.shape[1], batch.tiles_NHWC.shape[2]
+        chosen = np.ones(len(features_BD), dtype=np.bool_)
+        if self._kept_N is not None:
+            chosen = self._kept_N[list(batch.rows)]
+            self._waiting.append(features_BD)
+            if sum(map(len, self._waiting)) >= _WAITING_TILES:
+                self._merge()
+        self._kept.append(features_BD[chosen])
+        self._names += [name for name, keep in zip(batch.names, chosen, strict=True) if keep]
+
+    def result(self) -> Features:
+        if self._waiting:
+            self._merge()
+        return Features(
+            n=self._n,
+            kept_MD=np.concatenate(self._kept),
+            kept_names=tuple(self._names),
+            moments=None if self._kept_N is None else self._moments,
+            tile_size=self._tile_size,
+            bad=tuple(self._bad),
+        )
+
+    def _merge(self) -> None:
+        self._moments = self._moments.update(np.concatenate(self._waiting))
+        self._waiting.clear()
 
 
 def distance(real: Population, synthetic: Population) -> float:
     """Squared Fréchet distance. Raises InputError unless both come from the same extractor."""
     require_same_identity(real, synthetic.identity, synthetic.name)
-    if real.features_ND is not None and synthetic.features_ND is not None:
-        return frechet_distance_from_features(real.features_ND, synthetic.features_ND)
+    if isinstance(real.summary, np.ndarray) and isinstance(synthetic.summary, np.ndarray):
+        return frechet_distance_from_features(real.summary, synthetic.summary)
     return frechet_distance(real.gaussian, synthetic.gaussian)
 
 
@@ -118,8 +221,18 @@ def require_same_identity(population: Population, other: Identity | None, other_
     )
 
 
-def _summary(moments: Moments, kept: list[NDArray[np.floating]]) -> NDArray[np.floating] | Moments:
-    if not kept:
-        return moments
-    features_ND = np.concatenate(kept)
-    return moments.update(features_ND) if moments.n else features_ND
+def _require_finite(features_BD: NDArray[np.floating], batch: TileBatch, source: str) -> None:
+    damaged = [
+        name
+        for name, finite in zip(batch.names, np.isfinite(features_BD).all(axis=1), strict=True)
+        if not finite
+    ]
+    if damaged:
+        raise InputError(
+            f"{source}: the extractor makes features of {_listed(damaged)} that are not finite. "
+            "Look at the tile, and check the extractor and its weights."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more tiles"

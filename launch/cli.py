@@ -45,7 +45,8 @@ COMMANDS = (
     ),
 )
 EVAL_COMMANDS = (
-    ("fid", "launch.commands.eval_fid:fid", "Fréchet distance between two folders of tiles."),
+    ("fid", "launch.commands.eval_fid:fid", "Distances between two folders of tiles."),
+    ("merge", "launch.commands.eval_fid:merge", "Compare what parts of `eval fid` measured."),
     (
         "agreement",
         "launch.commands.eval_agreement:agreement",

@@ -17,6 +17,7 @@ from eval.content import Content
 from eval.features import Extractor, open_extractor, reproducible_inference
 from eval.images import TileArray
 from eval.population import Population, distance, measure
+from eval.tile_batches import TileBatch
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.sample_grid import SampleGrid, to_uint8
 from histosyn.shards.dataset import open_shards
@@ -42,10 +43,11 @@ class SyntheticTiles:
     def __len__(self) -> int:
         return len(self.labels_NHW)
 
-    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield tiles_NHWC, uint8 RGB, `size` at a time."""
+    def batches(self, size: int) -> Iterator[TileBatch]:
+        """Yield the tiles, `size` at a time."""
         for start in range(0, len(self), size):
-            yield self._synthesize(range(start, min(start + size, len(self))))
+            numbers = range(start, min(start + size, len(self)))
+            yield TileBatch.of(self._synthesize(numbers), start)
 
     def content(self) -> Content:
         """What the generator is shown; the generator itself is told by the trial and its step."""

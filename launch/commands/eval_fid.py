@@ -1,24 +1,31 @@
-"""`histosyn eval fid`: the Fréchet distance between two sets of tiles."""
+"""`histosyn eval fid`: how far synthetic tiles are from real ones; and `histosyn eval merge`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
-from rich.table import Table
-from rich.text import Text
 
-from hpc.errors import InputError
+from hpc.errors import InputError, PartialFailureError
 from hpc.part import Part, parse_part
 from launch.console import console
+from launch.fid_table import show
 from launch.outputs import check_output_file, check_output_folder
 
 if TYPE_CHECKING:
+    from eval.comparison_file import Comparison
     from eval.features import Extractor
     from eval.fid import StoredSide
     from eval.result import Result
+
+
+def _require_extractor(_: Any, value: str | Path) -> None:
+    if isinstance(value, Path) and not value.exists():
+        raise ValueError("There is no such name, file or folder.")
 
 
 def fid(
@@ -26,20 +33,31 @@ def fid(
     synthetic: Path,
     /,
     *,
-    extractor: Literal["inception", "random"] = "inception",
+    extractor: Annotated[
+        Literal["inception", "inception-clean", "random"] | Path,
+        Parameter(validator=_require_extractor),
+    ] = "inception",
     inception_weights: Path | None = None,
     resize: Annotated[int | None, Parameter(validator=InRange(gte=16))] = None,
+    groups: Path | None = None,
+    group_column: str = "patient",
+    on_bad_tile: Literal["error", "skip"] = "error",
     batch_size: Annotated[int, Parameter(validator=InRange(gte=1))] = 32,
     seed: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    cache: bool = True,
     part: str | None = None,
     parts_folder: Path | None = None,
     save_statistics: Path | None = None,
     json: Path | None = None,
 ) -> None:
-    """Fréchet distance between two folders of tiles, with its real-versus-real floor.
+    """Distances between two folders of tiles, each with an interval and a real-versus-real floor.
 
-    In place of tiles a statistics file will do, also one written by pytorch-fid.
+    Fréchet distance, kernel distance (KID), precision, recall, density, coverage: docs/distances.md
+    says what each tells. In place of tiles a statistics file will do, also one written by
+    pytorch-fid; then there is the Fréchet distance alone.
+
+    On several GPUs, or CPU cores: torchrun --nproc-per-node 4 --no-python histosyn eval fid ...
 
     Parameters
     ----------
@@ -49,22 +67,36 @@ def fid(
     synthetic
         Folder of synthetic tiles or of shards, or a statistics file (.npz).
     extractor
-        The network that sees the tiles: `inception` is the FID's; `random` needs no weights, and
-        its distances are comparable within one run only, for demos.
+        The network that sees the tiles. `inception` is the FID's, with pytorch-fid's preprocessing;
+        `inception-clean` resizes with antialiasing. A TorchScript file NAME.pt with its
+        preprocessing in NAME.toml, or the folder of a segmenter from `histosyn eval segmenter
+        train`. `random` needs no weights, and its distances are comparable within one run only.
     inception_weights
         Weights file of pytorch-fid's Inception. Without it: the file that the environment variable
         HISTOSYN_INCEPTION_WEIGHTS names, or the one in torch's hub folder. Nothing is downloaded.
     resize
         Bring every tile to this many pixels a side (bicubic). Needed where sizes are mixed.
+    groups
+        CSV with the columns `tile` and `patient`: the floor then compares halves that have no
+        patient in common. For a packed data set with groups, name its folder here.
+    group_column
+        Column of the CSV to group by.
+    on_bad_tile
+        `skip` measures without tiles that cannot be read, names and counts them, and ends with exit
+        code 1; `error` names them and ends with 2.
     batch_size
         Tiles a pass through the network; it changes speed and memory only.
     seed
         Seed of the random extractor, and of the halves that the floor compares.
     device
         Where the network computes; `auto` takes a GPU if there is one.
+    cache
+        Keep features in $XDG_CACHE_HOME/histosyn/features (~/.cache/...), and use those that are
+        there. They are found by the content of the tiles, the weights and the preprocessing.
     part
-        Measure one part of the tiles only, such as 3/16, into --parts-folder, while other processes
-        measure the others. `histosyn submit eval fid --parts 16` does it all.
+        Measure one part of the tiles only, such as 3/16, into --parts-folder, while other jobs
+        measure the others; then `histosyn eval merge`. `histosyn submit eval fid --parts 16` does
+        it all.
     parts_folder
         Folder for what parts measure. Without --part: compare what all parts have measured; the
         result is the same as that of one process. --json and --save-statistics come with it.
@@ -73,44 +105,138 @@ def fid(
     json
         File for the result with all that made it: settings, hashes, versions, warnings.
     """
-    from eval.features import open_extractor
-    from eval.fid import distance_between, distance_of_parts, open_side
+    from eval.comparison_file import Comparison
+
+    chosen = _chosen_part(part, parts_folder)
+    comparison = Comparison(
+        real=real,
+        synthetic=synthetic,
+        resize=resize,
+        on_bad_tile=on_bad_tile,
+        groups=groups,
+        group_column=group_column,
+        seed=seed,
+    )
+    if parts_folder is not None and chosen is None:
+        _compare_parts(comparison, parts_folder, save_statistics, json)
+        return
+    network = {
+        "name": str(extractor),
+        "inception_weights": inception_weights,
+        "seed": seed,
+        "device": device,
+    }
+    check_output_file(json, "--json")
+    check_output_folder(save_statistics, "--save-statistics")
+    if chosen is not None and parts_folder is not None:
+        _measure_parts(comparison, network, chosen, parts_folder, batch_size)
+        return
+    _measure_and_compare(comparison, network, batch_size, cache, save_statistics, json)
+
+
+def merge(
+    parts_folder: Path,
+    /,
+    *,
+    save_statistics: Path | None = None,
+    json: Path | None = None,
+) -> None:
+    """Compare what all parts of `histosyn eval fid --part I/N --parts-folder FOLDER` measured.
+
+    The numbers are those that one process gives. The tiles must still be what they were.
+
+    Parameters
+    ----------
+    parts_folder
+        The folder that the parts were measured into.
+    save_statistics
+        Folder for `real.npz` and `synthetic.npz`: statistics that spare the next run a side.
+    json
+        File for the result with all that made it: settings, hashes, versions, warnings.
+    """
+    from eval.comparison_file import read_comparison
+
+    _compare_parts(read_comparison(parts_folder), parts_folder, save_statistics, json)
+
+
+def _compare_parts(
+    comparison: Comparison, folder: Path, save_statistics: Path | None, json: Path | None
+) -> None:
+    from eval.fid import distance_of_parts
+    from hpc.log import set_up_logging
+    from hpc.topology import detect
+
+    set_up_logging(detect())
+    check_output_file(json, "--json")
+    check_output_folder(save_statistics, "--save-statistics")
+    settings = replace(comparison.settings, save_statistics=save_statistics)
+    sides = comparison.open_sides()
+    _hand_over(distance_of_parts(sides["real"], sides["synthetic"], folder, settings), json)
+
+
+def _measure_and_compare(
+    comparison: Comparison,
+    network: dict[str, Any],
+    batch_size: int,
+    cache: bool,
+    save_statistics: Path | None,
+    json: Path | None,
+) -> None:
+    from eval.feature_cache import FeatureCache, default_folder
+    from eval.fid import distance_between
+    from hpc.log import set_up_logging
+    from hpc.process_group import device_of, one_voice, process_group
+    from hpc.topology import detect
+
+    topology = detect()
+    set_up_logging(topology)
+    with one_voice(topology):
+        sides = comparison.open_sides()
+        here = device_of(topology, network["device"])
+        extractor = _extractor(sides, network | {"device": here})
+    settings = replace(
+        comparison.settings,
+        batch_size=batch_size,
+        save_statistics=save_statistics,
+        cache=FeatureCache(folder=default_folder()) if cache else None,
+        show_progress=True,
+    )
+    with process_group(topology, here):
+        result = distance_between(sides["real"], sides["synthetic"], extractor, settings)
+    if topology.is_first:
+        _hand_over(result, json)
+
+
+def _measure_parts(
+    comparison: Comparison,
+    network: dict[str, Any],
+    part: Part,
+    folder: Path,
+    batch_size: int,
+) -> None:
+    from eval.comparison_file import write_comparison
+    from eval.part_file import part_path, write_part
+    from eval.parts import measure_part
     from eval.population import Population
     from hpc.log import set_up_logging
     from hpc.process_group import device_of
     from hpc.topology import detect
 
     topology = detect()
+    if topology.world_size > 1:
+        raise InputError("--part is for jobs of one process. Start it without torchrun.")
     set_up_logging(topology)
-    chosen = _chosen_part(part, parts_folder)
-    check_output_file(json, "--json")
-    check_output_folder(save_statistics, "--save-statistics")
-    sides = open_side(real, resize=resize), open_side(synthetic, resize=resize)
-    if parts_folder is not None and chosen is None:
-        result = distance_of_parts(*sides, parts_folder, seed=seed, save_statistics=save_statistics)
-    else:
-        network = None
-        if not all(isinstance(side, Population) for side in sides):
-            network = open_extractor(
-                extractor,
-                inception_weights=inception_weights,
-                seed=seed,
-                device=device_of(topology, device),
-            )
-        if chosen is not None and parts_folder is not None:
-            _measure_parts(sides, network, chosen, parts_folder, batch_size)
-            return
-        result = distance_between(
-            *sides,
-            extractor=network,
-            seed=seed,
-            batch_size=batch_size,
-            save_statistics=save_statistics,
-            show_progress=True,
-        )
-    _show(result)
-    if json is not None:
-        result.save(json)
+    sides = comparison.open_sides()
+    extractor = _extractor(sides, network | {"device": device_of(topology, network["device"])})
+    write_comparison(folder, comparison)
+    for role, side in sides.items():
+        if isinstance(side, Population) or extractor is None:
+            continue
+        measured = measure_part(side, extractor, part, batch_size=batch_size, progress=role)
+        path = part_path(folder, role, measured)
+        write_part(path, measured)
+        n = measured.features.n
+        console().print(f"part {part}: {n} of {measured.total} {role} tiles measured, in {path}")
 
 
 def _chosen_part(part: str | None, folder: Path | None) -> Part | None:
@@ -121,53 +247,22 @@ def _chosen_part(part: str | None, folder: Path | None) -> Part | None:
     return parse_part(part)
 
 
-def _measure_parts(
-    sides: tuple[StoredSide, StoredSide],
-    network: Extractor | None,
-    part: Part,
-    folder: Path,
-    batch_size: int,
-) -> None:
-    from eval.parts import measure_part, write_part
+def _extractor(sides: Mapping[str, StoredSide], network: dict[str, Any]) -> Extractor | None:
+    from eval.features import open_extractor
     from eval.population import Population
 
-    for role, side in zip(("real", "synthetic"), sides, strict=True):
-        if isinstance(side, Population) or network is None:
-            continue
-        measured = measure_part(side, network, part, batch_size=batch_size, progress=role)
-        path = write_part(folder, role, measured)
-        n = measured.population.n
-        console().print(f"part {part}: {n} of {measured.total} {role} tiles measured, in {path}")
+    if all(isinstance(side, Population) for side in sides.values()):
+        return None
+    return open_extractor(**network)
 
 
-def _show(result: Result) -> None:
-    table = Table(show_header=False, title="Fréchet distance", title_justify="left")
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    distance, floor = result.numbers
-    table.add_row("real to synthetic", Text(f"{distance.value:.4g}", style="bold"))
-    table.add_row("real to real (floor)", _floor_text(floor.value, floor.n, floor.reason))
-    for role, side in result.inputs.items():
-        table.add_row(role, _side_text(side))
-    if result.settings["extractor"] is not None:
-        sha256 = result.settings["weights_sha256"][:12]
-        table.add_row("extractor", f"{result.settings['extractor']}, weights sha256 {sha256}…")
-        table.add_row("preprocessing", result.settings["preprocessing"])
-    out = console()
-    out.print(table)
-    for warning in result.warnings:
-        out.print(Text("warning: ", style="yellow").append(warning, style="default"))
-
-
-def _floor_text(value: float | None, half: int, reason: str | None) -> str:
-    if value is None:
-        return f"undefined: {reason}"
-    return f"{value:.4g} (median of random halves, {half} tiles each)"
-
-
-def _side_text(side: dict[str, Any]) -> str:
-    if side["n"] is None:
-        return f"{side['name']}: statistics, number of tiles unknown"
-    height, width = side["tile_size"]
-    prepared = "" if side["preparation"] == "none" else f" ({side['preparation']})"
-    return f"{side['name']}: {side['n']} tiles of {width}x{height} pixels{prepared}"
+def _hand_over(result: Result, json: Path | None) -> None:
+    show(result)
+    if json is not None:
+        result.save(json)
+    bad = sum(len(side["bad_tiles"]) for side in result.inputs.values())
+    if bad:
+        raise PartialFailureError(
+            f"{bad} tiles cannot be measured; the numbers are those of the others. "
+            f"{'--json lists' if json is None else f'{json} lists'} them all."
+        )

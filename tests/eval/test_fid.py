@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eval import distances as distances_module
 from eval import population as population_module
+from eval.distances import halves
 from eval.features import RandomExtractor
-from eval.fid import compare, distance_between, open_side, real_floor
+from eval.fid import Grouping, Settings, compare, distance_between, open_side, real_floor
 from eval.frechet import frechet_distance_from_features
 from eval.images import TileArray, TileFolder
 from eval.moments import Moments
 from eval.population import measure
-from hpc.errors import InputError
+from hpc.errors import DatasetError, InputError
 from hpc.files import sha256_of_file
 
 EXTRACTOR = RandomExtractor(seed=0)
@@ -33,19 +35,28 @@ def named(result):
 
 
 def test_a_result_says_how_it_was_made():
-    result = distance_between(tiles(12), tiles(8, seed=1), EXTRACTOR, seed=3, batch_size=5)
+    settings = Settings(seed=3, batch_size=5)
+    result = distance_between(tiles(12), tiles(8, seed=1), EXTRACTOR, settings)
 
     distance = named(result)["frechet_distance"]
     assert distance.value > 0
     assert distance.n == 8
     assert (distance.details["n_real"], distance.details["n_synthetic"]) == (12, 8)
     for number in result.numbers:
-        assert number.interval is None
-        assert number.details["interval_note"].startswith("no interval: ")
+        if number.value is None:
+            assert number.reason
+        elif number.name.endswith("floor"):
+            assert number.details["interval_note"].startswith("no interval: ")
+        else:
+            low, high = number.interval
+            assert low <= number.value <= high
+            assert number.interval_level == 0.95
+            assert number.interval_method
     assert result.settings == {
         "extractor": "random",
         "weights_sha256": EXTRACTOR.identity.weights_sha256,
         "preprocessing": EXTRACTOR.identity.preprocessing,
+        "groups": None,
         "seed": 3,
         "batch_size": 5,
         "device": "cpu",
@@ -56,6 +67,7 @@ def test_a_result_says_how_it_was_made():
         "tile_size": (16, 16),
         "preparation": "none",
         "content": asdict(tiles(12).content()),
+        "bad_tiles": [],
     }
     json.dumps(result.as_json(), allow_nan=False)
 
@@ -67,7 +79,7 @@ def test_every_kind_of_side_says_what_its_content_is(tmp_path):
         Image.fromarray(tile).save(folder / f"{number}.png")
 
     sides = TileFolder(folder=folder), tiles(4, seed=1)
-    direct = distance_between(*sides, EXTRACTOR, save_statistics=tmp_path / "saved")
+    direct = distance_between(*sides, EXTRACTOR, Settings(save_statistics=tmp_path / "saved"))
     saved = tmp_path / "saved" / "real.npz"
     again = distance_between(open_side(saved), sides[1], EXTRACTOR)
 
@@ -90,8 +102,8 @@ def test_the_floor_is_the_median_distance_of_disjoint_seeded_halves():
     floor = real_floor(real, seed=0)
 
     assert floor.n == floor.details["n_per_half"] == 5
-    assert len(set(floor.details["distances"])) == 5
-    assert floor.value == median(floor.details["distances"])
+    assert len(set(floor.details["values"])) == 5
+    assert floor.value == median(floor.details["values"])
     assert floor == real_floor(real, seed=0)
     assert floor.value != real_floor(real, seed=1).value
 
@@ -116,21 +128,150 @@ def test_three_tiles_have_no_floor():
     assert "too few to split" in floor.reason
 
 
-def test_without_kept_features_there_is_no_floor(monkeypatch, tmp_path):
-    result = distance_between(tiles(8), tiles(8, seed=1), EXTRACTOR, save_statistics=tmp_path)
-    from_file = real_floor(open_side(tmp_path / "real.npz"))
-    monkeypatch.setattr(population_module, "KEPT_NUMBERS", 1)
-    folded = real_floor(measure(tiles(8), EXTRACTOR))
+def test_a_statistics_file_has_no_floor_and_only_the_frechet_distance(tmp_path):
+    settings = Settings(save_statistics=tmp_path)
+    distance_between(tiles(12), tiles(12, seed=1), EXTRACTOR, settings)
 
-    assert named(result)["real_versus_real_floor"].value is not None
-    assert from_file.value is None
-    assert "is a statistics file" in from_file.reason
-    assert folded.value is None
-    assert "too many to keep" in folded.reason
+    result = distance_between(open_side(tmp_path / "real.npz"), tiles(12, seed=1), EXTRACTOR)
+
+    numbers = named(result)
+    assert numbers.pop("frechet_distance").interval is None
+    assert len(numbers) == 11
+    for number in numbers.values():
+        assert number.value is None
+        assert "real.npz is a statistics file" in number.reason
+
+
+def test_of_too_many_tiles_the_features_of_some_are_kept(monkeypatch):
+    sides = tiles(60), tiles(50, seed=1)
+    expected = named(distance_between(*sides, EXTRACTOR))
+    monkeypatch.setattr(population_module, "KEPT_NUMBERS", 40 * EXTRACTOR.dimension)
+
+    found = named(distance_between(*sides, EXTRACTOR))
+
+    distance = found["frechet_distance"]
+    assert distance.value == pytest.approx(expected["frechet_distance"].value, rel=1e-6)
+    assert distance.interval is None
+    assert (distance.n, found["kid"].n) == (50, 40)
+    assert all(number.value is not None for number in found.values())
+
+
+def test_a_half_has_whole_groups():
+    groups = np.repeat(["a", "b", "c", "d", "e"], [9, 2, 3, 4, 2]).tolist()
+    features_ND = np.arange(20.0)[:, None]
+
+    for key in range(20):
+        one, other = halves(features_ND, groups, key)
+        of_one, of_other = ({groups[int(row)] for row in half[:, 0]} for half in (one, other))
+        assert len(one) + len(other) == 20
+        assert not of_one & of_other
+        assert 8 <= len(one) <= 12
+
+
+def test_two_groups_of_which_one_is_small_have_no_floor_of_neighbours():
+    real = measure(tiles(12), EXTRACTOR)
+
+    numbers = named(compare(real, real, groups=["a"] * 3 + ["b"] * 9))
+
+    assert numbers["real_versus_real_floor"].value is not None
+    assert numbers["precision_real_versus_real_floor"].value is None
+    assert "groups cannot be parted" in numbers["precision_real_versus_real_floor"].reason
+
+
+def test_the_floor_of_patients_lies_above_that_of_tiles(tmp_path):
+    """Tiles of one patient are alike, so halves that share patients are too."""
+    rows = ["tile,patient"]
+    for number, tile in enumerate(tiles(40).tiles_NHWC):
+        patient = number // 5
+        Image.fromarray(tile // 2 + 10 * patient).save(tmp_path / f"{number}.png")
+        rows.append(f"{number},p{patient}")
+    (tmp_path / "patients.csv").write_text("\n".join(rows))
+    side = open_side(tmp_path)
+    grouping = Grouping(file=tmp_path / "patients.csv")
+
+    by_tile = distance_between(side, side, EXTRACTOR)
+    by_patient = distance_between(side, side, EXTRACTOR, Settings(grouping=grouping))
+
+    assert by_patient.settings["groups"] == 8
+    for name in ("real_versus_real_floor", "kid_real_versus_real_floor"):
+        assert named(by_patient)[name].value > 2 * named(by_tile)[name].value
+
+
+def test_groups_of_what_has_no_tiles_are_refused():
+    with pytest.raises(InputError, match="no tiles that could have groups"):
+        distance_between(tiles(12), tiles(12), EXTRACTOR, Settings(grouping=Grouping(file=None)))
+
+
+def test_few_tiles_leave_numbers_undefined_with_a_reason():
+    numbers = named(distance_between(tiles(5), tiles(9, seed=1), EXTRACTOR))
+
+    assert numbers["kid"].value is not None
+    for name in ("precision", "recall", "density", "coverage"):
+        assert numbers[name].value is None
+        assert "6 tiles a side are needed" in numbers[name].reason
+
+
+def test_kid_is_also_told_as_mean_of_subsets(monkeypatch):
+    monkeypatch.setattr(distances_module, "_SUBSET_SIZE", 10)
+
+    kid = named(distance_between(tiles(30), tiles(25, seed=1), EXTRACTOR))["kid"]
+
+    subsets = kid.details["subsets"]
+    assert (subsets["count"], subsets["size"]) == (100, 10)
+    error = subsets["standard_deviation"] / 10
+    assert subsets["mean"] == pytest.approx(kid.value, abs=5 * error)
+
+
+def test_of_very_many_tiles_some_are_paired(monkeypatch):
+    monkeypatch.setattr(distances_module, "MOST_PAIRED", 20)
+
+    numbers = named(distance_between(tiles(45), tiles(30, seed=1), EXTRACTOR))
+
+    assert numbers["frechet_distance"].n == 30
+    assert numbers["kid"].n == numbers["precision"].n == 20
+    assert numbers["kid_real_versus_real_floor"].n == 20
+
+
+class NotFinite:
+    identity, dimension, device = EXTRACTOR.identity, EXTRACTOR.dimension, "cpu"
+
+    def __call__(self, tiles_NHWC):
+        features_ND = EXTRACTOR(tiles_NHWC)
+        features_ND[tiles_NHWC[:, 0, 0, 0] == 7] = np.nan
+        return features_ND
+
+
+def test_a_tile_whose_features_are_not_finite_is_named(tmp_path):
+    for number in range(5):
+        Image.new("RGB", (16, 16), (number + 4, 0, 0)).save(tmp_path / f"{number}.png")
+
+    with pytest.raises(InputError, match=r"features of 3\.png that are not finite"):
+        distance_between(open_side(tmp_path), tiles(8), NotFinite())
+
+
+def test_skipped_tiles_are_counted_and_named(tmp_path):
+    for number, tile in enumerate(tiles(12).tiles_NHWC):
+        Image.fromarray(tile).save(tmp_path / f"{number:02d}.png")
+    (tmp_path / "03.png").write_bytes(b"damaged")
+
+    result = distance_between(open_side(tmp_path, on_bad_tile="skip"), tiles(12), EXTRACTOR)
+
+    assert result.inputs["real"]["n"] == named(result)["frechet_distance"].n == 11
+    assert ["03.png" in message for message in result.inputs["real"]["bad_tiles"]] == [True]
+    assert any("1 tiles of" in warning and "03.png" in warning for warning in result.warnings)
+
+
+def test_a_folder_of_nothing_but_damaged_tiles_is_an_error(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"damaged")
+
+    with pytest.raises(DatasetError, match="No tile of"):
+        distance_between(open_side(tmp_path, on_bad_tile="skip"), tiles(12), EXTRACTOR)
 
 
 def test_statistics_stand_in_for_tiles(tmp_path):
-    direct = distance_between(tiles(30), tiles(20, seed=1), EXTRACTOR, save_statistics=tmp_path)
+    direct = distance_between(
+        tiles(30), tiles(20, seed=1), EXTRACTOR, Settings(save_statistics=tmp_path)
+    )
     real, synthetic = (open_side(tmp_path / f"{name}.npz") for name in ("real", "synthetic"))
 
     mixed = distance_between(real, tiles(20, seed=1), EXTRACTOR)
@@ -145,7 +286,7 @@ def test_statistics_stand_in_for_tiles(tmp_path):
 
 
 def test_statistics_of_another_extractor_are_refused_before_any_tile_is_read(tmp_path):
-    distance_between(tiles(8), tiles(8, seed=1), EXTRACTOR, save_statistics=tmp_path)
+    distance_between(tiles(8), tiles(8, seed=1), EXTRACTOR, Settings(save_statistics=tmp_path))
 
     def never(tiles_NHWC):
         raise AssertionError("a tile was measured")

@@ -29,7 +29,7 @@ def test_it_is_the_jackknife_to_first_order(n, m, dimension):
 
     found = frechet_standard_error(x, y)
 
-    assert found == pytest.approx(by_leaving_out_each(x, y), rel=0.05)
+    assert found == pytest.approx(by_leaving_out_each(x, y), rel=0.1)
     assert frechet_standard_error(y, x) == pytest.approx(found, rel=1e-6)
     for influences in frechet_influences(x, y):
         assert abs(influences.sum()) < 1e-8 * np.abs(influences).sum()

@@ -15,7 +15,11 @@ def write_tile(path, value, size=(20, 16)):
 
 
 def first_pixels(source, batch_size):
-    return [int(tile[0, 0, 0]) for batch in source.batches(batch_size) for tile in batch]
+    return [int(tile[0, 0, 0]) for batch in source.batches(batch_size) for tile in batch.tiles_NHWC]
+
+
+def pixels(source, batch_size):
+    return np.concatenate([batch.tiles_NHWC for batch in source.batches(batch_size)])
 
 
 def test_a_folder_is_read_with_its_sub_folders_in_the_order_of_names(tmp_path):
@@ -29,7 +33,10 @@ def test_a_folder_is_read_with_its_sub_folders_in_the_order_of_names(tmp_path):
 
     assert len(source) == 4
     assert first_pixels(source, 3) == [0, 1, 2, 3]
-    assert [batch.shape for batch in source.batches(3)] == [(3, 16, 20, 3), (1, 16, 20, 3)]
+    assert [batch.tiles_NHWC.shape for batch in source.batches(3)] == [
+        (3, 16, 20, 3),
+        (1, 16, 20, 3),
+    ]
     assert source.preparation == "none"
 
 
@@ -47,8 +54,9 @@ def test_resize_brings_all_sizes_to_one(tmp_path):
     write_tile(tmp_path / "b.png", 200, size=(32, 32))
     source = TileFolder(folder=tmp_path, resize=32)
 
-    (batch,) = source.batches(8)
+    (found,) = source.batches(8)
 
+    batch = found.tiles_NHWC
     assert batch.shape == (2, 32, 32, 3)
     assert batch.dtype == np.uint8
     assert (batch[0] == 10).all()
@@ -63,6 +71,65 @@ def test_a_damaged_image_is_named(tmp_path):
 
     with pytest.raises(DatasetError, match=r"b\.png cannot be read"):
         list(TileFolder(folder=tmp_path).batches(8))
+
+
+def write_tiles_with_three_damaged(folder):
+    for number in range(7):
+        write_tile(folder / f"{number}.png", number)
+    for number in (1, 4, 5):
+        (folder / f"{number}.png").write_bytes(b"damaged")
+
+
+def test_all_damaged_images_are_named_and_counted(tmp_path):
+    write_tiles_with_three_damaged(tmp_path)
+
+    with pytest.raises(DatasetError, match="3 of 7 tiles cannot be measured") as caught:
+        list(TileFolder(folder=tmp_path).batches(2))
+
+    assert all(f"{number}.png is no image" in str(caught.value) for number in (1, 4, 5))
+    assert "--on-bad-tile skip" in str(caught.value)
+
+
+def test_of_very_many_damaged_images_some_are_named(tmp_path):
+    for number in range(30):
+        (tmp_path / f"{number:02d}.png").write_bytes(b"damaged")
+
+    with pytest.raises(DatasetError, match=r"09\.png.*\n\.\.\. and 20 more\n30 of 30 tiles"):
+        list(TileFolder(folder=tmp_path).batches(4))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_damaged_images_can_be_skipped(tmp_path, batch_size):
+    write_tiles_with_three_damaged(tmp_path)
+    source = TileFolder(folder=tmp_path, on_bad_tile="skip")
+
+    batches = list(source.batches(batch_size))
+
+    assert first_pixels(source, batch_size) == [0, 2, 3, 6]
+    assert [row for batch in batches for row in batch.rows] == [0, 2, 3, 6]
+    assert [name for batch in batches for name in batch.names] == [f"{n}.png" for n in (0, 2, 3, 6)]
+    assert len([message for batch in batches for message in batch.bad]) == 3
+
+
+def test_a_damaged_sample_of_a_shard_can_be_skipped(tmp_path):
+    shards = pack_blobs(tmp_path, count=6, size=32, samples_per_shard=3)
+    tar = shards / "shard-000001.tar"
+    tar.write_bytes(tar.read_bytes()[:600])
+
+    batches = list(open_tiles(shards, on_bad_tile="skip").batches(4))
+
+    assert sum(len(batch.rows) for batch in batches) == 3
+    assert all("shard-000001.tar" in message for batch in batches for message in batch.bad)
+
+
+def test_whoever_stops_reading_need_not_read_the_rest(tmp_path):
+    for number in range(9):
+        write_tile(tmp_path / f"{number}.png", number)
+    batches = TileFolder(folder=tmp_path).batches(2)
+
+    next(batches)
+
+    batches.close()
 
 
 def test_a_missing_or_empty_folder_is_an_error(tmp_path):
@@ -81,8 +148,8 @@ def test_a_packed_data_set_gives_the_tiles_it_was_packed_from(tmp_path):
     assert isinstance(packed, TileShards)
     assert isinstance(folder, TileFolder)
     assert len(packed) == len(folder) == 6
-    assert [len(batch) for batch in packed.batches(4)] == [4, 2]
-    assert np.array_equal(np.concatenate(list(packed.batches(4))), next(folder.batches(6)))
+    assert [len(batch.rows) for batch in packed.batches(4)] == [4, 2]
+    assert np.array_equal(pixels(packed, 4), pixels(folder, 6))
 
 
 def test_shards_are_resized_like_a_folder(tmp_path):
@@ -92,7 +159,7 @@ def test_shards_are_resized_like_a_folder(tmp_path):
     packed, folder = (open_tiles(one, resize=20) for one in (shards, source))
 
     assert packed.preparation == folder.preparation
-    assert np.array_equal(next(packed.batches(2)), next(folder.batches(2)))
+    assert np.array_equal(pixels(packed, 2), pixels(folder, 2))
 
 
 def test_a_damaged_shard_is_named(tmp_path):

@@ -2,17 +2,21 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from ranks import run_ranks
 from tissue import pack_blobs
 
+from eval.feature_cache import FeatureCache
 from eval.features import RandomExtractor
-from eval.fid import distance_between, distance_of_parts, open_side
-from eval.parts import measure_part, read_part, rows_of, write_part
+from eval.fid import Settings, distance_between, distance_of_parts, open_side
+from eval.part_file import part_path, read_part, write_part
+from eval.parts import measure_part, rows_of
 from hpc.errors import DatasetError, InputError
 from hpc.part import Part
 
@@ -43,17 +47,16 @@ def measure_all(sides, extractor, folder, count=COUNT, roles=("real", "synthetic
         for number in range(1, count + 1):
             part = Part(number=number, count=count)
             measured = measure_part(sides[role], extractor, part, batch_size=BATCH)
-            write_part(folder, role, measured)
+            write_part(part_path(folder, role, measured), measured)
 
 
 def alone(sides, extractor, **options):
-    return distance_between(
-        sides["real"], sides["synthetic"], extractor, batch_size=BATCH, **options
-    )
+    settings = Settings(batch_size=BATCH, **options)
+    return distance_between(sides["real"], sides["synthetic"], extractor, settings)
 
 
 def together(sides, folder, **options):
-    return distance_of_parts(sides["real"], sides["synthetic"], folder, **options)
+    return distance_of_parts(sides["real"], sides["synthetic"], folder, Settings(**options))
 
 
 @given(total=st.integers(0, 500), count=st.integers(1, 40), batch_size=st.integers(1, 64))
@@ -76,16 +79,67 @@ def test_the_report_is_that_of_one_process(sides, extractor, tmp_path, count):
     assert found == replace(expected, settings=expected.settings | {"parts": count})
 
 
+def assert_same_numbers(found, expected):
+    assert [number.name for number in found.numbers] == [n.name for n in expected.numbers]
+    for one, other in zip(found.numbers, expected.numbers, strict=True):
+        expected = [other.value, *(other.interval or ())]
+        assert [one.value, *(one.interval or ())] == [
+            pytest.approx(value, rel=1e-10, abs=1e-12) for value in expected
+        ], one.name
+
+
 def test_where_features_are_too_many_to_keep(sides, extractor, tmp_path, monkeypatch):
-    monkeypatch.setattr("eval.population.KEPT_NUMBERS", 5 * extractor.dimension)
+    monkeypatch.setattr("eval.population.KEPT_NUMBERS", 14 * extractor.dimension)
     measure_all(sides, extractor, tmp_path / "parts")
 
     expected, found = alone(sides, extractor), together(sides, tmp_path / "parts")
 
-    assert found.numbers[0].value == pytest.approx(expected.numbers[0].value, rel=1e-10)
-    assert found.numbers[1] == expected.numbers[1]
-    assert "too many to keep" in found.numbers[1].reason
+    assert_same_numbers(found, expected)
+    assert found.numbers[0].interval is None
     assert found.inputs == expected.inputs
+
+
+@pytest.mark.parametrize("kept", [1 << 27, 14 * 384])
+def test_ranks_give_the_numbers_of_one_process(sides, extractor, tmp_path, kept, monkeypatch):
+    (tmp_path / "real" / "0.png").write_bytes(b"damaged")
+    paths = [str(tmp_path / role) for role in sides]
+    results = run_ranks(2, measure_on_a_rank, paths, str(tmp_path / "cache"), kept)
+    monkeypatch.setattr("eval.population.KEPT_NUMBERS", kept)
+
+    expected = measure_on_a_rank(paths, str(tmp_path / "cache of one"), kept)
+
+    for found in results:
+        assert_same_numbers(found, expected)
+        assert found.inputs == expected.inputs
+        assert found.warnings == expected.warnings
+    assert_same_numbers(measure_on_a_rank(paths, str(tmp_path / "cache"), kept), expected)
+
+
+def measure_on_a_rank(paths, cache, kept):
+    from eval import population
+
+    population.KEPT_NUMBERS = kept
+    sides = [open_side(Path(path), on_bad_tile="skip") for path in paths]
+    settings = Settings(batch_size=BATCH, cache=FeatureCache(folder=Path(cache)))
+    return distance_between(*sides, RandomExtractor(seed=0), settings)
+
+
+def test_what_is_wrong_on_one_rank_is_told_on_all(sides, tmp_path):
+    (tmp_path / "real/sub/x-8.png").write_bytes(b"damaged")
+    paths = [str(tmp_path / role) for role in sides]
+
+    messages = run_ranks(2, error_on_a_rank, paths)
+
+    assert messages[0] == messages[1]
+    assert "x-8.png is no image" in messages[0]
+
+
+def error_on_a_rank(paths):
+    sides = [open_side(Path(path)) for path in paths]
+    try:
+        distance_between(*sides, RandomExtractor(seed=0), Settings(batch_size=BATCH))
+    except DatasetError as error:
+        return str(error)
 
 
 def test_shards_and_a_statistics_file(sides, extractor, tmp_path):
@@ -132,7 +186,7 @@ def test_parts_measured_differently_are_not_mixed(sides, extractor, tmp_path):
     other = measure_part(
         sides["real"], RandomExtractor(seed=1), Part(number=2, count=3), batch_size=BATCH
     )
-    write_part(tmp_path / "parts", "real", other)
+    write_part(part_path(tmp_path / "parts", "real", other), other)
 
     with pytest.raises(InputError, match="Parts 1/3 and 2/3 .* differ in their extractor"):
         together(sides, tmp_path / "parts")

@@ -40,27 +40,33 @@ def test_a_population_has_no_distance_to_itself():
     assert distance(one, measure(tiles(10, 0), EXTRACTOR, batch_size=3)) < 1e-9
 
 
-def test_too_many_features_become_moments_and_the_value_stays(monkeypatch):
+@pytest.mark.parametrize("waiting", [1, 4096])
+def test_too_many_features_become_moments_and_the_value_stays(monkeypatch, waiting):
     kept = measure(tiles(40, 0), EXTRACTOR), measure(tiles(30, 1), EXTRACTOR)
     monkeypatch.setattr(population_module, "KEPT_NUMBERS", 13 * EXTRACTOR.dimension)
+    monkeypatch.setattr(population_module, "_WAITING_TILES", waiting)
 
     folded = [
         measure(tiles(count, seed), EXTRACTOR, batch_size=4) for count, seed in ((40, 0), (30, 1))
     ]
 
     assert all(isinstance(one.summary, Moments) for one in folded)
-    assert [one.n for one in folded] == [40, 30]
-    assert [one.summary.n for one in folded] == [40, 30]
+    assert [one.n for one in folded] == [one.summary.n for one in folded] == [40, 30]
+    assert [len(one.features_ND) for one in folded] == [13, 13]
     assert distance(*folded) == pytest.approx(distance(*kept), rel=1e-6)
     assert distance(kept[0], folded[1]) == pytest.approx(distance(*kept), rel=1e-6)
 
 
-def test_moments_are_folded_also_when_the_last_batch_fills_the_buffer(monkeypatch):
-    monkeypatch.setattr(population_module, "KEPT_NUMBERS", 3 * EXTRACTOR.dimension)
+def test_which_features_are_kept_depends_on_the_number_of_tiles_alone(monkeypatch):
+    whole = measure(tiles(40, 0), EXTRACTOR)
+    monkeypatch.setattr(population_module, "KEPT_NUMBERS", 13 * EXTRACTOR.dimension)
 
-    folded = measure(tiles(8, 0), EXTRACTOR, batch_size=4)
+    some = [measure(tiles(40, 0), EXTRACTOR, batch_size=size) for size in (3, 40)]
 
-    assert folded.summary.n == 8
+    assert some[0].tile_names == some[1].tile_names
+    rows = [int(name.removeprefix("tile ")) for name in some[0].tile_names]
+    assert rows == sorted(set(rows))
+    assert some[0].features_ND == pytest.approx(whole.features_ND[rows])
 
 
 def test_features_of_different_networks_are_not_compared():

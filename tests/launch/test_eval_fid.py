@@ -8,7 +8,9 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from ranks import run_ranks
 
+from eval.features import RandomExtractor
 from launch.cli import main
 
 
@@ -30,7 +32,7 @@ def folders(tmp_path):
 
 
 def shown_distance(table):
-    return re.search(r"real to synthetic\s+│\s+(\S+)", table)[1]
+    return re.search(r"Fréchet distance\s+│\s+(\S+)", table)[1]
 
 
 def refused(tokens, capsys):
@@ -145,8 +147,8 @@ def test_an_option_out_of_range_is_refused(folders, options, capsys):
     assert options[0] in refused([*folders, *options], capsys)
 
 
-def test_parts_and_what_they_amount_to(folders, tmp_path, capsys):
-    options = [*folders, "--extractor", "random", "--batch-size", "2"]
+def test_parts_and_what_they_amount_to(folders, tmp_path, capsys, monkeypatch):
+    options = [*folders, "--extractor", "random", "--batch-size", "2", "--seed", "4"]
     main(["eval", "fid", *options, "--json", str(tmp_path / "one.json")])
     parts = ["--parts-folder", str(tmp_path / "parts"), "--json", str(tmp_path / "many.json")]
     for part in ("2/2", "1/2"):
@@ -154,9 +156,88 @@ def test_parts_and_what_they_amount_to(folders, tmp_path, capsys):
         assert not (tmp_path / "many.json").exists()
     assert "part 2/2: 4 of 6 real tiles measured" in capsys.readouterr().out
     main(["eval", "fid", *options, *parts])
+    monkeypatch.chdir(tmp_path)
+    main(["eval", "merge", "parts", "--json", "merged.json"])
 
-    one, many = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "many"))
-    assert many == one | {"settings": one["settings"] | {"parts": 2}}
+    one, many, merged = (
+        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "many", "merged")
+    )
+    assert many == merged == one | {"settings": one["settings"] | {"parts": 2}}
+
+
+def test_parts_of_another_comparison_are_not_mixed(folders, tmp_path, capsys):
+    parts = ["--extractor", "random", "--parts-folder", str(tmp_path / "parts"), "--part", "1/2"]
+    main(["eval", "fid", *folders, *parts])
+
+    message = refused([*reversed(folders), *parts, "--resize", "32"], capsys)
+
+    assert "another comparison: they differ in real, resize, synthetic" in message
+
+
+def test_merging_what_is_no_folder_of_parts(tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["eval", "merge", str(tmp_path)])
+
+    assert caught.value.code == 2
+    assert "comparison.json does not exist" in capsys.readouterr().err
+
+
+def test_skipped_tiles_end_with_exit_code_1_after_the_numbers(folders, tmp_path, capsys):
+    (tmp_path / "synthetic" / "3.png").write_bytes(b"damaged")
+    path = tmp_path / "fid.json"
+    with pytest.raises(SystemExit) as caught:
+        main(["eval", "fid", *folders, "--extractor", "random", "--on-bad-tile", "skip",
+              "--json", str(path)])  # fmt: skip
+
+    assert caught.value.code == 1
+    shown = capsys.readouterr()
+    assert "1 tiles cannot be measured" in shown.err
+    assert "synthetic: 5 tiles" in shown.out
+    assert "3.png" in json.loads(path.read_text())["inputs"]["synthetic"]["bad_tiles"][0]
+
+
+def test_the_second_run_is_from_the_cache_unless_told_otherwise(folders, monkeypatch, capsys):
+    seen = []
+    before = RandomExtractor.__call__
+
+    def counted(extractor, tiles_NHWC):
+        seen.append(len(tiles_NHWC))
+        return before(extractor, tiles_NHWC)
+
+    monkeypatch.setattr(RandomExtractor, "__call__", counted)
+    command = ["eval", "fid", *folders, "--extractor", "random", "--seed", "77"]
+    main(command)
+    assert sum(seen) == 12
+    main(command)
+    assert sum(seen) == 12
+    main([*command, "--no-cache"])
+    assert sum(seen) == 24
+    tables = capsys.readouterr().out
+    assert len(set(re.findall(r"Fréchet distance\s+│\s+(\S+)", tables))) == 1
+
+
+def test_processes_of_torchrun_give_what_one_gives(folders, tmp_path):
+    options = [*folders, "--extractor", "random", "--batch-size", "2", "--no-cache"]
+    main(["eval", "fid", *options, "--json", str(tmp_path / "one.json")])
+
+    run_ranks(2, command_on_a_rank, [*options, "--json", str(tmp_path / "two.json")], joined=False)
+
+    one, two = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "two"))
+    assert two == one
+
+
+def command_on_a_rank(options):
+    main(["eval", "fid", *options])
+
+
+def test_the_floor_by_patient(folders, tmp_path, capsys):
+    lines = [f"{number},p{number // 2}" for number in range(6)]
+    (tmp_path / "patients.csv").write_text("\n".join(["tile,patient", *lines]))
+
+    main(["eval", "fid", *folders, "--extractor", "random",
+          "--groups", str(tmp_path / "patients.csv")])  # fmt: skip
+
+    assert "3 groups kept whole" in capsys.readouterr().out
 
 
 def test_a_part_needs_a_folder(folders, capsys):

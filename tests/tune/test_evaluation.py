@@ -54,10 +54,10 @@ def test_a_distance_does_not_depend_on_the_batch_size(yardstick):
 
 def test_the_seed_decides_the_noise_of_each_tile(yardstick):
     labels = np.repeat(yardstick.labels_NHW[:1], 2, axis=0)
-    tiles = [
-        next(SyntheticTiles(generator=generator(1), labels_NHW=labels, seed=seed).batches(2))
-        for seed in (0, 0, 1)
+    sources = [
+        SyntheticTiles(generator=generator(1), labels_NHW=labels, seed=seed) for seed in (0, 0, 1)
     ]
+    tiles = [next(source.batches(2)).tiles_NHWC for source in sources]
 
     assert (tiles[0] == tiles[1]).all()
     assert (tiles[0] != tiles[2]).any()

@@ -1,0 +1,81 @@
+"""What is compared with what, in words that a file can hold: parts of it find each other there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from eval.fid import Grouping, Settings, StoredSide, open_side
+from eval.tile_batches import OnBadTile
+from histosyn.config_file import from_dict
+from hpc.errors import DatasetError, InputError
+from hpc.files import require_file, write_json
+
+NAME = "comparison.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two folders or statistics files, and how their tiles are read and grouped."""
+
+    real: Path
+    synthetic: Path
+    resize: int | None = None
+    on_bad_tile: OnBadTile = "error"
+    groups: Path | None = None
+    group_column: str = "patient"
+    seed: int = 0
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the comparison, those of measuring left as they are by default."""
+        grouping = None
+        if self.groups is not None:
+            grouping = Grouping(file=self.groups, column=self.group_column)
+        return Settings(seed=self.seed, grouping=grouping)
+
+    def open_sides(self) -> dict[str, StoredSide]:
+        """Both sides, by role. Raises InputError if one is missing, empty or unreadable."""
+        return {
+            role: open_side(path, resize=self.resize, on_bad_tile=self.on_bad_tile)
+            for role, path in (("real", self.real), ("synthetic", self.synthetic))
+        }
+
+
+def write_comparison(folder: Path, comparison: Comparison) -> None:
+    """Note in `folder` what its parts belong to; InputError if it is something else already."""
+    facts = {
+        name: str(value.absolute()) if isinstance(value, Path) else value
+        for name, value in asdict(comparison).items()
+        if value is not None
+    }
+    path = folder / NAME
+    if path.is_file():
+        before = _read(path)
+        differing = [name for name in {*facts, *before} if facts.get(name) != before.get(name)]
+        if differing:
+            raise InputError(
+                f"{folder} holds parts of another comparison: they differ in "
+                f"{', '.join(sorted(differing))}. Choose another folder, or remove it."
+            )
+        return
+    write_json(path, facts)
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """What the parts in `folder` belong to. Raises InputError if they do not say so."""
+    require_file(folder / NAME, "folder of parts")
+    return from_dict(Comparison, _read(folder / NAME), str(folder / NAME))
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise DatasetError(
+            f"{path} is damaged ({error}). Remove the folder and measure again."
+        ) from error
+    if not isinstance(found, dict):
+        raise DatasetError(f"{path} is damaged. Remove the folder and measure again.")
+    return found

@@ -1,0 +1,82 @@
+"""Features that were made once are not made again: a file for each content, extractor and resize.
+
+The key is a digest of what determines features, so nothing in the cache is ever out of date: other
+tiles, weights or preparations have another key. Any file, or the whole folder, may be deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from eval import population
+from eval.content import Content
+from eval.features import Identity
+from eval.images import StoredTiles
+from eval.part_file import read_part, write_part
+from eval.parts import MeasuredPart
+from hpc.errors import DatasetError
+from hpc.files import sha256_of_bytes
+
+logger = logging.getLogger("histosyn")
+
+# Of what a file holds, and of how the extractors here compute: another number, other keys.
+_VERSION = 1
+
+
+def default_folder() -> Path:
+    """`histosyn/features` in the user's cache: XDG_CACHE_HOME, or .cache at home."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "histosyn" / "features"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureCache:
+    """Measured sides in `folder`."""
+
+    folder: Path
+
+    def path(self, source: StoredTiles, identity: Identity, content: Content) -> Path:
+        """Where the features of these tiles by this extractor are, or would be."""
+        facts = {
+            "version": _VERSION,
+            "content": content.sha256,
+            "total": len(source),
+            "preparation": source.preparation,
+            "extractor": {**asdict(identity), "caveat": None},
+            "kept_numbers": population.KEPT_NUMBERS,
+            "on_bad_tile": source.on_bad_tile,
+        }
+        return self.folder / f"{sha256_of_bytes(json.dumps(facts, sort_keys=True).encode())}.npz"
+
+    def load(self, path: Path, identity: Identity) -> MeasuredPart | None:
+        """What `path` holds; None, and a warning, if it is damaged."""
+        if not path.is_file():
+            return None
+        try:
+            found = read_part(path)
+        except DatasetError as error:
+            logger.warning("%s The tiles are measured again.", _first_sentence(error))
+            return None
+        if found.identity != identity:
+            logger.warning("%s holds features of something else: measured again.", path)
+            return None
+        return found
+
+    def store(self, path: Path, measured: MeasuredPart) -> None:
+        """Keep what was measured; a warning if that is not possible, for the work is done."""
+        try:
+            write_part(path, measured)
+        except OSError as error:
+            logger.warning(
+                "The features were not kept for next time: nothing can be written to %s (%s).",
+                path.parent,
+                error.strerror,
+            )
+
+
+def _first_sentence(error: DatasetError) -> str:
+    return str(error).removesuffix(" Delete it and measure the part again.")

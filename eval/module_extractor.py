@@ -1,0 +1,154 @@
+"""Any network in a TorchScript file as an extractor, its preprocessing stated in a TOML beside it.
+
+    # uni.toml, beside uni.pt
+    name = "uni"
+    size = 224
+    filter = "bicubic"
+    mean = [0.485, 0.456, 0.406]
+    std = [0.229, 0.224, 0.225]
+
+The module gets float32 (N, 3, size, size) and gives (N, D). TorchScript is the one format for whole
+networks whose loading runs no Python code; files of `torch.export` are unpickled, and refused.
+"""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from eval.features import Identity, as_network_input, reproducible_inference
+from histosyn.config_file import from_dict, load_toml
+from hpc.errors import ConfigError, InputError
+from hpc.files import sha256_of_file
+
+Filter = Literal["bilinear", "bicubic"]
+_EXAMPLE = 'name = "mine", size = 224, filter = "bicubic", mean = [0.5, 0.5, 0.5], std = [...]'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What happens to a tile in [0, 1] before the network: antialiased resize, then (x - mean)/std.
+
+    `size` is in pixels a side; the aspect is not kept.
+    """
+
+    name: str
+    size: int
+    filter: Filter
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or not self.name or min(self.std) <= 0:
+            raise ConfigError(
+                "size must be at least 1, name not empty and every std above 0. Correct it."
+            )
+
+    def __str__(self) -> str:
+        return (
+            f"RGB / 255, antialiased {self.filter} resize to {self.size}x{self.size}, minus "
+            f"{list(self.mean)}, divided by {list(self.std)}"
+        )
+
+    def __call__(self, tiles_NCHW: torch.Tensor) -> torch.Tensor:
+        """Tiles (N, 3, size, size) as the network expects them."""
+        resized = resized_antialiased(tiles_NCHW, self.size, self.filter)
+        mean, std = (resized.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
+        return (resized - mean) / std
+
+
+def resized_antialiased(tiles_NCHW: torch.Tensor, size: int, kind: Filter) -> torch.Tensor:
+    """Tiles in [0, 1] brought to size × size as Pillow does, but without rounding to 8 bits."""
+    if tiles_NCHW.shape[2:] == (size, size):
+        return tiles_NCHW
+    resized = functional.interpolate(
+        tiles_NCHW, size=(size, size), mode=kind, align_corners=False, antialias=True
+    )
+    return resized.clamp(0, 1)
+
+
+class ModuleExtractor:
+    """The network in a TorchScript file; NAME.toml beside NAME.pt states its preprocessing.
+
+    Raises InputError if the file is no TorchScript or its network gives no features (N, D),
+    ConfigError if the preprocessing is not stated, or wrongly.
+    """
+
+    def __init__(self, path: Path, *, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self._preprocessing = _preprocessing_of(path)
+        self._module = _load(path, self.device)
+        self._path = path
+        self.identity = Identity(
+            name=self._preprocessing.name,
+            weights_sha256=sha256_of_file(path),
+            preprocessing=str(self._preprocessing),
+        )
+        size = self._preprocessing.size
+        self.dimension = self(np.zeros((1, size, size, 3), np.uint8)).shape[1]
+
+    def __call__(self, tiles_NHWC: NDArray[np.uint8]) -> NDArray[np.floating]:
+        """Features (N, D), float32."""
+        with reproducible_inference():
+            tiles = self._preprocessing(as_network_input(tiles_NHWC, self.device, torch.float32))
+            try:
+                features = self._module(tiles)
+            # Any exception: what a network of others stumbles over is not known here.
+            except Exception as error:
+                raise InputError(
+                    f"{self._path} cannot work on tiles (N, 3, {tiles.shape[2]}, {tiles.shape[3]}):"
+                    f" {str(error).splitlines()[-1]}. Check the size in its TOML file."
+                ) from error
+        if not isinstance(features, torch.Tensor) or features.shape[0] != len(tiles_NHWC) or any(
+            length != 1 for length in features.shape[2:]
+        ):  # fmt: skip
+            shape = getattr(features, "shape", type(features).__name__)
+            raise InputError(
+                f"{self._path} gives {shape} for {len(tiles_NHWC)} tiles instead of features "
+                "(N, D). Save a module that pools over the tile."
+            )
+        return features.flatten(1).float().cpu().numpy()
+
+
+def _preprocessing_of(path: Path) -> Preprocessing:
+    stated = path.with_suffix(".toml")
+    if not stated.is_file():
+        raise ConfigError(
+            f"{path} does not say what its network expects of a tile. Write {stated} with, for "
+            f"instance: {_EXAMPLE}"
+        )
+    return from_dict(Preprocessing, load_toml(stated), str(stated))
+
+
+def _load(path: Path, device: torch.device) -> torch.nn.Module:
+    if _is_exported(path):
+        raise InputError(
+            f"{path} was written by torch.export, whose files are unpickled, which can run any "
+            "code: not opened. Save the network as TorchScript (torch.jit.trace)."
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+            return torch.jit.load(str(path), map_location=device).eval()
+    # Any exception: readers that are fed arbitrary bytes raise arbitrary errors.
+    except Exception as error:
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise InputError(
+            f"{path} is no TorchScript file ({reason}). Save the network with torch.jit.trace, or "
+            "torch.jit.script, and its method save."
+        ) from error
+
+
+def _is_exported(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/archive_format") for name in archive.namelist())

@@ -1,0 +1,142 @@
+"""Measured tiles in a file: a part of a side for `eval merge`, or a whole side in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.features import Identity
+from eval.images import StoredTiles
+from eval.moments import Moments
+from eval.parts import MeasuredPart, merge
+from eval.population import Features
+from eval.statistics_file import READING_ERRORS, read_arrays
+from hpc.errors import DatasetError, InputError
+from hpc.files import atomic_file
+from hpc.part import parse_part
+
+
+def part_path(folder: Path, role: str, measured: MeasuredPart) -> Path:
+    """Where a part of the real or the synthetic tiles goes: `ROLE-I-of-N.npz`."""
+    return folder / f"{role}-{measured.part.number}-of-{measured.part.count}.npz"
+
+
+def write_part(path: Path, measured: MeasuredPart) -> None:
+    """Write what was measured, atomically. The file has a CRC-32 of each array."""
+    identity, features = measured.identity, measured.features
+    moments: dict[str, Any] = {}
+    if features.moments is not None:
+        moments = {"mean": features.moments.mean_D, "scatter": features.moments.scatter_DD}
+    with atomic_file(path) as file:
+        np.savez(
+            file,
+            part=str(measured.part),
+            total=measured.total,
+            batch_size=measured.batch_size,
+            device=measured.device,
+            name=measured.name,
+            preparation=measured.preparation,
+            extractor=identity.name,
+            weights_sha256=identity.weights_sha256,
+            preprocessing=identity.preprocessing,
+            caveat=identity.caveat or "",
+            digested=_texts(list(measured.digests)),
+            sha256=_texts(list(measured.digests.values())),
+            n=features.n,
+            features=features.kept_MD,
+            tiles=_texts(features.kept_names),
+            bad=_texts(features.bad),
+            tile_size=features.tile_size or (),
+            **moments,
+        )
+
+
+def read_part(path: Path) -> MeasuredPart:
+    """Read a file of `write_part`. Raises DatasetError if it is damaged."""
+    try:
+        return _measured(read_arrays(path))
+    except (*READING_ERRORS, InputError) as error:
+        raise DatasetError(
+            f"{path} cannot be read as a measured part ({error}). Delete it and measure the part "
+            "again."
+        ) from error
+
+
+def merge_parts(source: StoredTiles, role: str, folder: Path) -> tuple[MeasuredPart, int]:
+    """All parts of a side in `folder` as if one process had measured it, and how many there are.
+
+    Raises InputError if parts are missing, fit together badly, or measured other tiles than those
+    of `source`.
+    """
+    parts = _all_parts(role, folder)
+    return merge(source, parts, f"the {role} parts in {folder}"), len(parts)
+
+
+def _texts(values: Sequence[str]) -> NDArray[np.str_]:
+    # As UTF-8, because numpy would cut off zeros at the end of a name, and refuse odd file names.
+    return np.frombuffer("\0".join(values).encode(errors="surrogateescape"), dtype=np.uint8)
+
+
+def _measured(arrays: dict[str, NDArray[Any]]) -> MeasuredPart:
+    text = {name: str(value) for name, value in arrays.items() if value.dtype.kind == "U"}
+    moments = None
+    n, features_MD = int(arrays["n"]), arrays["features"]
+    if "mean" in arrays:
+        moments = Moments(n=n, mean_D=arrays["mean"], scatter_DD=arrays["scatter"])
+    tile_size = tuple(int(length) for length in arrays["tile_size"]) or None
+    names, digested = _read_texts(arrays["tiles"]), _read_texts(arrays["digested"])
+    if features_MD.ndim != 2 or len(names) != len(features_MD):
+        raise ValueError(f"{len(names)} tiles have features of shape {features_MD.shape}")
+    return MeasuredPart(
+        part=parse_part(text["part"]),
+        total=int(arrays["total"]),
+        batch_size=int(arrays["batch_size"]),
+        device=text["device"],
+        name=text["name"],
+        preparation=text["preparation"],
+        identity=Identity(
+            name=text["extractor"],
+            weights_sha256=text["weights_sha256"],
+            preprocessing=text["preprocessing"],
+            caveat=text["caveat"] or None,
+        ),
+        features=Features(
+            n=n,
+            kept_MD=features_MD,
+            kept_names=names,
+            moments=moments,
+            tile_size=tile_size,  # type: ignore[arg-type]
+            bad=_read_texts(arrays["bad"]),
+        ),
+        digests=dict(zip(digested, _read_texts(arrays["sha256"]), strict=True)),
+    )
+
+
+def _read_texts(data: NDArray[np.uint8]) -> tuple[str, ...]:
+    text = data.tobytes().decode(errors="surrogateescape")
+    return tuple(text.split("\0")) if text else ()
+
+
+def _all_parts(role: str, folder: Path) -> list[MeasuredPart]:
+    """In their order, complete."""
+    parts = [read_part(path) for path in sorted(folder.glob(f"{role}-*-of-*.npz"))]
+    counts = sorted({part.part.count for part in parts})
+    if len(counts) != 1:
+        found = f"parts of {' and of '.join(map(str, counts))}" if counts else "no parts"
+        raise InputError(
+            f"{folder} holds {found} of the {role} tiles. Measure them with --part 1/N to N/N, all "
+            "with the same N and in a folder of their own."
+        )
+    by_number = {part.part.number: part for part in parts}
+    missing = [number for number in range(1, counts[0] + 1) if number not in by_number]
+    if missing:
+        raise InputError(
+            f"{folder} lacks {len(missing)} of the {counts[0]} parts of the {role} tiles, first "
+            f"{missing[0]}/{counts[0]}. Measure it: run the same command with --part "
+            f"{missing[0]}/{counts[0]}."
+        )
+    return [by_number[number] for number in sorted(by_number)]

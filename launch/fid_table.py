@@ -1,0 +1,90 @@
+"""The tables of `histosyn eval fid`: numbers beside interval and floor, and how they were made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from launch.console import console
+
+if TYPE_CHECKING:
+    from eval.result import Number, Result
+
+_FLOOR = "real_versus_real_floor"
+_TITLES = {
+    "frechet_distance": "Fréchet distance",
+    "kid": "kernel distance (KID)",
+    "precision": "precision (k = 3)",
+    "recall": "recall (k = 3)",
+    "density": "density (k = 5)",
+    "coverage": "coverage (k = 5)",
+}
+
+
+def show(result: Result) -> None:
+    """Print a result of `eval fid`."""
+    out = console()
+    out.print(_numbers(result))
+    out.print(_facts(result))
+    for text in dict.fromkeys(f"{reason}" for reason in _reasons(result)):
+        out.print(Text("undefined: ", style="yellow").append(text, style="default"))
+    for warning in result.warnings:
+        out.print(Text("warning: ", style="yellow").append(warning, style="default"))
+
+
+def _numbers(result: Result) -> Table:
+    by_name = {number.name: number for number in result.numbers}
+    table = Table(title="Real and synthetic tiles", title_justify="left")
+    table.add_column("", no_wrap=True)
+    table.add_column("real to synthetic", justify="right")
+    table.add_column("95 % interval", justify="right")
+    table.add_column("real to real (floor)", justify="right")
+    for name, title in _TITLES.items():
+        number = by_name[name]
+        floor = by_name[_FLOOR if name == "frechet_distance" else f"{name}_{_FLOOR}"]
+        value = Text(_value(number), style="bold")
+        table.add_row(title, value, _interval(number), _value(floor))
+    return table
+
+
+def _facts(result: Result) -> Table:
+    table = Table(show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for role, side in result.inputs.items():
+        table.add_row(role, _side_text(side))
+    settings = result.settings
+    if settings["extractor"] is not None:
+        sha256 = settings["weights_sha256"][:12]
+        table.add_row("extractor", f"{settings['extractor']}, weights sha256 {sha256}…")
+        table.add_row("preprocessing", settings["preprocessing"])
+    floor = next(number for number in result.numbers if number.name == _FLOOR)
+    if floor.value is not None:
+        groups = "" if settings["groups"] is None else f", {settings['groups']} groups kept whole"
+        table.add_row("floor", f"median of random halves, {floor.n} tiles each{groups}")
+    return table
+
+
+def _value(number: Number) -> str:
+    return "undefined" if number.value is None else f"{number.value:.4g}"
+
+
+def _interval(number: Number) -> str:
+    if number.interval is None:
+        return "-"
+    low, high = number.interval
+    return f"{low:.4g} to {high:.4g}"
+
+
+def _reasons(result: Result) -> list[str]:
+    return [number.reason for number in result.numbers if number.reason is not None]
+
+
+def _side_text(side: dict[str, Any]) -> str:
+    if side["n"] is None:
+        return f"{side['name']}: statistics, number of tiles unknown"
+    height, width = side["tile_size"]
+    prepared = "" if side["preparation"] == "none" else f" ({side['preparation']})"
+    return f"{side['name']}: {side['n']} tiles of {width}x{height} pixels{prepared}"
