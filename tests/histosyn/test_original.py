@@ -50,10 +50,11 @@ def imported(file: Path, schema: LabelSchema = SCHEMA) -> torch.nn.Module:
     return load_model(file.with_suffix(""), CPU).network
 
 
-def inputs(classes: int, side: int = 128) -> tuple[torch.Tensor, torch.Tensor]:
+def inputs(classes: int, cell: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    """Label maps (2, 128, 128) of squares of `cell` pixels, and noise vectors (2, Z)."""
     random = torch.Generator().manual_seed(1)
-    labels = torch.randint(0, classes, (2, side // 4, side // 4), generator=random)
-    labels = labels.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    labels = torch.randint(0, classes, (2, 128 // cell, 128 // cell), generator=random)
+    labels = labels.repeat_interleave(cell, 1).repeat_interleave(cell, 2)
     return labels, torch.randn(2, NARROW.noise_channels, generator=random)
 
 
@@ -86,6 +87,22 @@ def test_the_imported_model_makes_the_same_tissue(
         ours, theirs = network(labels, Noise(entry=z.double())), tissue(state, labels, z.double())
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)  # weights are float32
     assert theirs.std() > 0.01
+
+
+@pytest.mark.parametrize("cell", [1, 32], ids=["of single pixels", "of large regions"])
+def test_the_same_tissue_for_label_maps(file: Path, state: State, cell: int) -> None:
+    """Where γ and β are computed for pixels, and where for distinct neighbourhoods."""
+    labels, z = inputs(len(SCHEMA), cell)
+    network = imported(file).double()
+    with torch.no_grad():
+        ours = network(labels, Noise(entry=z.double()))
+    torch.testing.assert_close(ours, tissue(state, labels, z.double()), rtol=0, atol=1e-5)
+
+
+def test_half_precision_becomes_float32(tmp_path: Path, state: State) -> None:
+    halved = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    weights, _ = import_original(saved(tmp_path, halved), SCHEMA)
+    assert {weight.dtype for weight in weights.values()} == {torch.float32, torch.int64}
 
 
 def test_an_unused_label_channel_is_left_out(file: Path, state: State) -> None:
