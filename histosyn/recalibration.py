@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from itertools import islice
 
 import torch
+from torch.nn.utils import parametrize
 
 from histosyn.config import TrainConfig
 from histosyn.networks.generator import Generator
@@ -75,16 +76,19 @@ class Recalibration:
 
 @contextmanager
 def _counting(generator: Generator) -> Iterator[None]:
-    """Only batch statistics are in training: spectral norms are not to move."""
+    """In training, but for the spectral norms, whose estimates are not to move."""
     norms = [module for module in generator.modules() if isinstance(module, SyncBatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
-        norm.train()
+    generator.train()
+    for module in generator.modules():
+        if isinstance(module, parametrize.ParametrizationList):
+            module.eval()
     try:
         yield
     finally:
+        generator.eval()
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-            norm.eval()
