@@ -31,7 +31,7 @@ _MOST_COLUMNS = 10
 _METHOD_WIDTH = 22
 
 
-class _Notes:
+class Notes:
     """Remarks in the order of their first use; equal ones share a number."""
 
     def __init__(self) -> None:
@@ -45,10 +45,15 @@ class _Notes:
             self.texts.append(text)
         return f"({self.texts.index(text) + 1})"
 
+    def lines(self) -> Iterator[str]:
+        """The remarks with their numbers."""
+        for index, text in enumerate(self.texts, start=1):
+            yield f"({index}) {text}"
 
-def show(result: Result) -> None:
+
+def show_ratings(result: Result) -> None:
     """Print tables, notes, how the intervals were made, and warnings."""
-    out, notes = console(), _Notes()
+    out, notes = console(), Notes()
     arms = [fact["arm"] for fact in result.inputs["arms"]]
     for arm in arms:
         _show_arm(out, result, arm, notes)
@@ -56,15 +61,15 @@ def show(result: Result) -> None:
     if differences:
         out.print(_difference_table(differences, result.settings["margin"], notes))
     out.print()
-    for index, note in enumerate(notes.texts, start=1):
-        out.print(f"({index}) {note}")
+    for line in notes.lines():
+        out.print(line)
     for line in _footnotes(result, bool(differences)):
         out.print(line)
     for warning in result.warnings:
         out.print(Text("warning: ", style="yellow").append(warning, style="default"))
 
 
-def _show_arm(out: Console, result: Result, arm: str | None, notes: _Notes) -> None:
+def _show_arm(out: Console, result: Result, arm: str | None, notes: Notes) -> None:
     mine = [number for number in result.numbers if number.details["arm"] == arm]
     everyone = [number for number in mine if number.details["compared"] == "all raters"]
     pairs = [number for number in mine if number.details["compared"] != "all raters"]
@@ -79,9 +84,9 @@ def _show_arm(out: Console, result: Result, arm: str | None, notes: _Notes) -> N
         out.print(_marginals_table(arm, rows))
 
 
-def _group_table(numbers: list[Number], notes: _Notes) -> Table:
+def _group_table(numbers: list[Number], notes: Notes) -> Table:
     details = numbers[0].details
-    table = _table(_title(details["arm"], f"all raters: {len(details['raters'])}"))
+    table = plain_table(_title(details["arm"], f"all raters: {len(details['raters'])}"))
     table.add_column("statistic", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("bootstrap", no_wrap=True)
@@ -92,9 +97,9 @@ def _group_table(numbers: list[Number], notes: _Notes) -> Table:
     for number in numbers:
         table.add_row(
             number.name,
-            _value(number.value),
-            _interval(number.interval),
-            _interval(_formula_interval(number)),
+            value_text(number.value),
+            interval_text(number.interval),
+            interval_text(_formula_interval(number)),
             str(number.n),
             number.method,
             notes.mark(number.reason or number.details["interval_note"]),
@@ -102,8 +107,8 @@ def _group_table(numbers: list[Number], notes: _Notes) -> Table:
     return table
 
 
-def _pair_table(arm: str | None, pairs: list[list[Number]], notes: _Notes) -> Table:
-    table = _table(_title(arm, "pairs of raters"))
+def _pair_table(arm: str | None, pairs: list[list[Number]], notes: Notes) -> Table:
+    table = plain_table(_title(arm, "pairs of raters"))
     table.add_column("raters", overflow="fold")
     table.add_column("n", justify="right", no_wrap=True)
     for column in _PAIR_COLUMNS.values():
@@ -115,12 +120,12 @@ def _pair_table(arm: str | None, pairs: list[list[Number]], notes: _Notes) -> Ta
     return table
 
 
-def _pair_cell(number: Number, notes: _Notes) -> str:
+def _pair_cell(number: Number, notes: Notes) -> str:
     if number.name == "percent_agreement" or number.interval is None:
         note = notes.mark(number.reason or number.details["interval_note"])
-        return f"{_value(number.value)} {note}".strip()
+        return f"{value_text(number.value)} {note}".strip()
     low, high = number.interval
-    return f"{_value(number.value)} ({low:z.2f} to {high:z.2f})"
+    return f"{value_text(number.value)} ({low:z.2f} to {high:z.2f})"
 
 
 def _matrix(arm: str | None, tables: list[dict[str, Any]]) -> Table | str:
@@ -130,13 +135,13 @@ def _matrix(arm: str | None, tables: list[dict[str, Any]]) -> Table | str:
     by_name = {table["statistic"]: table["values"] for table in tables}
     below, above = by_name["cohen_kappa"], by_name["cohen_kappa_quadratic"]
     title = "Cohen's κ below the diagonal, with quadratic weights above it"
-    table = _table(_title(arm, title))
+    table = plain_table(_title(arm, title))
     table.add_column("", no_wrap=True)
     for rater in raters:
         table.add_column(rater, justify="right", overflow="fold")
     for row, rater in enumerate(raters):
         cells = (
-            "" if row == column else _value((below if column < row else above)[row][column])
+            "" if row == column else value_text((below if column < row else above)[row][column])
             for column in range(len(raters))
         )
         table.add_row(rater, *cells)
@@ -144,7 +149,7 @@ def _matrix(arm: str | None, tables: list[dict[str, Any]]) -> Table | str:
 
 
 def _marginals_table(arm: str | None, rows: list[dict[str, Any]]) -> Table:
-    table = _table(_title(arm, "how often each rater chose a category (%)"))
+    table = plain_table(_title(arm, "how often each rater chose a category (%)"))
     table.add_column("rater", overflow="fold")
     table.add_column("ratings", justify="right", no_wrap=True)
     for category in rows[0]["counts"]:
@@ -155,8 +160,8 @@ def _marginals_table(arm: str | None, rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _difference_table(numbers: list[Number], margin: float | None, notes: _Notes) -> Table:
-    table = _table("\nreal minus synthetic, all raters")
+def _difference_table(numbers: list[Number], margin: float | None, notes: Notes) -> Table:
+    table = plain_table("\nreal minus synthetic, all raters")
     table.add_column("statistic", no_wrap=True)
     for column in ("real", "synthetic", "difference"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -168,9 +173,9 @@ def _difference_table(numbers: list[Number], margin: float | None, notes: _Notes
     for number in numbers:
         cells = [
             number.name,
-            *(_value(number.details["values"][arm]) for arm in ("real", "synthetic")),
-            _value(number.value),
-            _interval(number.interval),
+            *(value_text(number.details["values"][arm]) for arm in ("real", "synthetic")),
+            value_text(number.value),
+            interval_text(number.interval),
             _p_value(number.details["permutation_test"]),
         ]
         if margin is not None:
@@ -215,7 +220,8 @@ def _formula_interval(number: Number) -> tuple[float, float] | None:
     return found[0]["interval"] if found else None
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """A table without a frame, for narrow terminals."""
     return Table(
         title=title,
         title_justify="left",
@@ -230,11 +236,13 @@ def _title(arm: str | None, text: str) -> str:
     return f"\n{arm} images, {text}" if arm else f"\n{text}"
 
 
-def _value(value: float | None) -> str:
+def value_text(value: float | None) -> str:
+    """Three digits, or "none"."""
     return "none" if value is None else f"{value:z.3f}"
 
 
-def _interval(interval: tuple[float, float] | None) -> str:
+def interval_text(interval: tuple[float, float] | None) -> str:
+    """Low to high, two digits: there is no third that means anything."""
     return "" if interval is None else f"{interval[0]:z.2f} to {interval[1]:z.2f}"
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
+from hpc.errors import InputError
 from launch.outputs import check_output_file
+
+if TYPE_CHECKING:
+    from eval.result import Result
 
 
 def agreement(
-    ratings: Path,
+    ratings: Annotated[tuple[Path, ...], Parameter(negative=())],
     /,
     *,
     categories: str | None = None,
     margin: Annotated[float | None, Parameter(validator=InRange(gt=0, lt=2))] = None,
     resample_raters: Annotated[bool, Parameter(negative=())] = False,
+    schema: str | None = None,
+    groups: Path | None = None,
     replicates: Annotated[int, Parameter(validator=InRange(gte=1))] = 2000,
     seed: Annotated[int, Parameter(validator=InRange(gte=0))] = 0,
     json: Path | None = None,
@@ -33,13 +40,19 @@ def agreement(
 
     Example: histosyn eval agreement ratings.csv --categories none,mild,severe --margin 0.1
 
+    With folders in place of the CSV, label maps of the same tiles are compared, pixel by pixel:
+    κ, α, Dice and IoU, of all classes and of each, with intervals by bootstrap over tiles or
+    patients.
+
+    Example: histosyn eval agreement annotator1 annotator2 --schema colon-10 --groups patients.csv
+
     Parameters
     ----------
     ratings
         CSV (commas, semicolons or tabs) with the header image,rater,rating (a row a rating) or
         image,R1,R2,... (a column a rater). With a column arm (real or synthetic) each arm is
         reported by itself. Missing ratings are fine. Rater ids should be pseudonyms: results
-        repeat them.
+        repeat them. Or two folders of label maps, or more.
     categories
         The scale in its order, for instance 1,2,3,4,5 or none,mild,moderate,severe; also the
         grades that nobody used: they change weighted statistics. Default: the ratings found in
@@ -50,6 +63,10 @@ def agreement(
     resample_raters
         Draw raters too, as if other readers of the same kind had read: wider intervals, for
         claims beyond the readers at hand. Needs three raters or more.
+    schema
+        Label schema of the label maps: prostate-2, prostate-3, colon-10 or a TOML file.
+    groups
+        CSV with the columns tile and patient, for label maps: whole patients are drawn.
     replicates
         Bootstrap resamples, and random permutations.
     seed
@@ -57,19 +74,63 @@ def agreement(
     json
         File for the result with all that made it: settings, hashes, versions, warnings.
     """
-    from eval.agreement_report import report_agreement
-    from eval.ratings import read_ratings
-    from launch.agreement_view import show
+    from launch.agreement_view import show_ratings
+    from launch.label_agreement_view import show_labels
 
     check_output_file(json, "--json")
-    scale = None if categories is None else tuple(categories.split(","))
-    result = report_agreement(
-        read_ratings(ratings, scale),
-        replicates=replicates,
-        seed=seed,
-        resample_raters=resample_raters,
-        margin=margin,
-    )
-    show(result)
+    show: Callable[[Result], None] = show_ratings
+    if any(path.is_dir() for path in ratings):
+        of_ratings = {
+            "--categories": categories,
+            "--margin": margin,
+            "--resample-raters": resample_raters or None,
+        }
+        _refuse(of_ratings, "is for ratings in a CSV, not for label maps")
+        show = show_labels
+        result = _of_label_maps(ratings, schema, groups, replicates=replicates, seed=seed)
+    else:
+        _refuse({"--schema": schema, "--groups": groups}, "is for folders of label maps")
+        if len(ratings) != 1:
+            raise InputError(
+                f"{len(ratings)} files of ratings are given. Give one CSV, with a column arm for "
+                "real and synthetic images, or folders of label maps."
+            )
+        result = _of_ratings(
+            ratings[0],
+            categories,
+            replicates=replicates,
+            seed=seed,
+            resample_raters=resample_raters,
+            margin=margin,
+        )
     if json is not None:
         result.save(json)
+    show(result)
+
+
+def _of_ratings(path: Path, categories: str | None, **options: Any) -> Result:
+    from eval.agreement_report import report_agreement
+    from eval.ratings import read_ratings
+
+    scale = None if categories is None else tuple(categories.split(","))
+    return report_agreement(read_ratings(path, scale), **options)
+
+
+def _of_label_maps(
+    folders: tuple[Path, ...], schema: str | None, groups: Path | None, **options: Any
+) -> Result:
+    from eval.label_agreement import report_label_agreement
+    from histosyn.labels import load_schema
+
+    if schema is None:
+        raise InputError(
+            "--schema is missing: label maps are read by a schema. Give prostate-2, prostate-3, "
+            "colon-10 or a TOML file; histosyn doctor proposes one."
+        )
+    return report_label_agreement(folders, load_schema(schema), groups=groups, **options)
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(f"{name} {why}. Leave it out.")

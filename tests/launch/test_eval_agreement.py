@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from histosyn.labels import label_png_bytes, load_schema
 from launch.cli import main
 
 ROWS = [("a", 1, 1, 2), ("b", 2, 2, 2), ("c", 3, 2, 3), ("d", 1, 1, 1), ("e", 3, 3, "")]
@@ -118,13 +120,70 @@ def test_many_pairs_are_a_matrix_only(tmp_path, capsys):
     assert "percentile bootstrap over images and raters" in text
 
 
-def test_imports_neither_torch_nor_torchvision(ratings):
+@pytest.fixture
+def label_folders(tmp_path):
+    return tuple(
+        write_phantom_labels(tmp_path / name, seed) for name, seed in (("anna", 0), ("ben", 1))
+    )
+
+
+def write_phantom_labels(folder, seed):
+    schema = load_schema("prostate-2")
+    random = np.random.default_rng(seed)
+    folder.mkdir()
+    for tile in range(4):
+        labels = random.integers(0, 2, (8, 8)).astype(np.uint8)
+        (folder / f"t{tile}.png").write_bytes(label_png_bytes(labels, schema))
+    return folder
+
+
+def test_folders_of_label_maps_are_raters(label_folders, tmp_path, capsys):
+    out = tmp_path / "labels.json"
+    run(*label_folders, "--schema", "prostate-2", "--replicates", 50, "--json", out)
+    text = capsys.readouterr().out
+    saved = json.loads(out.read_text(encoding="utf-8"))
+    assert saved["kind"] == "label agreement"
+    kappa = next(number for number in saved["numbers"] if number["name"] == "cohen_kappa")
+    assert f"{kappa['value']:z.3f}" in text
+    assert "anna and ben" in text
+    assert "non-epithelium" in text
+    assert "percentile bootstrap over tiles (4)" in text
+    assert max(map(len, text[: text.index("Intervals:")].splitlines())) <= 110
+
+
+@pytest.mark.parametrize(
+    ("names", "tokens", "message"),
+    [
+        (("anna", "ben"), [], "--schema is missing"),
+        (("anna",), ["--schema", "prostate-2"], "two folders or more"),
+        (("anna", "ben"), ["--schema", "prostate-2", "--categories", "1"], "--categories is for"),
+        (("anna", "ben"), ["--schema", "prostate-2", "--margin", "0.1"], "--margin is for"),
+        (("anna", "ratings.csv"), ["--schema", "prostate-2"], "ratings.csv is a file"),
+        (("ratings.csv", "ratings.csv"), [], "2 files of ratings are given"),
+        (("ratings.csv",), ["--schema", "prostate-2"], "--schema is for folders"),
+        ((), [], "RATINGS"),
+    ],
+)
+def test_what_does_not_go_together(
+    label_folders, ratings, tmp_path, names, tokens, message, capsys
+):
+    with pytest.raises(SystemExit) as stopped:
+        run(*(tmp_path / name for name in names), *tokens)
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("of_labels", [False, True])
+def test_imports_neither_torch_nor_torchvision(ratings, label_folders, of_labels):
+    given = [*label_folders, "--schema", "prostate-2"] if of_labels else [ratings]
     code = (
         "import sys; from launch.cli import main; main(sys.argv[1:]);"
         "print(sorted({'torch', 'torchvision'} & set(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "eval", "agreement", str(ratings)],
+        [sys.executable, "-c", code, "eval", "agreement", *map(str, given)],
         capture_output=True,
         text=True,
         check=True,
