@@ -101,10 +101,10 @@ def processes():
     return found
 
 
-def kill(process):
-    """Kill a process, which may be gone already."""
+def send(process, number):
+    """Send a signal to a process, which may be gone already."""
     with suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
+        os.kill(process, number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,16 +131,28 @@ class SlurmCluster:
         """The state in which a job ends, such as COMPLETED."""
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
-            state = self.fact(job, "JobState")
-            if state not in _RUNNING:
-                return state
+            if self.has_ended(job):
+                return self.fact(job, "JobState")
             time.sleep(0.3)
-        raise AssertionError(f"job {job} is still {state} after {timeout_seconds} s")
+        raise AssertionError(f"job {job} has not ended after {timeout_seconds} s")
+
+    def has_ended(self, job):
+        """Whether a job neither runs nor will run."""
+        return self.fact(job, "JobState") not in _RUNNING
 
     def fact(self, job, name):
         """What scontrol says of a job, such as its Restarts."""
         facts = self.run("scontrol", "--oneliner", "show", "job", job)
-        return facts.split(f"{name}=")[1].split()[0]
+        # There is a ReqNodeList before the NodeList.
+        return f" {facts}".split(f" {name}=")[1].split()[0]
+
+    def nodes_of(self, job):
+        """The nodes that a job has, or had last."""
+        return self.run("scontrol", "show", "hostnames", self.fact(job, "NodeList")).split()
+
+    def start_node(self, name):
+        """Start a node's daemon."""
+        self.run("slurmd", "-N", name)
 
     def lose_node(self, name):
         """Kill a node's daemon and all that runs on it, as if its power had gone."""
@@ -148,7 +160,7 @@ class SlurmCluster:
         steps = [each for each in processes() if each.environment.get("SLURMD_NODENAME") == name]
         for process in {each.id for each in steps} | {each.parent for each in steps}:
             if process > 1:
-                kill(process)
+                send(process, signal.SIGKILL)
 
 
 @contextmanager
@@ -211,7 +223,7 @@ def _start(cluster, nodes):
     )  # fmt: skip
     cluster.run("slurmctld", "-c")
     for i in range(nodes):
-        cluster.run("slurmd", "-N", f"n{i + 1}")
+        cluster.start_node(f"n{i + 1}")
     deadline = time.monotonic() + 60
     while (states := _node_states(cluster)) != ["idle"] * nodes:
         if time.monotonic() > deadline:
