@@ -66,7 +66,10 @@ def _load(path: Path, device: torch.device) -> nn.Module:
         raise InputError(
             f"{path} is no TorchScript file. Save the network by torch.jit.trace and .save."
         ) from error
-    return network.float().eval().requires_grad_(False)
+    network = network.float().eval()
+    for weight in network.parameters():
+        weight.requires_grad_(False)
+    return network
 
 
 def _require_features(output: Any, path: Path) -> None:
