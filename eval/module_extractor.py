@@ -43,13 +43,15 @@ class Preprocessing:
     name: str
     size: int
     filter: Filter
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if self.size < 1 or not self.name or min(self.std) <= 0:
+        if self.size < 1 or not self.name:
+            raise ConfigError("size must be at least 1, and name not empty. Correct it.")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ConfigError(
-                "size must be at least 1, name not empty and every std above 0. Correct it."
+                "mean and std must hold a number for R, G and B, every std above 0. Correct it."
             )
 
     def __str__(self) -> str:

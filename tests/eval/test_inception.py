@@ -14,6 +14,7 @@ from eval.inception import (
     WEIGHTS_NAME,
     WEIGHTS_VARIABLE,
     InceptionExtractor,
+    _folded,
     find_weights,
     import_pytorch_fid,
 )
@@ -102,6 +103,52 @@ def test_the_pipeline_gives_the_value_of_pytorch_fid(weights, tmp_path, monkeypa
     assert distance(*ours) == pytest.approx(expected, rel=1e-3)
     caveats = [text for text in compare(*ours).warnings if "not the published ones" in text]
     assert len(caveats) == 1
+
+
+def test_the_clean_mode_resizes_as_pillow_does_without_rounding(weights):
+    tiles = np.random.default_rng(0).integers(0, 256, size=(2, 400, 350, 3), dtype=np.uint8)
+    resized = [
+        [
+            Image.fromarray(tile[..., c].astype(np.float32)).resize(
+                (299, 299), Image.Resampling.BICUBIC
+            )
+            for c in range(3)
+        ]
+        for tile in tiles
+    ]
+    extractor = InceptionExtractor(weights, clean=True)
+
+    found = extractor(tiles)
+
+    prepared = torch.from_numpy(np.array(resized).clip(0, 255) / 255).float()
+    with torch.inference_mode():
+        expected = extractor._network(prepared)[0].flatten(1).numpy()
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    plain = InceptionExtractor(weights)
+    assert plain.identity != extractor.identity
+    assert "antialiased" in extractor.identity.preprocessing
+    assert not np.allclose(plain(tiles), found, rtol=1e-2)
+
+
+def test_folded_batch_norms_change_next_to_nothing(weights):
+    inception = import_pytorch_fid()
+    state = torch.load(weights, weights_only=True)
+    generator = torch.Generator().manual_seed(1)
+    for name, value in state.items():
+        if name.endswith(("bn.weight", "bn.running_var")):
+            value.copy_(0.5 + torch.rand(value.shape, generator=generator))
+        elif name.endswith(("bn.bias", "bn.running_mean")):
+            value.copy_(0.2 * torch.randn(value.shape, generator=generator))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inception, "load_state_dict_from_url", lambda url, **options: state)
+        network = inception.InceptionV3([3]).eval()
+    tiles = torch.rand((2, 3, 80, 80), generator=generator)
+
+    with torch.inference_mode():
+        expected = network(tiles)[0].clone()
+        found = _folded(network)(tiles)[0]
+
+    assert found.numpy() == pytest.approx(expected.numpy(), rel=1e-4, abs=1e-5)
 
 
 def frechet_of_pytorch_fid(*statistics):
