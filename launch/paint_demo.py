@@ -44,7 +44,7 @@ def demo_model() -> Path:
     return model
 
 
-def demo_labels(model: Path) -> dict[str, Path]:
+def demo_labels() -> dict[str, Path]:
     """Phantom label maps to start from, which no training has seen."""
     folder = _cache() / "examples"
     if not (folder / "phantom.csv").is_file():
@@ -69,7 +69,7 @@ def _make(folder: Path) -> None:
 
 def _run(*arguments: object) -> None:
     """A command of ours, with its progress on this terminal."""
-    command = [sys.executable, "-m", "launch.cli", *map(str, arguments)]
+    command = [Path(sys.executable).with_name("histosyn"), *map(str, arguments)]
     finished = subprocess.run(command)
     if finished.returncode:
         raise HistosynError(

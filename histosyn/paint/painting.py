@@ -55,7 +55,7 @@ def parse_painting(
             f"{len(body)} bytes came for {width} x {height} pixels, "
             f"which are {2 * height * width}: two a pixel."
         )
-    labels_HW, areas_HW = np.frombuffer(body, np.uint8).reshape(2, height, width)
+    labels_HW, areas_HW = np.frombuffer(body, np.uint8).reshape(2, height, width).copy()
     unknown = np.flatnonzero(~schema.allowed[labels_HW.ravel()])
     if unknown.size:
         row, column = divmod(int(unknown[0]), width)

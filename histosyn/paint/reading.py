@@ -46,6 +46,10 @@ def _check_size(data: bytes, name: str, most_pixels: int) -> None:
     try:
         with Image.open(io.BytesIO(data)) as image:
             width, height = image.size
+    except Image.DecompressionBombError as error:
+        raise DatasetError(
+            f"{name} claims more pixels than this server takes ({most_pixels:,}). Cut it."
+        ) from error
     except Exception as error:  # what decoders stumble over in hostile files has any type
         raise DatasetError(f"{name} is no image that can be read. Export it as PNG.") from error
     if width * height > most_pixels:

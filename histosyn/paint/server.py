@@ -46,16 +46,21 @@ _MOST_NAME_CHARACTERS = 300
 def build_app(
     easel: Easel, sitting: Sitting, examples: dict[str, Path], *, token: str, hosts: list[str]
 ) -> Starlette:
-    """The application for one model; `examples` are label maps that the page offers."""
+    """The application for one model; `examples` are label maps that the page offers.
+
+    `app.state.leave()` tells who waits for a picture that the server ends.
+    """
     studio = _Studio(easel, sitting, examples)
     largest_body = max(_BYTES_OF_FILE, 2 * easel.most_pixels)
     page = StaticFiles(packages=[("histosyn.paint", "page")], html=True)
-    return Starlette(
+    app = Starlette(
         routes=[*studio.routes(), Mount("/", app=page)],
         lifespan=studio.lifespan,
         middleware=[Middleware(Guard, token=token, hosts=hosts, largest_body=largest_body)],
         exception_handlers={HistosynError: _tell},
     )
+    app.state.leave = studio.desk.close
+    return app
 
 
 class _Studio:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from hpc.errors import InputError
 ADDRESS = "127.0.0.1"
 # Seconds that requests under way are given when the server is asked to end.
 _GRACE_SECONDS = 2
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,15 @@ class Place:
     ssh: str
     url_through_ssh: str
     path: Path | None = None
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the place as it was."""
+        self.socket.close()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
 
 def listen_on_port(port: int, token: str) -> Place:
@@ -79,35 +91,50 @@ def listen_on_socket(path: Path, token: str) -> Place:
     )
 
 
-def serve(app: Starlette, place: Place, ready: Callable[[], None]) -> None:
-    """Answer requests until Ctrl-C or SIGTERM; a second Ctrl-C ends at once."""
+def serve(
+    app: Starlette, place: Place, ready: Callable[[], None], leave: Callable[[], None]
+) -> None:
+    """Answer requests until Ctrl-C or SIGTERM; a second Ctrl-C ends at once.
+
+    `ready` is called once requests are answered, `leave` when the end begins.
+    """
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, ws="none",
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )  # fmt: skip
-    server = _Server(config, ready)
-    try:
-        server.run(sockets=[place.socket])
-    except KeyboardInterrupt:  # uvicorn hands on what ended it
-        return
-    finally:
-        place.socket.close()
-        if place.path is not None:
-            place.path.unlink(missing_ok=True)
+    _Server(config, ready, leave).run(sockets=[place.socket])
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready; a signal to end is an orderly end, not an error."""
+    """Says when it is ready; a signal to end is an orderly end, and who waits is told."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], leave: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self.ready = ready
+        self.leave = leave
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, then say so."""
         await super().startup(sockets)
         if self.started:
             self.ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell who waits, then end as uvicorn does."""
+        self.leave()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End in order on a signal. uvicorn would raise it again then, before we have tidied up."""
+        before = {name: signal.signal(name, self.handle_exit) for name in _ENDS}
+        try:
+            yield
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
 
 
 def _private_folder(folder: Path) -> None:

@@ -81,17 +81,19 @@ def paint(
     set_up_logging(Topology())
     examples = {} if labels is None else images_by_key(labels, "folder of label maps")
     token = secrets.token_urlsafe(24)
-    place = listen_on_port(port, token) if socket is None else listen_on_socket(socket, token)
-    here = device_of(Topology(), device)
-    if model is None:
-        from launch.paint_demo import demo_labels, demo_model
+    # First of all the place: if it is taken, nothing was loaded or trained in vain.
+    with (
+        listen_on_port(port, token) if socket is None else listen_on_socket(socket, token) as place
+    ):
+        if model is None:
+            from launch.paint_demo import demo_labels, demo_model
 
-        model = demo_model()
-        examples = examples or demo_labels(model)
-    easel = Easel(load_model(model, here), name=str(model))
-    out = out or Path("paintings") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    app = build_app(easel, Sitting(out), examples, token=token, hosts=list(host_name))
-    serve(app, place, lambda: _tell(place, out, browser))
+            model = demo_model()
+            examples = examples or demo_labels()
+        easel = Easel(load_model(model, device_of(Topology(), device)), name=str(model))
+        out = out or Path("paintings") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+        app = build_app(easel, Sitting(out), examples, token=token, hosts=list(host_name))
+        serve(app, place, lambda: _tell(place, out, browser), app.state.leave)
 
 
 def _require_extra() -> None:

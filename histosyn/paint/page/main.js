@@ -88,12 +88,13 @@ function check(group, name) {
 }
 
 const key = (text) => element("kbd", { textContent: text });
+const label = (text) => element("span", { className: "name", textContent: text });
 
 function buildTools() {
   const tools = TOOLS.map(([name, letter, words, make]) => [name, letter, words, make(studio)]);
   studio.tools = Object.fromEntries(tools.map(([name, , , tool]) => [name, tool]));
   $("tools").append(...tools.map(([name, letter, words]) =>
-    button({ name, title: `${words} (${letter.toUpperCase()})`, children: [key(letter), words], act: () => useTool(name) })));
+    button({ name, title: `${words} (${letter.toUpperCase()})`, children: [label(words), key(letter)], act: () => useTool(name) })));
 }
 
 function useTool(name) {
@@ -107,8 +108,7 @@ function buildPalette(classes) {
   $("palette").append(...classes.map((item, value) => {
     const swatch = element("span", { className: "swatch" });
     swatch.style.background = item.color;
-    const words = element("span", { className: "name", textContent: item.name });
-    const children = [swatch, words, ...(value < 9 ? [key(String(value + 1))] : [])];
+    const children = [swatch, label(item.name), ...(value < 9 ? [key(String(value + 1))] : [])];
     return button({ name: String(value), title: item.description, children, act: () => studio.choose(value) });
   }));
   $("blank-class").append(...classes.map((item, value) => element("option", { value, textContent: item.name })));

@@ -49,7 +49,7 @@ export class View {
   }
 
   draw() {
-    if (this.waiting) return;
+    if (this.waiting || !this.map) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
