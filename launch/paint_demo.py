@@ -69,7 +69,8 @@ def _make(folder: Path) -> None:
 
 def _run(*arguments: object) -> None:
     """A command of ours, with its progress on this terminal."""
-    command = [Path(sys.executable).with_name("histosyn"), *map(str, arguments)]
+    histosyn = Path(sys.executable).with_name("histosyn")
+    command = [str(histosyn), *map(str, arguments)]
     finished = subprocess.run(command)
     if finished.returncode:
         raise HistosynError(

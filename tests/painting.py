@@ -41,8 +41,10 @@ def random_model(folder: Path, config: GeneratorConfig = GENERATOR, tile_size=(6
 
 def stripes(height=48, width=64) -> np.ndarray:
     """A label map with all classes."""
-    return np.repeat(np.arange(width) // 5 % len(SCHEMA), height).reshape(width, height).T.astype(
-        np.uint8
+    return (
+        np.repeat(np.arange(width) // 5 % len(SCHEMA), height)
+        .reshape(width, height)
+        .T.astype(np.uint8)
     )
 
 
