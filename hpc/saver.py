@@ -21,8 +21,8 @@ class Saver:
     """Writes the checkpoints below `root`, one at a time, and deletes what need not be kept.
 
     `save` copies the state to host memory; a thread serializes, hashes, flushes, renames and
-    prunes. This takes one more copy of the state in host memory while a checkpoint is written; on
-    a GPU's host the memory stays page-locked and reserved for the next one.
+    prunes. This takes one more copy of the state in host memory, which is kept for the next
+    checkpoint (page-locked on a GPU's host).
 
     Only rank 0 saves, because ranks share everything. The others need not wait for it: a
     checkpoint appears whole or not at all, and a run that starts again takes the newest one that
@@ -49,6 +49,7 @@ class Saver:
         self.on_full_disk = on_full_disk
         self._thread: Thread | None = None
         self._failure: Exception | None = None
+        self._snapshot: Snapshot | None = None
 
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Copy the state and write it as the checkpoint of `step` while the caller goes on.
@@ -59,10 +60,10 @@ class Saver:
         self._wait()
         self.check()
         self._failure = None
-        snapshot = take_snapshot(state)
+        self._snapshot = take_snapshot(state, self._snapshot)
         # A daemon: whoever interrupts by force does not wait for it either.
         self._thread = Thread(
-            target=self._write, args=(step, snapshot), name="checkpoint", daemon=True
+            target=self._write, args=(step, self._snapshot), name="checkpoint", daemon=True
         )
         self._thread.start()
 

@@ -48,15 +48,17 @@ class Snapshot:
         return sum(tensor.nbytes for tensor in self.tensors.values())
 
 
-def take_snapshot(state: dict[str, Any]) -> Snapshot:
+def take_snapshot(state: dict[str, Any], over: Snapshot | None = None) -> Snapshot:
     """Copy a tree of dicts, lists, tensors and JSON scalars to host memory.
 
-    From GPUs through page-locked memory: all copies are under way at once, and waited for.
-    Raises TypeError for what a checkpoint cannot hold.
+    `over` is a snapshot that is needed no more: its memory is used again where it fits, because
+    fresh memory takes longer than the copy itself. From GPUs through page-locked memory: all copies
+    are under way at once, and waited for. Raises TypeError for what a checkpoint cannot hold.
     """
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _take_apart(state, "", tensors)
-    copies = {name: _host_copy(tensor) for name, tensor in tensors.items()}
+    used = over.tensors if over is not None else {}
+    copies = {name: _host_copy(tensor, used.get(name)) for name, tensor in tensors.items()}
     for device in {tensor.device for tensor in tensors.values() if tensor.is_cuda}:
         torch.cuda.synchronize(device)
     return Snapshot(skeleton=skeleton, tensors=copies)
@@ -108,12 +110,11 @@ def _file_content(tensors: dict[str, torch.Tensor]) -> Iterator[memoryview]:
             yield content[start : start + _BLOCK_BYTES]
 
 
-def _host_copy(tensor: torch.Tensor) -> torch.Tensor:
-    tensor = tensor.detach()
-    if not tensor.is_cuda:
-        return tensor.to("cpu", copy=True, memory_format=torch.contiguous_format)
-    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-    return host.copy_(tensor, non_blocking=True)
+def _host_copy(tensor: torch.Tensor, used: torch.Tensor | None) -> torch.Tensor:
+    host = used
+    if host is None or (host.shape, host.dtype) != (tensor.shape, tensor.dtype):
+        host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
+    return host.copy_(tensor.detach(), non_blocking=tensor.is_cuda)
 
 
 def _take_apart(node: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:

@@ -4,7 +4,6 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
 
 import pytest
 import torch
@@ -357,22 +356,6 @@ def test_what_kills_left_is_cleared_away(tmp_path):
     clear_leftovers(tmp_path)
 
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 256 KiB."""
-    mount, unmount = shutil.which("mount"), shutil.which("umount")
-    if os.geteuid() != 0 or mount is None or unmount is None:
-        pytest.skip("only root can mount a small file system")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = [mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        pytest.skip(f"no small file system can be mounted here: {result.stderr.strip()}")
-    yield disk
-    subprocess.run([unmount, str(disk)], check=True)
 
 
 def test_a_full_disk_is_told_and_the_old_checkpoint_stays(small_disk):

@@ -17,6 +17,7 @@ from hpc import checkpoint
 from hpc.checkpoint import checkpoint_path, load, newest_valid, steps
 from hpc.errors import FullDiskError, HistosynError
 from hpc.saver import Saver
+from hpc.tensor_tree import take_snapshot
 
 TESTS = Path(__file__).parents[1]
 SMALL, LARGE = torch.arange(8), torch.zeros(1 << 20)
@@ -75,6 +76,34 @@ def test_what_is_written_is_the_state_at_the_time_of_saving(tmp_path, held_up):
 
     found = load(checkpoint_path(tmp_path, 1))
     assert torch.equal(found["weights"], torch.arange(8)) and found["lr"] == [1.0]
+
+
+def test_a_save_takes_the_memory_of_the_one_before(tmp_path):
+    weights = torch.arange(8)
+    with Saver(tmp_path, keep_last=9) as saver:
+        for step in range(3):
+            saver.save(
+                step, {"weights": weights.expand(step + 1, 8) + step, "bias": weights + step}
+            )
+
+    for step, path in steps(tmp_path).items():
+        found = load(path)
+        assert torch.equal(found["weights"], weights.expand(step + 1, 8) + step)
+        assert torch.equal(found["bias"], weights + step)
+
+
+def test_memory_is_used_again_where_it_fits():
+    first = take_snapshot({"a": torch.zeros(3), "b": torch.zeros(3), "c": torch.zeros(3)})
+    second = take_snapshot(
+        {"a": torch.ones(3), "b": torch.ones(4), "c": torch.ones(3).double()}, first
+    )
+    (a, *others), (a_before, *others_before) = (
+        list(snapshot.tensors.values()) for snapshot in (second, first)
+    )
+    assert a.data_ptr() == a_before.data_ptr()
+    assert [other.data_ptr() for other in others] != [other.data_ptr() for other in others_before]
+    assert [tensor.tolist() for tensor in (a, *others)] == [[1] * 3, [1] * 4, [1] * 3]
+    assert others[1].dtype == torch.float64
 
 
 def test_at_most_one_write_is_under_way(tmp_path, held_up):
@@ -156,20 +185,6 @@ def test_of_two_failures_training_is_told_and_writing_is_logged(tmp_path, caplog
         1 / 0  # noqa: B018
 
     assert "step-00000001 could not be written" in caplog.text
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 256 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    try:
-        subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no small file system can be mounted: {getattr(error, 'stderr', error)}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def enlarge(disk):
