@@ -101,14 +101,23 @@ class RecordsFile:
         self.path = path
 
     def append(self, record: dict[str, Any]) -> None:
-        """Add one report; it is on its way to the disk when this returns."""
-        with self.path.open("a+b") as file:
+        """Add one report; it is on the disk when this returns.
+
+        Raises OSError naming the file, of which nothing is changed then.
+        """
+        with self.path.open("a+b", buffering=0) as file:
+            end = file.tell()
             # What a kill cut short ends here, and is no part of this record.
-            if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
-                file.write(b"\n")
-            file.write(json.dumps(record).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            cut = end and os.pread(file.fileno(), 1, end - 1) != b"\n"
+            line = b"\n" * cut + json.dumps(record).encode() + b"\n"
+            try:
+                while line:
+                    line = line[file.write(line) :]
+                os.fsync(file.fileno())
+            except OSError as error:
+                file.truncate(end)
+                error.filename = str(self.path)
+                raise
 
     def read(self) -> list[dict[str, Any]]:
         """All whole reports; a line cut short by a kill is left out."""

@@ -14,9 +14,9 @@ import time
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from hpc.errors import HistosynError
+from hpc.errors import DamagedFileError, HistosynError
 from hpc.files import write_json
 from hpc.preemption import Stopped
 from hpc.topology import job_id
@@ -53,7 +53,9 @@ class Ending:
             return cls(
                 state="failed", reason=str(error), next="mend", exit_code=error.exit_code or 1
             )
-        return cls(state="failed", reason=repr(error), next="mend", exit_code=1)
+        # That of the system names the file, which its repr leaves out.
+        reason = str(error) if isinstance(error, OSError) else repr(error)
+        return cls(state="failed", reason=reason, next="mend", exit_code=1)
 
 
 FINISHED = Ending(state="finished", reason="all steps are done", next="nothing")
@@ -84,23 +86,27 @@ class RunState:
 
 
 def read_state(folder: Path) -> RunState | None:
-    """The state of a run; None if it never began. What a newer version added is passed over."""
+    """The state of a run; None if it never began. What a newer version added is passed over.
+
+    Raises DamagedFileError for a file that training did not write.
+    """
     try:
         found = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
         return RunState(**{item.name: found[item.name] for item in fields(RunState)})
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError) as error:
-        logger.warning("%s is damaged (%r): taken for missing.", folder / STATE_FILE, error)
-        return None
+        raise DamagedFileError(
+            f"{folder / STATE_FILE} cannot be read ({error!r}). Running the same training command "
+            "again writes it anew."
+        ) from error
 
 
 def record_ending(folder: Path, ending: Ending) -> None:
     """For who outlives the rank that keeps the state: write how the run ended, if it ever began."""
-    state = read_state(folder)
+    state = _state_before(folder)
     if state is not None:
-        changes = {"state": ending.state, "reason": ending.reason, "next": ending.next}
-        _write(folder / STATE_FILE, replace(state, **changes, updated=_now()))  # type: ignore[arg-type]
+        _write_last(folder / STATE_FILE, _ended(state, ending))
 
 
 class StateKeeper:
@@ -112,35 +118,38 @@ class StateKeeper:
 
     def __init__(self, folder: Path, *, steps: int, world_size: int, device: str) -> None:
         self._path = folder / STATE_FILE
-        self._before = read_state(folder)
+        self._before = _state_before(folder)
         self._started = time.monotonic()
         self._state = RunState(
             state="running", reason="", next="resume", step=0, steps=steps, updated="",
             host=socket.gethostname(), pid=os.getpid(), job=job_id(), restarts=self._restarts(),
             process_seconds=0.0, world_size=world_size, device=device, last_checkpoint=None,
         )  # fmt: skip
-        if self._before is not None:
-            kept = {"step": self._before.step, "last_checkpoint": self._before.last_checkpoint}
-            self._state = replace(self._state, **kept)  # type: ignore[arg-type]
-        self._began = self._before is not None
+        self._began = False
 
     def running(self, step: int, last_checkpoint: int | None) -> None:
         """Write that `step` steps are done, and which checkpoint is the newest."""
         self._began = True
-        self._update(step=step, last_checkpoint=last_checkpoint)
+        self._state = replace(self._state, step=step, last_checkpoint=last_checkpoint)
+        self._state = self._up_to_date()
+        _write(self._path, self._state)
 
     def end(self, ending: Ending) -> None:
-        """Write how it ended. A run that failed before it ever began leaves no trace."""
-        if self._began or ending.state != "failed":
-            self._update(state=ending.state, reason=ending.reason, next=ending.next)
+        """Write how it ended.
 
-    def _update(self, **changes: Any) -> None:
+        A start that failed before training went on changes no more than that of a run, and nothing
+        of one that is finished; of a run that never began it leaves no trace.
+        """
+        if self._began or (self._before is None and ending.state != "failed"):
+            _write_last(self._path, _ended(self._up_to_date(), ending))
+        elif self._before is not None and self._before.state != "finished":
+            started = replace(self._before, job=self._state.job)
+            _write_last(self._path, _ended(started, ending))
+
+    def _up_to_date(self) -> RunState:
         before = self._before.process_seconds if self._before else 0.0
         seconds = (time.monotonic() - self._started) * self._state.world_size
-        self._state = replace(
-            self._state, **changes, updated=_now(), process_seconds=round(before + seconds, 1)
-        )
-        _write(self._path, self._state)
+        return replace(self._state, updated=_now(), process_seconds=round(before + seconds, 1))
 
     def _restarts(self) -> int:
         if self._before is None:
@@ -148,11 +157,38 @@ class StateKeeper:
         return self._before.restarts + (self._before.state != "finished")
 
 
+def _state_before(folder: Path) -> RunState | None:
+    try:
+        return read_state(folder)
+    except DamagedFileError as error:
+        logger.warning("%s", error)
+        return None
+
+
+def _ended(state: RunState, ending: Ending) -> RunState:
+    return replace(
+        state, state=ending.state, reason=ending.reason, next=ending.next, updated=_now()
+    )
+
+
 def _write(path: Path, state: RunState) -> None:
     try:
         write_json(path, asdict(state))
     except OSError as error:
-        logger.warning("%s could not be written: %s", path, error)
+        logger.warning("%s could not be written: %s", path, error.strerror)
+
+
+def _write_last(path: Path, state: RunState) -> None:
+    """The last word must be said on a full disk, too: over the one before, which needs no room."""
+    try:
+        write_json(path, asdict(state))
+    except OSError as error:
+        try:
+            with path.open("r+b") as file:
+                file.write(json.dumps(asdict(state), indent=2).encode() + b"\n")
+                file.truncate()
+        except OSError:
+            logger.warning("%s could not be written: %s", path, error.strerror)
 
 
 def _now() -> str:

@@ -61,21 +61,11 @@ def next_word(folder: Path) -> str:
     because a process of it was lost. Raises InputError without a state, DamagedFileError for one
     that cannot be read.
     """
-    said = _said(folder)
+    said = read_state(folder)
     if said is None:
         raise InputError(f"{folder / STATE_FILE} does not exist: the run has not started there.")
     was_cut_off = said.state == "running" or (said.state == "failed" and said.next == "resume")
     return "restart" if was_cut_off else said.next
-
-
-def _said(folder: Path) -> RunState | None:
-    """What the run says of itself, None if it has said nothing yet."""
-    if (said := read_state(folder)) is None and (folder / STATE_FILE).exists():
-        raise DamagedFileError(
-            f"{folder / STATE_FILE} cannot be read. Running the same training command again writes "
-            "it anew."
-        )
-    return said
 
 
 def status_of(folder: Path, now: datetime | None = None) -> RunStatus:
@@ -95,7 +85,7 @@ def status_of(folder: Path, now: datetime | None = None) -> RunStatus:
         "images_per_second": last.get("images_per_second"),
     }
     try:
-        said = _said(folder)
+        said = read_state(folder)
         note = (
             None
             if said

@@ -107,6 +107,16 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, e
     assert names(tmp_path) == ["file"]
 
 
+def test_a_full_disk_names_the_file(full_disk):
+    disk = full_disk()
+
+    with pytest.raises(OSError, match="No space left") as error:
+        write_bytes(disk / "grid.png", bytes(4096))
+
+    assert error.value.filename == str(disk / "grid.png")
+    assert names(disk) == ["filler"]
+
+
 def test_readers_see_the_old_file_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")

@@ -173,3 +173,16 @@ def test_a_record_after_a_cut_line_is_whole(tmp_path):
         file.write('{"step": 2, "lo')
     records.append({"step": 3})
     assert records.read() == [{"step": 1}, {"step": 3}]
+
+
+def test_a_full_disk_names_the_records_and_leaves_them_as_they_were(small_disk, full_disk):
+    records = RecordsFile(small_disk / "metrics.jsonl")
+    records.append({"step": 1})
+    before = records.path.read_bytes()
+    full_disk()
+
+    with pytest.raises(OSError, match="No space left") as error:
+        records.append({"step": 2, "text": "x" * 8192})
+
+    assert error.value.filename == str(records.path)
+    assert records.path.read_bytes() == before

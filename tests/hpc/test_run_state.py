@@ -1,10 +1,11 @@
 """`state.json`: written from start to end, summed over restarts, never in the way."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from hpc.errors import HistosynError, InputError
+from hpc.errors import DamagedFileError, HistosynError, InputError
 from hpc.preemption import REASONS, Stopped
 from hpc.run_state import FINISHED, Ending, StateKeeper, read_state, record_ending
 
@@ -77,10 +78,59 @@ def test_the_ending_is_recorded_for_a_dead_rank(tmp_path):
     assert (state.state, state.reason, state.step) == ("failed", "rank 0 died", 7)
 
 
-def test_a_damaged_state_is_a_warning(tmp_path, caplog):
+def test_a_start_that_was_refused_says_so_and_changes_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    kept = keeper(tmp_path)
+    kept.running(40, 20)
+    kept.end(Ending.of(Stopped(REASONS[0], "")))
+    before = read_state(tmp_path)
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    refused = StateKeeper(tmp_path, steps=3, world_size=9, device="cuda")
+    refused.end(Ending.of(InputError("other settings")))
+    found = read_state(tmp_path)
+    assert (found.state, found.reason, found.next) == ("failed", "other settings", "mend")
+    assert found == replace(
+        before, state="failed", reason="other settings", next="mend", job="8", updated=found.updated
+    )
+    keeper(tmp_path).running(40, 20)
+    assert read_state(tmp_path).restarts == 1
+
+
+def test_a_finished_run_stays_so_whatever_is_tried(tmp_path):
+    kept = keeper(tmp_path)
+    kept.running(100, 100)
+    kept.end(FINISHED)
+    before = (tmp_path / "state.json").read_bytes()
+    keeper(tmp_path).end(Ending.of(InputError("other settings")))
+    assert (tmp_path / "state.json").read_bytes() == before
+
+
+def test_an_error_of_the_system_names_its_file(tmp_path):
+    with pytest.raises(OSError) as error:
+        (tmp_path / "none").read_text()
+    assert str(tmp_path / "none") in Ending.of(error.value).reason
+
+
+def test_a_damaged_state_is_told_and_written_anew(tmp_path, caplog):
     (tmp_path / "state.json").write_text('{"state": "run')
-    assert read_state(tmp_path) is None
-    assert "is damaged" in caplog.text
+    with pytest.raises(DamagedFileError, match=r"state\.json cannot be read .* writes it anew"):
+        read_state(tmp_path)
+    record_ending(tmp_path, FINISHED)
+    keeper(tmp_path).running(3, None)
+    assert read_state(tmp_path).restarts == 0
+    assert "state.json cannot be read" in caplog.text
+
+
+def test_the_ending_is_told_on_a_full_disk(small_disk, full_disk, caplog):
+    kept = keeper(small_disk)
+    kept.running(3, None)
+    full_disk()
+    kept.running(4, None)
+    assert "state.json could not be written: No space left" in caplog.text
+    assert read_state(small_disk).step == 3
+    kept.end(Ending.of(HistosynError("the disk is full")))
+    state = read_state(small_disk)
+    assert (state.state, state.reason, state.step) == ("failed", "the disk is full", 4)
 
 
 def test_a_disk_that_takes_nothing_does_not_end_a_run(tmp_path, caplog):
