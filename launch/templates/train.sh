@@ -9,8 +9,15 @@ port=@rendezvous_port
 
 newest_checkpoint() { ls "$run/checkpoints" 2>/dev/null | grep '^step-' | tail -n 1 || true; }
 said() { cat "$run/state.json" 2>/dev/null || true; }
-job_state() { squeue --noheader --jobs "$SLURM_JOB_ID" --format=%T; }
+job_fact() { SLURM_TIME_FORMAT=standard squeue --noheader --jobs "$SLURM_JOB_ID" --format="$1"; }
 say() { echo "job file: $*"; }
+
+# When the job's time is over, for training to watch; not every SLURM says so itself.
+ends=$(job_fact %e || true)
+unset SLURM_JOB_END_TIME
+if [[ "$ends" == *T*:* ]]; then
+    export SLURM_JOB_END_TIME="$(date --date="$ends" +%s)"
+fi
 
 # SLURM sends USR2 to this shell before the time is over, and TERM to all when it ends the job.
 # Training that gets either saves a checkpoint and stops.
@@ -67,7 +74,7 @@ while true; do
     # A torchrun that was killed does not keep its training from going on to the end.
     if [ "$next" = nothing ] && [ "$after" != "$before" ]; then exit 0; fi
     # SLURM ends the job, and knows whether it is to be queued again.
-    if [ "$(job_state)" != RUNNING ]; then exit "$code"; fi
+    if [ "$(job_fact %T)" != RUNNING ]; then exit "$code"; fi
 
     # It was asked to stop, and could not say that it did: it was just starting, or was cut off.
     if [ -n "$asked_at" ] && { [ "$(said)" = "$said_before" ] || [ "$next" = restart ]; }; then

@@ -103,13 +103,13 @@ class Run:
         """The training process on a node; helpers that it started have its environment too."""
         with_rank = [each for each in self._on(node) if "LOCAL_RANK" in each.environment]
         ids = {each.id for each in with_rank}
-        (found,) = [each.id for each in with_rank if each.parent not in ids]
+        (found,) = [each for each in with_rank if each.parent not in ids]
         return found
 
     def agent(self, node):
         """The torchrun on a node."""
         (found,) = [
-            each.id
+            each
             for each in self._on(node)
             if "LOCAL_RANK" not in each.environment
             and "torchrun" in each.command
@@ -238,25 +238,27 @@ def test_a_job_whose_time_runs_out_is_warned_and_queued_again(slurm, project, un
     run = Run.submitted(slurm, project, "time", "--site", site)
     run.wait_until(lambda: run.state["step"] >= DISTURB_AT)
     workers = [run.worker(node) for node in slurm.nodes_of(run.job)]
+    ends = _seconds(slurm.fact(run.job, "EndTime"))
+    assert [int(worker.environment["SLURM_JOB_END_TIME"]) for worker in workers] == [ends, ends]
     for worker in workers:
-        send(worker, signal.SIGSTOP)
+        send(worker.id, signal.SIGSTOP)
     try:
         run.wait_until(lambda: "SIGUSR2: training is asked to save and stop" in run.log)
         began = time.time()
     finally:
         for worker in workers:
-            send(worker, signal.SIGCONT)
+            send(worker.id, signal.SIGCONT)
 
     told = ended_as(undisturbed, run, "the end of the job's time", began)
 
     assert told.first_steps[1:] and told.redone == 0
-    assert run.restarts == 1
+    assert run.restarts >= 1
 
 
 @pytest.mark.parametrize("node", ["n1", "n2"])
 def test_a_killed_worker_is_started_again_by_torchrun(run, undisturbed, node):
     began = time.time()
-    send(run.worker(node), signal.SIGKILL)
+    send(run.worker(node).id, signal.SIGKILL)
 
     told = ended_as(undisturbed, run, f"kill -9 of the worker on {node}", began)
 
@@ -273,7 +275,7 @@ def test_a_killed_torchrun_loses_little(run, undisturbed, node):
     with it they may train on to the end.
     """
     began = time.time()
-    send(run.agent(node), signal.SIGKILL)
+    send(run.agent(node).id, signal.SIGKILL)
 
     told = ended_as(undisturbed, run, f"kill -9 of torchrun on {node}", began)
 

@@ -8,8 +8,8 @@ import os
 import shutil
 import stat
 import subprocess
-import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,6 @@ SITE = Site(
 SAVES = "mkdir -p run/checkpoints/step-00000010\necho saved >> run/state.json"
 # Ends when the signal reaches it, which the batch shell is sent in place of SLURM.
 WAITS_FOR_USR2 = "trap 'exit 12' USR2\nkill -USR2 $PPID\nwhile true; do sleep 0.05; done"
-HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,12 @@ class Job:
 
 @pytest.fixture
 def run_job(tmp_path):
-    def run(training, *, next_word, job_state="RUNNING", left_seconds=24 * HOUR):
+    def run(training, *, next_word="", job_state="RUNNING", ends="2100-01-01T00:00:00"):
         """Run the job file; `training` are the shell lines that stand for srun."""
         (tmp_path / "run").mkdir()
         programs = {
             "srun": f"echo >> starts\n{training}",
-            "squeue": f"echo {job_state}",
+            "squeue": f'case "$*" in *%T) echo {job_state};; *%e) echo {ends};; esac',
             "scontrol": 'echo "$@" >> asked',
             "histosyn": f"echo {next_word}" if next_word else "exit 2",
         }
@@ -63,7 +62,7 @@ def run_job(tmp_path):
             "SLURM_JOB_ID": "7",
             "SLURM_NNODES": "2",
             "SLURM_CPUS_PER_TASK": "1",
-            "SLURM_JOB_END_TIME": str(int(time.time()) + left_seconds),
+            "TZ": "UTC",
         }
         result = subprocess.run(
             ["bash", "job"], cwd=tmp_path, env=environment, capture_output=True, text=True
@@ -164,8 +163,22 @@ def test_who_fails_while_it_stops_is_not(run_job):
     assert (job.code, job.asked, job.starts) == (12, "", 1)
 
 
-def test_time_that_is_too_short_for_a_start_is_so_the_next_time_as_well(run_job):
-    job = run_job(WAITS_FOR_USR2, next_word="", left_seconds=SITE.stop_seconds + 30)
+@pytest.mark.parametrize("ends", ["soon", "N/A"])
+def test_time_that_is_too_short_for_a_start_is_so_the_next_time_as_well(run_job, ends):
+    soon = datetime.now(UTC) + timedelta(seconds=SITE.stop_seconds + 30)
+    told = {"soon": soon.strftime("%Y-%m-%dT%H:%M:%S")}.get(ends, ends)
+
+    job = run_job(WAITS_FOR_USR2, ends=told)
 
     assert (job.code, job.asked, job.starts) == (1, "", 1)
     assert "no new checkpoint" in job.output
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"), [("2100-01-01T00:00:00", "4102444800"), ("N/A", "unknown"), ("", "unknown")]
+)
+def test_training_is_told_when_the_time_is_over(run_job, ends, told):
+    """Releases of SLURM that do not set SLURM_JOB_END_TIME are in use."""
+    job = run_job('echo "ends at ${SLURM_JOB_END_TIME:-unknown}"', ends=ends)
+
+    assert f"ends at {told}\n" in job.output
