@@ -29,10 +29,10 @@ StoredSide = StoredTiles | Population
 class Grouping:
     """Where the groups (patients, slides) of real tiles stand: column `column` of a CSV `file`.
 
-    Packed data sets know their groups; `file` is then None.
+    Packed data sets know their groups themselves.
     """
 
-    file: Path | None
+    file: Path
     column: str = "patient"
 
 
@@ -164,13 +164,16 @@ def _finished(
 
 
 def _groups(side: Side, measured: Population, grouping: Grouping | None) -> Sequence[str] | None:
+    if isinstance(side, TileShards) and grouping is None:
+        return side.groups(measured.tile_names)
     if grouping is None:
         return None
-    if isinstance(side, TileShards):
-        return side.groups(measured.tile_names)
-    if isinstance(side, TileFolder) and grouping.file is not None:
+    if isinstance(side, TileFolder):
         return side.groups(measured.tile_names, grouping.file, grouping.column)
-    raise InputError(f"{measured.name} holds no tiles that could have groups. Leave --groups out.")
+    raise InputError(
+        f"{measured.name} is no folder of tiles: shards know their groups, statistics have none. "
+        "Leave --groups out."
+    )
 
 
 def compare(
@@ -196,7 +199,7 @@ def compare(
             "seed": seed,
         },
         numbers=all_numbers(real, synthetic, groups=groups, seed=seed),
-        warnings=tuple(_warnings(real, synthetic)),
+        warnings=(*_warnings(real, synthetic), *_group_warnings(real, groups)),
     )
 
 
@@ -214,6 +217,19 @@ def _described(population: Population) -> dict[str, Any]:
         "content": asdict(population.content) if population.content else None,
         "bad_tiles": list(population.bad),
     }
+
+
+def _group_warnings(real: Population, groups: Sequence[str] | None) -> Iterator[str]:
+    if groups is not None:
+        yield (
+            "Intervals take tiles as independent, which those of one patient or slide are not: "
+            f"with {len(set(groups))} groups they are too narrow. The floor keeps groups whole."
+        )
+    elif real.tile_names and real.content is not None:
+        yield (
+            "The floor takes tiles as independent. If several are of one patient or slide it lies "
+            "far too low: --groups keeps patients whole."
+        )
 
 
 def _warnings(real: Population, synthetic: Population) -> Iterator[str]:

@@ -201,15 +201,10 @@ class TileShards:
         shard, _ = self.reader.index.place(self._rows[row])
         return f"{self.folder / self.reader.index.shards[shard].name}, {self.tile_name(row)}"
 
-    def groups(self, names: Sequence[str]) -> list[str]:
-        """The group of each sample in `names`, as known from packing."""
-        known = self._group_of
-        if missing := [name for name in names if known.get(name) is None]:
-            raise DatasetError(
-                f"{self.folder} was packed without groups ({missing[0]} has none). Pack again with "
-                "--groups."
-            )
-        return [str(known[name]) for name in names]
+    def groups(self, names: Sequence[str]) -> list[str] | None:
+        """The group of each sample in `names`, as known from packing; None if one has none."""
+        known = [group for name in names if (group := self._group_of[name]) is not None]
+        return known if len(known) == len(names) else None
 
     def select(self, rows: range) -> TileShards:
         """Some of the tiles, at least one."""

@@ -78,7 +78,7 @@ def fid(
         Bring every tile to this many pixels a side (bicubic). Needed where sizes are mixed.
     groups
         CSV with the columns `tile` and `patient`: the floor then compares halves that have no
-        patient in common. For a packed data set with groups, name its folder here.
+        patient in common. A packed data set knows its groups.
     group_column
         Column of the CSV to group by.
     on_bad_tile

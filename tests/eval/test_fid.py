@@ -8,6 +8,7 @@ from statistics import median
 import numpy as np
 import pytest
 from PIL import Image
+from tissue import SCHEMA, write_folders
 
 from eval import distances as distances_module
 from eval import population as population_module
@@ -18,6 +19,7 @@ from eval.frechet import frechet_distance_from_features
 from eval.images import TileArray, TileFolder
 from eval.moments import Moments
 from eval.population import measure
+from histosyn.packing.pack import PackConfig, pack
 from hpc.errors import DatasetError, InputError
 from hpc.files import sha256_of_file
 
@@ -198,8 +200,24 @@ def test_the_floor_of_patients_lies_above_that_of_tiles(tmp_path):
 
 
 def test_groups_of_what_has_no_tiles_are_refused():
-    with pytest.raises(InputError, match="no tiles that could have groups"):
-        distance_between(tiles(12), tiles(12), EXTRACTOR, Settings(grouping=Grouping(file=None)))
+    settings = Settings(grouping=Grouping(file=Path("patients.csv")))
+    with pytest.raises(InputError, match="no folder of tiles.*--groups out"):
+        distance_between(tiles(12), tiles(12), EXTRACTOR, settings)
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_shards_know_their_groups(tmp_path, grouped):
+    folders = write_folders(tmp_path / "source", 12, 32)
+    rows = [f"tile-{number:02d},p{number // 3}" for number in range(12)]
+    (tmp_path / "patients.csv").write_text("\n".join(["tile,patient", *rows]))
+    config = PackConfig(groups=tmp_path / "patients.csv" if grouped else None)
+    pack(*folders, tmp_path / "packed", SCHEMA, config)
+    side = open_side(tmp_path / "packed" / "train")
+
+    result = distance_between(side, tiles(12, size=32), EXTRACTOR)
+
+    assert result.settings["groups"] == (4 if grouped else 12)
+    assert any("Intervals take tiles as independent" in text for text in result.warnings)
 
 
 def test_few_tiles_leave_numbers_undefined_with_a_reason():

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import linalg
 
+from eval import frechet as frechet_module
 from eval.frechet import frechet_distance, frechet_distance_from_features
 from eval.moments import Moments
 from hpc.errors import InputError
@@ -98,6 +99,44 @@ def test_zero_to_itself(pair):
 
     assert frechet_distance_from_features(x, x) <= 1e-9 * scale + 1e-12
     assert frechet_distance(Moments.of(x), Moments.of(x)) <= 1e-6 * scale + 1e-12
+
+
+@given(pairs_of_features())
+def test_an_offset_of_a_million_does_not_matter_to_any_features(pair):
+    x, y = pair
+    tolerance = 1e-6 * total_variance(x, y) + 1e-8
+
+    expected = frechet_distance_from_features(x, y)
+
+    for moved in (
+        frechet_distance_from_features(x + 1e6, y + 1e6),
+        frechet_distance(
+            Moments.of(x[:3] + 1e6).merge(Moments.of(x[3:] + 1e6)), Moments.of(y + 1e6)
+        ),
+    ):
+        assert moved == pytest.approx(expected, rel=1e-6, abs=tolerance)
+
+
+@given(pairs_of_features())
+def test_the_fast_way_is_taken_only_where_it_is_exact(pair):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frechet_module, "_PRECISION", -1)
+        exact = frechet_distance(*map(Moments.of, pair))
+
+    found = frechet_distance(*map(Moments.of, pair))
+
+    assert found == pytest.approx(exact, rel=1e-9, abs=1e-9 * total_variance(*pair))
+
+
+def test_the_fast_way_is_taken_for_covariances_of_full_rank(monkeypatch):
+    def never(*arguments, **options):
+        raise AssertionError("singular values were asked for")
+
+    x, y = (np.random.default_rng(seed).normal(size=(200, 30)) for seed in (0, 1))
+    expected = frechet_distance_from_features(x, y)
+    monkeypatch.setattr(np.linalg, "svd", never)
+
+    assert frechet_distance_from_features(x, y) == expected
 
 
 def test_commuting_covariances_have_a_closed_form():
