@@ -73,11 +73,9 @@ def steps(folder: Path, training_steps: int = STEPS) -> list[Step]:
         Step(
             title=f"train on {PROCESSES} processes (the long step: two to four minutes)",
             command=[*torchrun, "train", "--data.shards", str(packed / "train"),
-                     "--run.folder", str(run), "--run.steps", str(training_steps),
-                     "--run.precision", "bfloat16", "--run.ema-decay", "0.99",
-                     "--run.sample-every", "100", "--run.checkpoint-every", "100",
-                     "--generator.base-channels", "16", "--generator.label-channels", "64",
-                     "--discriminator.base-channels", "16"],
+                     "--preset", "fast", "--run.folder", str(run),
+                     "--run.steps", str(training_steps), "--run.ema-decay", "0.99",
+                     "--run.sample-every", "100", "--run.checkpoint-every", "100"],
             makes=run / "model" / "model.safetensors",
         ),
         Step(
