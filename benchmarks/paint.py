@@ -43,12 +43,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--pictures", type=int, default=200)
     options = parser.parse_args()
-    print(
-        "| model | size | round trip | network | PNG | transfer and rest |\n|---|---|---|---|---|---|"
-    )
+    print("| model | size | round trip | network | PNG | rest |\n|---|---|---|---|---|---|")
     for path in options.models:
         easel = Easel(load_model(path, torch.device("cpu")), name=str(path))
-        with _served(easel) as url:
+        with _Served(easel) as url:
             for size in options.sizes:
                 _report(path, size, _round_trips(url, easel, size, options.repeats))
             before = _resident_mib()
@@ -57,7 +55,7 @@ def main() -> None:
                   f"{_resident_mib():.0f} MiB")  # fmt: skip
 
 
-class _served:
+class _Served:
     def __init__(self, easel: Easel) -> None:
         self.place = listen_on_port(0, _TOKEN)
         app = build_app(easel, Sitting(Path("nowhere")), {}, token=_TOKEN, hosts=[])
