@@ -104,7 +104,9 @@ def _told(
     updated = _time(said.updated)
     job_states = (states_of([said.job]) or {}).get(said.job, ()) if said.job else ()
     running = said.state == "running"
-    silent = running and (_is_gone(said) or now - updated > _patience(reports))
+    silent = running and (
+        _does_not_run(job_states) or _is_gone(said) or now - updated > _patience(reports)
+    )
     eta = reports[-1].get("eta_seconds") if reports and running and not silent else None
     return RunStatus(
         state=said.state,
@@ -135,6 +137,11 @@ def _note(said: RunState, silent: bool, job_states: tuple[str, ...]) -> str | No
     if said.next == "requeue" and not is_under_way(job_states):
         return f"{said.reason}; its job is not in the queue: submit it again to go on"
     return said.reason or None
+
+
+def _does_not_run(job_states: tuple[str, ...]) -> bool:
+    """Whether SLURM knows that the run's job has ended, or waits to be started again."""
+    return bool(job_states) and (job_states == ("PENDING",) or not is_under_way(job_states))
 
 
 def _is_gone(said: RunState) -> bool:

@@ -63,6 +63,7 @@ class Site:
                             ("stop_seconds", 1)):  # fmt: skip
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} = {getattr(self, name)} must be at least {least}.")
+        self._check_texts()
         check_time(self.time)
         if self.memory is not None and not _MEMORY.fullmatch(self.memory):
             raise ConfigError(f'memory = {self.memory!r} must look like "64G" (or K, M, T).')
@@ -71,6 +72,27 @@ class Site:
                 f"rendezvous_port = {self.rendezvous_port} must lie in 1024..65535, "
                 "where no privileges are needed."
             )
+
+    def _check_texts(self) -> None:
+        """What a job file could not hold, or would take for something else."""
+        for option in self.options:
+            if not option.startswith("-") or "\n" in option:
+                raise ConfigError(
+                    f'options: {option!r} must be one option of sbatch, such as "--qos=long".'
+                )
+        for name in ("partition", "account", "container", "scratch", "rendezvous_address"):
+            value = getattr(self, name)
+            if value is not None and (not value.strip() or "\n" in value or '"' in value):
+                raise ConfigError(
+                    f"{name} = {value!r} must be one line, not empty, without quotation marks. "
+                    "Leave it out if there is nothing to say."
+                )
+        for name in ("container", "scratch"):
+            if (getattr(self, name) or "").startswith("~"):
+                raise ConfigError(
+                    f"{name} = {getattr(self, name)!r}: no shell replaces this ~. Write the whole "
+                    "path."
+                )
 
     @property
     def processes_per_node(self) -> int:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from hpc.errors import InputError
+from hpc.errors import HistosynError, InputError
 from hpc.files import write_text
 
 # Others, such as COMPLETED or TIMEOUT, are the end of a job.
@@ -23,11 +23,18 @@ _UNKNOWN_JOB = "Invalid job id"
 def submit(text: str, path: Path, *options: str) -> str:
     """Save a job file and hand it to sbatch; returns the job's number.
 
-    Raises InputError if there is no SLURM here or if it refuses the job.
+    Raises InputError if there is no SLURM here or if it refuses the job, HistosynError if it does
+    not answer.
     """
     require_slurm()
     write_text(path, text)
-    result = _run("sbatch", "--parsable", *options, str(path))
+    try:
+        result = _run("sbatch", "--parsable", *options, str(path))
+    except subprocess.TimeoutExpired as error:
+        raise HistosynError(
+            f"SLURM has not answered for {_LIMIT_SECONDS} seconds; {path} may be in its queue or "
+            "not. Look with `squeue --me` before you submit it again."
+        ) from error
     if result.returncode:
         raise InputError(
             f"SLURM refused {path}: {result.stderr.strip()}. Correct the site file or the options."

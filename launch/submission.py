@@ -32,11 +32,7 @@ class Submission:
     def hand_in(self, *, watch: bool) -> None:
         """Submit and tell how to follow. Raises HistosynError if a job that is watched fails."""
         require_slurm()
-        numbers: list[str] = []
-        for job in self.jobs:
-            after = [f"--dependency={self.dependency}:{numbers[-1]}"] if numbers else []
-            kill = ["--kill-on-invalid-dep=yes"] if numbers else []
-            numbers.append(submit(job.text, job.path, *after, *kill))
+        numbers = self._submitted()
         watched = [
             Watched(number=number, logs=job.logs(number))
             for number, job in zip(numbers, self.jobs, strict=True)
@@ -49,6 +45,23 @@ class Submission:
         print(f"  cancel    scancel {' '.join(numbers)}", flush=True)
         if watch:
             _watch(watched)
+
+    def _submitted(self) -> list[str]:
+        """The jobs' numbers. If one is refused, the error tells of those that are queued."""
+        numbers: list[str] = []
+        for job in self.jobs:
+            after = [f"--dependency={self.dependency}:{numbers[-1]}"] if numbers else []
+            kill = ["--kill-on-invalid-dep=yes"] if numbers else []
+            try:
+                numbers.append(submit(job.text, job.path, *after, *kill))
+            except HistosynError as error:
+                if numbers:
+                    error.add_note(
+                        f"Job {' and '.join(numbers)}, which was to go before, is queued already: "
+                        f"cancel it with `scancel {' '.join(numbers)}`."
+                    )
+                raise
+        return numbers
 
 
 def checked_arguments(

@@ -138,6 +138,24 @@ def test_the_queue_is_asked_for_the_job(run, monkeypatch, tmp_path):
     assert status.note == "SIGUSR2"
 
 
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ("RUNNING", None),
+        ("PENDING", "it was cut off; its job waits in the queue to go on"),
+        ("NODE_FAIL", "killed, or hanging"),
+    ],
+)
+def test_slurm_knows_at_once_that_a_run_was_cut_off(run, monkeypatch, tmp_path, answer, note):
+    queue(monkeypatch, tmp_path, f"echo {answer}")
+    say(run, job="77")
+
+    status = status_of(run, NOW)
+
+    assert (status.silent_since is not None) == (note is not None)
+    assert (note or "") in (status.note or "")
+
+
 def test_a_job_that_slurm_has_forgotten(run, monkeypatch, tmp_path, capsys):
     queue(
         monkeypatch, tmp_path, "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpc.errors import InputError
+from launch import slurm
 from launch.cli import main
 from launch.job_file import Request, eval_job, synth_job, train_job, tune_job
 from launch.site import Site, load_site
@@ -398,3 +399,23 @@ def test_a_refusal_is_told(sbatch, capsys):
     assert submit(*ARGUMENTS) == 2
 
     assert "invalid partition specified: gpuu" in capsys.readouterr().err
+
+
+def test_a_refusal_of_the_second_job_tells_of_the_first(sbatch, capsys):
+    sbatch('[ -e first ] && { echo "too many jobs" >&2; exit 1; }; touch first; echo 4711')
+
+    assert submit("m", "l", "o", "--parts", "3", command=("synth",)) == 2
+
+    error = " ".join(capsys.readouterr().err.split())
+    assert "too many jobs" in error
+    assert "Job 4711, which was to go before, is queued already" in error
+    assert "`scancel 4711`" in error
+
+
+def test_no_answer_is_told(sbatch, capsys, monkeypatch):
+    monkeypatch.setattr(slurm, "_LIMIT_SECONDS", 0.2)
+    sbatch("exec sleep 30")
+
+    assert submit(*ARGUMENTS) == 1
+
+    assert "SLURM has not answered" in capsys.readouterr().err
