@@ -85,7 +85,7 @@ def paint_tissue(
         nonlocal blocks_done
         told(blocks_done / blocks)
         blocks_done += 1
-        return network.rise(number, x_NCHW, levels, noise)
+        return network.rise(number, x_NCHW, levels[number], noise.at(number))
 
     def rise_coarsely(noise: Noise) -> torch.Tensor:
         x_NCHW = network.enter(levels, noise)

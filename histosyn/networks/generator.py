@@ -25,6 +25,7 @@ from histosyn.networks.modulation import modulation
 from histosyn.networks.moments import measure
 from histosyn.networks.noise import Noise, draw_noise
 from histosyn.networks.patterns import LabelPyramid, Level, one_hot
+from histosyn.networks.product import pointwise
 from histosyn.networks.recompute import recomputed
 from hpc.errors import InputError
 
@@ -66,7 +67,7 @@ class Generator(nn.Module):
         levels = self.levels_of(labels_NHW)
         x = self.enter(levels, noise)
         for number in range(len(self.blocks)):
-            x = self.rise(number, x, levels, noise)
+            x = self.rise(number, x, levels[number], noise.at(number))
         return self.leave(x)[..., :height, :width]
 
     def levels_of(self, labels_NHW: torch.Tensor) -> Sequence[Level]:
@@ -89,13 +90,17 @@ class Generator(nn.Module):
         return self.entry(noise.entry).unflatten(1, (-1, side, side))
 
     def rise(
-        self, number: int, x_NChw: torch.Tensor, levels: Sequence[Level], noise: Noise
+        self,
+        number: int,
+        x_NChw: torch.Tensor,
+        level: Level,
+        pixel_noise_N1HW: torch.Tensor | None,
     ) -> torch.Tensor:
         """Block `number` on the features of the one before; all but the first double the size."""
-        block, level = self.blocks[number], levels[number]
-        if self.config.pixel_noise:
+        block = self.blocks[number]
+        if pixel_noise_N1HW is not None:
             strength_C11 = self.noise_strengths[number][:, None, None]
-            x_NChw = _enlarged(x_NChw, level) + (noise.pixels[number] * strength_C11).to(x_NChw)
+            x_NChw = _enlarged(x_NChw, level) + (pixel_noise_N1HW * strength_C11).to(x_NChw)
         if self.config.recompute and torch.is_grad_enabled():
             return recomputed(block, x_NChw, level)
         return block(x_NChw, level)
@@ -129,7 +134,7 @@ class _Block(nn.Module):
         y = self.conv_1(self.norm_1(y, level, moments_y, _SLOPE))
         if self.norm_s is None or self.shortcut is None:
             return y + _enlarged(x_NChw, level)
-        return y + self.shortcut(self.norm_s(x_NChw, level, moments))
+        return y + pointwise(self.norm_s(x_NChw, level, moments), self.shortcut.weight)
 
 
 def block_widths(config: GeneratorConfig) -> list[int]:

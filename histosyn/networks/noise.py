@@ -27,6 +27,10 @@ class Noise:
     entry: torch.Tensor
     pixels: tuple[torch.Tensor, ...] = ()
 
+    def at(self, number: int) -> torch.Tensor | None:
+        """The pixel noise of block `number`, (N, 1, H, W), if there is any."""
+        return self.pixels[number] if self.pixels else None
+
     def to(self, *args: Any, **kwargs: Any) -> Noise:
         """On another device or of another type, as `torch.Tensor.to`."""
         return Noise(
