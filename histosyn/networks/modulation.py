@@ -17,6 +17,7 @@ from histosyn.networks.modulate import modulate
 from histosyn.networks.moments import Moments
 from histosyn.networks.patterns import Level, Patterns, one_hot
 from histosyn.networks.pixels import Pixels
+from histosyn.networks.product import product
 from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 
 # What an addition in the sums over taps costs, in multiplications of a convolution: its operands
@@ -80,7 +81,7 @@ class Spade(Modulation):
         # The last one is any pixel outside the map: there the second convolution sees zeros.
         hidden = functional.pad(hidden, (0, 0, 0, 1))
         taps = self.gamma_beta.weight.permute(2, 3, 0, 1).flatten(0, 2)
-        contributions = functional.linear(hidden, taps).view(-1, len(self.gamma_beta.weight))
+        contributions = product(hidden, taps).view(-1, len(self.gamma_beta.weight))
         return bag_sums(contributions, patterns.taps) + _bias(self.gamma_beta)
 
     def _of_pixels(self, level: Level) -> torch.Tensor:
