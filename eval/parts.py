@@ -18,6 +18,7 @@ from eval.features import Extractor, Identity
 from eval.images import StoredTiles, TileFolder
 from eval.moments import Moments
 from eval.population import Features, Population, features_of, kept_rows, population_of
+from eval.tile_batches import BadTilesError
 from hpc.collectives import rank, together, world_size
 from hpc.errors import DatasetError, InputError
 from hpc.part import Part
@@ -92,9 +93,19 @@ def measure_together(
     """
     own = Part(number=rank() + 1, count=world_size())
     shown = progress if rank() == 0 else None
-    parts = together(
-        lambda: measure_part(source, extractor, own, batch_size=batch_size, progress=shown)
-    )
+
+    def work() -> MeasuredPart | BadTilesError:
+        try:
+            return measure_part(source, extractor, own, batch_size=batch_size, progress=shown)
+        except BadTilesError as error:
+            return error
+
+    outcomes = together(work)
+    # Not that of one rank: all bad tiles are to be named and counted.
+    bad = [text for one in outcomes if isinstance(one, BadTilesError) for text in one.bad]
+    if bad:
+        raise BadTilesError(bad, len(source))
+    parts = [one for one in outcomes if isinstance(one, MeasuredPart)]
     return merge(source, parts, f"what {world_size()} processes measured")
 
 

@@ -43,6 +43,26 @@ class TileBatch:
         return cls(tiles_NHWC=tiles_NHWC, rows=rows, names=tuple(f"tile {row}" for row in rows))
 
 
+class BadTilesError(DatasetError):
+    """Of `total` tiles those that the messages `bad` are about cannot be measured."""
+
+    def __init__(self, bad: Sequence[str], total: int) -> None:
+        more = f"\n... and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
+        count = "One" if len(bad) == 1 else f"{len(bad)}"
+        super().__init__(
+            "\n".join(bad[:_MOST_NAMED])
+            + more
+            + f"\n{count} of {total} tiles cannot be measured. Replace them, or measure the others "
+            "with --on-bad-tile skip."
+        )
+        self.bad = tuple(bad)
+        self.total = total
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Ranks send it to each other."""
+        return type(self), (self.bad, self.total)
+
+
 class Readable(Protocol):
     """Tiles that lie in rows."""
 
@@ -77,7 +97,7 @@ def read_batches(
         if bad and on_bad_tile == "error":
             rest = (outcome for _, more in outcomes for outcome in more)
             bad += [str(outcome) for outcome in rest if isinstance(outcome, DatasetError)]
-            raise DatasetError(_all_bad(bad, len(source)))
+            raise BadTilesError(bad, len(source))
         good = {
             row: outcome
             for row, outcome in zip(rows, batch, strict=True)
@@ -117,17 +137,6 @@ def _outcomes(
         finally:
             # Nobody wants the rest, after an error or an interruption.
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _all_bad(bad: Sequence[str], total: int) -> str:
-    more = f"\n... and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
-    count = "One" if len(bad) == 1 else f"{len(bad)}"
-    return (
-        "\n".join(bad[:_MOST_NAMED])
-        + more
-        + f"\n{count} of {total} tiles cannot be measured. Replace them, or measure the others "
-        "with --on-bad-tile skip."
-    )
 
 
 def _require_shape(

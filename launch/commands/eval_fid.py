@@ -257,9 +257,10 @@ def _extractor(sides: Mapping[str, StoredSide], network: dict[str, Any]) -> Extr
 
 
 def _hand_over(result: Result, json: Path | None) -> None:
-    show(result)
+    # First, because whoever reads the table may close the pipe.
     if json is not None:
         result.save(json)
+    show(result)
     bad = sum(len(side["bad_tiles"]) for side in result.inputs.values())
     if bad:
         raise PartialFailureError(

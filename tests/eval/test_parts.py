@@ -125,13 +125,15 @@ def measure_on_a_rank(paths, cache, kept):
 
 
 def test_what_is_wrong_on_one_rank_is_told_on_all(sides, tmp_path):
-    (tmp_path / "real/sub/x-8.png").write_bytes(b"damaged")
+    for damaged in ("0.png", "sub/x-8.png"):
+        (tmp_path / "real" / damaged).write_bytes(b"damaged")
     paths = [str(tmp_path / role) for role in sides]
 
     messages = run_ranks(2, error_on_a_rank, paths)
 
     assert messages[0] == messages[1]
-    assert "x-8.png is no image" in messages[0]
+    assert all(f"{name} is no image" in messages[0] for name in ("0.png", "x-8.png"))
+    assert "2 of 17 tiles cannot be measured" in messages[0]
 
 
 def error_on_a_rank(paths):
