@@ -68,16 +68,20 @@ def write(folder: Path, snapshot: Snapshot) -> None:
             record = {"format_version": FORMAT_VERSION, "sha256": checksums}
             (temporary / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
     except OSError as error:
-        kind = FullDiskError if error.errno in _FULL_DISK else HistosynError
-        raise kind(
+        full = error.errno in _FULL_DISK
+        raise (FullDiskError if full else HistosynError)(
             f"{folder} could not be written: {error.strerror or error}. Older checkpoints are as "
-            "they were. Make room or repair the disk, and run the same command again."
+            f"they were. {'Make room' if full else 'Check the rights and the disk'}, and run the "
+            "same command again."
         ) from error
 
 
 def load(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Read a checkpoint back. Raises DamagedFileError naming the file that isn't as written."""
-    verify(folder)
+    try:
+        verify(folder)
+    except DamagedFileError as error:
+        raise DamagedFileError(f"{error} Take another checkpoint, or a copy of this one.") from None
     try:
         # Copied out of the file, which would stay mapped: it is deleted while training goes on, and
         # on a network file system whoever still looks at it then may die of that.

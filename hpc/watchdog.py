@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
-from threading import Event, Thread, main_thread
+from threading import Event, Lock, Thread, main_thread
 from typing import Any
 
 from torch import distributed
@@ -53,6 +53,8 @@ class Watchdog:
         self._idle: int | None = None
         self._ending: _Declared | None = None
         self._known, self._left = Event(), Event()
+        # Both threads may learn of an end at the same moment.
+        self._learning = Lock()
         self._suspicious = False
 
     def moved(self) -> None:
@@ -110,10 +112,11 @@ class Watchdog:
         self._learn(declared)
 
     def _learn(self, declared: _Declared) -> None:
-        if self._known.is_set():
-            return
-        self._ending = declared
-        self._known.set()
+        with self._learning:
+            if self._known.is_set():
+                return
+            self._ending = declared
+            self._known.set()
         # The first writes, or who speaks if the first is the one that is gone.
         if self.topology.is_first or (declared.by == self.topology.rank and declared.of == 0):
             self.on_end(declared.ending)

@@ -1,10 +1,16 @@
 """A rank fails, dies, freezes or hangs: the others end, and one message says why."""
 
 import sys
+import time
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from launching import started_ranks
+
+from hpc.run_state import FINISHED
+from hpc.topology import Topology
+from hpc.watchdog import Watchdog, _Declared
 
 FAULTY_RANK = Path(__file__).parents[1] / "faulty_rank.py"
 
@@ -72,3 +78,27 @@ def test_a_frozen_rank_does_not_hold_the_others():
     assert "Rank 1 of 3 (process " in line
     assert "no sign of life for 30 seconds" in line
     assert codes == [1, 1]
+
+
+class SlowEvent(Event):
+    """Leaves time for another thread between looking and setting."""
+
+    def is_set(self):
+        was_set = super().is_set()
+        time.sleep(0.1)
+        return was_set
+
+
+def test_an_end_that_two_threads_learn_of_is_written_once():
+    watchdog, written = Watchdog(Topology(), limit_seconds=60), []
+    watchdog.on_end = written.append
+    watchdog._known = SlowEvent()
+    threads = [
+        Thread(target=watchdog._learn, args=(_Declared(by=rank, of=rank, ending=FINISHED),))
+        for rank in (0, 1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert written == [FINISHED]
