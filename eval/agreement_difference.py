@@ -36,10 +36,14 @@ _BLOCK_CELLS = 1 << 21
 
 @dataclass(frozen=True, kw_only=True)
 class Permuted:
-    """Differences (S, P) under exchange of images between the arms; `exact`: all there are."""
+    """Differences (S, P) under exchange of images between the arms, and how these were dealt.
+
+    `exact`: all deals there are.
+    """
 
     differences_SP: Floats
     exact: bool
+    paired: bool
 
 
 def permuted_differences(
@@ -50,21 +54,26 @@ def permuted_differences(
     *,
     replicates: int,
     seed: int,
+    paired: bool = False,
 ) -> Permuted:
     """Differences of `statistics` when the images of two arms are dealt anew, in the same numbers.
 
     Columns are the same raters in both. With few images all deals are made, otherwise `replicates`
-    random ones.
+    random ones. If `paired`, rows are pairs of images, which are swapped or not.
     """
-    codes_IR = np.concatenate([first_IR, second_IR])
-    n, n_first = len(codes_IR), len(first_IR)
-    exact = comb(n, n_first) <= max(replicates, _MOST_EXACT)
-    if exact:
-        codes_UR, counts_U = codes_IR, np.ones(n, dtype=np.int64)
+    codes_UR = np.concatenate([first_IR, second_IR])
+    counts_U = np.ones(len(codes_UR), dtype=np.int64)
+    n, n_first = len(codes_UR), len(first_IR)
+    ways = 2**n_first if paired else comb(n, n_first)
+    exact = ways <= max(replicates, _MOST_EXACT)
+    random = keyed_random((seed, _PERMUTATIONS))
+    if paired:
+        deals = _swaps(n_first, ways if exact else replicates, None if exact else random)
+    elif exact:
         deals = _all_deals(n, n_first)
     else:
-        codes_UR, counts_U = patterns(codes_IR)
-        deals = _random_deals(counts_U, n_first, replicates, seed)
+        codes_UR, counts_U = patterns(codes_UR)
+        deals = _random_deals(counts_U, n_first, replicates, random)
     blocks = []
     for times_BU in deals:
         first, second = (
@@ -72,21 +81,26 @@ def permuted_differences(
             for times in (times_BU, counts_U - times_BU)
         )
         blocks.append(np.stack([each.values(first) - each.values(second) for each in statistics]))
-    return Permuted(differences_SP=np.concatenate(blocks, axis=1), exact=exact)
+    return Permuted(differences_SP=np.concatenate(blocks, axis=1), exact=exact, paired=paired)
 
 
-def permutation_test(difference: float, permuted_P: Floats, *, exact: bool) -> dict[str, Any]:
-    """Two-sided p: the share of deals with a difference as large; undefined ones count as large."""
+def permutation_test(difference: float, permuted: Permuted, row: int) -> dict[str, Any]:
+    """Two-sided p of the statistic in `row`: the share of deals with a difference as large.
+
+    A deal in which the statistic is undefined counts as large.
+    """
+    permuted_P = permuted.differences_SP[row]
     undefined = int(np.isnan(permuted_P).sum())
     as_large = int((np.abs(permuted_P) >= abs(difference) - _TIE).sum()) + undefined
-    extra = 0 if exact else 1  # The deal that happened is one of them.
+    extra = 0 if permuted.exact else 1  # The deal that happened is one of them.
+    how = "swapped within pairs" if permuted.paired else "permuted between arms"
+    which = "all permutations" if permuted.exact else "random permutations"
     return {
         "p_two_sided": (as_large + extra) / (len(permuted_P) + extra),
         "permutations": len(permuted_P),
-        "exact": exact,
+        "exact": permuted.exact,
         "undefined_permutations": undefined,
-        "method": "images permuted between arms, raters kept"
-        + (", all permutations" if exact else ", random permutations"),
+        "method": f"images {how}, raters kept, {which}",
     }
 
 
@@ -117,9 +131,25 @@ def _all_deals(n: int, n_first: int) -> Iterator[Floats]:
     yield times_BU
 
 
-def _random_deals(counts_U: Ints, n_first: int, replicates: int, seed: int) -> Iterator[Floats]:
-    random = keyed_random((seed, _PERMUTATIONS))
-    block = max(_BLOCK_CELLS // len(counts_U), 1)
+def _random_deals(
+    counts_U: Ints, n_first: int, replicates: int, random: np.random.Generator
+) -> Iterator[Floats]:
+    for rows in _blocks(replicates, len(counts_U)):
+        dealt = random.multivariate_hypergeometric(counts_U, n_first, size=len(rows))
+        yield dealt.astype(np.float64)
+
+
+def _swaps(n: int, replicates: int, random: np.random.Generator | None) -> Iterator[Floats]:
+    """Who of n pairs stays (the first n columns) or comes (the others): random, or all ways."""
+    for rows in _blocks(replicates, 2 * n):
+        if random is None:
+            swapped_BI = (np.array(rows)[:, None] >> np.arange(n)) & 1
+        else:
+            swapped_BI = random.integers(0, 2, (len(rows), n))
+        yield np.concatenate([1.0 - swapped_BI, swapped_BI], axis=1)
+
+
+def _blocks(replicates: int, columns: int) -> Iterator[range]:
+    block = max(_BLOCK_CELLS // columns, 1)
     for start in range(0, replicates, block):
-        rows = min(block, replicates - start)
-        yield random.multivariate_hypergeometric(counts_U, n_first, size=rows).astype(np.float64)
+        yield range(start, min(start + block, replicates))

@@ -20,6 +20,7 @@ from eval.agreement_difference import (
     permuted_differences,
 )
 from eval.agreement_replicates import Panel, Resampling, draws_raters, replicated
+from eval.agreement_sources import Source, sources_of
 from eval.agreement_statistics import Statistic, group_statistics, pair_statistics
 from eval.agreement_tables import marginals, pairwise
 from eval.agreement_value import number_of
@@ -57,20 +58,29 @@ def report_agreement(
     seed: int,
     resample_raters: bool = False,
     margin: float | None = None,
+    paired: bool = False,
 ) -> Result:
     """Every statistic of every arm and their difference, from `replicates` resamples.
 
     With `resample_raters` raters are drawn too, wherever three or more are compared. `margin` is
-    the largest difference of two arms that would not matter, for the equivalence test.
+    the largest difference of two arms that would not matter, for the equivalence test. `paired`:
+    equal names in both arms are pairs, which are drawn and swapped together; InputError if an image
+    has no partner.
     """
     raters = tuple(sorted({rater for arm in ratings.arms for rater in arm.raters}))
     resampling = Resampling(
         replicates=replicates, seed=seed, raters=raters if resample_raters else ()
     )
-    measured = [_measure(arm, ratings.categories, resampling) for arm in ratings.arms]
+    sources = jointsources_of(ratings, resampling) if paired else sources_of(ratings, resampling)
+    measured = [
+        _measure(arm, ratings.categories, resampling, source)
+        for arm, source in zip(ratings.arms, sources, strict=True)
+    ]
     numbers = [number for one in measured for panel in one.numbers for number in panel]
     if len(measured) == 2:
-        numbers += _differences(measured[0], measured[1], ratings.categories, resampling, margin)
+        numbers += _differences(
+            measured[0], measured[1], ratings.categories, resampling, margin, paired
+        )
     return Result(
         kind="agreement",
         inputs={
@@ -89,10 +99,11 @@ def report_agreement(
             "resampled": "images and raters" if resample_raters else "images",
             "interval_level": INTERVAL_LEVEL,
             "margin": margin,
+            "paired": paired,
             "not_equivalence": NOT_EQUIVALENCE,
         },
         numbers=tuple(numbers),
-        warnings=tuple(rating_warnings(ratings)),
+        warnings=tuple(rating_warnings(ratings, paired=paired)),
         tables={
             "marginals": [
                 row for arm in ratings.arms for row in marginals(arm, ratings.categories)
@@ -102,7 +113,9 @@ def report_agreement(
     )
 
 
-def _measure(arm: Arm, categories: tuple[str, ...], resampling: Resampling) -> _Measured:
+def _measure(
+    arm: Arm, categories: tuple[str, ...], resampling: Resampling, source: Source
+) -> _Measured:
     everyone = tuple(range(len(arm.raters)))
     pairs = pair_statistics(categories)
     panels = [
@@ -111,13 +124,17 @@ def _measure(arm: Arm, categories: tuple[str, ...], resampling: Resampling) -> _
         Panel(compared="pairs of raters", raters=pair, statistics=pairs)
         for pair in combinations(everyone, 2)
     ]
+    columns = [
+        replace(panel, raters=tuple(source.first_column + rater for rater in panel.raters))
+        for panel in panels
+    ]
     replicates = replicated(
-        arm.codes_IR,
+        source.codes_IC,
         len(categories),
-        panels,
+        columns,
         resampling=resampling,
-        stream=0 if arm.name is None else 1 + ARMS.index(arm.name),
-        rater_times_BR=resampling.rater_times(arm.raters),
+        stream=source.stream,
+        rater_times_BR=source.rater_times_BC,
     )
     data = Sample.observed(arm.codes_IR, len(categories))
     numbers = [
@@ -152,6 +169,7 @@ def _differences(
     categories: tuple[str, ...],
     resampling: Resampling,
     margin: float | None,
+    paired: bool,
 ) -> Iterator[Number]:
     """For each statistic of all raters: the difference, its interval and the tests."""
     arms = real.arm, synthetic.arm
@@ -167,24 +185,23 @@ def _differences(
             statistics,
             replicates=resampling.replicates,
             seed=resampling.seed,
+            paired=paired,
         )
     replicates_SB = real.replicates[0] - synthetic.replicates[0]
     for row, (one, other) in enumerate(zip(real.numbers[0], synthetic.numbers[0], strict=True)):
         values_B = replicates_SB[row]
-        number = _difference(one, other, values_B)
+        number = _difference(one, other, values_B, paired)
         details = dict(number.details, permutation_test=None, equivalence_test=None)
         if permuted is None:
             details["permutation_note"] = _OTHER_RATERS
         elif number.value is not None:
-            details["permutation_test"] = permutation_test(
-                number.value, permuted.differences_SP[row], exact=permuted.exact
-            )
+            details["permutation_test"] = permutation_test(number.value, permuted, row)
         if number.interval is not None:
             details["equivalence_test"] = equivalence_test(values_B, margin)
         yield replace(number, details=details)
 
 
-def _difference(real: Number, synthetic: Number, values_B: Floats) -> Number:
+def _difference(real: Number, synthetic: Number, values_B: Floats, paired: bool) -> Number:
     undefined = [
         f"{name}: {one.reason}"
         for name, one in zip(ARMS, (real, synthetic), strict=True)
@@ -207,7 +224,7 @@ def _difference(real: Number, synthetic: Number, values_B: Floats) -> Number:
             "images": {"real": real.n, "synthetic": synthetic.n},
         },
     )
-    over = f"{real.interval_method or _IMAGES}, each arm by itself"
+    over = f"{real.interval_method or _IMAGES}, {'in pairs' if paired else 'each arm by itself'}"
     usable = value is not None and min(real.n, synthetic.n) > 1
     return _with_interval(number, values_B, over, usable)
 

@@ -15,7 +15,7 @@ _FEW_IMAGES = 20
 _STOPPED_AFTER_MISSING = 3
 
 
-def rating_warnings(ratings: Ratings) -> Iterator[str]:
+def rating_warnings(ratings: Ratings, *, paired: bool) -> Iterator[str]:
     """One sentence a concern: scale, names of people, arms, raters, number of images."""
     if not ratings.declared:
         yield (
@@ -32,7 +32,7 @@ def rating_warnings(ratings: Ratings) -> Iterator[str]:
     for arm in ratings.arms:
         yield from _arm_warnings(arm)
     if len(ratings.arms) == 2 and all(arm.images for arm in ratings.arms):
-        yield from _difference_warnings(*ratings.arms)
+        yield from _difference_warnings(*ratings.arms, paired=paired)
 
 
 def _arm_warnings(arm: Arm) -> Iterator[str]:
@@ -67,16 +67,17 @@ def _who_stopped(arm: Arm) -> Iterator[tuple[str, int]]:
             yield rater, length
 
 
-def _difference_warnings(real: Arm, synthetic: Arm) -> Iterator[str]:
+def _difference_warnings(real: Arm, synthetic: Arm, *, paired: bool) -> Iterator[str]:
     if real.raters != synthetic.raters:
         only = sorted(set(real.raters) ^ set(synthetic.raters))
         yield (
             f"The arms have different raters ({', '.join(only)} in one only): their difference "
             "is one of raters as well as of images, and has no permutation test."
         )
-    if shared := len(set(real.images) & set(synthetic.images)):
+    shared = len(set(real.images) & set(synthetic.images))
+    if shared and not paired:
         yield (
             f"{shared} image names occur in both arms. If they are pairs (a tile and its "
-            "synthetic twin), the intervals and tests of the difference, which take the arms for "
-            "independent, are too cautious."
+            "synthetic twin), use --paired: intervals and tests of the difference take the arms "
+            "for independent."
         )

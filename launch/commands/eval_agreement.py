@@ -22,6 +22,7 @@ def agreement(
     *,
     categories: str | None = None,
     margin: Annotated[float | None, Parameter(validator=InRange(gt=0, lt=2))] = None,
+    paired: Annotated[bool, Parameter(negative=())] = False,
     resample_raters: Annotated[bool, Parameter(negative=())] = False,
     schema: str | None = None,
     groups: Path | None = None,
@@ -60,6 +61,9 @@ def agreement(
     margin
         The largest difference between the arms that would not matter, set before the ratings were
         seen. With it, every difference is tested for equivalence.
+    paired
+        Equal names in both arms are pairs (a tile and its synthetic twin): they are drawn and
+        permuted together.
     resample_raters
         Draw raters too, as if other readers of the same kind had read: wider intervals, for
         claims beyond the readers at hand. Needs three raters or more.
@@ -83,6 +87,7 @@ def agreement(
         of_ratings = {
             "--categories": categories,
             "--margin": margin,
+            "--paired": paired or None,
             "--resample-raters": resample_raters or None,
         }
         _refuse(of_ratings, "is for ratings in a CSV, not for label maps")
@@ -102,6 +107,7 @@ def agreement(
             seed=seed,
             resample_raters=resample_raters,
             margin=margin,
+            paired=paired,
         )
     if json is not None:
         result.save(json)

@@ -1,6 +1,6 @@
 """Real minus synthetic: the interval, the permutation test, the equivalence test."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from eval.agreement_difference import (
+    Permuted,
     equivalence_test,
     permutation_test,
     permuted_differences,
@@ -17,6 +18,7 @@ from eval.agreement_report import DIFFERENCE, report_agreement
 from eval.agreement_statistics import measure, statistic_of
 from eval.rating_sample import Sample
 from eval.ratings import read_ratings
+from hpc.errors import InputError
 
 SCALE = ("1", "2", "3", "4")
 FLEISS = statistic_of("fleiss_kappa", SCALE)
@@ -39,7 +41,7 @@ def test_few_images_are_dealt_in_all_ways():
     assert permuted.exact
     assert permuted.differences_SP[0] == pytest.approx(by_hand)
     difference = by_hand[0]
-    test = permutation_test(difference, permuted.differences_SP[0], exact=True)
+    test = permutation_test(difference, permuted, 0)
     assert test["p_two_sided"] == np.mean(np.abs(by_hand) >= abs(difference) - 1e-12)
     assert "all permutations" in test["method"]
 
@@ -57,7 +59,7 @@ def test_random_deals_agree_with_all_deals():
     assert not some.exact
     assert some.differences_SP.shape == (1, 400)
     assert abs(np.mean(some.differences_SP)) < 0.03
-    test = permutation_test(difference, exact.differences_SP[0], exact=True)
+    test = permutation_test(difference, exact, 0)
     assert 0 < test["p_two_sided"] <= 1
 
 
@@ -68,15 +70,16 @@ def test_arms_that_differ_and_arms_that_do_not():
     noisy = random.integers(0, 4, (60, 3))
     far = permuted_differences(alike, noisy, 4, [FLEISS], replicates=500, seed=0)
     difference = value_of(FLEISS, alike) - value_of(FLEISS, noisy)
-    p = permutation_test(difference, far.differences_SP[0], exact=False)["p_two_sided"]
+    p = permutation_test(difference, far, 0)["p_two_sided"]
     assert p == pytest.approx(1 / 501)
     none = permuted_differences(noisy[:30], noisy[30:], 4, [FLEISS], replicates=500, seed=0)
     difference = value_of(FLEISS, noisy[:30]) - value_of(FLEISS, noisy[30:])
-    assert permutation_test(difference, none.differences_SP[0], exact=False)["p_two_sided"] > 0.05
+    assert permutation_test(difference, none, 0)["p_two_sided"] > 0.05
 
 
 def test_undefined_permutations_count_against_the_difference():
-    test = permutation_test(0.5, np.array([np.nan, 0.1, 0.2, -0.6]), exact=True)
+    dealt = Permuted(differences_SP=np.array([[np.nan, 0.1, 0.2, -0.6]]), exact=True, paired=False)
+    test = permutation_test(0.5, dealt, 0)
     assert test["p_two_sided"] == 0.5
     assert test["undefined_permutations"] == 1
 
@@ -182,3 +185,67 @@ def test_names_in_both_arms_are_pointed_out(tmp_path):
     path.write_text("image,arm,R1,R2\na,real,1,2\na,synthetic,2,2\n", encoding="utf-8")
     result, _ = differences(path)
     assert any("1 image names occur in both arms" in warning for warning in result.warnings)
+
+
+def test_pairs_are_swapped_in_all_ways():
+    random = np.random.default_rng(6)
+    first, second = random.integers(0, 4, (4, 3)), random.integers(0, 4, (4, 3))
+    permuted = permuted_differences(first, second, 4, [AC1], replicates=10, seed=0, paired=True)
+    by_hand = []
+    for swap in product((False, True), repeat=4):
+        stays = ~np.array(swap)[:, None]
+        one, other = np.where(stays, first, second), np.where(stays, second, first)
+        by_hand.append(value_of(AC1, one) - value_of(AC1, other))
+    assert permuted.exact
+    assert np.sort(permuted.differences_SP[0]) == pytest.approx(np.sort(by_hand))
+    test = permutation_test(by_hand[0], permuted, 0)
+    assert test["method"] == "images swapped within pairs, raters kept, all permutations"
+    many = permuted_differences(
+        np.tile(first, (5, 1)),
+        np.tile(second, (5, 1)),
+        4,
+        [AC1],
+        replicates=60,
+        seed=0,
+        paired=True,
+    )
+    assert not many.exact
+    assert many.differences_SP.shape == (1, 60)
+
+
+def paired_file(path, images=40):
+    """Twins that are rated nearly alike: hard images are hard in both arms."""
+    random = np.random.default_rng(7)
+    rows = []
+    for image in range(images):
+        spread = image % 4
+        ratings = np.clip(2 + random.integers(-spread, spread + 1, 3), 1, 4)
+        twin = ratings if image % 8 else np.roll(ratings, 1)
+        rows += [f"i{image},real,{','.join(map(str, ratings))}"]
+        rows += [f"i{image},synthetic,{','.join(map(str, twin))}"]
+    path.write_text("\n".join(["image,arm,R1,R2,R3", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("resample_raters", [False, True])
+def test_pairs_drawn_together_give_narrower_differences(tmp_path, resample_raters):
+    path = paired_file(tmp_path / "r.csv")
+    apart, found = differences(path, resample_raters=resample_raters)
+    together, paired = differences(path, resample_raters=resample_raters, paired=True)
+    one, other = found["conger_kappa"], paired["conger_kappa"]
+    assert one.value == other.value
+    widths = [number.interval[1] - number.interval[0] for number in (one, other)]
+    assert widths[1] < widths[0] / 2
+    assert other.interval_method.endswith("in pairs")
+    assert other.details["permutation_test"]["method"].startswith("images swapped within pairs")
+    assert any("use --paired" in warning for warning in apart.warnings)
+    assert not any("use --paired" in warning for warning in together.warnings)
+
+
+def test_images_without_a_partner_cannot_be_paired(tmp_path):
+    path = write(tmp_path / "r.csv", [(1, 2, 2)] * 3, [(1, 2, 2)] * 3)
+    with pytest.raises(InputError, match="6 images are rated in one arm only, for instance 'r0'"):
+        differences(path, paired=True)
+    path.write_text("image,R1,R2\na,1,2\n", encoding="utf-8")
+    with pytest.raises(InputError, match="need a column arm"):
+        differences(path, paired=True)
