@@ -137,7 +137,7 @@ def coverage_table(studies: int) -> Table:
     ):
         statistic = statistic_of(name, SCALE, **options)
         truth = float(statistic.values(million)[0])
-        for images in (20, 50, 200):
+        for images in (20, 30, 50, 200):
             held = [held_by(statistic, grades(images, 4, random), truth) for _ in range(studies)]
             shares = np.mean(held, axis=0)
             table.add_row(

@@ -71,7 +71,7 @@ def report_agreement(
     resampling = Resampling(
         replicates=replicates, seed=seed, raters=raters if resample_raters else ()
     )
-    sources = jointsources_of(ratings, resampling) if paired else sources_of(ratings, resampling)
+    sources = joint_sources(ratings, resampling) if paired else sources_of(ratings, resampling)
     measured = [
         _measure(arm, ratings.categories, resampling, source)
         for arm, source in zip(ratings.arms, sources, strict=True)
