@@ -8,8 +8,8 @@ all over an image (half of the noise: its stain, its mood) comes from the image'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch.nn import functional
 from histosyn.config import GeneratorConfig
 from histosyn.images import opened_image, png_bytes
 from histosyn.networks.generator import Generator, Noise, draw_noise
+from histosyn.windows import Made, Memory
 from hpc.errors import DatasetError
 from hpc.randomness import key_of
 
@@ -45,6 +46,11 @@ class Rerolls:
         """The numbers of the areas that are not covered by later ones, ascending."""
         return [int(number) for number in np.unique(self.areas_HW) if number]
 
+    @property
+    def used_seeds(self) -> list[int]:
+        """The seeds of these."""
+        return [self.seeds[number - 1] for number in self.used]
+
 
 def margin(stride: int) -> int:
     """Pixels beyond a re-rolled area that may change with it, for a generator of this stride.
@@ -61,43 +67,42 @@ def paint_tissue(
     labels_HW: np.ndarray,
     seed: int,
     rerolls: Rerolls,
-    told: Callable[[float], None],
-) -> torch.Tensor:
+    told: Callable[[float], None] = lambda share: None,
+    memory: Memory | None = None,
+) -> Made:
     """A tile (1, 3, H, W) in [-1, 1] for a label map whose areas have noise of their own.
 
     `told` is called before each block with the share of blocks that is done; it may raise to end
-    the work.
+    the work. With a `memory` only what differs from the last tile is computed.
     """
+    memory = memory or Memory()
     height, width = labels_HW.shape
     device = network.exit.weight.device
-    labels_NHW = torch.from_numpy(labels_HW).long()[None].to(device)
-    numbers = rerolls.used
-    keys = [key_of(each, "painting") for each in (seed, *(rerolls.seeds[n - 1] for n in numbers))]
-    own, *others = (draw_noise([key], network.config, height, width, device) for key in keys)
-    areas = _Areas(numbers, torch.from_numpy(rerolls.areas_HW.copy()).to(device), network.config)
-    noises = [own, *(_same_all_over(own, other, network.config) for other in others)]
-    levels = network.levels_of(labels_NHW)
+    keys = [key_of(each, "painting") for each in (seed, *rerolls.used_seeds)]
+    noises = _noises(keys, network.config, height, width, device)
+    areas = _Areas(rerolls, network.config, device)
     coarse, fine = _halves(network.config)
-    blocks_done = 0
-    blocks = len(coarse) * len(noises) + len(fine)
+    blocks = iter(range(len(coarse) * len(noises) + len(fine)))
 
-    def rise(number: int, x_NCHW: torch.Tensor, noise: Noise) -> torch.Tensor:
-        nonlocal blocks_done
-        told(blocks_done / blocks)
-        blocks_done += 1
-        return network.rise(number, x_NCHW, levels[number], noise.at(number))
+    def rise(name: Hashable, numbers: range, made: Made, noise: Noise) -> Made:
+        for number in numbers:
+            told(next(blocks) / (len(coarse) * len(noises) + len(fine)))
+            made = memory.rise(name, network, number, made, noise)
+        return made
 
-    def rise_coarsely(noise: Noise) -> torch.Tensor:
-        x_NCHW = network.enter(levels, noise)
-        for number in coarse:
-            x_NCHW = rise(number, x_NCHW, noise)
-        return x_NCHW
-
-    x_NCHW = areas.mixed([rise_coarsely(noise) for noise in noises])
-    noise = areas.mixed_pixel_noise(noises)
-    for number in fine:
-        x_NCHW = rise(number, x_NCHW, noise)
-    return torch.tanh(network.leave(x_NCHW))[..., :height, :width]
+    levels = network.levels_of(torch.from_numpy(labels_HW).long()[None].to(device))
+    with memory.image(levels):
+        passes = []
+        for key, noise in zip(keys, noises, strict=True):
+            entered = memory.compared(("entry", keys[0], key), network.enter(levels, noise))
+            passes.append(rise((keys[0], key), coarse, entered, noise))
+        mixed = memory.compared(
+            "mixed",
+            areas.mixed([made.values for made in passes]),
+            exact=all(made.exact for made in passes),
+        )
+        made = memory.leave(network, rise("fine", fine, mixed, areas.mixed_pixel_noise(noises)))
+    return replace(made, values=torch.tanh(made.values[..., :height, :width]))
 
 
 def areas_png_bytes(rerolls: Rerolls) -> bytes:
@@ -116,13 +121,12 @@ def read_areas(path: Path) -> np.ndarray:
 class _Areas:
     """Which noise each cell of features has."""
 
-    def __init__(
-        self, numbers: Sequence[int], areas_HW: torch.Tensor, config: GeneratorConfig
-    ) -> None:
-        self.numbers = numbers
+    def __init__(self, rerolls: Rerolls, config: GeneratorConfig, device: torch.device) -> None:
+        self.numbers = rerolls.used
+        areas_HW = torch.from_numpy(rerolls.areas_HW).to(device).float()
         bottom, right = (-side % config.stride for side in areas_HW.shape)
         # What is padded is no area of its own: it is cut off again.
-        self.areas_NCHW = functional.pad(areas_HW[None, None].float(), (0, right, 0, bottom))
+        self.areas_NCHW = functional.pad(areas_HW[None, None], (0, right, 0, bottom))
 
     def mixed(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
         """Cell by cell the features that belong there; the first are the image's own."""
@@ -140,6 +144,14 @@ class _Areas:
         return Noise(
             entry=noises[0].entry, pixels=tuple(self.mixed(of_all) for of_all in by_resolution)
         )
+
+
+def _noises(
+    keys: Sequence[int], config: GeneratorConfig, height: int, width: int, device: torch.device
+) -> list[Noise]:
+    """The image's own noise, then that of each area."""
+    own, *others = (draw_noise([key], config, height, width, device) for key in keys)
+    return [own, *(_same_all_over(own, other, config) for other in others)]
 
 
 def _same_all_over(own: Noise, other: Noise, config: GeneratorConfig) -> Noise:

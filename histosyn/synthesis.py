@@ -26,6 +26,7 @@ from histosyn.provenance import Record, entry_of, mark_of, same_but_for_version,
 from histosyn.repetition import repeated_records, rerolls_of
 from histosyn.rerolls import Rerolls, paint_tissue
 from histosyn.sample_grid import to_uint8
+from histosyn.windows import Memory
 from hpc import collectives
 from hpc.errors import HistosynError, InputError
 from hpc.files import sha256_of_file, write_bytes
@@ -165,11 +166,16 @@ def synthesize_painted(
     seed: int,
     rerolls: Rerolls,
     told: Callable[[float], None] = lambda share: None,
-) -> np.ndarray:
-    """One tile, uint8 (H, W, 3), with areas of noise of their own; `told` as in `paint_tissue`."""
+    memory: Memory | None = None,
+) -> tuple[np.ndarray, bool]:
+    """One tile, uint8 (H, W, 3), with areas of noise of their own, and whether it is exact.
+
+    `told` and `memory` as in `paint_tissue`; without a memory every tile is exact.
+    """
     require_sizes({"The label map": labels_HW.shape}, model.facts.generator)
     with _one_way_of_computing():
-        return to_uint8(paint_tissue(model.network, labels_HW, seed, rerolls, told))[0]
+        made = paint_tissue(model.network, labels_HW, seed, rerolls, told, memory)
+        return to_uint8(made.values)[0], made.exact
 
 
 @contextmanager
@@ -254,7 +260,7 @@ def _made(model: Model, job: Job, record: Record, like: Path | None) -> bytes:
     labels_HW = read_label_map(job.label, model.facts.schema)
     if like is not None and record.painted is not None:
         rerolls = rerolls_of(record.painted, like, labels_HW.shape)
-        tile = synthesize_painted(model, labels_HW, record.seed, rerolls)
+        tile, _ = synthesize_painted(model, labels_HW, record.seed, rerolls)
     else:
         tile = synthesize(model, labels_HW, key_of(record.seed, "synthesis", job.key, job.variant))
     return tile_png_bytes(tile, record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 import time
 from collections import OrderedDict
 from dataclasses import replace
@@ -18,6 +19,7 @@ from histosyn.provenance import Painted, Record, tile_png_bytes
 from histosyn.rerolls import areas_png_bytes, margin
 from histosyn.schema import LabelSchema
 from histosyn.synthesis import synthesize_painted
+from histosyn.windows import Memory
 from hpc.files import sha256_of_bytes
 
 _KEPT = 16
@@ -34,7 +36,10 @@ class Easel:
         self.model = model
         self.name = name
         self.most_pixels = most_pixels
-        self._made: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._made: OrderedDict[str, tuple[np.ndarray, bool]] = OrderedDict()
+        self._memory = Memory()
+        # One computes at a time: a picture, or one that is saved.
+        self._lock = threading.Lock()
 
     @property
     def schema(self) -> LabelSchema:
@@ -60,7 +65,7 @@ class Easel:
     def render(self, painting: Painting, told: Told) -> dict[str, Any]:
         """The tissue as base64 PNG with its mark, and the seconds that it took."""
         began = time.perf_counter()
-        tile = self.tissue(painting, told)
+        tile = self.tissue(painting, told, exact=False)
         made = time.perf_counter()
         png = tile_png_bytes(tile, self.record(painting, _UNSAVED))
         seconds = {"network": made - began, "encoding": time.perf_counter() - made}
@@ -83,17 +88,25 @@ class Easel:
             painted=painted,
         )
 
-    def tissue(self, painting: Painting, told: Told = lambda share: None) -> np.ndarray:
-        """uint8 (H, W, 3): what `synth` makes of the saved painting, byte for byte."""
-        key = painting.fingerprint
-        if key not in self._made:
-            self._made[key] = synthesize_painted(
-                self.model, painting.labels_HW, painting.seed, painting.rerolls, told
-            )
-        self._made.move_to_end(key)
-        while len(self._made) > _KEPT:
-            self._made.popitem(last=False)
-        return self._made[key]
+    def tissue(
+        self, painting: Painting, told: Told = lambda share: None, *, exact: bool = True
+    ) -> np.ndarray:
+        """uint8 (H, W, 3); if `exact`, what `synth` makes of the saved painting, byte for byte.
+
+        Otherwise only what differs from the last tissue is computed, where that is less work. The
+        rounding of the rest may differ from the exact one.
+        """
+        with self._lock:
+            key = painting.fingerprint
+            if key not in self._made or (exact and not self._made[key][1]):
+                memory = Memory() if exact else self._memory
+                self._made[key] = synthesize_painted(
+                    self.model, painting.labels_HW, painting.seed, painting.rerolls, told, memory
+                )
+            self._made.move_to_end(key)
+            while len(self._made) > _KEPT:
+                self._made.popitem(last=False)
+            return self._made[key][0]
 
 
 def _background(schema: LabelSchema) -> int:

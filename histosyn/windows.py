@@ -1,0 +1,235 @@
+"""Recomputing of an image only what an edit can reach.
+
+A block's features change where its input changed, and where the label map did; the change spreads
+by two pixels of the block's resolution for its two 3x3 convolutions. So an edit needs a window of
+each block, which is wide where the resolution is coarse and becomes narrow, in share of the image,
+where it is fine and the work is. The rest is taken from the last time.
+
+A window is computed with a rim, since its edges are not the image's: γ and β of a pixel depend on
+the labels within two pixels, and reach two pixels further through the convolutions. What is kept of
+it differs from the whole image's by rounding alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from histosyn.networks.generator import Generator, Noise
+from histosyn.networks.patterns import Level
+
+_REACH_OF_LABELS = 2
+_REACH_OF_CONVOLUTIONS = 2
+_RIM = _REACH_OF_LABELS + _REACH_OF_CONVOLUTIONS
+# A window of a larger share is not worth its rim.
+_MOST = 0.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """Rows top to bottom and columns left to right of a grid, the last ones excluded."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def grown(self, by: int, size: Sequence[int]) -> Box:
+        """Larger by so many cells on each side, but not than the grid."""
+        return Box(
+            top=max(self.top - by, 0),
+            bottom=min(self.bottom + by, size[0]),
+            left=max(self.left - by, 0),
+            right=min(self.right + by, size[1]),
+        )
+
+    def finer(self) -> Box:
+        """The same cells on a grid of half the spacing."""
+        return Box(
+            top=2 * self.top, bottom=2 * self.bottom, left=2 * self.left, right=2 * self.right
+        )
+
+    def coarser(self) -> Box:
+        """The cells of twice the spacing that hold these."""
+        return Box(
+            top=self.top // 2,
+            bottom=-(-self.bottom // 2),
+            left=self.left // 2,
+            right=-(-self.right // 2),
+        )
+
+    def shifted(self, origin: Box) -> Box:
+        """The same cells, counted from the corner of another box."""
+        return Box(
+            top=self.top - origin.top,
+            bottom=self.bottom - origin.top,
+            left=self.left - origin.left,
+            right=self.right - origin.left,
+        )
+
+    def share_of(self, size: Sequence[int]) -> float:
+        """Its part of a grid."""
+        return (self.bottom - self.top) * (self.right - self.left) / (size[0] * size[1])
+
+    def of(self, values: torch.Tensor) -> torch.Tensor:
+        """This part of (..., H, W)."""
+        return values[..., self.top : self.bottom, self.left : self.right]
+
+
+def box_of(changed_HW: torch.Tensor) -> Box | None:
+    """The smallest box around what is true; None if nothing is."""
+    rows, columns = (changed_HW.any(axis).nonzero().flatten() for axis in (1, 0))
+    if not len(rows):
+        return None
+    return Box(
+        top=int(rows[0]), bottom=int(rows[-1]) + 1, left=int(columns[0]), right=int(columns[-1]) + 1
+    )
+
+
+def around(*boxes: Box | None) -> Box | None:
+    """The smallest box around all that are not None."""
+    found = [box for box in boxes if box is not None]
+    if not found:
+        return None
+    return Box(
+        top=min(box.top for box in found),
+        bottom=max(box.bottom for box in found),
+        left=min(box.left for box in found),
+        right=max(box.right for box in found),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """Features (N, C, H, W), and where they differ from the last time's.
+
+    They are `exact` if a computation of the whole image gave them, to the last bit.
+    """
+
+    values: torch.Tensor
+    changed: Box | None
+    exact: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    values: torch.Tensor
+    exact: bool
+    pixel_noise: torch.Tensor | None = None
+
+
+class Memory:
+    """What a network's blocks gave the last time, so that the next time needs windows of them.
+
+    Each image is made within `image`; one that is not finished leaves the memory as it was.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, _Kept] = {}
+        self._new: dict[Hashable, _Kept] = {}
+        self._labels: list[torch.Tensor] = []
+        self._levels: Sequence[Level] = ()
+        self._relabelled: list[Box | None] = []
+
+    @contextmanager
+    def image(self, levels: Sequence[Level]) -> Iterator[None]:
+        """Make an image of these label maps; with those of another size it shares nothing."""
+        labels = [level.labels_NHW for level in levels]
+        if [each.shape for each in labels] != [each.shape for each in self._labels]:
+            self._kept, self._labels = {}, labels
+        self._levels, self._new = levels, {}
+        pairs = zip(labels, self._labels, strict=True)
+        self._relabelled = [box_of((now != before).any(0)) for now, before in pairs]
+        yield
+        self._kept, self._labels = self._new, labels
+
+    def compared(self, name: Hashable, values: torch.Tensor, *, exact: bool = True) -> Made:
+        """What was computed whole, because it is little work: where is it another one?"""
+        before = self._kept.get(name)
+        self._new[name] = _Kept(values=values, exact=exact)
+        changed = _whole(values) if before is None else _difference(values, before.values)
+        return Made(values=values, changed=changed, exact=exact)
+
+    def rise(self, name: Hashable, network: Generator, number: int, x: Made, noise: Noise) -> Made:
+        """Block `number` of a network on x, or on a window of it.
+
+        `name` tells the networks' passes apart that belong to one image.
+        """
+        before, pixel_noise = self._kept.get((name, number)), noise.at(number)
+        box = self._reach(before, number, x, pixel_noise)
+        level = self._levels[number]
+        if before is not None and box is None:
+            made = Made(values=before.values, changed=None, exact=before.exact)
+        elif before is None or box is None or box.share_of(level.labels_NHW.shape[1:]) > _MOST:
+            values = network.rise(number, x.values, level, pixel_noise)
+            made = Made(values=values, changed=_whole(values), exact=x.exact)
+        else:
+            window = self._window(box, number)
+            part = network.rise(
+                number,
+                (window.coarser() if number else window).of(x.values),
+                Level(window.of(level.labels_NHW), level.classes),
+                None if pixel_noise is None else window.of(pixel_noise),
+            )
+            values = _patched(before.values, box, box.shifted(window).of(part))
+            made = Made(values=values, changed=box, exact=False)
+        self._new[name, number] = _Kept(
+            values=made.values, exact=made.exact, pixel_noise=pixel_noise
+        )
+        return made
+
+    def leave(self, network: Generator, x: Made) -> Made:
+        """The last convolution, or a window of it."""
+        before, size = self._kept.get("image"), x.values.shape[2:]
+        if before is not None and x.changed is None:
+            return self.compared("image", before.values, exact=before.exact)
+        if before is None or x.changed is None or x.changed.share_of(size) > _MOST:
+            return self.compared("image", network.leave(x.values), exact=x.exact)
+        box = x.changed.grown(1, size)
+        window = box.grown(1, size)
+        part = box.shifted(window).of(network.leave(window.of(x.values)))
+        values = _patched(before.values, box, part)
+        self._new["image"] = _Kept(values=values, exact=False)
+        return Made(values=values, changed=box, exact=False)
+
+    def _reach(
+        self,
+        before: _Kept | None,
+        number: int,
+        x: Made,
+        pixel_noise: torch.Tensor | None,
+    ) -> Box | None:
+        """Where a block's features may be others than the last time."""
+        if before is None:
+            return None
+        size = self._levels[number].labels_NHW.shape[1:]
+        features = x.changed.finer() if x.changed is not None and number else x.changed
+        labels = self._relabelled[number]
+        noise = None
+        if pixel_noise is not None and before.pixel_noise is not None:
+            noise = _difference(pixel_noise, before.pixel_noise)
+        into = around(features, noise, labels and labels.grown(_REACH_OF_LABELS, size))
+        return into and into.grown(_REACH_OF_CONVOLUTIONS, size)
+
+    def _window(self, box: Box, number: int) -> Box:
+        """What must be computed for a box; in whole cells of the block before."""
+        window = box.grown(_RIM, self._levels[number].labels_NHW.shape[1:])
+        return window.coarser().finer() if number else window
+
+
+def _whole(values: torch.Tensor) -> Box:
+    return Box(top=0, bottom=values.shape[-2], left=0, right=values.shape[-1])
+
+
+def _difference(values: torch.Tensor, before: torch.Tensor) -> Box | None:
+    return box_of((values != before).flatten(0, -3).any(0))
+
+
+def _patched(values: torch.Tensor, box: Box, part: torch.Tensor) -> torch.Tensor:
+    """A copy of values with a part replaced."""
+    patched = values.clone()
+    box.of(patched).copy_(part)
+    return patched
