@@ -20,7 +20,7 @@ from eval.agreement_difference import (
     permuted_differences,
 )
 from eval.agreement_replicates import Panel, Resampling, draws_raters, replicated
-from eval.agreement_sources import Source, sources_of
+from eval.agreement_sources import Source, joint_sources, sources_of
 from eval.agreement_statistics import Statistic, group_statistics, pair_statistics
 from eval.agreement_tables import marginals, pairwise
 from eval.agreement_value import number_of
