@@ -36,10 +36,10 @@ def main() -> None:
     options.add_argument("--dimension", type=int, default=2048)
     options.add_argument("--repeats", type=int, default=3)
     given = options.parse_args()
-    table = Table("case", "ours (s)", "pytorch-fid (s)", "ratio", "ours", "pytorch-fid")
     for case in (full_rank_case(given.dimension), few_images_case(given.dimension)):
+        table = Table("case", "ours (s)", "pytorch-fid (s)", "ratio", "ours", "pytorch-fid")
         table.add_row(*measured(case, given.repeats))
-    Console(width=110).print(table)
+        Console(width=110).print(table)
 
 
 def full_rank_case(dimension: int) -> Case:

@@ -30,10 +30,11 @@ FLOOR = "real_versus_real_floor"
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """Numbers that are made together: their names, the fewest tiles a side, and their values."""
+    """Numbers that are made together: their names, the fewest and most tiles a side, the values."""
 
     names: tuple[str, ...]
     fewest: int
+    most: int | None
     values: Callable[[Features, Features], Mapping[str, float]]
 
 
@@ -46,12 +47,21 @@ _MANIFOLD_NAMES = ("precision", "recall", "density", "coverage")
 FRECHET = Measure(
     names=("frechet_distance",),
     fewest=2,
+    most=None,
     values=lambda x, y: {"frechet_distance": frechet_distance_from_features(x, y)},
 )
 KERNEL = Measure(
-    names=("kid",), fewest=kernel.FEWEST, values=lambda x, y: {"kid": kernel.kid(x, y)}
+    names=("kid",),
+    fewest=kernel.FEWEST,
+    most=MOST_PAIRED,
+    values=lambda x, y: {"kid": kernel.kid(x, y)},
 )
-MANIFOLD = Measure(names=_MANIFOLD_NAMES, fewest=manifold.K_COVERAGE + 1, values=_manifold_values)
+MANIFOLD = Measure(
+    names=_MANIFOLD_NAMES,
+    fewest=manifold.K_COVERAGE + 1,
+    most=MOST_PAIRED,
+    values=_manifold_values,
+)
 _METHODS = {
     "frechet_distance": "squared Fréchet distance between Gaussians fitted to features, exact, "
     "float64 (Heusel 2017)",
@@ -97,13 +107,14 @@ def floors_of(
     splits: list[tuple[Features, Features]] = []
     if reason is None and real.features_ND is not None:
         splits = [
-            halves(real.features_ND, groups, key_of(seed, "real versus real", split))
+            _some_of_both(halves(real.features_ND, groups, key), measure.most, key)
             for split in range(_SPLITS)
+            for key in (key_of(seed, "real versus real", split),)
         ]
         if min(len(half) for split in splits for half in split) < measure.fewest:
             splits, reason = [], "the groups cannot be parted into halves of enough tiles"
-    values = [measure.values(*map(_some, split)) for split in splits]
-    n = min((len(_some(half)) for split in splits for half in split), default=0)
+    values = [measure.values(*split) for split in splits]
+    n = min((len(half) for split in splits for half in split), default=0)
     of = "tiles" if groups is None else "tiles, groups kept whole,"
     return [
         Number(
@@ -130,7 +141,7 @@ def halves(
     sizes = np.bincount(group_N)
     in_first = np.zeros(len(names), dtype=np.bool_)
     for group in permutation(key, len(names)).tolist():
-        # Each goes where fewer tiles are so far.
+        # Left out where that leaves the first half nearer to a half of the tiles.
         in_first[group] = sizes[in_first].sum() <= sizes.sum() / 2 - sizes[group] / 2
     chosen_N = in_first[group_N]
     return features_ND[chosen_N], features_ND[~chosen_N]
@@ -164,11 +175,8 @@ def _paired(real: Population, synthetic: Population, seed: int) -> list[Number]:
     if real.features_ND is None or synthetic.features_ND is None:
         reason = _statistics_only(real, synthetic)
         return [_undefined(name, 0, reason) for name in (*KERNEL.names, *MANIFOLD.names)]
-    x_ND, y_MD = (
-        _some(side.features_ND, key_of(seed, "paired", role))
-        for role, side in (("real", real), ("synthetic", synthetic))
-        if side.features_ND is not None
-    )
+    sides = real.features_ND, synthetic.features_ND
+    x_ND, y_MD = _some_of_both(sides, MOST_PAIRED, key_of(seed, "paired"))
     return [_kernel_number(x_ND, y_MD, seed), *_manifold_numbers(x_ND, y_MD)]
 
 
@@ -252,11 +260,17 @@ def _undefined(name: str, n: int, reason: str) -> Number:
     return Number(name=name, value=None, n=n, method=_METHODS[name], reason=reason)
 
 
-def _some(features_ND: Features, key: int = 0) -> Features:
-    """At most `MOST_PAIRED` of them, chosen by `key`, in their order."""
-    if len(features_ND) <= MOST_PAIRED:
-        return features_ND
-    return features_ND[np.sort(permutation(key, len(features_ND))[:MOST_PAIRED])]
+def _some_of_both(
+    sides: tuple[Features, Features], most: int | None, key: int
+) -> tuple[Features, Features]:
+    """At most `most` tiles of each side, chosen by `key`, in their order."""
+    x_ND, y_MD = (
+        features_ND
+        if most is None or len(features_ND) <= most
+        else features_ND[np.sort(permutation(key_of(key, role), len(features_ND))[:most])]
+        for role, features_ND in enumerate(sides)
+    )
+    return x_ND, y_MD
 
 
 def _statistics_only(*sides: Population) -> str:

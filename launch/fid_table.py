@@ -41,11 +41,12 @@ def _numbers(result: Result) -> Table:
     table.add_column("real to synthetic", justify="right")
     table.add_column("95 % interval", justify="right")
     table.add_column("real to real (floor)", justify="right")
+    table.add_column("of all splits", justify="right")
     for name, title in _TITLES.items():
         number = by_name[name]
         floor = by_name[_FLOOR if name == "frechet_distance" else f"{name}_{_FLOOR}"]
         value = Text(_value(number), style="bold")
-        table.add_row(title, value, _interval(number), _value(floor))
+        table.add_row(title, value, _interval(number), _value(floor), _range(floor))
     return table
 
 
@@ -69,6 +70,11 @@ def _facts(result: Result) -> Table:
 
 def _value(number: Number) -> str:
     return "undefined" if number.value is None else f"{number.value:.4g}"
+
+
+def _range(floor: Number) -> str:
+    values = floor.details.get("values")
+    return f"{min(values):.4g} to {max(values):.4g}" if values else "-"
 
 
 def _interval(number: Number) -> str:
