@@ -233,6 +233,14 @@ def _with_interval(number: Number, values_B: Floats, over: str, usable: bool) ->
     """The number with the percentile interval of its replicates, and what to know of them."""
     interval = percentile_interval(values_B, INTERVAL_LEVEL) if usable else None
     undefined = int(np.isnan(values_B).sum())
+    notes = []
+    if number.n == 1:
+        notes.append("no interval from a single image")
+    if interval is not None and interval[0] == interval[1]:
+        notes.append("all replicates alike, so no interval")
+        interval = None
+    if usable and undefined:
+        notes.append(f"undefined in {undefined} of {len(values_B)} replicates")
     return replace(
         number,
         interval=interval,
@@ -242,22 +250,9 @@ def _with_interval(number: Number, values_B: Floats, over: str, usable: bool) ->
         | {
             "replicates": len(values_B),
             "undefined_replicates": undefined,
-            "interval_note": _interval_note(interval, number.n, undefined, len(values_B)),
+            "interval_note": "; ".join(notes) or None,
         },
     )
-
-
-def _interval_note(
-    interval: tuple[float, float] | None, n: int, undefined: int, replicates: int
-) -> str | None:
-    notes = []
-    if n == 1:
-        notes.append("no interval from a single image")
-    if interval is not None and interval[0] == interval[1]:
-        notes.append("all replicates alike: the interval doesn't show the uncertainty")
-    if interval is not None and undefined:
-        notes.append(f"undefined in {undefined} of {replicates} replicates")
-    return "; ".join(notes) or None
 
 
 def _arm_facts(arm: Arm) -> dict[str, Any]:

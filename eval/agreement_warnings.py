@@ -11,7 +11,8 @@ from eval.ratings import Arm, Ratings, looks_like_a_person
 
 # Below this many images percentile intervals are known to be too narrow.
 _FEW_IMAGES = 20
-# Who misses the last images of the file, and so many of them at least, has probably stopped.
+# Who misses the last images of the file, and so many of them at least, has probably stopped; unless
+# there are more gaps before.
 _STOPPED_AFTER_MISSING = 3
 
 
@@ -46,10 +47,10 @@ def _arm_warnings(arm: Arm) -> Iterator[str]:
     counts = zip(arm.raters, arm.ratings_of_raters.tolist(), strict=True)
     if partly := [f"{rater} {count}" for rater, count in counts if count < n]:
         yield f"{where}: not everyone rated all {n} images: {', '.join(partly)}."
-    for rater, rated in _who_stopped(arm):
-        last = arm.images[arm.file_order[rated - 1]]
+    for rater, place in _who_stopped(arm):
+        last = arm.images[arm.file_order[place - 1]]
         yield (
-            f"{where}: {rater} seems to have stopped after {rated} of {n} images (in the file's "
+            f"{where}: {rater} seems to have stopped after {place} of {n} images (in the file's "
             f"order; the last is {last!r}). What {rater} has seen may differ from the rest."
         )
     if n < _FEW_IMAGES:
@@ -63,7 +64,8 @@ def _who_stopped(arm: Arm) -> Iterator[tuple[str, int]]:
     in_order_IR = arm.codes_IR[list(arm.file_order)] != MISSING
     for rater, rated_I in zip(arm.raters, in_order_IR.T, strict=True):
         length = int(np.flatnonzero(rated_I)[-1]) + 1
-        if len(rated_I) - length >= _STOPPED_AFTER_MISSING:
+        after, before = len(rated_I) - length, int((~rated_I[:length]).sum())
+        if after >= _STOPPED_AFTER_MISSING and after > before:
             yield rater, length
 
 

@@ -220,7 +220,7 @@ def paired_file(path, images=40):
     for image in range(images):
         spread = image % 4
         ratings = np.clip(2 + random.integers(-spread, spread + 1, 3), 1, 4)
-        twin = ratings if image % 8 else np.roll(ratings, 1)
+        twin = ratings if image % 8 != 3 else np.clip(ratings + (0, 0, 1), 1, 4)
         rows += [f"i{image},real,{','.join(map(str, ratings))}"]
         rows += [f"i{image},synthetic,{','.join(map(str, twin))}"]
     path.write_text("\n".join(["image,arm,R1,R2,R3", *rows]) + "\n", encoding="utf-8")

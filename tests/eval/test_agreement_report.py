@@ -136,9 +136,9 @@ def test_undefined_replicates_are_counted_and_left_out(tmp_path):
     undefined = fleiss.details["undefined_replicates"]
     # A replicate without image x has one category only: chance (20/21)^21 = 0.36.
     assert 0.26 < undefined / 500 < 0.46
-    assert fleiss.interval == (1, 1)
+    assert (fleiss.value, fleiss.interval) == (1, None)
     assert f"undefined in {undefined} of 500 replicates" in fleiss.details["interval_note"]
-    assert "all replicates alike" in fleiss.details["interval_note"]
+    assert "all replicates alike, so no interval" in fleiss.details["interval_note"]
 
 
 def test_an_undefined_value_has_no_interval(tmp_path):
@@ -184,6 +184,13 @@ def test_warnings(tmp_path):
 
 def test_a_reader_who_skips_here_and_there_has_not_stopped(tmp_path):
     rows = [f"i{image},1,{'' if image % 3 else 2}" for image in range(22)]
+    warnings = report(write(tmp_path / "r.csv", "image,R1,R2", rows)).warnings
+    assert not any("stopped" in warning for warning in warnings)
+
+
+def test_gaps_everywhere_that_happen_to_end_the_file_are_no_stop(tmp_path):
+    gaps = {2, 5, 8, 11, 14, 17, 20, 22, 23, 24}
+    rows = [f"i{image:02d},1,{'' if image in gaps else 2}" for image in range(25)]
     warnings = report(write(tmp_path / "r.csv", "image,R1,R2", rows)).warnings
     assert not any("stopped" in warning for warning in warnings)
 
