@@ -34,6 +34,7 @@ setup(
         "histosyn.paint",
         "eval",
         "eval.segmenter",
+        "eval.utility",
         "tune",
         "launch",
         "launch.commands",

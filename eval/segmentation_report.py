@@ -15,7 +15,7 @@ import numpy as np
 from eval.bootstrap import percentile_interval, resamples
 from eval.pixel_scores import Counts, Floats, accuracy, dice, iou, mean_of_defined
 from eval.result import Number
-from eval.segmenter.reading import Reading
+from eval.segmenter.reading import Reading, by_unit
 from histosyn.labels import LabelSchema
 
 INTERVAL_LEVEL = 0.95
@@ -121,8 +121,7 @@ def difference_numbers(first: Side, second: Side, schema: LabelSchema) -> list[N
 def drawn_by(sides: Sequence[Side]) -> str:
     """What the bootstrap draws, for reports."""
     texts = [
-        f"{len(side.units)} {'groups' if side.reading.by_group else 'label maps'}"
-        for side in sides
+        f"{len(side.units)} {'groups' if side.reading.by_group else 'label maps'}" for side in sides
     ]
     return " and ".join(dict.fromkeys(texts))
 
@@ -144,19 +143,16 @@ def _draw_number(name: str, readings: dict[str, Reading]) -> int:
 
 
 def _side(name: str, reading: Reading, *, replicates: int, key: tuple[int, ...]) -> Side:
-    units, unit_of_tile = np.unique(np.array(reading.units), return_inverse=True)
-    classes = reading.confusion_TKK.shape[-1]
-    confusion_UKK = np.zeros((len(units), classes, classes), dtype=np.int64)
-    np.add.at(confusion_UKK, unit_of_tile, reading.confusion_TKK)
+    units, confusion_UKK = by_unit(reading)
     flat_UX = confusion_UKK.reshape(len(units), -1).astype(np.float64)
     blocks = [
-        scores((drawn_BU @ flat_UX).reshape(-1, classes, classes))
+        scores((drawn_BU @ flat_UX).reshape(-1, *confusion_UKK.shape[1:]))
         for drawn_BU in resamples(len(units), replicates=replicates, key=key)
     ]
     return Side(
         name=name,
         reading=reading,
-        units=tuple(units.tolist()),
+        units=units,
         confusion_UKK=confusion_UKK,
         replicates_BS=np.concatenate(blocks),
     )

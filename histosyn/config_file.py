@@ -129,6 +129,8 @@ def _describe(kind: Any) -> str:
 def _plain(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _plain(value) for key, value in node.items() if value is not None}
+    if isinstance(node, list | tuple):
+        return [_plain(value) for value in node]
     return str(node) if isinstance(node, Path) else node
 
 

@@ -57,6 +57,11 @@ EVAL_COMMANDS = (
         "launch.commands.eval_faithfulness:faithfulness",
         "Whether synthetic tiles show the tissue that was asked for.",
     ),
+    (
+        "utility",
+        "launch.commands.eval_utility:utility",
+        "Whether a segmenter learns as much from synthetic tiles.",
+    ),
 )
 SEGMENTER_COMMANDS = (
     (

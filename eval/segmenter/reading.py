@@ -75,6 +75,15 @@ def read_tiles(
     )
 
 
+def by_unit(reading: Reading) -> tuple[tuple[str, ...], Counts]:
+    """The units of a reading in the order of their names, and the counts (U, K, K) of each."""
+    units, unit_of_tile = np.unique(np.array(reading.units), return_inverse=True)
+    classes = reading.confusion_TKK.shape[-1]
+    confusion_UKK = np.zeros((len(units), classes, classes), dtype=np.int64)
+    np.add.at(confusion_UKK, unit_of_tile, reading.confusion_TKK)
+    return tuple(units.tolist()), confusion_UKK
+
+
 def require_same_classes(segmenter: Segmenter, tiles: LabelledTiles) -> None:
     """Raise InputError unless the tiles' label maps have the segmenter's classes, in its order."""
     mine = [item.name for item in segmenter.facts.schema.classes]

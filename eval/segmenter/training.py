@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,18 @@ def train_segmenter(
     config: SegmenterConfig,
     *,
     open_batches: OpenBatches = open_stream,
+    facts: Mapping[str, Any] = {},
     stop: StopRequest | None = None,
 ) -> Path:
     """Train a segmenter, or go on from the newest valid checkpoint of the run's folder.
 
     Returns the path of its model; what it writes and raises is that of `run_resumable`. Batches
-    come from the shards of the configuration unless `open_batches` says otherwise.
+    come from the shards of the configuration unless `open_batches` says otherwise; `facts` are then
+    what the model is to say of its training besides, `data_sha256` above all.
     """
     return run_resumable(
         config,
-        partial(SegmenterTraining, config, open_batches),
+        partial(SegmenterTraining, config, open_batches, facts),
         folder_option="OUT",
         stop=stop,
     )
@@ -52,10 +54,12 @@ class SegmenterTraining:
         self,
         config: SegmenterConfig,
         open_batches: OpenBatches,
+        facts: Mapping[str, Any],
         topology: Topology,
         device: torch.device,
     ) -> None:
         self.config = config
+        self.more_facts = facts
         self.topology = topology
         self.trainer = SegmenterTrainer(config, open_batches(config, topology), device)
 
@@ -100,5 +104,5 @@ class SegmenterTraining:
             schema=index.schema,
             tile_size=trained_tile_size(self.config, index),
             mpp=index.mpp,
-            training=training_facts(self.config, index, self.trainer.step),
+            training=training_facts(self.config, index, self.trainer.step) | dict(self.more_facts),
         )

@@ -39,6 +39,25 @@ class EachOnce:
         return np.arange(self._sizes[shard])
 
 
+class Chosen:
+    """Some samples once an epoch: the `rows` of an index, at least one; the others never."""
+
+    def __init__(self, index: DatasetIndex, rows: np.ndarray) -> None:
+        self._starts = index.starts
+        self._rows = np.unique(rows)
+        self._bounds = np.searchsorted(self._rows, self._starts)
+        self.epoch_size = len(self._rows)
+
+    def numbers(self, epoch: int) -> np.ndarray:
+        """How many chosen ones each shard has."""
+        return np.diff(self._bounds)
+
+    def samples(self, epoch: int, shard: int) -> np.ndarray:
+        """The chosen ones of the shard."""
+        chosen = slice(self._bounds[shard], self._bounds[shard + 1])
+        return self._rows[chosen] - self._starts[shard]
+
+
 class RareClassesOften:
     """Every sample at least once an epoch, those with rare classes more often.
 

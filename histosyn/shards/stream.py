@@ -73,7 +73,7 @@ class ShardStream:
     `global_batch` samples are shared by all ranks of `topology`, evenly; each rank iterates over
     its own part. Every sample comes once an epoch; the last, partial batch of an epoch is filled
     from the next one. With `rare_class_threshold`, samples with classes that occur in a smaller
-    share of the samples come more often (see `RareClassesOften`).
+    share of the samples come more often (see `RareClassesOften`); `draws` says it all itself.
 
     A sample that cannot be used is an error, or with `on_bad_sample="skip"` replaced by another of
     its epoch, the same one wherever and whenever this batch is read.
@@ -90,6 +90,7 @@ class ShardStream:
         augmented: bool = True,
         stain_jitter: float = 0.0,
         rare_class_threshold: float | None = None,
+        draws: Draws | None = None,
         on_bad_sample: OnBadSample = "error",
         workers: int = 0,
     ) -> None:
@@ -103,7 +104,7 @@ class ShardStream:
                 f"({'x'.join(map(str, self.index.tile_size))} pixels). "
                 "Choose a smaller crop or pack larger tiles."
             )
-        draws = _draws(reader, rare_class_threshold, seed)
+        draws = draws or _draws(reader, rare_class_threshold, seed)
         self.order = SampleOrder(draws, seed)
         self._batches = _Batches(
             reader,

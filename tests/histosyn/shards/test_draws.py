@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tissue import SCHEMA
 
-from histosyn.shards.draws import EachOnce, RareClassesOften
+from histosyn.shards.draws import Chosen, EachOnce, RareClassesOften
 from histosyn.shards.index import DatasetIndex, ShardRecord
 from histosyn.shards.index_file import write_index
 from histosyn.shards.order import SampleOrder
@@ -108,3 +108,29 @@ def test_the_order_tells_repeats_apart(tmp_path: Path) -> None:
 def test_a_class_that_never_occurs_changes_nothing(tmp_path: Path) -> None:
     index = replace(index_of(tmp_path, [[(0,), (0, 1)]]), class_samples=(2, 1, 0, 0))
     assert RareClassesOften(index, threshold=0.4, seed=0).epoch_size == 2
+
+
+@given(
+    st.lists(st.integers(0, 5), min_size=1, max_size=20).filter(any),
+    st.data(),
+    st.integers(0, 99),
+)
+def test_chosen_samples_come_once_an_epoch_and_others_never(
+    sizes: list[int], data: st.DataObject, seed: int
+) -> None:
+    rows = data.draw(st.sets(st.integers(0, sum(sizes) - 1), min_size=1))
+    starts = np.cumsum([0, *sizes])
+    draws = Chosen(Starts(starts), np.array(sorted(rows)))  # type: ignore[arg-type]
+    assert draws.epoch_size == len(rows) == draws.numbers(0).sum()
+    order = SampleOrder(draws, seed)
+    for epoch in range(2):
+        places = [order.place(epoch * len(rows) + i) for i in range(len(rows))]
+        assert {int(starts[place.shard]) + place.sample for place in places} == rows
+        assert {place.repeat for place in places} == {0}
+
+
+class Starts:
+    """What `Chosen` looks at in an index."""
+
+    def __init__(self, starts: np.ndarray) -> None:
+        self.starts = starts

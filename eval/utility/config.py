@@ -1,0 +1,182 @@
+"""The configuration of a utility experiment, `utility.toml`. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from eval.segmenter.config import LossConfig, NetworkConfig, OptimizerConfig
+from histosyn.config import require_at_least
+from histosyn.config_file import as_plain, differing_fields, from_dict, load_toml
+from hpc.errors import ConfigError
+from hpc.files import write_text
+
+Arm = Literal["real", "augmentation", "real+synthetic", "synthetic"]
+ARMS: tuple[Arm, ...] = get_args(Arm)
+SAVED_NAME = "config.toml"
+# What may be added or changed while an experiment goes on: nothing that a number depends on.
+RESUMABLE_CHANGES = frozenset(
+    {"experiment.folder", "experiment.arms", "experiment.shares", "experiment.seeds"}
+    | {f"data.{name}" for name in ("real", "test", "synthetic", "synthetic_tiles",
+                                   "synthetic_labels", "workers")}
+    | {f"training.{name}" for name in ("device", "report_every", "checkpoint_every",
+                                       "stop_seconds_before_end")}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Tiles to learn from and to be tested on. All have the same classes and resolution."""
+
+    real: Path
+    """Folder of shards of real tiles to learn from, packed by patient, such as packed/train."""
+    test: Path
+    """Folder of shards of real tiles of other patients, such as packed/test."""
+    synthetic: tuple[Path, ...] = ()
+    """Folders of shards of synthetic tiles: one, or one for each of the shares of real data."""
+    synthetic_tiles: Path | None = None
+    """In their place: a folder of synthetic tiles ..."""
+    synthetic_labels: Path | None = None
+    """... and the folder of the label maps they were made from; packed once, into the folder."""
+    global_batch: int = 8
+    """Tiles a step, in all arms."""
+    synthetic_part: float = 0.5
+    """Share of synthetic tiles in each step of the arm real+synthetic."""
+    crop: int | None = None
+    """Train on random square crops of this many pixels. Default: whole tiles."""
+    stain_jitter: float = 0.0
+    """Jitter of the stains in all arms but the control; flips and turns are in all arms."""
+    control_stain_jitter: float = 0.2
+    """Jitter of the stains in the arm augmentation, which sees real tiles only."""
+    workers: int = 1
+    """Loader processes."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, global_batch=2, crop=1, stain_jitter=0.0, workers=0)
+        for name in ("synthetic_part", "control_stain_jitter"):
+            if not 0 < getattr(self, name) < 1:
+                raise ConfigError(f"data.{name} = {getattr(self, name)} must lie in (0, 1).")
+        if (self.synthetic_tiles is None) != (self.synthetic_labels is None):
+            raise ConfigError("data.synthetic_tiles and data.synthetic_labels go together.")
+        if bool(self.synthetic) == (self.synthetic_tiles is not None):
+            raise ConfigError(
+                "Name the synthetic tiles once: data.synthetic for shards, or "
+                "data.synthetic_tiles and data.synthetic_labels for folders."
+            )
+        if not 1 <= self.synthetic_tiles_a_step < self.global_batch:
+            raise ConfigError(
+                f"data.synthetic_part = {self.synthetic_part} of {self.global_batch} tiles leaves "
+                "none of one kind. Choose another share or a larger data.global_batch."
+            )
+
+    @property
+    def synthetic_tiles_a_step(self) -> int:
+        """How many tiles of a step are synthetic in the arm real+synthetic."""
+        return round(self.global_batch * self.synthetic_part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """What is compared, and what counts as no worse."""
+
+    margin: float
+    """Difference of mean Dice that would not matter, set before any result is seen."""
+    folder: Path = Path("runs/utility")
+    """Where all trainings and results go."""
+    arms: tuple[Arm, ...] = ARMS
+    """Which of real, augmentation, real+synthetic and synthetic. Real must be among them."""
+    shares: tuple[float, ...] = (0.25, 0.5, 1.0)
+    """Shares of the real patients to learn from: the learning curve."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """One training each: other weights, other order, other patients for shares below 1."""
+    replicates: int = 2000
+    """Resamples for the intervals."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, replicates=1)
+        if not 0 < self.margin < 1:
+            raise ConfigError(f"experiment.margin = {self.margin} must lie in (0, 1).")
+        if "real" not in self.arms:
+            raise ConfigError("experiment.arms needs real: all others are compared with it.")
+        for name in ("arms", "shares", "seeds"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise ConfigError(f"experiment.{name} is empty or names one twice.")
+        if not all(0 < share <= 1 for share in self.shares):
+            raise ConfigError(f"experiment.shares = {list(self.shares)} must lie in (0, 1].")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How each segmenter is trained: the same in all arms."""
+
+    steps: int = 2000
+    """Training steps."""
+    ema_decay: float = 0.99
+    """Decay of the weights' moving average, which is what is tested."""
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    """bfloat16 is mixed precision; float64 is for tests."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes the GPU if there is one."""
+    report_every: int = 50
+    """Steps between reports in a training's metrics.jsonl."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints."""
+    stop_seconds_before_end: int = 120
+    """Save and stop so long before the SLURM job's time is over."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, steps=1, report_every=1, checkpoint_every=1, ema_decay=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UtilityConfig:
+    """Everything that determines a utility experiment."""
+
+    data: DataConfig
+    experiment: ExperimentConfig
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        shares, shards = len(self.experiment.shares), len(self.data.synthetic)
+        if shards not in (0, 1, shares):
+            raise ConfigError(
+                f"data.synthetic names {shards} folders for {shares} shares. Give one for all, or "
+                "one for each, made by generators that saw no more than that share."
+            )
+
+
+def read_utility(path: Path) -> UtilityConfig:
+    """Read `utility.toml`. Raises InputError or ConfigError naming the file and the field."""
+    return from_dict(UtilityConfig, load_toml(path), str(path))
+
+
+def keep_settings(config: UtilityConfig, as_toml: str) -> None:
+    """Save the configuration of an experiment; the margin, above all, stays what it was.
+
+    Raises ConfigError if the folder's experiment was started with other settings.
+    """
+    path = config.experiment.folder / SAVED_NAME
+    if path.exists():
+        before = read_utility(path)
+        changed = sorted(set(differing_fields(before, config)) - RESUMABLE_CHANGES)
+        if changed:
+            raise ConfigError(
+                f"{config.experiment.folder} was started with other settings: "
+                f"{', '.join(changed)} changed ({_old_values(before, changed)}). Restore them to "
+                "go on, or choose another experiment.folder."
+            )
+    write_text(path, as_toml)
+
+
+def _old_values(before: UtilityConfig, names: list[str]) -> str:
+    plain = as_plain(before)
+    return ", ".join(
+        f"{name} was {plain[section].get(field_name)}"
+        for name in names
+        for section, field_name in [name.split(".")]
+    )

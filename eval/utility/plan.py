@@ -1,0 +1,165 @@
+"""The trainings of a utility experiment: which there are, and which tiles each of them sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from eval.utility.config import Arm, UtilityConfig
+from histosyn.packing.pack import PackConfig, pack
+from histosyn.shards.dataset import ensure_index, open_shards
+from histosyn.shards.index import INDEX_NAME, DatasetIndex
+from histosyn.shards.reader import ShardReader
+from hpc.errors import DatasetError
+from hpc.randomness import key_of, permutation
+
+_FROM_SHARD = ".label"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One training: an arm, the share of real patients it sees (or compares with), a seed."""
+
+    arm: Arm
+    share: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its folder below `trainings/`."""
+        return f"{self.arm.replace('+', '-and-')}-{self.share:g}-seed-{self.seed}"
+
+
+def cells_of(config: UtilityConfig) -> list[Cell]:
+    """All trainings in a fixed order.
+
+    Synthetic tiles alone are trained on once a seed, as of the largest share, unless every share
+    has synthetic tiles of its own.
+    """
+    experiment = config.experiment
+    return [
+        Cell(arm=arm, share=share, seed=seed)
+        for seed in experiment.seeds
+        for arm in experiment.arms
+        for share in shares_of(arm, config)
+    ]
+
+
+def shares_of(arm: Arm, config: UtilityConfig) -> tuple[float, ...]:
+    """The shares at which an arm is trained."""
+    shares = config.experiment.shares
+    if arm == "synthetic" and len(config.data.synthetic) <= 1:
+        return (max(shares),)
+    return shares
+
+
+class Sources:
+    """The data sets of an experiment, opened and checked.
+
+    Raises DatasetError if their classes or tile sizes differ, or if a patient, or a label map, of
+    the test tiles is also among those that are learnt from.
+    """
+
+    def __init__(self, config: UtilityConfig) -> None:
+        self.config = config
+        self.real = _opened(config.data.real)
+        self.test = _opened(config.data.test)
+        self.synthetic = [_opened(folder) for folder in _synthetic_folders(config, self.real)]
+        for other in (self.test, *self.synthetic):
+            _require_alike(self.real, other)
+        for reader in (self.real, self.test):
+            _require_groups(reader)
+        for learnt in (self.real, *self.synthetic):
+            _require_apart(learnt, self.test)
+
+    def synthetic_for(self, share: float) -> ShardReader:
+        """The synthetic tiles that go with a share of real data."""
+        if len(self.synthetic) == 1:
+            return self.synthetic[0]
+        return self.synthetic[self.config.experiment.shares.index(share)]
+
+    def patients(self, share: float, seed: int) -> list[str]:
+        """The patients of a share, at least one: a larger share of a seed holds a smaller one."""
+        names = sorted(set(self._group_of_row))
+        order = permutation(key_of(seed, "patients"), len(names))
+        count = max(math.ceil(share * len(names) - 1e-9), 1)
+        return sorted(names[number] for number in order[:count])
+
+    def rows(self, share: float, seed: int) -> np.ndarray:
+        """The rows of these patients in the index of the real tiles."""
+        return np.flatnonzero(np.isin(self._group_of_row, self.patients(share, seed)))
+
+    @cached_property
+    def _group_of_row(self) -> Sequence[str]:
+        return _groups(self.real.index)
+
+
+def _synthetic_folders(config: UtilityConfig, real: ShardReader) -> tuple[Path, ...]:
+    """As configured; folders of pairs are packed once, below the experiment's folder."""
+    data = config.data
+    if data.synthetic_tiles is None or data.synthetic_labels is None:
+        return data.synthetic
+    packed = config.experiment.folder / "synthetic"
+    if not (packed / "train" / INDEX_NAME).is_file():
+        schema = real.index.schema
+        pack(data.synthetic_tiles, data.synthetic_labels, packed, schema, PackConfig())
+    return (packed / "train",)
+
+
+def _opened(folder: Path) -> ShardReader:
+    ensure_index(folder)
+    reader = open_shards(folder)
+    reader.check_shards()
+    return reader
+
+
+def _require_alike(one: ShardReader, other: ShardReader) -> None:
+    mine, theirs = ([item.name for item in r.index.schema.classes] for r in (one, other))
+    if mine != theirs:
+        raise DatasetError(
+            f"{one.folders[-1]} has the classes {', '.join(mine)}, {other.folders[-1]} has "
+            f"{', '.join(theirs)}. Pack all of them with one schema."
+        )
+    if one.index.tile_size != other.index.tile_size:
+        sizes = ["{1}x{0}".format(*r.index.tile_size) for r in (one, other)]
+        raise DatasetError(
+            f"{one.folders[-1]} has tiles of {sizes[0]} pixels, {other.folders[-1]} of {sizes[1]}. "
+            "Pack all of them in one size and at one resolution."
+        )
+
+
+def _require_groups(reader: ShardReader) -> None:
+    """Without patients, `histosyn pack` takes every image for one of its own."""
+    packing = reader.index.made_by.get("config")
+    ungrouped = isinstance(packing, dict) and not packing.get("groups")
+    if ungrouped or not all(_groups(reader.index)):
+        raise DatasetError(
+            f"{reader.folders[-1]} was packed without groups, so its patients are not known. Pack "
+            "it again by patient, with --groups."
+        )
+
+
+def _require_apart(learnt: ShardReader, test: ShardReader) -> None:
+    """Who learns from a test patient, or from tissue drawn after one, has seen the answers."""
+    names = {name for name in _groups(learnt.index) if name}
+    keys = {name.removesuffix(_FROM_SHARD) for name in _texts(learnt.index, "key")}
+    common = names & set(_groups(test.index)) or keys & set(_texts(test.index, "key"))
+    if common:
+        raise DatasetError(
+            f"{min(common)} is in {learnt.folders[-1]}, which is learnt from, and in "
+            f"{test.folders[-1]}, which is tested on ({len(common)} such patients or label maps). "
+            "Split by patient, and make synthetic tiles of other label maps than the test's."
+        )
+
+
+def _groups(index: DatasetIndex) -> list[str]:
+    return [name.removesuffix(_FROM_SHARD) for name in _texts(index, "group")]
+
+
+def _texts(index: DatasetIndex, column: str) -> list[str]:
+    return [value.decode("utf-8", "replace") for value in index.table.rows[column].tolist()]

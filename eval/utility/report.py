@@ -1,0 +1,291 @@
+"""What a utility experiment shows: scores of every arm, and whether an arm is no worse than real.
+
+A score is the mean over seeds of the Dice of all test pixels together. Its uncertainty is that of
+the patients who were tested and of the seeds that were trained: both are drawn in the bootstrap,
+the same ones for the arms that are compared (patients and seeds are paired: a seed decides the
+patients that are learnt from). The primary statistic is the mean Dice over classes; the margin is
+for its difference, and was set before.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from eval.agreement_difference import EQUIVALENCE_LEVEL, equivalence_test
+from eval.bootstrap import percentile_interval, resamples
+from eval.pixel_scores import Floats, dice, mean_of_defined
+from eval.result import Number, Result
+from eval.segmentation_report import FEW_UNITS, INTERVAL_LEVEL
+from eval.utility.config import Arm, UtilityConfig
+from eval.utility.plan import Cell, Sources, cells_of
+from eval.utility.trainings import Outcome
+from hpc.errors import DatasetError
+
+_MEAN_DICE = "mean_dice"
+_FEW_SEEDS = 3
+_ONE_SYNTHETIC = (
+    "One set of synthetic tiles serves every share: unless its generator saw no more than the "
+    "smallest share of the real patients, the arms with synthetic tiles know more than their share "
+    "says. Name one set for each share (data.synthetic)."
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Group:
+    """An arm at a share: its test of every seed, values (S, K + 1) and resamples (B, K + 1).
+
+    The last column is the mean over classes.
+    """
+
+    arm: Arm
+    share: float
+    seeds: tuple[int, ...]
+    outcomes: tuple[Outcome, ...]
+    values_SX: Floats
+    replicates_BX: Floats
+
+    @property
+    def title(self) -> str:
+        """What a report calls it."""
+        return f"{self.arm} at {self.share:.0%}"
+
+
+def report_utility(outcomes: Sequence[Outcome], sources: Sources, config: UtilityConfig) -> Result:
+    """The result of all trainings that are done; raises DatasetError if there is none."""
+    if not outcomes:
+        raise DatasetError(
+            f"No training of {config.experiment.folder} is done yet. Run the command without "
+            "--report, or with --part, first."
+        )
+    groups = _groups(outcomes, config)
+    classes = [item.name for item in sources.real.index.schema.classes]
+    missing = [cell.name for cell in missing_cells(outcomes, config)]
+    return Result(
+        kind="utility",
+        inputs=_inputs(outcomes, sources, config),
+        settings={"margin": config.experiment.margin, "interval_level": INTERVAL_LEVEL,
+                  "equivalence_level": EQUIVALENCE_LEVEL, "steps": config.training.steps,
+                  "global_batch": config.data.global_batch,
+                  "replicates": config.experiment.replicates},
+        numbers=(
+            *(number for group in groups for number in _scores(group, classes)),
+            *(
+                _difference(group, reference, config)
+                for group in groups
+                for reference in _references(group, groups)
+            ),
+        ),
+        warnings=tuple(_warnings(groups, missing, config)),
+        tables={
+            "trainings": [_training_row(item) for item in outcomes],
+            "missing": missing,
+        },
+    )  # fmt: skip
+
+
+def missing_cells(outcomes: Sequence[Outcome], config: UtilityConfig) -> list[Cell]:
+    """The trainings that are not done yet."""
+    done = {item.cell for item in outcomes}
+    return [cell for cell in cells_of(config) if cell not in done]
+
+
+def _groups(outcomes: Sequence[Outcome], config: UtilityConfig) -> list[Group]:
+    """In the order of the configuration."""
+    of: defaultdict[tuple[Arm, float], list[Outcome]] = defaultdict(list)
+    for cell in cells_of(config):
+        of[cell.arm, cell.share] += [item for item in outcomes if item.cell == cell]
+    order = {arm: number for number, arm in enumerate(config.experiment.arms)}
+    keys = sorted((key for key in of if of[key]), key=lambda key: (order[key[0]], key[1]))
+    return [_group(*key, of[key], config.experiment.replicates) for key in keys]
+
+
+def _group(arm: Arm, share: float, outcomes: list[Outcome], replicates: int) -> Group:
+    """Patients and seeds are drawn by fixed keys: groups with the same ones get the same draws."""
+    patients = len(outcomes[0].units)
+    drawn_BU = np.concatenate(list(resamples(patients, replicates=replicates, key=(0, 1))))
+    drawn_BS = np.concatenate(list(resamples(len(outcomes), replicates=replicates, key=(0, 2))))
+    by_seed_SBX = np.stack(
+        [
+            _values(_resampled(item, drawn_BU))
+            for item in outcomes
+        ]
+    )  # fmt: skip
+    weights_SB1 = drawn_BS.T[:, :, None]
+    # What is undefined for a drawn seed is undefined; what is not drawn does not matter.
+    sums_BX = np.where(weights_SB1 > 0, weights_SB1 * by_seed_SBX, 0.0).sum(axis=0)
+    return Group(
+        arm=arm,
+        share=share,
+        seeds=tuple(item.cell.seed for item in outcomes),
+        outcomes=tuple(outcomes),
+        values_SX=np.stack([_values(item.confusion_UKK.sum(axis=0)) for item in outcomes]),
+        replicates_BX=sums_BX / len(outcomes),
+    )
+
+
+def _resampled(outcome: Outcome, drawn_BU: Floats) -> Floats:
+    flat_UX = outcome.confusion_UKK.reshape(len(outcome.units), -1).astype(np.float64)
+    return (drawn_BU @ flat_UX).reshape(-1, *outcome.confusion_UKK.shape[1:])
+
+
+def _values(confusion_BKK: Any) -> Floats:
+    """Dice of each class and their mean, (..., K + 1)."""
+    dice_BK = dice(confusion_BKK)
+    return np.concatenate([dice_BK, mean_of_defined(dice_BK)[..., None]], axis=-1)
+
+
+def _scores(group: Group, classes: list[str]) -> list[Number]:
+    """Mean Dice first, then that of each class."""
+    columns = [len(classes), *range(len(classes))]
+    return [_score(group, column, [*classes, None][column]) for column in columns]
+
+
+def _score(group: Group, column: int, of_class: str | None) -> Number:
+    values_S = group.values_SX[:, column]
+    value = float(values_S.mean())
+    defined = not np.isnan(value)
+    interval = _interval(group, group.replicates_BX[:, column], INTERVAL_LEVEL)
+    more = values_S.std(ddof=1) if len(values_S) > 1 and defined else None
+    return Number(
+        name=_MEAN_DICE if of_class is None else "dice",
+        value=value if defined else None,
+        n=group.outcomes[0].tiles,
+        method="mean over seeds of the Dice of all test pixels together",
+        interval=interval if defined else None,
+        interval_level=INTERVAL_LEVEL if interval and defined else None,
+        interval_method=_drawn(group) if interval and defined else None,
+        reason=None if defined else "the class is neither in the label maps nor read",
+        details={
+            "arm": group.arm,
+            "real_share": group.share,
+            "seeds": list(group.seeds),
+            "sd_over_seeds": None if more is None else float(more),
+            **({} if of_class is None else {"class": of_class}),
+        },
+    )
+
+
+def _references(group: Group, groups: Sequence[Group]) -> list[Group]:
+    """Real tiles of the same share, and all real tiles; nothing is compared with itself."""
+    real = [other for other in groups if other.arm == "real" and other.seeds == group.seeds]
+    full = max((other.share for other in groups if other.arm == "real"), default=None)
+    return [other for other in real if other is not group and other.share in (group.share, full)]
+
+
+def _difference(group: Group, reference: Group, config: UtilityConfig) -> Number:
+    values_S = group.values_SX[:, -1] - reference.values_SX[:, -1]
+    replicates_B = group.replicates_BX[:, -1] - reference.replicates_BX[:, -1]
+    value = float(values_S.mean())
+    interval = _interval(group, replicates_B, INTERVAL_LEVEL)
+    margin = config.experiment.margin
+    test = equivalence_test(replicates_B, margin) if interval else None
+    return Number(
+        name=f"{_MEAN_DICE}_difference",
+        value=None if np.isnan(value) else value,
+        n=group.outcomes[0].tiles,
+        method="difference of mean Dice, patients and seeds paired",
+        interval=interval,
+        interval_level=INTERVAL_LEVEL if interval else None,
+        interval_method=_drawn(group) if interval else None,
+        reason="no class is in the test tiles" if np.isnan(value) else None,
+        details={
+            "arm": group.arm,
+            "real_share": group.share,
+            "reference": reference.arm,
+            "reference_share": reference.share,
+            "seeds": list(group.seeds),
+            "equivalence": test,
+            "statement": _statement(group, reference, test, margin),
+        },
+    )
+
+
+def _statement(group: Group, reference: Group, test: dict[str, Any] | None, margin: float) -> str:
+    """In words, at the level of two one-sided 5 % tests."""
+    pair = f"{group.title} against {reference.title}"
+    if test is None:
+        return f"{pair}: nothing is shown; one patient gives no interval"
+    low, high = test["interval"]
+    if -margin < low and high < margin:
+        verdict = f"equivalent within {margin:g}"
+    elif low > -margin:
+        verdict = f"non-inferior by a margin of {margin:g}"
+    elif high < -margin:
+        verdict = f"worse by more than {margin:g}"
+    else:
+        verdict = f"not shown to be non-inferior by a margin of {margin:g}"
+    better = "; better" if low > 0 else ""
+    return f"{pair}: {verdict}{better}"
+
+
+def _interval(group: Group, replicates_B: Floats, level: float) -> tuple[float, float] | None:
+    """None from one patient: drawn again and again, it says nothing of others."""
+    if len(group.outcomes[0].units) < 2:
+        return None
+    return percentile_interval(replicates_B, level)
+
+
+def _drawn(group: Group) -> str:
+    patients = f"{len(group.outcomes[0].units)} test patients"
+    if len(group.seeds) == 1:
+        return f"percentile bootstrap over {patients}; one seed, whose chance is left out"
+    return f"percentile bootstrap over {patients} and {len(group.seeds)} seeds"
+
+
+def _inputs(outcomes: Sequence[Outcome], sources: Sources, config: UtilityConfig) -> dict[str, Any]:
+    readers = {"real": sources.real, "test": sources.test}
+    readers |= {f"synthetic_{i}": reader for i, reader in enumerate(sources.synthetic, 1)}
+    return {
+        "experiment": str(config.experiment.folder),
+        "test_patients": list(outcomes[0].units),
+        **{
+            name: {
+                "name": str(reader.folders[-1]),
+                "tiles": len(reader.index),
+                "sha256": reader.index.identity,
+                "mpp": reader.index.mpp,
+            }
+            for name, reader in readers.items()
+        },
+    }
+
+
+def _training_row(outcome: Outcome) -> dict[str, Any]:
+    """What a training saw, and how its segmenter did on its own."""
+    row = {name: outcome.training.get(name) for name in ("real_patients", "real_tiles",
+                                                        "synthetic_tiles", "steps")}  # fmt: skip
+    mean = float(_values(outcome.confusion_UKK.sum(axis=0))[-1])
+    return {
+        **asdict(outcome.cell),
+        **row,
+        "segmenter_sha256": outcome.segmenter_sha256,
+        "mean_dice": None if np.isnan(mean) else mean,
+        "confusion": outcome.confusion_UKK.sum(axis=0).tolist(),
+    }
+
+
+def _warnings(groups: list[Group], missing: list[str], config: UtilityConfig) -> list[str]:
+    found = []
+    patients = len(groups[0].outcomes[0].units)
+    if patients < FEW_UNITS:
+        found.append(
+            f"{patients} test patients: intervals from so few are too narrow, and there is none "
+            "from one."
+        )
+    if min(len(group.seeds) for group in groups) < _FEW_SEEDS:
+        found.append(f"Fewer than {_FEW_SEEDS} seeds: how much chance there is, is hardly known.")
+    with_synthetic = any("synthetic" in group.arm for group in groups)
+    shares = {group.share for group in groups}
+    if with_synthetic and len(config.data.synthetic) <= 1 and min(shares) < max(shares):
+        found.append(_ONE_SYNTHETIC)
+    if missing:
+        found.append(
+            f"{len(missing)} trainings are not done yet, such as {missing[0]}: what is compared "
+            "with them is missing as well."
+        )
+    return found

@@ -1,0 +1,157 @@
+"""Running the trainings of a utility experiment, and testing what they made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.labelled_tiles import ShardTiles
+from eval.pixel_scores import Counts
+from eval.segmenter.config import DataConfig, RunConfig, SegmenterConfig
+from eval.segmenter.model import load_segmenter
+from eval.segmenter.reading import by_unit, read_tiles, require_all
+from eval.segmenter.training import train_segmenter
+from eval.utility.batches import open_cell
+from eval.utility.config import UtilityConfig
+from eval.utility.plan import Cell, Sources
+from hpc.errors import DamagedFileError
+from hpc.files import sha256_of_bytes, write_json
+from hpc.log import logger
+from hpc.preemption import StopRequest
+from hpc.process_group import device_of
+from hpc.topology import Topology
+
+_TEST_NAME = "test.json"
+_BATCH_SIZE = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcome:
+    """What the segmenter of a cell reads in the test tiles: counts (U, K, K) of each patient."""
+
+    cell: Cell
+    units: tuple[str, ...]
+    confusion_UKK: Counts
+    tiles: int
+    segmenter_sha256: str
+    training: dict[str, Any]
+
+
+def folder_of(cell: Cell, config: UtilityConfig) -> Path:
+    """Where a cell is trained."""
+    return config.experiment.folder / "trainings" / cell.name
+
+
+def run_cells(
+    cells: Iterable[Cell], sources: Sources, config: UtilityConfig, stop: StopRequest
+) -> None:
+    """Train and test the cells that are not done; each goes on where it stopped.
+
+    Raises Stopped if the process was asked to stop, whatever training and testing raise, and
+    DatasetError for test tiles that cannot be used.
+    """
+    for cell in cells:
+        if find_outcome(cell, sources, config) is None:
+            model = _train(cell, sources, config, stop)
+            _test(cell, model, sources, config)
+
+
+def find_outcome(cell: Cell, sources: Sources, config: UtilityConfig) -> Outcome | None:
+    """The test of a cell, if it was made on these test tiles and this data."""
+    path = folder_of(cell, config) / _TEST_NAME
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if found["data_sha256"] != _data_sha256(cell, sources):
+            logger.warning("%s was made with other data; it is made again.", path)
+            return None
+        return Outcome(
+            cell=cell,
+            units=tuple(found["units"]),
+            confusion_UKK=np.array(found["confusion"], dtype=np.int64),
+            tiles=found["tiles"],
+            segmenter_sha256=found["segmenter_sha256"],
+            training=found["training"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFileError(
+            f"{path} is damaged ({error!r}). Remove it and run the command again."
+        ) from error
+
+
+def _train(cell: Cell, sources: Sources, config: UtilityConfig, stop: StopRequest) -> Path:
+    return train_segmenter(
+        _training_config(cell, config),
+        open_batches=lambda segmenter_config, topology: open_cell(cell, sources, config),
+        facts=_cell_facts(cell, sources),
+        stop=stop,
+    )
+
+
+def _training_config(cell: Cell, config: UtilityConfig) -> SegmenterConfig:
+    training, data = config.training, config.data
+    return SegmenterConfig(
+        data=DataConfig(
+            shards=data.real, global_batch=data.global_batch, crop=data.crop,
+            stain_jitter=data.stain_jitter, workers=data.workers,
+        ),
+        network=config.network,
+        optimizer=config.optimizer,
+        loss=config.loss,
+        run=RunConfig(
+            folder=folder_of(cell, config), seed=cell.seed, keep_last=1, **asdict(training)
+        ),
+    )  # fmt: skip
+
+
+def _cell_facts(cell: Cell, sources: Sources) -> dict[str, Any]:
+    """What the model of a cell says of its training, beside what every training does."""
+    facts: dict[str, Any] = {
+        "arm": cell.arm,
+        "real_share": cell.share,
+        "data_sha256": _data_sha256(cell, sources),
+    }
+    if cell.arm != "synthetic":
+        facts["real_patients"] = sources.patients(cell.share, cell.seed)
+        facts["real_tiles"] = len(sources.rows(cell.share, cell.seed))
+    if cell.arm in ("synthetic", "real+synthetic"):
+        facts["synthetic_tiles"] = len(sources.synthetic_for(cell.share).index)
+    return facts
+
+
+def _data_sha256(cell: Cell, sources: Sources) -> str:
+    """Of all that the cell learns from and is tested on."""
+    learnt: list[object] = []
+    if cell.arm != "synthetic":
+        rows = sources.rows(cell.share, cell.seed).tolist()
+        learnt += [sources.real.index.identity, rows]
+    if cell.arm in ("synthetic", "real+synthetic"):
+        learnt.append(sources.synthetic_for(cell.share).index.identity)
+    return sha256_of_bytes(json.dumps([learnt, sources.test.index.identity]).encode())
+
+
+def _test(cell: Cell, model: Path, sources: Sources, config: UtilityConfig) -> None:
+    """Read the test tiles and write down what was read, by patient."""
+    segmenter = load_segmenter(model, device_of(Topology(), config.training.device))
+    tiles = ShardTiles(config.data.test)
+    reading = read_tiles(segmenter, tiles, batch_size=_BATCH_SIZE)
+    require_all(reading, "test", len(tiles))
+    units, confusion_UKK = by_unit(reading)
+    write_json(
+        folder_of(cell, config) / _TEST_NAME,
+        {
+            "cell": asdict(cell),
+            "data_sha256": _data_sha256(cell, sources),
+            "segmenter_sha256": segmenter.sha256,
+            "training": segmenter.facts.training,
+            "tiles": len(reading.label_keys),
+            "units": list(units),
+            "confusion": confusion_UKK.tolist(),
+        },
+    )

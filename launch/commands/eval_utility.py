@@ -1,0 +1,154 @@
+"""`histosyn eval utility`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from hpc.errors import InputError, PartialFailureError
+from hpc.part import WHOLE, parse_part
+from hpc.preemption import StopRequest
+from launch.commands.eval_faithfulness import number_text
+from launch.console import console
+from launch.outputs import check_output_file
+
+if TYPE_CHECKING:
+    from eval.result import Number, Result
+
+RESULT_NAME, CURVE_NAME = "utility.json", "utility.png"
+
+
+def utility(
+    *,
+    config: Path,
+    part: str | None = None,
+    report: bool = False,
+    dry_run: bool = False,
+    json: Path | None = None,
+) -> None:
+    """Does a segmenter that learns from synthetic tiles do as well on real, held-out patients?
+
+    Trains one segmenter for each arm (real tiles, real tiles with more augmentation, real and
+    synthetic, synthetic alone), share of the real patients and seed, with equal steps; tests all of
+    them on other patients; and says whether an arm is no worse than real tiles by the margin that
+    the configuration sets. Running it again goes on where it stopped. The result goes into the
+    experiment's folder as utility.json and utility.png.
+
+    Example: histosyn eval utility --config utility.toml
+
+    As separate jobs: --part 1/8 ... --part 8/8, then --report.
+
+    Parameters
+    ----------
+    config
+        TOML file: [data] real, test, synthetic; [experiment] margin, folder, arms, shares, seeds;
+        [training], [network], [optimizer] and [loss] as for the segmenter.
+    part
+        Do one part of the trainings only, such as 3/8, while other processes do the others.
+    report
+        Train nothing; tell what the trainings that are done show.
+    dry_run
+        Print the effective configuration and the trainings, and stop.
+    json
+        Another file for the result, beside utility.json.
+    """
+    from eval.utility.config import keep_settings, read_utility
+    from histosyn.config_file import as_toml
+
+    chosen = WHOLE if part is None else parse_part(part)
+    if report and part is not None:
+        raise InputError("--report is for all trainings. Leave out --part.")
+    check_output_file(json, "--json")
+    settings = read_utility(config)
+    if dry_run:
+        from eval.utility.plan import cells_of
+
+        cells = cells_of(settings)
+        print(as_toml(settings))
+        console().print(f"{len(cells)} trainings: {', '.join(cell.name for cell in cells)}")
+        return
+    folder = settings.experiment.folder
+    seconds = settings.training.stop_seconds_before_end
+    # Imports take a while, in which a job may be asked to stop as well.
+    with StopRequest(folder, seconds_before_end=seconds) as stop:
+        from eval.utility.plan import Sources, cells_of
+        from eval.utility.plot import draw_curve
+        from eval.utility.report import report_utility
+        from eval.utility.trainings import find_outcome, run_cells
+        from hpc.log import set_up_logging
+        from hpc.topology import detect
+
+        topology = detect()
+        if topology.world_size > 1:
+            raise InputError(
+                "Trainings of an experiment are small: give each process its own with --part 1/N "
+                "to N/N, and start it without torchrun."
+            )
+        set_up_logging(topology)
+        sources = Sources(settings)
+        keep_settings(settings, as_toml(settings))
+        cells = cells_of(settings)
+        if not report:
+            share = chosen.share(len(cells))
+            run_cells(cells[share.start : share.stop], sources, settings, stop)
+        done = [found for cell in cells if (found := find_outcome(cell, sources, settings))]
+    if part is not None and len(done) < len(cells):
+        console().print(f"part {chosen} is done; {len(cells) - len(done)} trainings are missing")
+        return
+    result = report_utility(done, sources, settings)
+    for path in (folder / RESULT_NAME, json):
+        if path is not None:
+            result.save(path)
+    draw_curve(result, folder / CURVE_NAME)
+    _show(result, folder)
+    missing = result.tables["missing"]
+    if missing:
+        raise PartialFailureError(
+            f"{len(missing)} of {len(cells)} trainings are not done, such as {missing[0]}. Run "
+            "the command without --report, or the missing parts."
+        )
+
+
+def _show(result: Result, folder: Path) -> None:
+    """A row an arm and share, then what is shown."""
+    scores = [number for number in result.numbers if number.name == "mean_dice"]
+    differences = [number for number in result.numbers if number.name == "mean_dice_difference"]
+    table = Table(title="Downstream utility", title_justify="left")
+    for title in (
+        "learnt from",
+        "real patients",
+        "mean Dice",
+        "sd over seeds",
+        "less real of that share",
+    ):
+        table.add_column(title)
+    for number in scores:
+        spread = number.details["sd_over_seeds"]
+        table.add_row(
+            number.details["arm"],
+            f"{number.details['real_share']:.0%}",
+            number_text(number),
+            "" if spread is None else f"{spread:.3f}",
+            *(number_text(other) for other in differences if _same_share(number, other)),
+        )
+    out = console()
+    out.print(table)
+    for number in differences:
+        out.print(number.details["statement"])
+    first = scores[0]
+    out.print(f"{first.interval_method or 'no interval'}; {first.n} test tiles; in {folder}: "
+              f"{RESULT_NAME}, {CURVE_NAME}")  # fmt: skip
+    for warning in result.warnings:
+        out.print(Text("warning: ", style="yellow").append(warning, style="default"))
+
+
+def _same_share(score: Number, difference: Number) -> bool:
+    mine, theirs = score.details, difference.details
+    return (mine["arm"], mine["real_share"], mine["real_share"]) == (
+        theirs["arm"],
+        theirs["real_share"],
+        theirs["reference_share"],
+    )

@@ -1,0 +1,51 @@
+"""A utility experiment that takes seconds: blobs of a few patients, the smallest U-Net."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tissue import SCHEMA, write_folders
+
+from histosyn.packing.pack import PackConfig, pack
+
+PATIENTS = "abcdefgh"
+
+
+def write_experiment(root: Path, **changes: str) -> Path:
+    """`utility.toml` and its data; `changes` replace what stands after a key's = sign."""
+    tiles, labels = write_folders(root / "source", count=16, size=32)
+    lines = ["tile,patient,split"]
+    for number, path in enumerate(sorted(labels.iterdir())):
+        patient = PATIENTS[number % 8]
+        lines.append(f"{path.stem},{patient},{'test' if patient in 'gh' else 'train'}")
+    (root / "groups.csv").write_text("\n".join(lines))
+    pack(tiles, labels, root / "packed", SCHEMA, PackConfig(groups=root / "groups.csv"))
+    made, asked = write_folders(root / "made", count=6, size=32)
+    for path in (*made.iterdir(), *asked.iterdir()):
+        path.rename(path.with_name(f"synthetic-{path.name}"))
+    pack(made, asked, root / "synthetic", SCHEMA, PackConfig())
+    return write_settings(root, **changes)
+
+
+def write_settings(root: Path, **changes: str) -> Path:
+    """`utility.toml` alone."""
+    values = {
+        "real": f'"{root}/packed/train"', "test": f'"{root}/packed/test"',
+        "synthetic": f'["{root}/synthetic/train"]', "global_batch": "4", "workers": "0",
+        "margin": "0.1", "folder": f'"{root}/experiment"', "shares": "[0.5, 1.0]",
+        "seeds": "[0, 1]", "replicates": "100", "steps": "3", "arms": '["real", "synthetic"]',
+    } | changes  # fmt: skip
+    sections = {
+        "data": ("real", "test", "synthetic", "synthetic_tiles", "synthetic_labels",
+                 "global_batch", "workers"),
+        "experiment": ("margin", "folder", "arms", "shares", "seeds", "replicates"),
+        "training": ("steps",),
+    }  # fmt: skip
+    text = "[network]\nbase_channels = 4\nmax_multiplier = 2\nhalvings = 2\n"
+    for section, names in sections.items():
+        text += f"[{section}]\n"
+        text += "".join(f"{name} = {values[name]}\n" for name in names if name in values)
+    text += 'device = "cpu"\nprecision = "float64"\nreport_every = 1\ncheckpoint_every = 1\n'
+    path = root / "utility.toml"
+    path.write_text(text)
+    return path
