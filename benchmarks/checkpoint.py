@@ -37,6 +37,7 @@ from histosyn.training_data import open_stream
 from hpc.files import sha256_of_file
 from hpc.preemption import Reason
 from hpc.saver import Saver
+from hpc.tensor_tree import take_snapshot
 from hpc.topology import Topology
 
 MIB = 1 << 20
@@ -125,6 +126,7 @@ def main() -> None:
             (cycles,), lambda: enough if len(cycles.turns["in line"]) == given.cycles else None
         )
     report(cycles.turns, newest(given.out / "background"))
+    report_copies(trainer.state())
 
 
 def prepare(out: Path, crop: int, global_batch: int) -> tuple[Trainer, Cycles]:
@@ -167,6 +169,21 @@ def disk_seconds(path: Path) -> tuple[float, float]:
     started = time.perf_counter()
     sha256_of_file(path)
     return written, time.perf_counter() - started
+
+
+def report_copies(state: dict[str, Any], turns: int = 15) -> None:
+    """What `held up` is made of: the copy into fresh memory, and over the copy before."""
+    kept = take_snapshot(state)
+    seconds: dict[str, list[float]] = {"into fresh memory": [], "over the one before": []}
+    for _ in range(turns):
+        for name, times in seconds.items():
+            started = time.perf_counter()
+            take_snapshot(state, kept if name == "over the one before" else None)
+            times.append(time.perf_counter() - started)
+    print()
+    for name, times in seconds.items():
+        print(f"a copy {name}: median {1000 * statistics.median(times):.0f} ms, least "
+              f"{1000 * min(times):.0f}")  # fmt: skip
 
 
 def report(turns: dict[str, list[Turn]], tensors: Path) -> None:
