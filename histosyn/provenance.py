@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class Record:
     seed: int
     variant: int
     model_sha256: str
-    histosyn: str = version("histosyn")
+    histosyn: str = field(default_factory=lambda: version("histosyn"))
     painted: Painted | None = None
 
     def as_dict(self) -> dict[str, Any]:

@@ -284,7 +284,7 @@ def test_another_version_of_histosyn_remakes_nothing(
     model_folder: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synthesize(model_folder, labels, tmp_path / "out")
-    monkeypatch.setattr("histosyn.synthesis.version", lambda _: "9.9")
+    monkeypatch.setattr("histosyn.provenance.version", lambda _: "9.9")
     assert synthesize(model_folder, labels, tmp_path / "out").made == ()
 
 
