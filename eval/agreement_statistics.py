@@ -30,7 +30,7 @@ from eval.agreement_weights import (
     values_of,
     weight_name,
 )
-from eval.icc import MODELS, SHROUT_FLEISS, icc
+from eval.icc import ALSO_CALLED, MODELS, icc
 from eval.rating_sample import Floats, Sample
 from hpc.errors import InputError
 
@@ -183,7 +183,7 @@ def _krippendorff(level: str, categories: Sequence[str | float]) -> Statistic:
 
 
 def _icc(model: str, categories: Sequence[str | float]) -> Statistic:
-    name = SHROUT_FLEISS.get(model, model)
+    name = ALSO_CALLED.get(model, model)
     if name not in MODELS:
         raise InputError(
             f"There is no model {model!r} of an intraclass correlation. Choose one of "

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from eval.bootstrap import FEW_DRAWN
 from eval.rating_sample import MISSING
 from eval.ratings import Arm, Ratings, looks_like_a_person
 
-# Below this many images percentile intervals are known to be too narrow.
-_FEW_IMAGES = 20
 # Who misses the last images of the file, and so many of them at least, has probably stopped; unless
 # there are more gaps before.
 _STOPPED_AFTER_MISSING = 3
@@ -53,9 +52,10 @@ def _arm_warnings(arm: Arm) -> Iterator[str]:
             f"{where}: {rater} seems to have stopped after {place} of {n} images (in the file's "
             f"order; the last is {last!r}). What {rater} has seen may differ from the rest."
         )
-    if n < _FEW_IMAGES:
+    if n < FEW_DRAWN:
         yield (
-            f"{where}: intervals from fewer than {_FEW_IMAGES} images ({n}) tend to be too narrow."
+            f"{where}: bootstrap intervals from fewer than {FEW_DRAWN} images ({n}) tend to be too "
+            "narrow; those by formula less so."
         )
 
 

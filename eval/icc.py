@@ -73,12 +73,18 @@ MODELS: MappingProxyType[str, Callable[[MeanSquares], Floats]] = MappingProxyTyp
         "ICC(C,k)": _consistency_mean,
     }
 )
-SHROUT_FLEISS = MappingProxyType(
+ALSO_CALLED = MappingProxyType(
     {
         "ICC(2,1)": "ICC(A,1)",
         "ICC(2,k)": "ICC(A,k)",
         "ICC(3,1)": "ICC(C,1)",
         "ICC(3,k)": "ICC(C,k)",
+        "ICC1": "ICC(1,1)",
+        "ICC1k": "ICC(1,k)",
+        "ICC2": "ICC(A,1)",
+        "ICC2k": "ICC(A,k)",
+        "ICC3": "ICC(C,1)",
+        "ICC3k": "ICC(C,k)",
     }
 )
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from eval.bootstrap import FEW_DRAWN
 from eval.label_tally import LabelTally
 from eval.rating_sample import Floats
 from histosyn.tile_facts import match_facts, read_tile_facts
 from hpc.errors import DatasetError
 
-_FEW = 20
 _NAMED_TILES = 3
 
 
@@ -68,8 +68,8 @@ def label_warnings(counted: LabelTally, units: Units) -> Iterator[str]:
         if alone := counted.alone[rater.name]:
             yield (f"{rater.name} is alone with {len(alone)} tiles, left out: {_named(alone)}.")
     n = int(units.of_tile.max()) + 1
-    if n < _FEW:
-        yield f"Intervals from fewer than {_FEW} {units.name} ({n}) tend to be too narrow."
+    if n < FEW_DRAWN:
+        yield f"Intervals from fewer than {FEW_DRAWN} {units.name} ({n}) tend to be too narrow."
     if units.name == "tiles":
         yield (
             "Tiles are drawn as if independent. Tiles of one patient are not: with --groups "

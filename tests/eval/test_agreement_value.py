@@ -202,6 +202,16 @@ def test_the_ratio_level_by_hand():
     assert number.value == pytest.approx(1 - (0.25 * 2 / 4) / (0.25 * 6 / 12))
 
 
+@pytest.mark.parametrize("name", [*FAMILIES, "icc"])
+@pytest.mark.parametrize("ratings", [[], [[]], [[None, None]], [[1]], [[1], [2]]], ids=str)
+def test_nothing_to_compare_is_a_reason(name, ratings):
+    options = {"model": "ICC(3,k)"} if name == "icc" else {}
+    number = agreement_of(ratings, name, scale=(1, 2), **options)
+    assert number.value is None
+    assert number.reason == "no image has ratings of two raters"
+    assert number.n == 0
+
+
 def test_observed_categories_leave_out_what_nobody_used():
     case = BY_NAME["anxiety23_linear_declared"]
     observed = number_of(case, options={"weights": "linear", "categories": "observed"})
