@@ -21,7 +21,7 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import aggregate_raters
 from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_statsmodels
 
-from eval.agreement_report import report_agreement
+from eval.agreement_report import Plan, report_agreement
 from eval.agreement_statistics import Statistic, statistic_of
 from eval.bootstrap import percentile_interval, resamples
 from eval.rating_sample import Floats, Ints, Sample, patterns
@@ -66,12 +66,8 @@ def report_table(codes_IR: Ints, replicates: int) -> Table:
             write_ratings(path, codes_IR, arms)
 
             def whole(path: Path = path, resample_raters: bool = resample_raters) -> int:
-                result = report_agreement(
-                    read_ratings(path, SCALE),
-                    replicates=replicates,
-                    seed=0,
-                    resample_raters=resample_raters,
-                )
+                plan = Plan(replicates=replicates, resample_raters=resample_raters)
+                result = report_agreement(read_ratings(path, SCALE), plan)
                 return len(result.numbers)
 
             seconds, numbers = timed(whole)

@@ -42,6 +42,23 @@ _OTHER_RATERS = "the arms have different raters, so images cannot be exchanged b
 
 
 @dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How ratings are measured, decided beforehand.
+
+    `replicates` of the images, and random permutations, with `seed`. With `resample_raters` raters
+    are drawn too, wherever three or more are compared. `margin` is the largest difference of two
+    arms that would not matter, for the equivalence test. `paired`: equal names in both arms are
+    pairs, which are drawn and swapped together.
+    """
+
+    replicates: int = 2000
+    seed: int = 0
+    resample_raters: bool = False
+    margin: float | None = None
+    paired: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Measured:
     """An arm with the numbers of each panel and the replicates (S, B) behind them."""
 
@@ -51,36 +68,23 @@ class _Measured:
     numbers: list[list[Number]]
 
 
-def report_agreement(
-    ratings: Ratings,
-    *,
-    replicates: int,
-    seed: int,
-    resample_raters: bool = False,
-    margin: float | None = None,
-    paired: bool = False,
-) -> Result:
-    """Every statistic of every arm and their difference, from `replicates` resamples.
+def report_agreement(ratings: Ratings, plan: Plan) -> Result:
+    """Every statistic of every arm and their difference.
 
-    With `resample_raters` raters are drawn too, wherever three or more are compared. `margin` is
-    the largest difference of two arms that would not matter, for the equivalence test. `paired`:
-    equal names in both arms are pairs, which are drawn and swapped together; InputError if an image
-    has no partner.
+    Raises InputError if arms are to be paired and an image has no partner.
     """
     raters = tuple(sorted({rater for arm in ratings.arms for rater in arm.raters}))
     resampling = Resampling(
-        replicates=replicates, seed=seed, raters=raters if resample_raters else ()
+        replicates=plan.replicates, seed=plan.seed, raters=raters if plan.resample_raters else ()
     )
-    sources = joint_sources(ratings, resampling) if paired else sources_of(ratings, resampling)
+    draws_from = joint_sources if plan.paired else sources_of
     measured = [
         _measure(arm, ratings.categories, resampling, source)
-        for arm, source in zip(ratings.arms, sources, strict=True)
+        for arm, source in zip(ratings.arms, draws_from(ratings, resampling), strict=True)
     ]
     numbers = [number for one in measured for panel in one.numbers for number in panel]
     if len(measured) == 2:
-        numbers += _differences(
-            measured[0], measured[1], ratings.categories, resampling, margin, paired
-        )
+        numbers += _differences(measured[0], measured[1], ratings.categories, plan)
     return Result(
         kind="agreement",
         inputs={
@@ -89,21 +93,9 @@ def report_agreement(
             "form": ratings.form,
             "arms": [_arm_facts(arm) for arm in ratings.arms],
         },
-        settings={
-            "categories": list(ratings.categories),
-            "categories_from": "declared" if ratings.declared else "observed",
-            "weights": "by position in the scale, evenly spaced; ordinal: Gwet's",
-            "missing_ratings": _MISSING_RATINGS,
-            "replicates": replicates,
-            "seed": seed,
-            "resampled": "images and raters" if resample_raters else "images",
-            "interval_level": INTERVAL_LEVEL,
-            "margin": margin,
-            "paired": paired,
-            "not_equivalence": NOT_EQUIVALENCE,
-        },
+        settings=_settings(ratings, plan),
         numbers=tuple(numbers),
-        warnings=tuple(rating_warnings(ratings, paired=paired)),
+        warnings=tuple(rating_warnings(ratings, paired=plan.paired)),
         tables={
             "marginals": [
                 row for arm in ratings.arms for row in marginals(arm, ratings.categories)
@@ -111,6 +103,22 @@ def report_agreement(
             "pairwise": [table for one in measured for table in pairwise(one.arm, one.numbers[1:])],
         },
     )
+
+
+def _settings(ratings: Ratings, plan: Plan) -> dict[str, Any]:
+    return {
+        "categories": list(ratings.categories),
+        "categories_from": "declared" if ratings.declared else "observed",
+        "weights": "by position in the scale, evenly spaced; ordinal: Gwet's",
+        "missing_ratings": _MISSING_RATINGS,
+        "replicates": plan.replicates,
+        "seed": plan.seed,
+        "resampled": "images and raters" if plan.resample_raters else "images",
+        "interval_level": INTERVAL_LEVEL,
+        "margin": plan.margin,
+        "paired": plan.paired,
+        "not_equivalence": NOT_EQUIVALENCE,
+    }
 
 
 def _measure(
@@ -167,9 +175,7 @@ def _differences(
     real: _Measured,
     synthetic: _Measured,
     categories: tuple[str, ...],
-    resampling: Resampling,
-    margin: float | None,
-    paired: bool,
+    plan: Plan,
 ) -> Iterator[Number]:
     """For each statistic of all raters: the difference, its interval and the tests."""
     arms = real.arm, synthetic.arm
@@ -183,21 +189,21 @@ def _differences(
             arms[1].codes_IR,
             len(categories),
             statistics,
-            replicates=resampling.replicates,
-            seed=resampling.seed,
-            paired=paired,
+            replicates=plan.replicates,
+            seed=plan.seed,
+            paired=plan.paired,
         )
     replicates_SB = real.replicates[0] - synthetic.replicates[0]
     for row, (one, other) in enumerate(zip(real.numbers[0], synthetic.numbers[0], strict=True)):
         values_B = replicates_SB[row]
-        number = _difference(one, other, values_B, paired)
+        number = _difference(one, other, values_B, plan.paired)
         details = dict(number.details, permutation_test=None, equivalence_test=None)
         if permuted is None:
             details["permutation_note"] = _OTHER_RATERS
         elif number.value is not None:
             details["permutation_test"] = permutation_test(number.value, permuted, row)
         if number.interval is not None:
-            details["equivalence_test"] = equivalence_test(values_B, margin)
+            details["equivalence_test"] = equivalence_test(values_B, plan.margin)
         yield replace(number, details=details)
 
 

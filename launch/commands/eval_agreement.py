@@ -115,11 +115,11 @@ def agreement(
 
 
 def _of_ratings(path: Path, categories: str | None, **options: Any) -> Result:
-    from eval.agreement_report import report_agreement
+    from eval.agreement_report import Plan, report_agreement
     from eval.ratings import read_ratings
 
     scale = None if categories is None else tuple(categories.split(","))
-    return report_agreement(read_ratings(path, scale), **options)
+    return report_agreement(read_ratings(path, scale), Plan(**options))
 
 
 def _of_label_maps(

@@ -14,7 +14,7 @@ from eval.agreement_difference import (
     permutation_test,
     permuted_differences,
 )
-from eval.agreement_report import DIFFERENCE, report_agreement
+from eval.agreement_report import DIFFERENCE, Plan, report_agreement
 from eval.agreement_statistics import measure, statistic_of
 from eval.rating_sample import Sample
 from eval.ratings import read_ratings
@@ -120,7 +120,7 @@ def write(path, real, synthetic, header="image,arm,R1,R2,R3"):
 
 
 def differences(path, **options):
-    result = report_agreement(read_ratings(path, SCALE), replicates=300, seed=0, **options)
+    result = report_agreement(read_ratings(path, SCALE), Plan(replicates=300, **options))
     found = [number for number in result.numbers if number.details["arm"] == DIFFERENCE]
     return result, {number.name: number for number in found}
 
@@ -220,7 +220,7 @@ def paired_file(path, images=40):
     for image in range(images):
         spread = image % 4
         ratings = np.clip(2 + random.integers(-spread, spread + 1, 3), 1, 4)
-        twin = ratings if image % 8 != 3 else np.clip(ratings + (0, 0, 1), 1, 4)
+        twin = ratings if image % 8 != 3 else np.clip(ratings + np.array([0, 0, 1]), 1, 4)
         rows += [f"i{image},real,{','.join(map(str, ratings))}"]
         rows += [f"i{image},synthetic,{','.join(map(str, twin))}"]
     path.write_text("\n".join(["image,arm,R1,R2,R3", *rows]) + "\n", encoding="utf-8")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from eval.agreement import fleiss_kappa
-from eval.agreement_report import DIFFERENCE, report_agreement
+from eval.agreement_report import DIFFERENCE, Plan, report_agreement
 from eval.agreement_weights import disagreements
 from eval.bootstrap import percentile_interval, resamples
 from eval.rating_sample import Sample, patterns
@@ -40,7 +40,7 @@ def ratings_file(tmp_path):
 
 def report(path, scale=SCALE, replicates=200, seed=0, **options):
     ratings = read_ratings(path, scale)
-    return report_agreement(ratings, replicates=replicates, seed=seed, **options)
+    return report_agreement(ratings, Plan(replicates=replicates, seed=seed, **options))
 
 
 def test_every_number_says_how_it_was_made(ratings_file):
