@@ -257,6 +257,11 @@ class TrainConfig:
             raise ConfigError(
                 f"Of {', '.join(f'loss.{name}' for name in names)} one must be above 0."
             )
+        if self.run.compile and loss.r1:
+            raise ConfigError(
+                f"loss.r1 = {loss.r1} differentiates the discriminator twice, which torch.compile "
+                "cannot do. Set run.compile = false or loss.r1 = 0."
+            )
 
 
 # What may differ between a run and its continuation: how long, how often, on which machine. The

@@ -22,6 +22,7 @@ from histosyn.trainer import Trainer
 from histosyn.training_data import open_stream, stage_shards
 from histosyn.watch import WarnOfSaturation
 from hpc.errors import ConfigError
+from hpc.outbox import Outbox
 from hpc.preemption import StopRequest
 from hpc.topology import Topology
 
@@ -37,7 +38,8 @@ def run_training(
     """Train a generator, or go on from the newest valid checkpoint of the run's folder.
 
     Returns the path of its model; what it writes and raises is that of `run_resumable`.
-    `extra_observers` are handed in from the floors above.
+    `extra_observers` are handed in from the floors above: an evaluation now and then, for one, is
+    an observer with the `interval` it is due at, which looks at `trainer.averaged_generator()`.
     """
     return run_resumable(
         config,
@@ -95,7 +97,7 @@ class GeneratorTraining:
         """Copy the shards of these steps to the node's disk, if that is configured."""
         stage_shards(self.config.data, self.trainer.stream, steps, self.topology)
 
-    def observers(self) -> tuple[Observer[Trainer], ...]:
+    def observers(self, outbox: Outbox) -> tuple[Observer[Trainer], ...]:
         """Statistics for the moving average where it is needed, sample grids, a watch."""
         data, run = self.config.data, self.config.run
         grid = SampleGrid(
@@ -106,7 +108,7 @@ class GeneratorTraining:
         )
         return (
             PrepareAverage(run.checkpoint_every),
-            DrawSamples(grid, run.folder / "samples", self.topology, run.sample_every),
+            DrawSamples(grid, run.folder / "samples", outbox, self.topology, run.sample_every),
             *([WarnOfSaturation(run.report_every)] if self.topology.is_first else []),
         )
 

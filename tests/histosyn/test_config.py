@@ -59,6 +59,8 @@ def test_toml_reads_back_the_same(folder: str, steps: int, weight: float) -> Non
         ({"data": {"shards": "x"}, "loss": {"perceptual": 1}}, "needs loss.perceptual_network"),
         ({"data": {"shards": "x"}, "loss": {"class_weight_cap": 0.5}}, "must be at least 1"),
         ({"data": {"shards": "x"}, "run": {"updates": "both"}}, "simultaneous, alternating"),
+        ({"data": {"shards": "x"}, "run": {"compile": True}, "loss": {"r1": 1}},
+         r"loss\.r1 = 1\.0 differentiates the discriminator twice"),
         ({"data": {"shards": 3}}, r"data\.shards = 3 must be a path"),
         ({}, "f.toml: data is missing"),
         ({"data": {}}, r"data\.shards is missing"),

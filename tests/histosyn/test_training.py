@@ -13,10 +13,11 @@ import pytest
 import torch
 from tissue import SHARED, pack_blobs, tiny_config
 
-from histosyn.config import TrainConfig
+from histosyn.config import DiscriminatorConfig, TrainConfig
 from histosyn.config_file import as_toml
 from histosyn.model_folder import load_model
 from histosyn.steps import diverged
+from histosyn.trainer import Trainer
 from histosyn.training import run_training
 from hpc.errors import ConfigError, TrainingDivergedError
 from hpc.log import RecordsFile
@@ -141,6 +142,40 @@ def test_tiles_too_small_for_the_discriminator_are_told(shards: Path, tmp_path: 
     many = replace(config, discriminator=replace(config.discriminator, scales=6))
     with pytest.raises(ConfigError, match=r"halve tiles of 64 pixels 7 times"):
         run_training(many)
+
+
+def test_tiles_that_do_not_fit_the_networks_are_told(shards: Path, tmp_path: Path) -> None:
+    config = tiny_config(shards, tmp_path / "run")
+    deep = replace(config, discriminator=DiscriminatorConfig(kind="unet", layers=6))
+    with pytest.raises(ConfigError, match=r"layers = 6 .*64 pixels 6 times.*Lower layers"):
+        run_training(deep)
+    linear = replace(config.generator, entry="linear", grid_size=8)
+    with pytest.raises(ConfigError, match=r"makes tiles of 128 pixels .* have 64x64.*grid_size"):
+        run_training(replace(config, generator=linear))
+
+
+class Evaluate:
+    """An evaluation handed in from above."""
+
+    interval = 2
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, bool]] = []
+
+    def __call__(self, trainer: Trainer) -> None:
+        generator = trainer.averaged_generator()
+        self.seen.append((trainer.step, generator.training))
+
+
+def test_an_evaluation_is_called_at_its_steps_and_changes_nothing(
+    shards: Path, tmp_path: Path
+) -> None:
+    evaluate = Evaluate()
+    run_training(tiny_config(shards, tmp_path / "looked", steps=5), (lambda *given: evaluate,))
+    run_training(tiny_config(shards, tmp_path / "not", steps=5))
+    assert evaluate.seen == [(2, False), (4, False), (5, False)]
+    model = "model/model.safetensors"
+    assert (tmp_path / "looked" / model).read_bytes() == (tmp_path / "not" / model).read_bytes()
 
 
 def test_what_is_no_model_of_ours_is_not_replaced(shards: Path, tmp_path: Path) -> None:
