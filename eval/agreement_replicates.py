@@ -1,7 +1,8 @@
 """Replicates of an arm's ratings: one bootstrap shared by all its statistics.
 
-Images are drawn with replacement; on request raters too, as if other readers of the same kind had
-read. Legend: B replicates, U patterns of ratings, R raters, S statistics.
+Images are drawn with replacement, or whole patients with all their images; on request raters too,
+as if other readers of the same kind had read.
+Legend: B replicates, I images, U patterns of ratings, G patients, R raters, S statistics.
 """
 
 from __future__ import annotations
@@ -48,38 +49,61 @@ class Resampling:
         return times_BR[:, [self.raters.index(name) for name in names]].astype(np.float64)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What an arm's images are drawn from: all columns (I, C), of which its raters come later.
+
+    Arms with equal `stream` and `codes_IC` share their draws. With `group_of_I` (I,), indices below
+    `n_groups`, whole groups are drawn, and arms of equal `stream` and `n_groups` share them.
+    """
+
+    codes_IC: Ints
+    first_column: int
+    stream: int
+    rater_times_BC: Floats | None
+    group_of_I: Ints | None = None
+    n_groups: int = 0
+
+
 def replicated(
-    codes_IR: Ints,
-    n_categories: int,
-    panels: Sequence[Panel],
-    *,
-    resampling: Resampling,
-    stream: int,
-    rater_times_BR: Floats | None,
+    source: Source, n_categories: int, panels: Sequence[Panel], resampling: Resampling
 ) -> list[Floats]:
     """For each panel the values (S, B) of its statistics; B is 0 if there is no image.
 
-    Raters are drawn only for panels of more than two and for statistics that allow it. `stream`
-    keeps the draws of arms apart.
+    Raters are drawn only for panels of more than two and for statistics that allow it.
     """
-    if not len(codes_IR):
+    if not len(source.codes_IC):
         return [np.empty((len(panel.statistics), 0)) for panel in panels]
-    codes_UR, counts_U = patterns(codes_IR)
+    codes_UC, counts_U = patterns(source.codes_IC)
     values = [np.empty((len(panel.statistics), resampling.replicates)) for panel in panels]
     start = 0
-    for times_BU in resamples(
-        len(codes_IR),
-        replicates=resampling.replicates,
-        key=(resampling.seed, stream),
-        counts=counts_U,
-    ):
+    for times_BU in _draws(source, codes_UC, counts_U, resampling):
         rows = slice(start, start + len(times_BU))
-        drawn = Sample(codes_IR=codes_UR, n_categories=n_categories, times_BI=times_BU)
-        draws_BR = None if rater_times_BR is None else rater_times_BR[rows]
+        drawn = Sample(codes_IR=codes_UC, n_categories=n_categories, times_BI=times_BU)
+        draws_BC = None if source.rater_times_BC is None else source.rater_times_BC[rows]
         for panel, values_SB in zip(panels, values, strict=True):
-            values_SB[:, rows] = _panel_values(panel, drawn, draws_BR)
+            columns = tuple(source.first_column + rater for rater in panel.raters)
+            times_BR = None if draws_BC is None else draws_BC[:, columns]
+            values_SB[:, rows] = _panel_values(panel, drawn.of_raters(columns), times_BR)
         start = rows.stop
     return values
+
+
+def _draws(
+    source: Source, codes_UC: Ints, counts_U: Ints, resampling: Resampling
+) -> Iterator[Floats]:
+    """Blocks (b, U): how often each pattern is drawn."""
+    replicates, key = resampling.replicates, (resampling.seed, source.stream)
+    if source.group_of_I is None:
+        n = len(source.codes_IC)
+        yield from resamples(n, replicates=replicates, key=key, counts=counts_U)
+        return
+    pattern_of = {tuple(codes): place for place, codes in enumerate(codes_UC.tolist())}
+    pattern_of_I = np.array([pattern_of[tuple(codes)] for codes in source.codes_IC.tolist()])
+    images_GU = np.zeros((source.n_groups, len(codes_UC)))
+    np.add.at(images_GU, (source.group_of_I, pattern_of_I), 1)
+    for times_BG in resamples(source.n_groups, replicates=replicates, key=key):
+        yield times_BG @ images_GU
 
 
 def draws_raters(panel: Panel, statistic: Statistic) -> bool:
@@ -87,8 +111,7 @@ def draws_raters(panel: Panel, statistic: Statistic) -> bool:
     return len(panel.raters) > 2 and statistic.resamples_raters
 
 
-def _panel_values(panel: Panel, drawn: Sample, draws_BR: Floats | None) -> Floats:
-    sample = drawn.of_raters(panel.raters)
+def _panel_values(panel: Panel, sample: Sample, draws_BR: Floats | None) -> Floats:
     if draws_BR is None:
         return np.stack([statistic.values(sample) for statistic in panel.statistics])
     with_raters = [draws_raters(panel, statistic) for statistic in panel.statistics]
@@ -96,7 +119,7 @@ def _panel_values(panel: Panel, drawn: Sample, draws_BR: Floats | None) -> Float
     for row, (statistic, drawn_too) in enumerate(zip(panel.statistics, with_raters, strict=True)):
         if not drawn_too:
             values_SB[row] = statistic.values(sample)
-    for rows, some in _by_draw(sample, draws_BR[:, panel.raters]) if any(with_raters) else ():
+    for rows, some in _by_draw(sample, draws_BR) if any(with_raters) else ():
         for row, statistic in enumerate(panel.statistics):
             if with_raters[row]:
                 values_SB[row, rows] = statistic.values(some)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,26 +20,28 @@ from eval.agreement_difference import (
     permutation_test,
     permuted_differences,
 )
-from eval.agreement_replicates import Panel, Resampling, draws_raters, replicated
-from eval.agreement_sources import Source, joint_sources, sources_of
+from eval.agreement_replicates import Panel, Resampling, Source, draws_raters, replicated
+from eval.agreement_sources import in_groups, joint_sources, sources_of
 from eval.agreement_statistics import Statistic, group_statistics, pair_statistics
 from eval.agreement_tables import marginals, pairwise
 from eval.agreement_value import number_of
-from eval.agreement_warnings import rating_warnings
+from eval.agreement_warnings import few_patients, rating_warnings
 from eval.bootstrap import percentile_interval
 from eval.rating_sample import Floats, Sample
 from eval.ratings import ARMS, Arm, Ratings
 from eval.result import Number, Result
+from hpc.files import sha256_of_file
 
 INTERVAL_LEVEL = 0.95
 DIFFERENCE = "real minus synthetic"
-_IMAGES, _RATERS_TOO = "percentile bootstrap over images", " and raters"
+_RATERS_TOO = " and raters"
 _MISSING_RATINGS = (
     "Gwet 2014: observed agreement from images with two or more ratings, chance from all images "
     "rated; Krippendorff: images with one rating ignored; Cohen, Light: images both raters rated; "
     "intraclass correlations: images that all raters rated"
 )
 _OTHER_RATERS = "the arms have different raters, so images cannot be exchanged between them"
+_PATIENTS = "images of a patient are not independent, so they cannot be exchanged one by one"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,9 @@ class Plan:
     `replicates` of the images, and random permutations, with `seed`. With `resample_raters` raters
     are drawn too, wherever three or more are compared. `margin` is the largest difference of two
     arms that would not matter, for the equivalence test. `paired`: equal names in both arms are
-    pairs, which are drawn and swapped together.
+    pairs, which are drawn and swapped together. `groups` is a CSV tile,patient: whole patients are
+    drawn; there are then no intervals by formula and no permutation test, which take images for
+    independent.
     """
 
     replicates: int = 2000
@@ -56,6 +61,12 @@ class Plan:
     resample_raters: bool = False
     margin: float | None = None
     paired: bool = False
+    groups: Path | None = None
+
+    @property
+    def units(self) -> str:
+        """What is drawn, in words."""
+        return "images" if self.groups is None else "patients"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +88,12 @@ def report_agreement(ratings: Ratings, plan: Plan) -> Result:
     resampling = Resampling(
         replicates=plan.replicates, seed=plan.seed, raters=raters if plan.resample_raters else ()
     )
-    draws_from = joint_sources if plan.paired else sources_of
+    sources = (joint_sources if plan.paired else sources_of)(ratings, resampling)
+    if plan.groups is not None:
+        sources = in_groups(sources, ratings, plan.groups)
     measured = [
-        _measure(arm, ratings.categories, resampling, source)
-        for arm, source in zip(ratings.arms, draws_from(ratings, resampling), strict=True)
+        _measure(arm, ratings.categories, resampling, source, plan)
+        for arm, source in zip(ratings.arms, sources, strict=True)
     ]
     numbers = [number for one in measured for panel in one.numbers for number in panel]
     if len(measured) == 2:
@@ -91,11 +104,16 @@ def report_agreement(ratings: Ratings, plan: Plan) -> Result:
             "ratings": str(ratings.path),
             "sha256": ratings.sha256,
             "form": ratings.form,
+            "groups": None if plan.groups is None else str(plan.groups),
+            "groups_sha256": None if plan.groups is None else sha256_of_file(plan.groups),
             "arms": [_arm_facts(arm) for arm in ratings.arms],
         },
         settings=_settings(ratings, plan),
         numbers=tuple(numbers),
-        warnings=tuple(rating_warnings(ratings, paired=plan.paired)),
+        warnings=(
+            *rating_warnings(ratings, paired=plan.paired),
+            *few_patients(sources[0].n_groups),
+        ),
         tables={
             "marginals": [
                 row for arm in ratings.arms for row in marginals(arm, ratings.categories)
@@ -113,7 +131,7 @@ def _settings(ratings: Ratings, plan: Plan) -> dict[str, Any]:
         "missing_ratings": _MISSING_RATINGS,
         "replicates": plan.replicates,
         "seed": plan.seed,
-        "resampled": "images and raters" if plan.resample_raters else "images",
+        "resampled": plan.units + (_RATERS_TOO if plan.resample_raters else ""),
         "interval_level": INTERVAL_LEVEL,
         "margin": plan.margin,
         "paired": plan.paired,
@@ -122,7 +140,11 @@ def _settings(ratings: Ratings, plan: Plan) -> dict[str, Any]:
 
 
 def _measure(
-    arm: Arm, categories: tuple[str, ...], resampling: Resampling, source: Source
+    arm: Arm,
+    categories: tuple[str, ...],
+    resampling: Resampling,
+    source: Source,
+    plan: Plan,
 ) -> _Measured:
     everyone = tuple(range(len(arm.raters)))
     pairs = pair_statistics(categories)
@@ -132,22 +154,11 @@ def _measure(
         Panel(compared="pairs of raters", raters=pair, statistics=pairs)
         for pair in combinations(everyone, 2)
     ]
-    columns = [
-        replace(panel, raters=tuple(source.first_column + rater for rater in panel.raters))
-        for panel in panels
-    ]
-    replicates = replicated(
-        source.codes_IC,
-        len(categories),
-        columns,
-        resampling=resampling,
-        stream=source.stream,
-        rater_times_BR=source.rater_times_BC,
-    )
+    replicates = replicated(source, len(categories), panels, resampling)
     data = Sample.observed(arm.codes_IR, len(categories))
     numbers = [
         [
-            _number(arm, panel, data, statistic, values_B, bool(resampling.raters))
+            _number(arm, panel, data, statistic, values_B, plan)
             for statistic, values_B in zip(panel.statistics, values_SB, strict=True)
         ]
         for panel, values_SB in zip(panels, replicates, strict=True)
@@ -156,16 +167,19 @@ def _measure(
 
 
 def _number(
-    arm: Arm, panel: Panel, data: Sample, statistic: Statistic, values_B: Floats, raters_too: bool
+    arm: Arm, panel: Panel, data: Sample, statistic: Statistic, values_B: Floats, plan: Plan
 ) -> Number:
     plain = number_of(statistic, data.of_raters(panel.raters), interval_level=INTERVAL_LEVEL)
-    over = _IMAGES + (_RATERS_TOO if raters_too and draws_raters(panel, statistic) else "")
+    raters_too = plan.resample_raters and draws_raters(panel, statistic)
+    over = f"percentile bootstrap over {plan.units}{_RATERS_TOO if raters_too else ''}"
     about = {
         "arm": arm.name,
         "compared": panel.compared,
         "raters": [arm.raters[index] for index in panel.raters],
         **plain.details,
     }
+    if plan.groups is not None:
+        about |= {"by_formula": [], "null_test": None}
     # One image resampled is always itself: an interval of width zero would claim certainty.
     usable = plain.value is not None and plain.n > 1
     return _with_interval(replace(plain, details=about), values_B, over, usable)
@@ -183,7 +197,10 @@ def _differences(
         return
     statistics = real.panels[0].statistics
     permuted = None
-    if arms[0].raters == arms[1].raters:
+    unfit = _PATIENTS if plan.groups else None
+    if arms[0].raters != arms[1].raters:
+        unfit = _OTHER_RATERS
+    if unfit is None:
         permuted = permuted_differences(
             arms[0].codes_IR,
             arms[1].codes_IR,
@@ -196,10 +213,10 @@ def _differences(
     replicates_SB = real.replicates[0] - synthetic.replicates[0]
     for row, (one, other) in enumerate(zip(real.numbers[0], synthetic.numbers[0], strict=True)):
         values_B = replicates_SB[row]
-        number = _difference(one, other, values_B, plan.paired)
+        number = _difference(one, other, values_B, plan)
         details = dict(number.details, permutation_test=None, equivalence_test=None)
         if permuted is None:
-            details["permutation_note"] = _OTHER_RATERS
+            details["permutation_note"] = unfit
         elif number.value is not None:
             details["permutation_test"] = permutation_test(number.value, permuted, row)
         if number.interval is not None:
@@ -207,7 +224,7 @@ def _differences(
         yield replace(number, details=details)
 
 
-def _difference(real: Number, synthetic: Number, values_B: Floats, paired: bool) -> Number:
+def _difference(real: Number, synthetic: Number, values_B: Floats, plan: Plan) -> Number:
     undefined = [
         f"{name}: {one.reason}"
         for name, one in zip(ARMS, (real, synthetic), strict=True)
@@ -230,7 +247,8 @@ def _difference(real: Number, synthetic: Number, values_B: Floats, paired: bool)
             "images": {"real": real.n, "synthetic": synthetic.n},
         },
     )
-    over = f"{real.interval_method or _IMAGES}, {'in pairs' if paired else 'each arm by itself'}"
+    together = plan.paired or plan.groups is not None
+    over = f"{real.interval_method}, {'both arms together' if together else 'each arm by itself'}"
     usable = value is not None and min(real.n, synthetic.n) > 1
     return _with_interval(number, values_B, over, usable)
 

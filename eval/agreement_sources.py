@@ -1,28 +1,16 @@
-"""What the images of each arm are drawn from: the arm by itself, or both arms in pairs."""
+"""What the images of each arm are drawn from: the arm by itself, both in pairs, or patients."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from eval.agreement_replicates import Resampling
-from eval.rating_sample import Floats, Ints
+from eval.agreement_replicates import Resampling, Source
 from eval.ratings import ARMS, Ratings
-from hpc.errors import InputError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """What an arm's images are drawn from: all columns (I, C), of which its raters come later.
-
-    Arms with equal `stream` and `codes_IC` share their draws.
-    """
-
-    codes_IC: Ints
-    first_column: int
-    stream: int
-    rater_times_BC: Floats | None
+from histosyn.tile_facts import match_facts, read_tile_facts
+from hpc.errors import DatasetError, InputError
 
 
 def sources_of(ratings: Ratings, resampling: Resampling) -> list[Source]:
@@ -59,4 +47,28 @@ def joint_sources(ratings: Ratings, resampling: Resampling) -> list[Source]:
             rater_times_BC=resampling.rater_times((*real.raters, *synthetic.raters)),
         )
         for first_column in (0, len(real.raters))
+    ]
+
+
+def in_groups(sources: list[Source], ratings: Ratings, groups: Path) -> list[Source]:
+    """The same, but drawn by the patients that the CSV `groups` (tile,patient) names.
+
+    A patient is drawn in all arms at once. Raises DatasetError if it leaves out an image.
+    """
+    images = sorted({image for arm in ratings.arms for image in arm.images})
+    facts = match_facts(images, read_tile_facts(groups), groups)
+    if left_out := [image for image in images if image not in facts]:
+        raise DatasetError(
+            f"{groups} says nothing of {len(left_out)} images, for instance {left_out[0]!r}. "
+            "Add their lines."
+        )
+    names = sorted({known.group for known in facts.values()})
+    return [
+        replace(
+            source,
+            stream=0,
+            group_of_I=np.array([names.index(facts[image].group) for image in arm.images]),
+            n_groups=len(names),
+        )
+        for source, arm in zip(sources, ratings.arms, strict=True)
     ]

@@ -35,6 +35,14 @@ def rating_warnings(ratings: Ratings, *, paired: bool) -> Iterator[str]:
         yield from _difference_warnings(*ratings.arms, paired=paired)
 
 
+def few_patients(patients: int) -> Iterator[str]:
+    """A warning if whole patients are drawn (`patients` is not 0) and they are few."""
+    if 0 < patients < FEW_DRAWN:
+        yield (
+            f"Intervals from fewer than {FEW_DRAWN} patients ({patients}) tend to be too narrow."
+        )
+
+
 def _arm_warnings(arm: Arm) -> Iterator[str]:
     where = f"Arm {arm.name}" if arm.name else "Ratings"
     if not arm.images:

@@ -70,7 +70,8 @@ def agreement(
     schema
         Label schema of the label maps: prostate-2, prostate-3, colon-10 or a TOML file.
     groups
-        CSV with the columns tile and patient, for label maps: whole patients are drawn.
+        CSV with the columns tile and patient: whole patients are drawn, for tiles of one patient
+        are not independent.
     replicates
         Bootstrap resamples, and random permutations.
     seed
@@ -94,7 +95,7 @@ def agreement(
         show = show_labels
         result = _of_label_maps(ratings, schema, groups, replicates=replicates, seed=seed)
     else:
-        _refuse({"--schema": schema, "--groups": groups}, "is for folders of label maps")
+        _refuse({"--schema": schema}, "is for folders of label maps")
         if len(ratings) != 1:
             raise InputError(
                 f"{len(ratings)} files of ratings are given. Give one CSV, with a column arm for "
@@ -108,6 +109,7 @@ def agreement(
             resample_raters=resample_raters,
             margin=margin,
             paired=paired,
+            groups=groups,
         )
     if json is not None:
         result.save(json)

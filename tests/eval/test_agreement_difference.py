@@ -236,7 +236,7 @@ def test_pairs_drawn_together_give_narrower_differences(tmp_path, resample_rater
     assert one.value == other.value
     widths = [number.interval[1] - number.interval[0] for number in (one, other)]
     assert widths[1] < widths[0] / 2
-    assert other.interval_method.endswith("in pairs")
+    assert other.interval_method.endswith("both arms together")
     assert other.details["permutation_test"]["method"].startswith("images swapped within pairs")
     assert any("use --paired" in warning for warning in apart.warnings)
     assert not any("use --paired" in warning for warning in together.warnings)

@@ -12,6 +12,7 @@ from eval.agreement_weights import disagreements
 from eval.bootstrap import percentile_interval, resamples
 from eval.rating_sample import Sample, patterns
 from eval.ratings import read_ratings
+from hpc.errors import DatasetError
 
 SCALE = ("1", "2", "3", "4", "5")
 
@@ -222,6 +223,47 @@ def test_drawing_raters_too_widens_intervals_of_three_and_more(tmp_path):
     width, wider = (number.interval[1] - number.interval[0] for number in fleiss)
     assert fleiss[1].interval_method == "percentile bootstrap over images and raters"
     assert wider > width
+
+
+def write_groups(path, images, per_patient):
+    lines = [f"i{image:02d},p{image // per_patient}" for image in range(images)]
+    return write(path, "tile,patient", lines)
+
+
+def test_whole_patients_are_drawn(ratings_file, tmp_path):
+    groups = write_groups(tmp_path / "patients.csv", 30, 3)
+    result = report(ratings_file, groups=groups, seed=7)
+    fleiss = next(number for number in result.numbers if number.name == "fleiss_kappa")
+    codes = read_ratings(ratings_file, SCALE).arms[0].codes_IR
+    values = []
+    for times in next(resamples(10, replicates=200, key=(7, 0))):
+        drawn = np.repeat(codes, np.repeat(times, 3).astype(int), axis=0)
+        values.append(fleiss_kappa(Sample.observed(drawn, 5), disagreements("none", 5))[0])
+    assert fleiss.interval == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
+    assert fleiss.interval_method == "percentile bootstrap over patients"
+    assert fleiss.details["by_formula"] == []
+    assert result.settings["resampled"] == "patients"
+    assert len(result.inputs["groups_sha256"]) == 64
+    assert any("fewer than 50 patients (10)" in warning for warning in result.warnings)
+
+
+def test_a_patient_is_drawn_in_both_arms_at_once(tmp_path):
+    alike = rows_of(5, 24, 3)
+    rows = [f"{line},{arm}" for arm in ("real", "synthetic") for line in alike]
+    path = write(tmp_path / "r.csv", "image,rater,rating,arm", rows)
+    result = report(path, groups=write_groups(tmp_path / "patients.csv", 24, 2))
+    fleiss = [number for number in result.numbers if number.name == "fleiss_kappa"]
+    assert fleiss[0].interval == fleiss[1].interval
+    assert fleiss[2].value == 0
+    assert fleiss[2].details["interval_note"] == "all replicates alike, so no interval"
+    assert fleiss[2].details["permutation_test"] is None
+    assert "patient" in fleiss[2].details["permutation_note"]
+
+
+def test_an_image_without_a_patient_is_an_error(ratings_file, tmp_path):
+    groups = write_groups(tmp_path / "patients.csv", 29, 3)
+    with pytest.raises(DatasetError, match="says nothing of 1 images, for instance 'i29'"):
+        report(ratings_file, groups=groups)
 
 
 def test_tables_hold_marginals_and_symmetric_matrices(ratings_file):
