@@ -194,14 +194,24 @@ def _footnotes(result: Result, has_difference: bool) -> Iterator[str]:
     if by_formula := "; ".join(_formulas(result.numbers)):
         yield f"By formula: {by_formula}."
     if has_difference:
-        tests = (number.details["permutation_test"] for number in result.numbers
-                 if "permutation_test" in number.details)  # fmt: skip
-        if method := next((test["method"] for test in tests if test), None):
-            yield f"p: two-sided; {method}. One for each statistic: choose yours beforehand."
+        yield from _on_permutations(result.numbers)
         if settings["margin"] is not None:
             yield "within: yes if the 90 % bootstrap interval lies within the margin (5 % level)."
         yield settings["not_equivalence"]
     yield f"Scale ({settings['categories_from']}): {', '.join(settings['categories'])}."
+
+
+def _on_permutations(numbers: Iterable[Number]) -> Iterator[str]:
+    """How the p-values were made, or why there are none."""
+    of_difference = [n.details for n in numbers if "permutation_test" in n.details]
+    if note := next(
+        (d["permutation_note"] for d in of_difference if "permutation_note" in d), None
+    ):
+        yield f"p: none; {note}."
+    elif test := next(
+        (d["permutation_test"] for d in of_difference if d["permutation_test"]), None
+    ):
+        yield f"p: two-sided; {test['method']}. One for each statistic: choose yours beforehand."
 
 
 def _formulas(numbers: Iterable[Number]) -> list[str]:

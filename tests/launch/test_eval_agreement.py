@@ -99,6 +99,17 @@ def test_the_difference_is_a_table_of_its_own(tmp_path, capsys):
     assert "does not show that readers agree alike" in table
 
 
+def test_without_permutations_it_says_why(tmp_path, capsys):
+    groups = tmp_path / "patients.csv"
+    lines = [f"{arm}{row},p{row}" for arm in ("real", "synthetic") for row in range(5)]
+    groups.write_text("\n".join(["tile,patient", *lines]) + "\n", encoding="utf-8")
+    run(arms_file(tmp_path), "--categories", "1,2,3", "--replicates", 50, "--groups", groups)
+    text = capsys.readouterr().out
+    assert "percentile bootstrap over patients" in text
+    assert "p: none; images of a patient are not independent" in text
+    assert "By formula:" not in text
+
+
 def test_tables_fit_a_hundred_columns(tmp_path, capsys):
     run(arms_file(tmp_path), "--categories", "1,2,3", "--replicates", 50, "--margin", 0.25)
     text = capsys.readouterr().out
