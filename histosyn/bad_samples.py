@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from histosyn.steps import StepTrainer
 from hpc import collectives
 from hpc.errors import DatasetError
 from hpc.log import RecordsFile, logger
+from hpc.outbox import Outbox
 from hpc.topology import Topology
 
 
@@ -26,6 +28,7 @@ class ListBadSamples:
     def __init__(
         self,
         listed: RecordsFile,
+        outbox: Outbox,
         index: DatasetIndex,
         topology: Topology,
         *,
@@ -33,6 +36,7 @@ class ListBadSamples:
         largest_share: float,
     ) -> None:
         self.listed = listed
+        self.outbox = outbox
         self.topology = topology
         self.meeting_interval = interval
         self.largest_share = largest_share
@@ -64,7 +68,8 @@ class ListBadSamples:
                 continue
             self._known.add(name)
             if self.topology.is_first:
-                self.listed.append({"step": step, **asdict(sample), "shard": name[0]})
+                record = {"step": step, **asdict(sample), "shard": name[0]}
+                self.outbox.write(self.listed.path, partial(self.listed.append, record))
                 logger.warning("Bad sample: %s, %s: %s", *name, sample.cause)
         if len(self._known) > before:
             self._judge()

@@ -71,7 +71,7 @@ def _differences(trainer: Trainer, state: dict[str, Any], path: Path) -> list[st
     """Settings that decide shapes and differ, each with both values."""
     new, old = as_plain(trainer.config), state["config"]
     found = [
-        f"{section}.{name} = {value} (there {old[section].get(name)})"
+        f"{section}.{name} = {value} (there {old[section].get(name, 'not known yet')})"
         for section in _SECTIONS
         for name, value in new[section].items()
         if value != old[section].get(name)

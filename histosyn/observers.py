@@ -9,6 +9,7 @@ import math
 import resource
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from histosyn.step_means import StepMeans
 from histosyn.steps import StepTrainer, diverged
 from hpc import checkpoint
 from hpc.log import RecordsFile, key_values, logger
+from hpc.outbox import Outbox
 from hpc.run_state import StateKeeper
 from hpc.saver import Saver
 from hpc.topology import Topology
@@ -37,11 +39,13 @@ class Report:
     def __init__(
         self,
         metrics: RecordsFile,
+        outbox: Outbox,
         topology: Topology,
         interval: int,
         carried: dict[str, Any] | None = None,
     ) -> None:
         self.metrics = metrics
+        self.outbox = outbox
         self.topology = topology
         self.report_interval = interval
         # Called after each step, to add it up.
@@ -68,7 +72,7 @@ class Report:
         trainer.carried.pop("report", None)
         record = self._record(trainer)
         if self.topology.is_first:
-            self.metrics.append(record)
+            self.outbox.write(self.metrics.path, partial(self.metrics.append, record))
             logger.info("%s", key_values({name: record[name] for name in _line(record)}))
         broken = self._means.first_broken()
         self._forget()
@@ -123,23 +127,29 @@ class SaveCheckpoint:
     def __init__(
         self,
         saver: Saver,
+        outbox: Outbox,
         state_of: Callable[[], dict[str, Any]],
         topology: Topology,
         interval: int,
     ) -> None:
         self.saver = saver
+        self.outbox = outbox
         self.state_of = state_of
         self.topology = topology
         self.interval = interval
 
     def __call__(self, trainer: StepTrainer) -> None:
-        """Save on rank 0; all ranks hold the same state."""
+        """Save on rank 0; all ranks hold the same state.
+
+        What came before must be on the disk: who goes on from a checkpoint does not write it again.
+        """
         state = self.state_of()
-        if self.topology.is_first:
+        if self.topology.is_first and self.outbox.settled():
             self.saver.save(trainer.step, state)
 
     def save_now(self, trainer: StepTrainer) -> None:
         """Save this step, unless that was done, and wait until it is on the disk."""
+        self.outbox.close()
         if trainer.step % self.interval:
             self(trainer)
         self.saver.close()

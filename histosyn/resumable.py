@@ -27,6 +27,7 @@ from hpc.errors import ConfigError
 from hpc.files import write_text
 from hpc.locks import locked
 from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging
+from hpc.outbox import Outbox
 from hpc.preemption import Stopped, StopRequest
 from hpc.process_group import device_of, one_voice, process_group
 from hpc.run_state import FINISHED, Ending, StateKeeper, record_ending
@@ -61,8 +62,11 @@ class Training(Protocol[TrainerKind]):
     def stage(self, steps: range) -> None:
         """Bring the data of these steps near, on every rank."""
 
-    def observers(self) -> tuple[Observer[TrainerKind], ...]:
-        """What happens beside the steps of this kind of training, before checkpoints are saved."""
+    def observers(self, outbox: Outbox) -> tuple[Observer[TrainerKind], ...]:
+        """What happens beside the steps of this kind of training, before checkpoints are saved.
+
+        What it writes goes through the outbox.
+        """
 
     def require_finite_weights(self) -> None:
         """Raise TrainingDivergedError for weights that must not become a checkpoint."""
@@ -133,6 +137,7 @@ class _Run(Generic[TrainerKind]):
         self.keeper = keeper
         self.stop = stop
         self.metrics = RecordsFile(config.run.folder / "metrics.jsonl")
+        self.outbox = Outbox(config.run.on_full_disk)
 
     def go(self, extra_observers: MakeObservers[TrainerKind]) -> Stopped | None:
         """From the newest checkpoint to the end, or to where the run was asked to stop."""
@@ -142,10 +147,12 @@ class _Run(Generic[TrainerKind]):
         self._announce()
         with _saver(self.config) as saver, _reproducible(), self._progress() as show:
             keep_state = KeepState(self.watchdog, self.keeper, saver, run.report_every)
-            save = SaveCheckpoint(saver, self._state, self.topology, run.checkpoint_every)
+            save = SaveCheckpoint(
+                saver, self.outbox, self._state, self.topology, run.checkpoint_every
+            )
             observers = (
                 *self._reports(),
-                *self.training.observers(),
+                *self.training.observers(self.outbox),
                 save,
                 NoticeFailedSave(saver, run.report_every),
                 *extra_observers(self.topology),
@@ -157,6 +164,7 @@ class _Run(Generic[TrainerKind]):
                 trainer.train(observers, self.stop.agreed)
             if trainer.stopped is not None:
                 save.save_now(trainer)
+            self.outbox.close()
         if trainer.stopped is None and self.topology.is_first:
             self.training.ship(run.folder / "model")
             logger.info("done; model in %s", run.folder / "model")
@@ -208,6 +216,10 @@ class _Run(Generic[TrainerKind]):
         new = self.config
         old = from_dict(type(new), state["config"], str(source))
         changed = [name for name in differing_fields(old, new) if name not in RESUMABLE_CHANGES]
+        # Where it was forked from was settled then; who goes on need not say it again.
+        forks = [as_plain(each)["run"].get("fork") for each in (old, new)]
+        if "run.fork" in changed and None in forks:
+            changed.remove("run.fork")
         if _data_sha256(state["model"]) != _data_sha256(self.training.facts()):
             changed.append("the shards (their sha256)")
         if changed:
@@ -223,13 +235,13 @@ class _Run(Generic[TrainerKind]):
 
     def _reports(self) -> tuple[Observer[StepTrainer], ...]:
         trainer, run = self.trainer, self.config.run
-        report = Report(
-            self.metrics, self.topology, run.report_every, trainer.carried.get("report")
-        )
+        carried = trainer.carried.get("report")
+        report = Report(self.metrics, self.outbox, self.topology, run.report_every, carried)
         if self.config.data.on_bad_sample == "error":
             return (report,)
         bad = ListBadSamples(
             RecordsFile(run.folder / "bad-samples.jsonl"),
+            self.outbox,
             trainer.stream.index,
             self.topology,
             interval=run.report_every,

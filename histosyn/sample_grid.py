@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from histosyn.shards.reader import ShardReader
 from histosyn.trainer import Trainer
 from hpc.errors import DatasetError, SampleError
 from hpc.files import write_bytes
+from hpc.outbox import Outbox
 from hpc.randomness import distinct_integers, key_of
 from hpc.topology import Topology
 
@@ -40,11 +42,11 @@ class SampleGrid:
         self.tiles = [tile for tile, _ in samples]
         self.labels = [labels for _, labels in samples]
 
-    def draw(self, generator: Generator, path: Path) -> None:
-        """Write the grid as PNG."""
+    def draw(self, generator: Generator) -> bytes:
+        """The grid as PNG."""
         synthetic = [self._synthesize(generator, i) for i in range(len(self.labels))]
         labels = [colorize(labels, self.schema) for labels in self.labels]
-        write_bytes(path, png_bytes(Image.fromarray(tile_grid([labels, self.tiles, synthetic]))))
+        return png_bytes(Image.fromarray(tile_grid([labels, self.tiles, synthetic])))
 
     @torch.no_grad()
     def _synthesize(self, generator: Generator, number: int) -> np.ndarray:
@@ -59,9 +61,12 @@ class SampleGrid:
 class DrawSamples:
     """Writes `samples/step-*.png`: fixed label maps, fixed noise, the moving average's tissue."""
 
-    def __init__(self, grid: SampleGrid, folder: Path, topology: Topology, interval: int) -> None:
+    def __init__(
+        self, grid: SampleGrid, folder: Path, outbox: Outbox, topology: Topology, interval: int
+    ) -> None:
         self.grid = grid
         self.folder = folder
+        self.outbox = outbox
         self.topology = topology
         self.interval = interval
 
@@ -69,7 +74,8 @@ class DrawSamples:
         """Draw on rank 0; the others go on and wait at the next collective."""
         generator = trainer.averaged_generator()
         if self.topology.is_first:
-            self.grid.draw(generator, self.folder / f"step-{trainer.step:08d}.png")
+            path = self.folder / f"step-{trainer.step:08d}.png"
+            self.outbox.write(path, partial(write_bytes, path, self.grid.draw(generator)))
 
 
 def to_uint8(tiles_NCHW: torch.Tensor) -> np.ndarray:

@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 
 from hpc.errors import DamagedFileError, FullDiskError, HistosynError, InputError
 from hpc.files import atomic_folder, make_folder, sha256_of_bytes, sha256_of_file, sync_file
+from hpc.outbox import is_full_disk
 from hpc.tensor_tree import Snapshot, put_together, take_snapshot, write_tensors
 
 logger = logging.getLogger("histosyn")
@@ -34,7 +35,6 @@ _STATE = "state.json"
 _FILES = (_TENSORS, _STATE)
 _ASIDE = "damaged-"
 _NAME = re.compile(r"step-(\d{8,})")
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _MIB = 1 << 20
 
 
@@ -68,7 +68,7 @@ def write(folder: Path, snapshot: Snapshot) -> None:
             record = {"format_version": FORMAT_VERSION, "sha256": checksums}
             (temporary / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
     except OSError as error:
-        full = error.errno in _FULL_DISK
+        full = is_full_disk(error)
         raise (FullDiskError if full else HistosynError)(
             f"{folder} could not be written: {error.strerror or error}. Older checkpoints are as "
             f"they were. {'Make room' if full else 'Check the rights and the disk'}, and run the "

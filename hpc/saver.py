@@ -6,15 +6,14 @@ import logging
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from hpc import checkpoint
 from hpc.errors import FullDiskError
+from hpc.outbox import OnFullDisk
 from hpc.tensor_tree import Snapshot, take_snapshot
 
 logger = logging.getLogger("histosyn")
-
-OnFullDisk = Literal["stop", "retry"]
 
 
 class Saver:

@@ -17,6 +17,7 @@ from histosyn.resumable import run_resumable
 from histosyn.shards.stream import ShardStream
 from histosyn.steps import BatchSource, Observer, require_finite_weights
 from histosyn.training_data import open_stream, stage_shards
+from hpc.outbox import Outbox
 from hpc.preemption import StopRequest
 from hpc.topology import Topology
 
@@ -85,7 +86,7 @@ class SegmenterTraining:
         if isinstance(stream, ShardStream):
             stage_shards(self.config.data, stream, steps, self.topology)
 
-    def observers(self) -> tuple[Observer[SegmenterTrainer], ...]:
+    def observers(self, outbox: Outbox) -> tuple[Observer[SegmenterTrainer], ...]:
         """None of its own."""
         return ()
 

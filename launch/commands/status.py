@@ -51,12 +51,18 @@ def status(
         print(next_word(runs[0]))
         return
     check_output_file(json, "--json")
-    found = [status_of(run) for run in runs]
+    found, complaints = [], []
     out = console()
-    for run in found:
-        out.print(_table(run))
+    for run in runs:
+        try:
+            found.append(status_of(run))
+            out.print(_table(found[-1]))
+        except InputError as error:
+            complaints.append(str(error))
     if json is not None:
         write_json(json, [asdict(run) for run in found])
+    if complaints:
+        raise InputError("\n".join(complaints))
 
 
 def _table(run: RunStatus) -> Table:

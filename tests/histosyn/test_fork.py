@@ -138,3 +138,14 @@ def test_fork_is_short_for_run_fork(capsys):
     main(["train", "--data.shards", "packed", "--fork", "runs/first", "--dry-run"])
 
     assert tomllib.loads(capsys.readouterr().out)["run"]["fork"] == "runs/first"
+
+
+def test_a_forked_run_goes_on_with_and_without_saying_so(shards, old, tmp_path):
+    config = forked(shards, tmp_path / "new", old)
+    run_training(config)
+    for steps, source in [(2, None), (3, old)]:
+        run_training(replace(config, run=replace(config.run, steps=steps, fork=source)))
+        told = load_model(tmp_path / "new/model", torch.device("cpu")).facts.training
+        assert (told["steps"], told["forked_from"]["step"]) == (steps, 3)
+    with pytest.raises(ConfigError, match=r"run\.fork changed"):
+        run_training(replace(config, run=replace(config.run, steps=4, fork=tmp_path)))

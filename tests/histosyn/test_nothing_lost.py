@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,6 +146,44 @@ def test_a_run_may_try_again_when_the_disk_is_full(shards, whole, disk, capsys):
     assert "step-00000004 could not be written" in capsys.readouterr().err
     assert list(checkpoint.steps(disk / "run/checkpoints")) == [2, 6]
     assert_same_end(disk / "run", whole)
+
+
+class FillDisk:
+    """An observer that takes all the room after a step, and gives it back after another."""
+
+    interval = 1
+
+    def __init__(self, disk, full_after, room_after):
+        self.filler = disk / "filler"
+        self.full_after = full_after
+        self.room_after = room_after
+
+    def __call__(self, trainer):
+        if trainer.step == self.full_after:
+            with self.filler.open("wb", buffering=0) as file, suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+        if trainer.step == self.room_after:
+            self.filler.unlink()
+
+
+@pytest.mark.parametrize("room_after", [5, 9])
+def test_reports_and_pictures_wait_for_room_too(shards, whole, disk, capsys, room_after):
+    """With nothing on the disk in the meantime that would need them, also if nobody makes room."""
+    config = six_steps(shards, disk / "run", on_full_disk="retry", sample_every=1)
+    fill = FillDisk(disk, 2, room_after)
+    if room_after < STEPS:
+        run_training(config, (lambda *_: fill,))
+    else:
+        with pytest.raises(FullDiskError, match="other writes found no room"):
+            run_training(config, (lambda *_: fill,))
+        assert list(checkpoint.steps(disk / "run/checkpoints")) in ([], [2])
+        fill.filler.unlink()
+        run_training(config)
+    assert "the disk is full. Training goes on" in capsys.readouterr().err
+    assert_same_end(disk / "run", whole)
+    pictures = sorted(path.name for path in (disk / "run/samples").iterdir())
+    assert pictures == [f"step-{step:08d}.png" for step in range(1, STEPS + 1)]
 
 
 def torchrun(config, processes):

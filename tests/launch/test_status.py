@@ -243,3 +243,13 @@ def test_neither_torch_nor_scipy_is_loaded(run):
     result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
 
     assert result.returncode == 0, result.stderr
+
+
+def test_a_folder_without_a_run_does_not_hide_the_others(run, tmp_path, capsys):
+    say(run, state="running")
+    with pytest.raises(SystemExit) as end:
+        main(["status", str(tmp_path / "nowhere"), str(run)])
+
+    assert end.value.code == 2
+    told = capsys.readouterr()
+    assert "is no run folder" in told.err and "running" in told.out
