@@ -27,6 +27,13 @@ GAMES = {
         discriminator=replace(BASE.discriminator, sees_labels=False),
         loss=LossConfig(objective="least_squares", r1=1.0, r1_interval=2),
     ),
+    "class tables, pixel noise, recomputed": replace(
+        BASE,
+        generator=replace(
+            BASE.generator, modulation="class_table", pixel_noise=True, recompute=True
+        ),
+    ),
+    "linear entry": replace(BASE, generator=replace(BASE.generator, entry="linear", grid_size=2)),
     "pixels": replace(BASE, discriminator=UNET),
     "pixels, R1": replace(
         BASE, discriminator=UNET, loss=LossConfig(label_mix=0.0, r1=0.5, r1_interval=1)
