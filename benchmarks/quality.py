@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import json
 import multiprocessing
 import os
@@ -26,19 +25,17 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import quality_report as report
 import torch
-from PIL import Image, ImageDraw
 
 from histosyn.config import TrainConfig
 from histosyn.config_file import from_dict
-from histosyn.images import png_bytes
-from histosyn.labels import colorize, load_schema, read_label_map
 from histosyn.presets import PRESETS
-from histosyn.sample_grid import tile_grid
 from histosyn.training import run_training
 from hpc.files import write_bytes, write_json
-from hpc.preemption import STOP_FILE, Stopped, StopRequest
+from hpc.preemption import REASONS, STOP_FILE, Stopped, StopRequest
+
+Settings = dict[str, dict[str, Any]]
 
 # Patients with fewer tiles than this are held out.
 FEWEST_FOR_TRAINING = 17
@@ -46,26 +43,24 @@ TILE_SIZE = 128
 SEGMENTER_STEPS = 600
 NO_END = 1_000_000
 
-SMALL = {
+SMALL: Settings = {
     "generator": {"base_channels": 16, "label_channels": 64},
     "discriminator": {"base_channels": 16},
     "run": {"precision": "bfloat16", "steps": NO_END, "sample_every": NO_END, "keep_last": 1,
             "report_every": 5, "checkpoint_every": 200, "hang_seconds": 7200},
 }  # fmt: skip
 # What each method adds to the small networks; the rest are the defaults.
-METHODS: dict[str, dict[str, dict[str, Any]]] = {
+METHODS: dict[str, Settings] = {
     "paper": PRESETS["paper"].settings,
     "spade": {},
     "class_table": {"generator": {"modulation": "class_table"}},
     "oasis": {"discriminator": {"kind": "unet"}},
 }
 # The original's coarsest grid has 8x8 cells for 512 pixels.
-FITTED = {"paper": {"generator": {"grid_size": TILE_SIZE // 64}}}
+FITTED: dict[str, Settings] = {"paper": {"generator": {"grid_size": TILE_SIZE // 64}}}
 COLUMNS = 8
-FLOOR = "real_versus_real_floor"
-HEADER = ["", "steps", "CPU min", "Fréchet", "KID", "precision", "recall", "density", "coverage",
-          "Dice", "Dice nuclei", "noise"]  # fmt: skip
-STATISTICS = ("frechet_distance", "kid", "precision", "recall", "density", "coverage")
+# The reason of a run that was stopped by its STOP file, as `Budget` does it.
+SPENT = REASONS[0]
 
 
 def main() -> None:
@@ -92,17 +87,14 @@ def main() -> None:
         stages[name](options)
 
 
-def histosyn(*arguments: str | Path) -> None:
+def histosyn(*arguments: object) -> None:
     subprocess.run(["histosyn", *map(str, arguments)], check=True)
 
 
-def runs_of(options: argparse.Namespace) -> list[tuple[str, int]]:
-    """Method and seed of each run."""
-    return [(name, 0) for name in options.methods] + [(name, 1) for name in options.repeat]
-
-
-def folder_of(options: argparse.Namespace, kind: str, method: str, seed: int) -> Path:
-    return options.out / kind / f"{method}-{seed}"
+def runs_of(options: argparse.Namespace) -> dict[str, tuple[str, int]]:
+    """Method and seed of each run by its name."""
+    runs = [(method, 0) for method in options.methods] + [(method, 1) for method in options.repeat]
+    return {f"{method}-{seed}": (method, seed) for method, seed in runs}
 
 
 def pack(options: argparse.Namespace) -> None:
@@ -112,13 +104,13 @@ def pack(options: argparse.Namespace) -> None:
     groups = options.out / "patients.csv"
     write_bytes(groups, split_by_patient(options.glas / "patients.csv").encode())
     histosyn("pack", options.glas / "tiles", options.glas / "labels", packed, "--tile-size",
-             str(TILE_SIZE), "--source-mpp", "0.5", "--mpp", "1.0", "--groups", groups)  # fmt: skip
+             TILE_SIZE, "--source-mpp", 0.5, "--mpp", 1.0, "--groups", groups)  # fmt: skip
 
 
 def split_by_patient(file: Path) -> str:
     """Many tiles of few patients to train on; few tiles of more patients to measure with."""
-    with file.open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
+    with file.open(newline="") as text:
+        rows = list(csv.DictReader(text))
     tiles = Counter(row["patient"] for row in rows)
     split = {
         patient: "val" if count < FEWEST_FOR_TRAINING else "train"
@@ -132,8 +124,8 @@ def segmenter(options: argparse.Namespace) -> None:
     run = options.out / "segmenter"
     if not (run / "model").exists():
         histosyn("eval", "segmenter", "train", options.out / "packed/train", run,
-                 "--run.steps", str(SEGMENTER_STEPS), "--data.workers", "0",
-                 "--run.precision", "bfloat16", "--run.hang-seconds", "7200")  # fmt: skip
+                 "--run.steps", SEGMENTER_STEPS, "--data.workers", 0,
+                 "--run.precision", "bfloat16", "--run.hang-seconds", 7200)  # fmt: skip
 
 
 def train(options: argparse.Namespace) -> None:
@@ -143,33 +135,32 @@ def train(options: argparse.Namespace) -> None:
         options.processes, multiprocessing.get_context("spawn"), max_tasks_per_child=1
     ) as pool:
         done = [
-            pool.submit(
-                train_one, options.out / "packed/train", method, seed,
-                folder_of(options, "runs", method, seed), seconds,
-            )
-            for method, seed in runs_of(options)
-        ]  # fmt: skip
+            pool.submit(train_one, config_of(options, run), seconds) for run in runs_of(options)
+        ]
         for future in done:
             future.result()
 
 
-def train_one(shards: Path, method: str, seed: int, folder: Path, seconds: float) -> None:
+def train_one(config: TrainConfig, seconds: float) -> None:
+    folder = config.run.folder
     spent = folder / "cpu.json"
     if spent.exists() and json.loads(spent.read_text())["cpu_seconds"] >= seconds:
         return
     torch.set_num_threads(1)
-    config = config_of(shards, method, seed, folder)
     try:
         with StopRequest(folder, seconds_before_end=0) as stop:
             run_training(config, (lambda config, topology: Budget(folder, seconds),), stop)
     except Stopped as stopped:
+        if stopped.reason is not SPENT:
+            raise
         print(f"{folder.name}: {stopped}")
 
 
-def config_of(shards: Path, method: str, seed: int, folder: Path) -> TrainConfig:
-    sections: dict[str, dict[str, Any]] = {
-        "data": {"shards": str(shards), "workers": 0},
-        "run": {"folder": str(folder), "seed": seed},
+def config_of(options: argparse.Namespace, run: str) -> TrainConfig:
+    method, seed = runs_of(options)[run]
+    sections: Settings = {
+        "data": {"shards": str(options.out / "packed/train"), "workers": 0},
+        "run": {"folder": str(options.out / "runs" / run), "seed": seed},
     }
     for layer in (METHODS[method], SMALL, FITTED.get(method, {})):
         for section, settings in layer.items():
@@ -194,43 +185,42 @@ class Budget:
         spent = self.before + time.process_time() - self.started
         # It goes into the checkpoint: what a killed run has lost does not count.
         trainer.carried["cpu_seconds"] = spent
-        if trainer.step % trainer.config.run.report_every and trainer.stopped is None:
-            return
-        write_json(self.folder / "cpu.json", {"step": trainer.step, "cpu_seconds": spent})
-        if spent >= self.seconds:
+        if trainer.stopped is not None:
+            write_json(self.folder / "cpu.json", {"step": trainer.step, "cpu_seconds": spent})
+        elif trainer.step % trainer.config.run.report_every == 0 and spent >= self.seconds:
             (self.folder / STOP_FILE).touch()
 
 
 def synthesize(options: argparse.Namespace) -> None:
-    held_out = unpack_labels(options)
-    some = options.out / "held-out/some"
+    """Tissue for all held-out label maps, again for some with other noise, and for made-up ones."""
+    held_out = options.out / "held-out"
+    unpack(options.out / "packed", held_out)
     made_up = options.out / "phantom"
     if not made_up.exists():
-        histosyn("phantom", made_up, "--count", str(COLUMNS), "--size", str(TILE_SIZE))
-    for method, seed in runs_of(options):
-        run = folder_of(options, "runs", method, seed)
+        histosyn("phantom", made_up, "--count", COLUMNS, "--size", TILE_SIZE)
+    for run in runs_of(options):
         for kind, labels, noise in (
-            ("tissue", held_out, 0), ("again", some, 1), ("made-up", made_up / "labels", 0),
-        ):  # fmt: skip
-            tissue = folder_of(options, kind, method, seed)
-            if is_newer(tissue / "manifest.jsonl", run / "cpu.json"):
-                continue
-            histosyn("synth", run, labels, tissue, "--overwrite", "--seed", str(noise))
+            ("tissue", held_out / "label", 0),
+            ("again", held_out / "some", 1),
+            ("made-up", made_up / "labels", 0),
+        ):
+            source, tissue = options.out / "runs" / run, options.out / kind / run
+            if not is_newer(tissue / "manifest.jsonl", source / "cpu.json"):
+                histosyn("synth", source, labels, tissue, "--overwrite", "--seed", noise)
 
 
-def unpack_labels(options: argparse.Namespace) -> Path:
-    """Folder of the held-out label maps; as many training tiles are beside it, and some for the
-    sheet."""
-    folder = options.out / "held-out"
-    if (folder / "done").exists():
-        return folder / "label"
-    held_out = members_of(options.out / "packed/val", ".label.png")
-    write_all(folder / "label", held_out)
-    write_all(folder / "some", evenly(held_out, COLUMNS))
-    write_all(folder / "seen", evenly(members_of(options.out / "packed/train", ".tile.png"),
-                                      len(held_out)))  # fmt: skip
-    (folder / "done").touch()
-    return folder / "label"
+def unpack(packed: Path, out: Path) -> None:
+    """The held-out label maps, some of them with their tiles for the page, and as many training
+    tiles as there are label maps."""
+    if (out / "done").exists():
+        return
+    labels = members_of(packed / "val", ".label.png")
+    tiles = members_of(packed / "val", ".tile.png")
+    write_all(out / "label", labels)
+    write_all(out / "some", evenly(labels, COLUMNS))
+    write_all(out / "some-real", evenly(tiles, COLUMNS))
+    write_all(out / "seen", evenly(members_of(packed / "train", ".tile.png"), len(labels)))
+    (out / "done").touch()
 
 
 def members_of(shards: Path, ending: str) -> dict[str, bytes]:
@@ -239,16 +229,16 @@ def members_of(shards: Path, ending: str) -> dict[str, bytes]:
     for path in sorted(shards.glob("*.tar")):
         with tarfile.open(path) as tar:
             for member in tar:
-                if member.name.endswith(ending):
-                    found[member.name] = tar.extractfile(member).read()  # type: ignore[union-attr]
+                content = tar.extractfile(member)
+                if content is not None and member.name.endswith(ending):
+                    found[member.name] = content.read()
     return found
 
 
 def evenly(files: dict[str, bytes], count: int) -> dict[str, bytes]:
     """So many of them, at equal distances."""
-    names = list(files)
-    return {names[i * len(names) // count]: files[names[i * len(names) // count]]
-            for i in range(count)}  # fmt: skip
+    names = sorted(files)
+    return {name: files[name] for name in (names[i * len(names) // count] for i in range(count))}
 
 
 def write_all(folder: Path, files: dict[str, bytes]) -> None:
@@ -264,132 +254,34 @@ def is_newer(made: Path, source: Path) -> bool:
 def measure(options: argparse.Namespace) -> None:
     os.environ["XDG_CACHE_HOME"] = str(options.out / "cache")
     reader, real = options.out / "segmenter", options.out / "packed/val"
-    seen = options.out / "held-out/seen"
-    distances(reader, real, seen, options.out / "measured/seen.fid.json", seen)
-    rows = []
-    for method, seed in runs_of(options):
-        tissue = folder_of(options, "tissue", method, seed)
-        measured = folder_of(options, "measured", method, seed)
-        made = tissue / "manifest.jsonl"
-        distances(reader, real, tissue, measured.with_name(f"{measured.name}.fid.json"), made)
-        faithful = measured.with_name(f"{measured.name}.faithfulness.json")
-        if not is_newer(faithful, made):
-            histosyn("eval", "faithfulness", reader, tissue, real, "--real", real,
-                     "--json", faithful)  # fmt: skip
-        rows.append(row_of(options, method, seed))
-    floors = json.loads((options.out / "measured/seen.fid.json").read_text())
-    faithful = json.loads(faithful.read_text())
-    rows.append(["training tiles", "", "", *distances_of(floors), *dice_of(faithful, "real"), ""])
-    rows.append(["floor", "", "", *distances_of(floors, floor=True), "", "", ""])
-    text = table(rows) + f"\nsegmenter: sha256 {floors['settings']['weights_sha256']}\n"
+    measured, seen = options.out / "measured", options.out / "held-out/seen"
+    measured.mkdir(exist_ok=True)
+    tissue = {run: options.out / "tissue" / run for run in runs_of(options)}
+    for name, tiles in {"seen": seen, **tissue}.items():
+        fid, faithfulness = (measured / f"{name}.{kind}.json" for kind in ("fid", "faithfulness"))
+        source = options.out / "segmenter/model" if tiles == seen else tiles / "manifest.jsonl"
+        if not is_newer(fid, source):
+            histosyn("eval", "fid", real, tiles, "--extractor", reader, "--groups", real,
+                     "--json", fid)  # fmt: skip
+        if tiles != seen and not is_newer(faithfulness, source):
+            histosyn("eval", "faithfulness", reader, tiles, real, "--real", real,
+                     "--json", faithfulness)  # fmt: skip
+    text = report.table(options.out, list(tissue))
     write_bytes(options.out / "table.md", text.encode())
     print(text)
-
-
-def distances(reader: Path, real: Path, tissue: Path, out: Path, made: Path) -> None:
-    out.parent.mkdir(exist_ok=True)
-    if not is_newer(out, made):
-        histosyn("eval", "fid", real, tissue, "--extractor", reader, "--groups", real,
-                 "--json", out)  # fmt: skip
-
-
-def row_of(options: argparse.Namespace, method: str, seed: int) -> list[str]:
-    run = folder_of(options, "runs", method, seed)
-    spent = json.loads((run / "cpu.json").read_text())
-    measured = options.out / "measured" / run.name
-    return [
-        f"{method}, seed {seed}",
-        str(spent["step"]),
-        f"{spent['cpu_seconds'] / 60:.1f}",
-        *distances_of(json.loads(measured.with_name(f"{run.name}.fid.json").read_text())),
-        *dice_of(
-            json.loads(measured.with_name(f"{run.name}.faithfulness.json").read_text()), "synthetic"
-        ),
-        f"{effect_of_noise(options, method, seed):.1f}",
-    ]
-
-
-def distances_of(result: dict[str, Any], *, floor: bool = False) -> list[str]:
-    numbers = {number["name"]: number["value"] for number in result["numbers"]}
-    names = STATISTICS
-    if floor:
-        names = (FLOOR, *(f"{name}_{FLOOR}" for name in STATISTICS[1:]))
-    return [f"{numbers[name]:.4f}" if i < 2 else f"{numbers[name]:.2f}"
-            for i, name in enumerate(names)]  # fmt: skip
-
-
-def dice_of(result: dict[str, Any], side: str) -> list[str]:
-    """The mean over classes, and that of nuclei."""
-    found = {
-        number["details"].get("class", "all"): number["value"]
-        for number in result["numbers"]
-        if number["details"]["side"] == side and "dice" in number["name"]
-    }
-    return [f"{found['all']:.3f}", f"{found['nuclei']:.3f}"]
-
-
-def effect_of_noise(options: argparse.Namespace, method: str, seed: int) -> float:
-    """Mean absolute difference, of 255, between two tiles of one label map."""
-    pairs = [
-        (read(folder_of(options, "tissue", method, seed) / path.name), read(path))
-        for path in folder_of(options, "again", method, seed).glob("*.png")
-    ]
-    return float(np.mean([np.abs(one.astype(float) - other).mean() for one, other in pairs]))
-
-
-def read(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def table(rows: list[list[str]]) -> str:
-    lines = [HEADER, ["---"] * len(HEADER), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def sheet(options: argparse.Namespace) -> None:
     """Two pages: held-out label maps with their real tiles, to look at; and made-up label maps,
     which hold nothing of the data set, to show."""
-    names = sorted(path.name for path in (options.out / "held-out/some").glob("*.png"))
-    tiles = members_of(options.out / "packed/val", ".tile.png")
-    real = {"real": [decoded(tiles[name.replace(".label.", ".tile.")]) for name in names]}
-    draw(options, names, options.out / "held-out/some", ("tissue", "again"), real, "sheet.png")
-    labels = options.out / "phantom/labels"
-    draw(options, sorted(path.name for path in labels.glob("*.png")), labels, ("made-up",), {},
-         "made-up.png")  # fmt: skip
-
-
-def draw(
-    options: argparse.Namespace,
-    names: list[str],
-    labels: Path,
-    kinds: tuple[str, ...],
-    more: dict[str, list[np.ndarray]],
-    out: str,
-) -> None:
-    schema = load_schema("prostate-3")
-    maps = [colorize(read_label_map(labels / name, schema), schema) for name in names]
-    rows = {"label map": maps} | more
-    for method, seed in runs_of(options):
-        for kind in kinds:
-            title = f"{method}, seed {seed}" + (", other noise" if kind == "again" else "")
-            rows[title] = [read(folder_of(options, kind, method, seed) / name) for name in names]
-    page = Image.fromarray(tile_grid([[titled(title), *row] for title, row in rows.items()]))
-    write_bytes(options.out / out, png_bytes(page))
-    print(options.out / out)
-
-
-def decoded(png: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(png)) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def titled(text: str) -> np.ndarray:
-    """A white tile with a title, a line for each part of it."""
-    image = Image.new("RGB", (TILE_SIZE, TILE_SIZE), "white")
-    drawing = ImageDraw.Draw(image)
-    drawing.multiline_text((4, 40), text.replace(", ", "\n"), fill="black", font_size=16)
-    return np.asarray(image)
+    out, runs = options.out, runs_of(options)
+    real = [report.read(path) for path in sorted((out / "held-out/some-real").glob("*.png"))]
+    tissue: dict[str, Path] = {}
+    for run in runs:
+        tissue |= {run: out / "tissue" / run, f"{run} other noise": out / "again" / run}
+    report.draw(out / "held-out/some", tissue, out / "sheet.png", real)
+    made_up = {run: out / "made-up" / run for run in runs}
+    report.draw(out / "phantom/labels", made_up, out / "made-up.png")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,107 @@
+"""The table and the pages of `benchmarks/quality.py`, from what its stages left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from histosyn.images import png_bytes
+from histosyn.labels import colorize, load_schema, read_label_map
+from histosyn.sample_grid import tile_grid
+from hpc.files import write_bytes
+
+HEADER = ("", "steps", "CPU min", "Fréchet", "KID", "precision", "recall", "density", "coverage",
+          "Dice", "Dice nuclei", "noise")  # fmt: skip
+STATISTICS = ("frechet_distance", "kid", "precision", "recall", "density", "coverage")
+FLOOR = "real_versus_real_floor"
+
+
+def table(out: Path, runs: Sequence[str]) -> str:
+    """A row a run in Markdown, then those of real tiles: of training patients, and halves."""
+    seen = load(out / "measured/seen.fid.json")
+    own = load(out / "measured" / f"{runs[0]}.faithfulness.json")
+    rows = [
+        HEADER,
+        ["---"] * len(HEADER),
+        *(row_of(out, run) for run in runs),
+        ["training tiles", "", "", *distances_of(seen), *dice_of(own, "real"), ""],
+        ["floor", "", "", *distances_of(seen, floor=True), "", "", ""],
+    ]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([*lines, "", f"segmenter: sha256 {seen['settings']['weights_sha256']}", ""])
+
+
+def row_of(out: Path, run: str) -> list[str]:
+    spent = load(out / "runs" / run / "cpu.json")
+    return [
+        run,
+        str(spent["step"]),
+        f"{spent['cpu_seconds'] / 60:.1f}",
+        *distances_of(load(out / "measured" / f"{run}.fid.json")),
+        *dice_of(load(out / "measured" / f"{run}.faithfulness.json"), "synthetic"),
+        f"{effect_of_noise(out / 'tissue' / run, out / 'again' / run):.1f}",
+    ]
+
+
+def distances_of(result: dict[str, Any], *, floor: bool = False) -> list[str]:
+    values = {number["name"]: number["value"] for number in result["numbers"]}
+    names: Iterable[str] = STATISTICS
+    if floor:
+        names = (FLOOR, *(f"{name}_{FLOOR}" for name in STATISTICS[1:]))
+    return [f"{values[name]:.{4 if 'kid' in name else 2}f}" for name in names]
+
+
+def dice_of(result: dict[str, Any], side: str) -> list[str]:
+    """The mean over classes, and that of nuclei."""
+    found = {
+        number["details"].get("class", "all"): number["value"]
+        for number in result["numbers"]
+        if number["details"]["side"] == side and "dice" in number["name"]
+    }
+    return [f"{found['all']:.3f}", f"{found['nuclei']:.3f}"]
+
+
+def effect_of_noise(tissue: Path, again: Path) -> float:
+    """Mean absolute difference, of 255, between two tiles of one label map."""
+    pairs = [(read(tissue / path.name), read(path)) for path in again.glob("*.png")]
+    return float(np.mean([np.abs(one.astype(float) - other).mean() for one, other in pairs]))
+
+
+def draw(
+    labels: Path, tissue: dict[str, Path], out: Path, real: Sequence[np.ndarray] | None = None
+) -> None:
+    """A page: label maps, perhaps their real tiles, and a row a folder of tissue."""
+    schema = load_schema("prostate-3")
+    names = sorted(path.name for path in labels.glob("*.png"))
+    rows = {
+        "label map": [colorize(read_label_map(labels / name, schema), schema) for name in names]
+    }
+    if real is not None:
+        rows["real"] = list(real)
+    for title, folder in tissue.items():
+        rows[title] = [read(folder / name) for name in names]
+    page = tile_grid([[title_of(title, row[0].shape), *row] for title, row in rows.items()])
+    write_bytes(out, png_bytes(Image.fromarray(page)))
+    print(out)
+
+
+def title_of(text: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A white tile that holds a title, a line for each word."""
+    image = Image.new("RGB", (shape[1], shape[0]), "white")
+    words = text.replace(" ", "\n")
+    ImageDraw.Draw(image).multiline_text((4, 32), words, fill="black", font_size=16)
+    return np.asarray(image)
+
+
+def read(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def load(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
