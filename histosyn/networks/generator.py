@@ -121,9 +121,7 @@ class _Block(nn.Module):
         self.norm_1 = modulation(config, middle, classes)
         self.conv_1 = spectral_norm(nn.Conv2d(middle, outer, 3, padding=1))
         self.norm_s = modulation(config, inner, classes) if inner != outer else None
-        self.shortcut = (
-            spectral_norm(nn.Conv2d(inner, outer, 1, bias=False)) if inner != outer else None
-        )
+        self.shortcut = _shortcut(inner, outer) if inner != outer else None
 
     def forward(self, x_NChw: torch.Tensor, level: Level) -> torch.Tensor:
         """Features as large as the level; x may have half as many pixels a side."""
@@ -134,7 +132,13 @@ class _Block(nn.Module):
         y = self.conv_1(self.norm_1(y, level, moments_y, _SLOPE))
         if self.norm_s is None or self.shortcut is None:
             return y + _enlarged(x_NChw, level)
-        return y + pointwise(self.norm_s(x_NChw, level, moments), self.shortcut.weight)
+        return y + pointwise(self.norm_s(x_NChw, level, moments), self.shortcut)
+
+
+def _shortcut(inner: int, outer: int) -> nn.Conv2d:
+    convolution = nn.Conv2d(inner, outer, 1, bias=False)
+    spectral_norm(convolution)
+    return convolution
 
 
 def block_widths(config: GeneratorConfig) -> list[int]:

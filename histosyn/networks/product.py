@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional
 
-_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+_ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
 def product(rows_MC: torch.Tensor, weight_OC: torch.Tensor) -> torch.Tensor:
@@ -22,11 +23,11 @@ def product(rows_MC: torch.Tensor, weight_OC: torch.Tensor) -> torch.Tensor:
     return _Product.apply(rows_MC, weight_OC)
 
 
-def pointwise(x_NCHW: torch.Tensor, weight_OC11: torch.Tensor) -> torch.Tensor:
-    """A convolution with 1x1 filters, (N, O, H, W); best in channels_last."""
-    weight_OC = weight_OC11.flatten(1)
+def pointwise(x_NCHW: torch.Tensor, convolution: nn.Conv2d) -> torch.Tensor:
+    """A convolution with 1x1 filters and no bias, (N, O, H, W); best in channels_last."""
+    weight_OC = convolution.weight.flatten(1)
     if not _is_for_onednn(x_NCHW, weight_OC):
-        return functional.conv2d(x_NCHW, weight_OC11)
+        return functional.conv2d(x_NCHW, weight_OC[:, :, None, None])
     batch, _, height, width = x_NCHW.shape
     rows_MO = product(x_NCHW.permute(0, 2, 3, 1).flatten(0, 2), weight_OC)
     return rows_MO.view(batch, height, width, -1).permute(0, 3, 1, 2)
