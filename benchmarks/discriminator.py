@@ -85,12 +85,14 @@ class PublishedBlock(nn.Module):
 
 
 class Contender:
-    """A configuration with a discriminator, ready to take steps."""
+    """A discriminator and an order of updates, ready to take steps against a generator."""
 
-    def __init__(self, config, batch, classes, device, published):
-        self.players = Players(config, classes, device)
+    def __init__(self, config, batch, device, generator=None, published=False):
+        self.players = Players(config, CLASSES, device)
+        # One for all: each with its optimizer's states would fill a small machine.
+        self.players.generator = generator or self.players.generator
         if published:
-            network = Published(classes).to(device)
+            network = Published(CLASSES).to(device)
             optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
             self.players.discriminator = Player(
                 name="discriminator", network=network, shared=network, optimizer=optimizer
@@ -123,24 +125,24 @@ def contenders(given, device):
         data=DataConfig(shards=Path("none"), global_batch=given.tiles),
         generator=GeneratorConfig(base_channels=given.channels),
         optimizer=OptimizerConfig(generator_lr=1e-4),
-        discriminator=DiscriminatorConfig(kind="unet"),
     )
-    made = {}
-    for precision in ("float32", "bfloat16"):
-        run = RunConfig(precision=precision, updates="alternating")
-        config = replace(base, run=run)
-        made[f"published, {precision}"] = Contender(config, batch, CLASSES, device, published=True)
-    for channels, layers in ((32, 4), (64, 5)):
+    made, generator = {}, None
+    for name, channels, layers, updates in (
+        ("published", 32, 4, "alternating"),
+        ("ours, 32 channels, 4 halvings", 32, 4, "simultaneous"),
+        ("ours, 64 channels, 5 halvings", 64, 5, "simultaneous"),
+    ):
         for precision in ("float32", "bfloat16"):
             config = replace(
                 base,
-                run=RunConfig(precision=precision),
                 discriminator=DiscriminatorConfig(
                     kind="unet", base_channels=channels, layers=layers
                 ),
+                run=RunConfig(precision=precision, updates=updates),
             )
-            name = f"ours, {channels} channels, {layers} halvings, {precision}"
-            made[name] = Contender(config, batch, CLASSES, device, published=False)
+            contender = Contender(config, batch, device, generator, published=name == "published")
+            generator = contender.players.generator
+            made[f"{name}, {precision}"] = contender
     return made
 
 
