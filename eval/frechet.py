@@ -118,7 +118,7 @@ def _factor_of_covariance(covariance_DD: NDArray[np.float64]) -> NDArray[np.floa
         raise InputError("The covariance is not symmetric. Check where it comes from.")
     rounding = len(covariance_DD) * np.finfo(np.float64).eps
     try:
-        lower_DD = np.linalg.cholesky(covariance_DD)
+        lower_DD = linalg.cholesky(covariance_DD, lower=True, check_finite=False)
     except np.linalg.LinAlgError:
         return _factor_of_singular(covariance_DD, rounding)
     pivots = np.square(np.diag(lower_DD))
