@@ -27,7 +27,10 @@ rendezvous_address = "127.0.0.1"
 """
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue", "scancel", "sinfo")
 _SYSTEM_PATH = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", "/sbin"))
-_RUNNING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")
+# A running job is SIGNALING while its warning is sent.
+_RUNNING = (
+    "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED", "SIGNALING"
+)  # fmt: skip
 
 # cred_expire is also what a requeued job waits for.
 _CONFIGURATION = """\

@@ -73,8 +73,11 @@ while true; do
 
     # A torchrun that was killed does not keep its training from going on to the end.
     if [ "$next" = nothing ] && [ "$after" != "$before" ]; then exit 0; fi
-    # SLURM ends the job, and knows whether it is to be queued again.
-    if [ "$(job_fact %T)" != RUNNING ]; then exit "$code"; fi
+    # Otherwise SLURM ends the job, and knows whether it is to be queued again.
+    case "$(job_fact %T)" in
+        RUNNING | SIGNALING) ;;
+        *) exit "$code" ;;
+    esac
 
     # It was asked to stop, and could not say that it did: it was just starting, or was cut off.
     if [ -n "$asked_at" ] && { [ "$(said)" = "$said_before" ] || [ "$next" = restart ]; }; then

@@ -106,8 +106,10 @@ def test_a_start_that_fails_after_the_run_was_done_is_a_failure(run_job):
     assert (job.code, job.asked, job.starts) == (3, "", 1)
 
 
-def test_who_stopped_to_go_on_is_queued_again(run_job):
-    job = run_job(f"{SAVES}\nexit 1", next_word="requeue")
+@pytest.mark.parametrize("job_state", ["RUNNING", "SIGNALING"])
+def test_who_stopped_to_go_on_is_queued_again(run_job, job_state):
+    """While SLURM sends a signal, a running job is shown as SIGNALING."""
+    job = run_job(f"{SAVES}\nexit 1", next_word="requeue", job_state=job_state)
 
     assert (job.code, job.asked, job.starts) == (0, "requeue 7\n", 1)
 
