@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from threading import Thread
 from typing import TypeVar
 
@@ -104,3 +105,17 @@ def _end_after_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def kill_at_exit(owner: object, processes: Sequence[BaseProcess]) -> None:
+    """Kill `processes` when this one exits, should their `owner` still be there; or when it goes.
+
+    At exit Python asks its children to end, and waits for them. Those that never hear a signal
+    (see `hpc.preemption.signals_held_back`) would keep it waiting for ever.
+    """
+    Finalize(owner, _kill, args=(processes,), exitpriority=0)
+
+
+def _kill(processes: Sequence[BaseProcess]) -> None:
+    for process in processes:
+        process.kill()

@@ -21,7 +21,7 @@ from histosyn.shards.draws import Draws, EachOnce, RareClassesOften
 from histosyn.shards.order import Place, SampleOrder
 from histosyn.shards.reader import ShardReader
 from hpc.errors import ConfigError, HistosynError, SampleError
-from hpc.parallel import end_with_parent
+from hpc.parallel import end_with_parent, kill_at_exit
 from hpc.preemption import signals_held_back
 from hpc.topology import Topology
 
@@ -134,6 +134,8 @@ class ShardStream:
         )
         with signals_held_back():
             batches = iter(loader)
+        # An error that ends the process may still hold them, by its traceback.
+        kill_at_exit(batches, getattr(batches, "_workers", []))
         for item in _told_of_dead_workers(batches):
             if isinstance(item, HistosynError):
                 raise item

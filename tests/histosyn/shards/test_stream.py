@@ -248,6 +248,29 @@ def test_a_shard_without_permission_names_itself(tmp_path: Path) -> None:
     assert (run.returncode, run.stdout) == (0, ""), run.stderr
 
 
+HELD_BY_AN_ERROR = """
+import sys
+from pathlib import Path
+from histosyn.shards.dataset import open_shards
+from histosyn.shards.stream import ShardStream
+if __name__ == "__main__":
+    batches = ShardStream(open_shards(Path(sys.argv[1])), global_batch=2, seed=0, workers=2)
+    sys.kept = batches.batches()
+    next(sys.kept)
+    print("done", flush=True)
+"""
+
+
+def test_a_process_ends_although_somebody_holds_its_batches(shards: Path, tmp_path: Path) -> None:
+    """An error's traceback, for instance. Workers hear no signals, and Python waits for them."""
+    script = tmp_path / "script.py"
+    script.write_text(HELD_BY_AN_ERROR)
+    run = subprocess.run(
+        [sys.executable, str(script), str(shards)], capture_output=True, text=True, timeout=120
+    )
+    assert (run.returncode, run.stdout) == (0, "done\n"), run.stderr
+
+
 def test_little_is_read_ahead(shards: Path, tmp_path: Path) -> None:
     """A worker has two batches ready, however slow the training is: memory is bounded."""
     reader = open_shards(shards)
