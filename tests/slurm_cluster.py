@@ -134,14 +134,15 @@ class SlurmCluster:
         """The state in which a job ends, such as COMPLETED."""
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
-            if self.has_ended(job):
-                return self.fact(job, "JobState")
+            if state := self.end_of(job):
+                return state
             time.sleep(0.3)
         raise AssertionError(f"job {job} has not ended after {timeout_seconds} s")
 
-    def has_ended(self, job):
-        """Whether a job neither runs nor will run."""
-        return self.fact(job, "JobState") not in _RUNNING
+    def end_of(self, job):
+        """The state in which a job has ended; None while it runs or waits."""
+        state = self.fact(job, "JobState")
+        return None if state in _RUNNING else state
 
     def fact(self, job, name):
         """What scontrol says of a job, such as its Restarts."""

@@ -94,7 +94,7 @@ class Run:
         """Until `condition()` holds; the job must not end before."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
-            over = self.slurm.has_ended(self.job) or time.monotonic() > deadline
+            over = self.slurm.end_of(self.job) or time.monotonic() > deadline
             # It may hold since the job's end.
             assert not over or condition(), f"{self.state}\n{self.log}"
             time.sleep(0.1)
