@@ -37,7 +37,7 @@ class SharedRows:
         self._table_R2C, self._statistics = table_R2C, statistics
         self._pixels, self._index_M = pixels, index_M
         self._a, self._b = (rows.to(dtype) for rows in _fold(table_R2C, statistics))
-        self._sums = self._a.new_empty(0)
+        self._sums = self._a.new_empty(0, table_R2C.shape[1])
 
     def a(self, part: slice) -> torch.Tensor:
         """A for consecutive pixels."""
@@ -85,6 +85,8 @@ class OwnRows:
 
     def gradients(self) -> Gradients:
         """When all blocks were added."""
+        if not self._gradients:
+            return _unfold(self._table_M2C, self._table_M2C, self._statistics)
         return Gradients(
             table_R2C=torch.cat([part.table_R2C for part in self._gradients]),
             mean_C=torch.stack([part.mean_C for part in self._gradients]).sum(0),

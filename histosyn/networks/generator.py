@@ -18,7 +18,6 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils.parametrizations import spectral_norm
 
 from histosyn.config import GeneratorConfig
 from histosyn.networks.modulation import modulation
@@ -27,6 +26,7 @@ from histosyn.networks.noise import Noise, draw_noise
 from histosyn.networks.patterns import LabelPyramid, Level, one_hot
 from histosyn.networks.product import pointwise
 from histosyn.networks.recompute import recomputed
+from histosyn.networks.spectral import spectral_norm
 from hpc.errors import InputError
 
 __all__ = ["Generator", "Noise", "block_widths", "draw_noise"]
@@ -121,7 +121,9 @@ class _Block(nn.Module):
         self.norm_1 = modulation(config, middle, classes)
         self.conv_1 = spectral_norm(nn.Conv2d(middle, outer, 3, padding=1))
         self.norm_s = modulation(config, inner, classes) if inner != outer else None
-        self.shortcut = _shortcut(inner, outer) if inner != outer else None
+        self.shortcut = (
+            spectral_norm(nn.Conv2d(inner, outer, 1, bias=False)) if inner != outer else None
+        )
 
     def forward(self, x_NChw: torch.Tensor, level: Level) -> torch.Tensor:
         """Features as large as the level; x may have half as many pixels a side."""
@@ -133,12 +135,6 @@ class _Block(nn.Module):
         if self.norm_s is None or self.shortcut is None:
             return y + _enlarged(x_NChw, level)
         return y + pointwise(self.norm_s(x_NChw, level, moments), self.shortcut)
-
-
-def _shortcut(inner: int, outer: int) -> nn.Conv2d:
-    convolution = nn.Conv2d(inner, outer, 1, bias=False)
-    spectral_norm(convolution)
-    return convolution
 
 
 def block_widths(config: GeneratorConfig) -> list[int]:

@@ -88,7 +88,7 @@ def _forward(
         torch.addcmul(split(b), split.spread(x, block), split(a), out=split(y[part]))
         if slope != 1:
             functional.leaky_relu_(y[part], slope)
-    return y.view(*pixels.shape_NHW, -1).permute(0, 3, 1, 2)
+    return y.view(*pixels.shape_NHW, x.shape[2]).permute(0, 3, 1, 2)
 
 
 def _backward(
@@ -116,8 +116,8 @@ def _backward(
     gradients = rows.gradients()
     if statistics.count is not None:
         _add_through_statistics(dx, x, gradients, statistics, statistics.count, split)
-    batch, _, height, width = x_NChw.shape
-    return dx.view(batch, height, width, -1).permute(0, 3, 1, 2), gradients.table_R2C
+    batch, channels, height, width = x_NChw.shape
+    return dx.view(batch, height, width, channels).permute(0, 3, 1, 2), gradients.table_R2C
 
 
 def _before_activation(dy: torch.Tensor, y: torch.Tensor, slope: float, out: torch.Tensor) -> None:
@@ -153,16 +153,15 @@ def _composite(
     slope: float,
 ) -> torch.Tensor:
     """The same function from operations that autograd knows, collectives included."""
-    batch, height, width = pixels.shape_NHW
     mean_C, scale_C = statistics.mean_C, statistics.scale_C
     if statistics.count is not None:
         moments = global_moments(x_NChw)
         mean_C, scale_C = moments.mean_C, torch.rsqrt(moments.variance_C + statistics.eps)
     normalized = (x_NChw - per_channel(mean_C)) * per_channel(scale_C)
-    if x_NChw.shape[2] != height:
+    if x_NChw.shape[2] != pixels.shape_NHW[1]:
         normalized = functional.interpolate(normalized, scale_factor=2, mode="nearest")
     rows = table_R2C if pixels.index_M is None else table_R2C.index_select(0, pixels.index_M)
-    gamma, beta = rows.view(batch, height, width, -1).permute(0, 3, 1, 2).chunk(2, dim=1)
+    gamma, beta = rows.view(*pixels.shape_NHW, rows.shape[1]).permute(0, 3, 1, 2).chunk(2, dim=1)
     return functional.leaky_relu(normalized * (1 + gamma) + beta, slope).to(x_NChw.dtype)
 
 
