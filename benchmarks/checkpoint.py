@@ -35,6 +35,7 @@ from histosyn.players import Players
 from histosyn.trainer import Trainer
 from histosyn.training_data import open_stream
 from hpc.files import sha256_of_file
+from hpc.outbox import Outbox
 from hpc.preemption import Reason
 from hpc.saver import Saver
 from hpc.tensor_tree import take_snapshot
@@ -145,6 +146,7 @@ def prepare(out: Path, crop: int, global_batch: int) -> tuple[Trainer, Cycles]:
     background, in_line = (
         SaveCheckpoint(
             kind(out / name, keep_last=1),
+            Outbox(),
             lambda: {"trainer": trainer.state(), "config": as_plain(config), "model": facts},
             topology,
             1,
