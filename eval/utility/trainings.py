@@ -19,9 +19,8 @@ from eval.segmenter.training import train_segmenter
 from eval.utility.batches import open_cell
 from eval.utility.config import UtilityConfig
 from eval.utility.plan import Cell, Sources
-from hpc.errors import DamagedFileError
+from hpc.errors import ConfigError, DamagedFileError
 from hpc.files import sha256_of_bytes, write_json
-from hpc.log import logger
 from hpc.preemption import StopRequest
 from hpc.process_group import device_of
 from hpc.topology import Topology
@@ -62,15 +61,17 @@ def run_cells(
 
 
 def find_outcome(cell: Cell, sources: Sources, config: UtilityConfig) -> Outcome | None:
-    """The test of a cell, if it was made on these test tiles and this data."""
+    """The test of a cell, if it was made. Raises ConfigError if it was made with other data."""
     path = folder_of(cell, config) / _TEST_NAME
     if not path.is_file():
         return None
     try:
         found = json.loads(path.read_text("utf-8"))
         if found["data_sha256"] != _data_sha256(cell, sources):
-            logger.warning("%s was made with other data; it is made again.", path)
-            return None
+            raise ConfigError(
+                f"{path} was made with other real, synthetic or test tiles than those of the "
+                "configuration. Restore them, or choose another experiment.folder."
+            )
         return Outcome(
             cell=cell,
             units=tuple(found["units"]),

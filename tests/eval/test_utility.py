@@ -2,11 +2,14 @@
 
 import json
 import shutil
+import signal
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from experimenting import write_experiment
+from launching import HISTOSYN, started, wait_until
 from PIL import Image
 
 from eval.utility.config import read_utility
@@ -14,7 +17,7 @@ from eval.utility.plan import Cell, Sources, cells_of
 from eval.utility.plot import draw_curve
 from eval.utility.report import report_utility
 from eval.utility.trainings import Outcome, find_outcome, folder_of
-from hpc.errors import DatasetError
+from hpc.errors import ConfigError, DatasetError
 from launch.cli import main
 
 K = 4
@@ -143,6 +146,41 @@ def test_a_damaged_test_is_told(root, tmp_path):
     (folder_of(cell, config) / "test.json").write_text("{}")
     with pytest.raises(Exception, match=r"test\.json is damaged"):
         find_outcome(cell, Sources(config), config)
+
+
+def test_other_data_are_refused(root, tmp_path):
+    config = replace_folder(root, tmp_path)
+    shutil.copytree(root / "experiment", tmp_path / "experiment")
+    sources = Sources(config)
+    (cell, *_) = cells_of(config)
+    path = folder_of(cell, config) / "test.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data_sha256": "other"}))
+    with pytest.raises(ConfigError, match="other real, synthetic or test tiles"):
+        find_outcome(cell, sources, config)
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_ends_alike(root, tmp_path):
+    """Each start is killed a little later than the one before, until one is done."""
+    config = copied(root, tmp_path)
+    trainings = tmp_path / "experiment/trainings"
+    command = [*HISTOSYN, "eval", "utility", "--config", str(config)]
+    code, kills = None, 0
+    while code != 0:
+        with started(command) as process:
+            seen = len(list(trainings.rglob("metrics.jsonl")))
+            wait_until(
+                lambda process=process, seen=seen: (
+                    process.poll() is not None or len(list(trainings.rglob("metrics.jsonl"))) > seen
+                )
+            )
+            code = process.poll()
+            if code is None:
+                time.sleep(0.1 * kills)
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+    assert kills >= 3
+    assert lasting(tmp_path) == lasting(root)
 
 
 def replace_folder(root, tmp_path):
