@@ -107,8 +107,8 @@ def feature_matching(verdict: Verdict) -> torch.Tensor:
     return torch.stack(losses).sum() / len(verdict.real)
 
 
-def gradient_penalty(realness: Callable[[Features], torch.Tensor]) -> Compute:
-    """½ E‖∂realness(D(tile)) / ∂tile‖² over real tiles, `realness` (N,) being one score a tile.
+def gradient_penalty(realness: Compute) -> Compute:
+    """½ E‖∂realness / ∂tile‖² over real tiles, `realness` (N,) being one number a tile.
 
     R1 of Mescheder et al., "Which training methods for GANs do actually converge?", ICML 2018,
     eq. 9. Computed now and then only, as Karras et al. 2020 do. Real tiles must require gradients.
@@ -116,16 +116,21 @@ def gradient_penalty(realness: Callable[[Features], torch.Tensor]) -> Compute:
 
     def compute(verdict: Verdict) -> torch.Tensor:
         (gradient,) = torch.autograd.grad(
-            realness(verdict.real).sum(), verdict.tiles_NCHW, create_graph=True
+            realness(verdict).sum(), verdict.tiles_NCHW, create_graph=True
         )
         return gradient.square().sum(dim=(1, 2, 3)).mean() / 2
 
     return compute
 
 
-def patch_realness(features: Features) -> torch.Tensor:
-    """A tile's mean score over patches and scales (N,)."""
-    return torch.stack([scale[-1].mean(dim=(1, 2, 3)) for scale in features]).mean(dim=0)
+def patch_realness(verdict: Verdict) -> torch.Tensor:
+    """The sum of a real tile's scores over the root of their number, (N,).
+
+    Scores of distant patches look at different pixels. So the square of this one's gradient is
+    about that of a single score, on average, however many there are.
+    """
+    scores_NS = torch.cat([scale[-1].flatten(1) for scale in verdict.real], dim=1)
+    return scores_NS.sum(dim=1) / scores_NS.shape[1] ** 0.5
 
 
 def patch_accuracy(threshold: float) -> Compute:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,7 +19,6 @@ from histosyn.losses import (
     patch_accuracy,
     patch_realness,
 )
-from histosyn.networks.discriminator import Features
 from histosyn.perceptual import perceptual
 from histosyn.pixel_losses import (
     discriminator_pixels,
@@ -114,7 +112,7 @@ def _of_pixels(loss: LossConfig) -> Objective:
     )
 
 
-def _r1(loss: LossConfig, realness: Callable[[Features], torch.Tensor]) -> LossTerm:
+def _r1(loss: LossConfig, realness: Compute) -> LossTerm:
     return LossTerm(
         name="r1",
         weight=loss.r1,

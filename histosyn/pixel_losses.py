@@ -89,11 +89,16 @@ def mix_regions(labels_NHW: torch.Tensor, classes: int, keys: Sequence[int]) -> 
     return real_NK.gather(1, index).view_as(labels_NHW)
 
 
-def pixel_realness(features: Features) -> torch.Tensor:
-    """A tile's mean log-odds of being real, (N,): any of the classes against synthetic."""
-    logits = _logits(features)
+def pixel_realness(verdict: Verdict) -> torch.Tensor:
+    """The sum of a real tile's log-odds over the root of their number, (N,); as `patch_realness`.
+
+    The odds of a pixel are those of any class against being synthetic.
+    """
+    logits = _logits(verdict.real)
     odds_NHW = torch.logsumexp(logits[:, :-1], dim=1) - logits[:, -1]
-    return odds_NHW.mean(dim=(1, 2))
+    counted_NHW = verdict.labels_NHW < logits.shape[1] - 1
+    number_N = counted_NHW.sum(dim=(1, 2)).clamp(min=1)
+    return (odds_NHW * counted_NHW).sum(dim=(1, 2)) / number_N.sqrt()
 
 
 def pixel_accuracy(verdict: Verdict) -> torch.Tensor:

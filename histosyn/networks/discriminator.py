@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils.parametrizations import spectral_norm
 
 from histosyn.config import DiscriminatorConfig
 from histosyn.networks.patterns import one_hot
+from histosyn.networks.spectral import spectral_norm
 
 _SLOPE = 0.2
 # Per scale the features of each layer; the last are the patch scores (N, 1, h, w).

@@ -19,10 +19,10 @@ from itertools import pairwise
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils.parametrizations import spectral_norm
 
 from histosyn.config import DiscriminatorConfig
 from histosyn.networks.discriminator import Features
+from histosyn.networks.spectral import spectral_norm
 
 _SLOPE = 0.2
 _ENTRY = 2

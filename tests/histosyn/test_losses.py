@@ -71,13 +71,13 @@ def test_accuracy_counts_scores_on_the_right_side() -> None:
 
 
 def test_gradient_penalty_is_that_of_the_formula_and_has_a_gradient() -> None:
-    """Scores a·x² have gradient 2ax/(patches·scales) in the mean over patches and scales."""
+    """Of 24 scores a·x², two for each of a tile's 12 numbers x."""
     tiles = torch.arange(24.0, dtype=torch.float64).reshape(2, 3, 2, 2).requires_grad_()
     a = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
     scores = a * tiles.square()
     case = replace(verdict(), tiles_NCHW=tiles, real=[[scores], [scores]])
     penalty = gradient_penalty(patch_realness)(case)
-    expected = (2 * 0.3 * tiles / 12).square().sum() / 2 / 2
+    expected = (2 * 2 * 0.3 * tiles / 24**0.5).square().sum() / 2 / 2
     assert penalty.item() == pytest.approx(expected.item())
     (to_a,) = torch.autograd.grad(penalty, a)
     assert to_a.item() == pytest.approx(2 * expected.item() / 0.3)

@@ -129,7 +129,7 @@ def test_accuracy_and_realness():
     case = verdict(labels())
     case = Verdict(**{**vars(case), "real": [[confident]], "synthetic": [[confident]]})
     assert pixel_accuracy(case).item() == 0.5  # all synthetic ones right, all real ones wrong
-    assert pixel_realness([[confident]]).item() == pytest.approx(math.log(3 / 9))
+    assert pixel_realness(case).item() == pytest.approx(12**0.5 * math.log(3 / 9))
 
 
 def rank_losses(world_size):
