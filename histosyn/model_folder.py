@@ -29,6 +29,7 @@ from histosyn.model_files import (
     write_model_files,
 )
 from histosyn.networks.generator import Generator
+from histosyn.networks.inference import Precision, made_ready
 from histosyn.shards.index import DatasetIndex
 from hpc import checkpoint
 from hpc.errors import DamagedFileError, InputError
@@ -66,6 +67,7 @@ class Model:
     network: Generator
     facts: ModelFacts
     sha256: str
+    precision: Precision = "float32"
 
 
 def model_facts(
@@ -118,63 +120,87 @@ def save_weights(folder: Path, state: dict[str, torch.Tensor], facts: ModelFacts
     write_model_files(folder, state, facts.as_dict(), partial(_model_card, facts))
 
 
-def load_model(path: Path, device: torch.device) -> Model:
+def load_model(path: Path, device: torch.device, precision: Precision = "float32") -> Model:
     """Load the generator of a model folder, a checkpoint (its moving average) or a run folder.
+
+    In `precision` bfloat16 it is about twice as fast, and its tiles are not quite the same.
 
     Raises InputError if `path` is none of these, DamagedFileError if a file of it is damaged.
     """
     if (path / WEIGHTS).is_file():
-        return _load_model_folder(path, device)
+        return _load_model_folder(path, device, precision)
     if (path / checkpoint.RECORD).is_file():
-        return _load_checkpoint(path, device)
+        return _load_checkpoint(path, device, precision)
     if (path / "checkpoints").is_dir():
         newest = checkpoint.newest_valid(path / "checkpoints")
         if newest is None:
             raise InputError(f"{path} holds no valid checkpoint yet. Train longer first.")
-        return _load_checkpoint(newest, device)
+        return _load_checkpoint(newest, device, precision)
     raise InputError(
         f"{path} is no model: give a model folder ({WEIGHTS}), a checkpoint "
         f"({checkpoint.RECORD}) or a run folder (checkpoints/)."
     )
 
 
-def _load_model_folder(path: Path, device: torch.device) -> Model:
+def _load_model_folder(path: Path, device: torch.device, precision: Precision) -> Model:
     files = read_model_files(path)
     facts = facts_from_dict(files.config, str(path / CONFIG))
-    network = _folded(facts)
+    network = _without_weights(facts)
+    _fold(network)
     try:
-        network.load_state_dict(files.state)
+        _take_over(network, files.state)
     except RuntimeError as error:
         raise damaged_model(path, error) from error
-    return Model(network=_ready(network, device), facts=facts, sha256=files.sha256)
+    return _ready(network, facts, files.sha256, device, precision)
 
 
-def _load_checkpoint(path: Path, device: torch.device) -> Model:
+def _load_checkpoint(path: Path, device: torch.device, precision: Precision) -> Model:
     state = checkpoint.load(path)
     facts = facts_from_dict(state["model"], str(path))
     network = _folded(facts, state["trainer"]["players"]["ema"])
     sha256 = sha256_of_bytes(weights_file(network.state_dict()))
-    return Model(network=_ready(network, device), facts=facts, sha256=sha256)
+    return _ready(network, facts, sha256, device, precision)
 
 
-def _ready(network: Generator, device: torch.device) -> Generator:
-    return network.to(device).eval().requires_grad_(False)
+def _ready(
+    network: Generator, facts: ModelFacts, sha256: str, device: torch.device, precision: Precision
+) -> Model:
+    network = made_ready(network.to(device), precision)
+    return Model(network=network, facts=facts, sha256=sha256, precision=precision)
 
 
-def _folded(facts: ModelFacts, state: dict[str, Any] | None = None) -> Generator:
-    """A float32 generator with spectral normalization folded into its weights (of `state`).
+def _folded(facts: ModelFacts, state: dict[str, Any]) -> Generator:
+    """A float32 generator of this state with spectral normalization folded into its weights.
 
     Always a fresh network: torch keeps a parametrization on the class of a module, which deep
     copies share, so folding a copy would break the original.
     """
-    network = Generator(facts.generator, len(facts.schema))
-    if state is not None:
-        network.load_state_dict(state)
+    network = _without_weights(facts)
+    _take_over(network, state)
+    _fold(network)
+    return network
+
+
+def _without_weights(facts: ModelFacts) -> Generator:
+    """To draw first weights that are replaced at once would take longer than to read a model."""
+    with torch.device("meta"):
+        return Generator(facts.generator, len(facts.schema))
+
+
+def _take_over(network: Generator, state: dict[str, Any]) -> None:
+    """Use these very tensors; raises RuntimeError if they are not the network's."""
+    floats = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in state.items()
+    }
+    network.load_state_dict(floats, assign=True)
+
+
+def _fold(network: Generator) -> None:
     network.eval()  # in training mode each look at a weight would change it
     for module in network.modules():
         if parametrize.is_parametrized(module, "weight"):
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
-    return network
 
 
 def _model_card(facts: ModelFacts, sha256: str) -> str:

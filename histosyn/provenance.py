@@ -46,10 +46,13 @@ class Record:
     model_sha256: str
     histosyn: str = field(default_factory=lambda: version("histosyn"))
     painted: Painted | None = None
+    precision: str = "float32"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in the manifest."""
         data = asdict(self)
+        if self.precision == "float32":
+            del data["precision"]
         if self.painted is None:
             del data["painted"]
         else:

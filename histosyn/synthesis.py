@@ -110,6 +110,7 @@ def synthesize_folder(
         planned, known = _jobs(labels, config), {}
     else:
         known = repeated_records(config.like, labels, model.sha256)
+        _require_precision(known, config.like, model)
         planned = [Job.of_record(record, labels) for record in known.values()]
     jobs = _of_part(planned, config.part)[topology.rank :: topology.world_size]
     generator = model.facts.generator
@@ -194,6 +195,14 @@ def _one_way_of_computing() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def _require_precision(known: dict[str, Record], like: Path, model: Model) -> None:
+    others = {record.precision for record in known.values()} - {model.precision}
+    if others:
+        raise InputError(
+            f"{like}: tiles were made in {others.pop()}, not {model.precision}. Pass --precision."
+        )
+
+
 def _keep_apart(labels: Path, out: Path) -> None:
     """Tiles must neither replace label maps nor be taken for such the next time."""
     if out.resolve().is_relative_to(labels.resolve()):
@@ -228,6 +237,7 @@ def _record(job: Job, labels: Path, config: SynthesisConfig, model: Model) -> Re
         seed=config.seed,
         variant=job.variant,
         model_sha256=model.sha256,
+        precision=model.precision,
     )
 
 

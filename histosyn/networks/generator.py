@@ -78,16 +78,17 @@ class Generator(nn.Module):
     def enter(self, levels: Sequence[Level], noise: Noise) -> torch.Tensor:
         """Features on the coarsest grid."""
         level, side = levels[0], self.config.grid_size
+        entry = noise.entry.to(self.entry.weight.dtype)
         if side is None:
-            segments = one_hot(level.labels_NHW, self.classes, noise.entry.dtype)
-            return self.entry(torch.cat([noise.entry, segments], dim=1))
+            segments = one_hot(level.labels_NHW, self.classes, entry.dtype)
+            return self.entry(torch.cat([entry, segments], dim=1))
         if level.labels_NHW.shape[1:] != (side, side):
             pixels = side * self.config.stride
             raise InputError(
                 f"This generator makes tiles of {pixels}x{pixels} pixels only (its entry is "
                 "linear). Give label maps of this size."
             )
-        return self.entry(noise.entry).unflatten(1, (-1, side, side))
+        return self.entry(entry).unflatten(1, (-1, side, side))
 
     def rise(
         self,
@@ -107,7 +108,7 @@ class Generator(nn.Module):
 
     def leave(self, x_NCHW: torch.Tensor) -> torch.Tensor:
         """Three channels from the last block's features."""
-        return self.exit(functional.leaky_relu(x_NCHW, _SLOPE))
+        return self.exit(functional.leaky_relu(x_NCHW, _SLOPE).to(self.exit.weight.dtype))
 
 
 class _Block(nn.Module):

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from tissue import SCHEMA
 
 from histosyn.config import GeneratorConfig
 from histosyn.networks.generator import Generator, block_widths, draw_noise
+from histosyn.networks.inference import Precision, made_ready
 from histosyn.networks.modulation import Spade
 from histosyn.networks.moments import measure
 from histosyn.networks.patterns import LabelPyramid, one_hot, shrink
+from hpc.errors import InputError
 
 CONFIG = GeneratorConfig(base_channels=4, upsamplings=3, label_channels=8, noise_channels=6)
 
@@ -83,3 +89,66 @@ def test_spade_is_normalization_times_scale_plus_shift() -> None:
     expected = normalized * (1 + modulation[:, :3]) + modulation[:, 3:]
     (level,) = LabelPyramid(labels, 1, 4).levels
     torch.testing.assert_close(spade(x, level, measure(x)), expected)
+
+
+def one_step(config: GeneratorConfig) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
+    """Gradients of all weights after two forwards, and what the network kept of them."""
+    torch.manual_seed(2)
+    generator = Generator(config, len(SCHEMA)).double()
+    labels = torch.randint(0, 4, (2, 4, 5)).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    noise = draw_noise([1, 2], config, 32, 40, torch.device("cpu")).to(torch.float64)
+    generator(labels, noise)
+    tiles = generator(labels, noise)
+    gradients = torch.autograd.grad(tiles.square().sum(), list(generator.parameters()))
+    return list(gradients), generator.state_dict()
+
+
+@pytest.mark.parametrize("changes", [{}, {"pixel_noise": True}, {"modulation": "class_table"}])
+def test_recomputing_changes_nothing(changes: dict[str, Any]) -> None:
+    """Neither gradients nor running statistics nor estimates of spectral norms."""
+    kept = one_step(replace(CONFIG, **changes))
+    again = one_step(replace(CONFIG, recompute=True, **changes))
+    torch.testing.assert_close(again, kept, rtol=1e-12, atol=1e-12)
+
+
+def test_pixel_noise_starts_silent_and_is_the_same_in_a_window() -> None:
+    cpu, config = torch.device("cpu"), replace(CONFIG, pixel_noise=True)
+    torch.manual_seed(0)
+    generator = Generator(config, len(SCHEMA)).eval()
+    labels = torch.zeros(1, 32, 32, dtype=torch.long)
+    noise = draw_noise([5], config, 32, 32, cpu)
+    other = replace(noise, pixels=draw_noise([6], config, 32, 32, cpu).pixels)
+    assert [layer.shape[-1] for layer in noise.pixels] == [4, 8, 16, 32]
+    assert torch.equal(generator(labels, noise), generator(labels, other))
+    with torch.no_grad():
+        for strength in generator.noise_strengths:
+            strength.fill_(0.5)
+    assert not torch.allclose(generator(labels, noise), generator(labels, other))
+    window = draw_noise([5], config, 16, 24, cpu)
+    for small, large in zip(window.pixels, noise.pixels, strict=True):
+        assert torch.equal(small, large[..., : small.shape[2], : small.shape[3]])
+
+
+def test_a_linear_entry_makes_tiles_of_one_size() -> None:
+    config = replace(CONFIG, entry="linear", grid_size=3)
+    torch.manual_seed(0)
+    generator = Generator(config, len(SCHEMA)).eval()
+    noise = draw_noise([5, 6], config, 24, 24, torch.device("cpu"))
+    assert noise.entry.shape == (2, 6)
+    assert generator(torch.zeros(2, 24, 24, dtype=torch.long), noise).shape == (2, 3, 24, 24)
+    with pytest.raises(InputError, match="24x24 pixels only"):
+        generator(torch.zeros(2, 32, 24, dtype=torch.long), noise)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_network_made_ready_computes_the_same(precision: Precision) -> None:
+    labels = torch.randint(0, 4, (1, 6, 7)).repeat_interleave(7, 1).repeat_interleave(7, 2)
+    torch.manual_seed(0)
+    generator = Generator(CONFIG, len(SCHEMA)).eval()
+    expected = tissue(generator, labels)
+    ready = made_ready(copy.deepcopy(generator), precision)
+    found = tissue(ready, labels)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(
+        found, expected, rtol=0, atol=1e-5 if precision == "float32" else 5e-2
+    )

@@ -1,0 +1,111 @@
+"""Synthesis of a tile: ours against the plain form, in turns.
+
+    python benchmarks/inference.py [--channels 32 64] [--real GLAS/labels:prostate-3]
+    python benchmarks/inference.py --device cuda --size 256 512 --channels 64
+
+`plain` is the generator of benchmarks/plain.py in float32 and eval mode, without gradients. Ours
+finds the distinct label neighbourhoods of every map anew. `agreement` compares ours with plain:
+same weights, same noise, 8 channels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from label_maps import label_maps
+from plain import PlainGenerator
+from step import SCENES, report, shares
+from torch.nn.utils import parametrize
+from turns import take_turns
+
+from histosyn.config import GeneratorConfig
+from histosyn.networks import modulation
+from histosyn.networks.generator import Generator, draw_noise
+from histosyn.networks.inference import made_ready
+
+REFERENCE = "plain float32"
+# Precision and modulation of each of our ways.
+WAYS = {
+    "dense float32": ("float32", "spade"),
+    "fast float32": ("float32", "spade"),
+    "dense bfloat16": ("bfloat16", "spade"),
+    "fast bfloat16": ("bfloat16", "spade"),
+    "class table bfloat16": ("bfloat16", "class_table"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--channels", type=int, nargs="+", default=[32, 64])
+    parser.add_argument("--size", type=int, nargs="+", default=[512])
+    parser.add_argument("--real", nargs="*", default=[], metavar="FOLDER:SCHEMA")
+    parser.add_argument("--scenes", nargs="*", default=[f"{kind}-{k}" for kind, k in SCENES])
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    given = parser.parse_args()
+    print(f"agreement: {agreement():.1e}\n")
+    scenes = [(kind, int(classes)) for kind, classes in (s.rsplit("-", 1) for s in given.scenes)]
+    scenes += [(real, 11) for real in given.real]
+    print("| label maps | channels | size | way | s | ratio | peak MiB | distinct 3x3, 5x5 |")
+    print("|---|---|---|---|---|---|---|---|")
+    for channels, size, (kind, classes) in itertools.product(given.channels, given.size, scenes):
+        ways = {
+            way: (way, channels, size, kind, classes, given.threads)
+            for way in (REFERENCE, *given.ways)
+        }
+        costs = take_turns(make_synthesis, ways, given.device, given.rounds)
+        name = Path(kind.split(":")[0]).parent.name if ":" in kind else kind
+        rows = [f"{name}, {classes} classes", channels, size]
+        report(rows, costs, shares(label_maps(kind, classes, 1, size), classes))
+
+
+def make_synthesis(
+    way: str, channels: int, size: int, kind: str, classes: int, threads: int, device: torch.device
+) -> Callable[[], object]:
+    torch.set_num_threads(threads)
+    precision, kind_of_modulation = WAYS.get(way, ("float32", "spade"))
+    config = GeneratorConfig(base_channels=channels, modulation=kind_of_modulation)
+    labels = label_maps(kind, classes, 1, size).to(device)
+    noise = draw_noise([1], config, size, size, device)
+    if way.startswith("dense"):
+        modulation.Spade.repeats_enough = lambda *_: False  # type: ignore[method-assign]
+    torch.manual_seed(0)
+    if way == REFERENCE:
+        plain = folded(PlainGenerator(config, classes)).to(device)
+        return lambda: inferred(plain, labels, noise.entry)
+    network = made_ready(folded(Generator(config, classes)).to(device), precision)
+    return lambda: inferred(network, labels, noise)
+
+
+@torch.inference_mode()
+def inferred(network: torch.nn.Module, *inputs: object) -> torch.Tensor:
+    return network(*inputs)
+
+
+def folded(network: torch.nn.Module) -> torch.nn.Module:
+    network.eval()
+    for module in network.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+    return network
+
+
+def agreement() -> float:
+    """The largest difference of a value in [-1, 1] between ours and the plain form, float32."""
+    config = GeneratorConfig(base_channels=8)
+    labels = label_maps("nuclei", 4, 1, 128)
+    noise = draw_noise([1], config, 128, 128, torch.device("cpu"))
+    ours, plain = Generator(config, 4), PlainGenerator(config, 4)
+    plain.load(ours.state_dict())
+    tiles = inferred(made_ready(folded(ours)), labels, noise)
+    return float((tiles - inferred(folded(plain), labels, noise.entry)).abs().max())
+
+
+if __name__ == "__main__":
+    main()
