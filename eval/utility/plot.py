@@ -39,6 +39,15 @@ def draw_curve(result: Result, path: Path) -> None:
     write_bytes(path, png_bytes(image))
 
 
+def share_of(number: Number) -> float:
+    """The share of the real patients that was learnt from: none by synthetic tiles alone.
+
+    Where a set of synthetic tiles was made for a smaller share, it stands at that share.
+    """
+    share = number.details["real_share"]
+    return 0.0 if number.details["arm"] == "synthetic" and share == 1 else share
+
+
 class _Curve:
     """Where things are, and drawing them."""
 
@@ -55,7 +64,8 @@ class _Curve:
         """The frame, then a series an arm."""
         self._frame()
         for number, (arm, series) in enumerate(self.points.items()):
-            self._series(series, _COLOURS[arm], aside=(number - 1.5) * _STEP_ASIDE)
+            middle = (len(self.points) - 1) / 2
+            self._series(series, _COLOURS[arm], aside=(number - middle) * _STEP_ASIDE)
             self._legend(arm, number)
 
     def _frame(self) -> None:
@@ -65,7 +75,7 @@ class _Curve:
             y = self._y(value)
             self.canvas.line((_LEFT, y, width - _RIGHT, y), fill=_PALE)
             self._text(_LEFT - 10, y, f"{value:.2f}", anchor="rm")
-        shares = {n.details["real_share"] for series in self.points.values() for n in series}
+        shares = {share_of(number) for series in self.points.values() for number in series}
         for share in sorted(shares):
             self._text(self._x(share), height - _BOTTOM + 10, f"{share:.0%}", anchor="mt")
         middle = (_LEFT + width - _RIGHT) / 2
@@ -73,7 +83,7 @@ class _Curve:
         self._text(_LEFT, _TOP - 15, "mean Dice on held-out patients", anchor="lb")
 
     def _series(self, series: list[Number], colour: str, aside: float) -> None:
-        places = [(self._x(n.details["real_share"]) + aside, n) for n in series]
+        places = [(self._x(share_of(n)) + aside, n) for n in series]
         spots = [(x, self._y(n.value or 0.0)) for x, n in places]
         if len(spots) > 1:
             self.canvas.line(spots, fill=colour, width=2)

@@ -1,28 +1,23 @@
 """What a utility experiment shows: scores of every arm, and whether an arm is no worse than real.
 
-A score is the mean over seeds of the Dice of all test pixels together. Its uncertainty is that of
-the patients who were tested and of the seeds that were trained: both are drawn in the bootstrap,
-the same ones for the arms that are compared (patients and seeds are paired: a seed decides the
-patients that are learnt from). The primary statistic is the mean Dice over classes; the margin is
-for its difference, and was set before.
+The primary statistic is the mean Dice over classes; the margin, which was set before, is for its
+difference from real tiles.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from eval.agreement_difference import EQUIVALENCE_LEVEL, equivalence_test
-from eval.bootstrap import percentile_interval, resamples
-from eval.pixel_scores import Floats, dice, mean_of_defined
 from eval.result import Number, Result
 from eval.segmentation_report import FEW_UNITS, INTERVAL_LEVEL
-from eval.utility.config import Arm, UtilityConfig
+from eval.utility.config import UtilityConfig
 from eval.utility.plan import Cell, Sources, cells_of
+from eval.utility.scores import Group, drawn_by, groups_of, interval_of, values_of
 from eval.utility.trainings import Outcome
 from hpc.errors import DatasetError
 
@@ -35,26 +30,6 @@ _ONE_SYNTHETIC = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Group:
-    """An arm at a share: its test of every seed, values (S, K + 1) and resamples (B, K + 1).
-
-    The last column is the mean over classes.
-    """
-
-    arm: Arm
-    share: float
-    seeds: tuple[int, ...]
-    outcomes: tuple[Outcome, ...]
-    values_SX: Floats
-    replicates_BX: Floats
-
-    @property
-    def title(self) -> str:
-        """What a report calls it."""
-        return f"{self.arm} at {self.share:.0%}"
-
-
 def report_utility(outcomes: Sequence[Outcome], sources: Sources, config: UtilityConfig) -> Result:
     """The result of all trainings that are done; raises DatasetError if there is none."""
     if not outcomes:
@@ -62,7 +37,7 @@ def report_utility(outcomes: Sequence[Outcome], sources: Sources, config: Utilit
             f"No training of {config.experiment.folder} is done yet. Run the command without "
             "--report, or with --part, first."
         )
-    groups = _groups(outcomes, config)
+    groups = groups_of(outcomes, config)
     classes = [item.name for item in sources.real.index.schema.classes]
     missing = [cell.name for cell in missing_cells(outcomes, config)]
     return Result(
@@ -94,51 +69,6 @@ def missing_cells(outcomes: Sequence[Outcome], config: UtilityConfig) -> list[Ce
     return [cell for cell in cells_of(config) if cell not in done]
 
 
-def _groups(outcomes: Sequence[Outcome], config: UtilityConfig) -> list[Group]:
-    """In the order of the configuration."""
-    of: defaultdict[tuple[Arm, float], list[Outcome]] = defaultdict(list)
-    for cell in cells_of(config):
-        of[cell.arm, cell.share] += [item for item in outcomes if item.cell == cell]
-    order = {arm: number for number, arm in enumerate(config.experiment.arms)}
-    keys = sorted((key for key in of if of[key]), key=lambda key: (order[key[0]], key[1]))
-    return [_group(*key, of[key], config.experiment.replicates) for key in keys]
-
-
-def _group(arm: Arm, share: float, outcomes: list[Outcome], replicates: int) -> Group:
-    """Patients and seeds are drawn by fixed keys: groups with the same ones get the same draws."""
-    patients = len(outcomes[0].units)
-    drawn_BU = np.concatenate(list(resamples(patients, replicates=replicates, key=(0, 1))))
-    drawn_BS = np.concatenate(list(resamples(len(outcomes), replicates=replicates, key=(0, 2))))
-    by_seed_SBX = np.stack(
-        [
-            _values(_resampled(item, drawn_BU))
-            for item in outcomes
-        ]
-    )  # fmt: skip
-    weights_SB1 = drawn_BS.T[:, :, None]
-    # What is undefined for a drawn seed is undefined; what is not drawn does not matter.
-    sums_BX = np.where(weights_SB1 > 0, weights_SB1 * by_seed_SBX, 0.0).sum(axis=0)
-    return Group(
-        arm=arm,
-        share=share,
-        seeds=tuple(item.cell.seed for item in outcomes),
-        outcomes=tuple(outcomes),
-        values_SX=np.stack([_values(item.confusion_UKK.sum(axis=0)) for item in outcomes]),
-        replicates_BX=sums_BX / len(outcomes),
-    )
-
-
-def _resampled(outcome: Outcome, drawn_BU: Floats) -> Floats:
-    flat_UX = outcome.confusion_UKK.reshape(len(outcome.units), -1).astype(np.float64)
-    return (drawn_BU @ flat_UX).reshape(-1, *outcome.confusion_UKK.shape[1:])
-
-
-def _values(confusion_BKK: Any) -> Floats:
-    """Dice of each class and their mean, (..., K + 1)."""
-    dice_BK = dice(confusion_BKK)
-    return np.concatenate([dice_BK, mean_of_defined(dice_BK)[..., None]], axis=-1)
-
-
 def _scores(group: Group, classes: list[str]) -> list[Number]:
     """Mean Dice first, then that of each class."""
     columns = [len(classes), *range(len(classes))]
@@ -149,7 +79,7 @@ def _score(group: Group, column: int, of_class: str | None) -> Number:
     values_S = group.values_SX[:, column]
     value = float(values_S.mean())
     defined = not np.isnan(value)
-    interval = _interval(group, group.replicates_BX[:, column], INTERVAL_LEVEL)
+    interval = interval_of(group, group.replicates_BX[:, column], INTERVAL_LEVEL)
     more = values_S.std(ddof=1) if len(values_S) > 1 and defined else None
     return Number(
         name=_MEAN_DICE if of_class is None else "dice",
@@ -158,7 +88,7 @@ def _score(group: Group, column: int, of_class: str | None) -> Number:
         method="mean over seeds of the Dice of all test pixels together",
         interval=interval if defined else None,
         interval_level=INTERVAL_LEVEL if interval and defined else None,
-        interval_method=_drawn(group) if interval and defined else None,
+        interval_method=drawn_by(group) if interval and defined else None,
         reason=None if defined else "the class is neither in the label maps nor read",
         details={
             "arm": group.arm,
@@ -181,9 +111,11 @@ def _difference(group: Group, reference: Group, config: UtilityConfig) -> Number
     values_S = group.values_SX[:, -1] - reference.values_SX[:, -1]
     replicates_B = group.replicates_BX[:, -1] - reference.replicates_BX[:, -1]
     value = float(values_S.mean())
-    interval = _interval(group, replicates_B, INTERVAL_LEVEL)
+    interval = interval_of(group, replicates_B, INTERVAL_LEVEL)
     margin = config.experiment.margin
-    test = equivalence_test(replicates_B, margin) if interval else None
+    # One seed's chance is in no interval, and may be larger than any margin.
+    shown = interval is not None and len(group.seeds) > 1
+    test = equivalence_test(replicates_B, margin) if shown else None
     return Number(
         name=f"{_MEAN_DICE}_difference",
         value=None if np.isnan(value) else value,
@@ -191,7 +123,7 @@ def _difference(group: Group, reference: Group, config: UtilityConfig) -> Number
         method="difference of mean Dice, patients and seeds paired",
         interval=interval,
         interval_level=INTERVAL_LEVEL if interval else None,
-        interval_method=_drawn(group) if interval else None,
+        interval_method=drawn_by(group) if interval else None,
         reason="no class is in the test tiles" if np.isnan(value) else None,
         details={
             "arm": group.arm,
@@ -209,7 +141,8 @@ def _statement(group: Group, reference: Group, test: dict[str, Any] | None, marg
     """In words, at the level of two one-sided 5 % tests."""
     pair = f"{group.title} against {reference.title}"
     if test is None:
-        return f"{pair}: nothing is shown; one patient gives no interval"
+        few = "seed" if len(group.seeds) == 1 else "test patient"
+        return f"{pair}: nothing is shown by one {few}"
     low, high = test["interval"]
     if -margin < low and high < margin:
         verdict = f"equivalent within {margin:g}"
@@ -221,20 +154,6 @@ def _statement(group: Group, reference: Group, test: dict[str, Any] | None, marg
         verdict = f"not shown to be non-inferior by a margin of {margin:g}"
     better = "; better" if low > 0 else ""
     return f"{pair}: {verdict}{better}"
-
-
-def _interval(group: Group, replicates_B: Floats, level: float) -> tuple[float, float] | None:
-    """None from one patient: drawn again and again, it says nothing of others."""
-    if len(group.outcomes[0].units) < 2:
-        return None
-    return percentile_interval(replicates_B, level)
-
-
-def _drawn(group: Group) -> str:
-    patients = f"{len(group.outcomes[0].units)} test patients"
-    if len(group.seeds) == 1:
-        return f"percentile bootstrap over {patients}; one seed, whose chance is left out"
-    return f"percentile bootstrap over {patients} and {len(group.seeds)} seeds"
 
 
 def _inputs(outcomes: Sequence[Outcome], sources: Sources, config: UtilityConfig) -> dict[str, Any]:
@@ -259,7 +178,7 @@ def _training_row(outcome: Outcome) -> dict[str, Any]:
     """What a training saw, and how its segmenter did on its own."""
     row = {name: outcome.training.get(name) for name in ("real_patients", "real_tiles",
                                                         "synthetic_tiles", "steps")}  # fmt: skip
-    mean = float(_values(outcome.confusion_UKK.sum(axis=0))[-1])
+    mean = float(values_of(outcome.confusion_UKK.sum(axis=0))[-1])
     return {
         **asdict(outcome.cell),
         **row,

@@ -122,14 +122,14 @@ def _show(result: Result, folder: Path) -> None:
         "real patients",
         "mean Dice",
         "sd over seeds",
-        "less real of that share",
+        "minus real of that share",
     ):
         table.add_column(title)
     for number in scores:
         spread = number.details["sd_over_seeds"]
         table.add_row(
             number.details["arm"],
-            f"{number.details['real_share']:.0%}",
+            _patients(number),
             number_text(number),
             "" if spread is None else f"{spread:.3f}",
             *(number_text(other) for other in differences if _same_share(number, other)),
@@ -143,6 +143,14 @@ def _show(result: Result, folder: Path) -> None:
               f"{RESULT_NAME}, {CURVE_NAME}")  # fmt: skip
     for warning in result.warnings:
         out.print(Text("warning: ", style="yellow").append(warning, style="default"))
+
+
+def _patients(number: Number) -> str:
+    """Synthetic tiles alone hold none, however many their generator has seen."""
+    share = f"{number.details['real_share']:.0%}"
+    if number.details["arm"] != "synthetic":
+        return share
+    return "none" if number.details["real_share"] == 1 else f"none (set of {share})"
 
 
 def _same_share(score: Number, difference: Number) -> bool:

@@ -53,7 +53,7 @@ def test_every_arm_has_its_numbers_and_its_difference(root):
         for n in result["numbers"]
         if n["name"] == "mean_dice_difference" and n["details"]["arm"] == "synthetic"
     ]
-    assert difference["details"]["statement"].startswith("synthetic at 100% against real at 100%")
+    assert difference["details"]["statement"].startswith("synthetic alone against real at 100%")
     assert difference["details"]["equivalence"]["margin"] == 0.1
     assert difference["value"] == pytest.approx(scores[2]["value"] - scores[1]["value"])
     with Image.open(root / "experiment/utility.png") as image:
@@ -206,12 +206,12 @@ def outcome(arm, seed, right, *, patients=12, share=1.0, luck=0.0):
     )
 
 
-def statement_of(root, synthetic, *, luck=0.0, patients=12):
+def statement_of(root, synthetic, *, luck=0.0, patients=12, seeds=(0, 1)):
     config = read_utility(root / "utility.toml")
     items = [
         outcome(arm, seed, right, luck=luck, patients=patients)
         for arm, right in (("real", 0.8), ("synthetic", synthetic))
-        for seed in (0, 1)
+        for seed in seeds
     ]
     result = report_utility(items, Sources(config), config)
     (difference,) = [n for n in result.numbers if n.name == "mean_dice_difference"]
@@ -242,8 +242,16 @@ def test_what_varies_too_much_is_not_shown(root):
 def test_one_patient_shows_nothing(root):
     difference, result = statement_of(root, 0.8, patients=1)
     assert difference.interval is None
-    assert "nothing is shown" in difference.details["statement"]
+    assert difference.details["statement"].endswith("nothing is shown by one test patient")
     assert any("1 test patients" in warning for warning in result.warnings)
+
+
+def test_one_seed_shows_nothing(root):
+    difference, result = statement_of(root, 0.8, seeds=(0,))
+    assert difference.interval is not None
+    assert difference.details["statement"].endswith("nothing is shown by one seed")
+    assert "whose chance is left out" in difference.interval_method
+    assert any("Fewer than 3 seeds" in warning for warning in result.warnings)
 
 
 def test_the_interval_is_that_of_patients_and_seeds(root):

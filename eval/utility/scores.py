@@ -1,0 +1,98 @@
+"""Scores of the arms of a utility experiment, with resamples of patients and seeds.
+
+A score is the mean over seeds of the Dice of all test pixels together. Its uncertainty is that of
+the patients who were tested and of the seeds that were trained: both are drawn in the bootstrap,
+the same ones for the arms that are compared (patients and seeds are paired: a seed decides the
+patients that are learnt from).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eval.bootstrap import percentile_interval, resamples
+from eval.pixel_scores import Counts, Floats, dice, mean_of_defined
+from eval.utility.config import Arm, UtilityConfig
+from eval.utility.plan import cells_of
+from eval.utility.trainings import Outcome
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Group:
+    """An arm at a share: its test of every seed, values (S, K + 1) and resamples (B, K + 1).
+
+    The last column is the mean over classes.
+    """
+
+    arm: Arm
+    share: float
+    seeds: tuple[int, ...]
+    outcomes: tuple[Outcome, ...]
+    values_SX: Floats
+    replicates_BX: Floats
+
+    @property
+    def title(self) -> str:
+        """What a report calls it; synthetic tiles alone are of a set, not of real patients."""
+        if self.arm != "synthetic":
+            return f"{self.arm} at {self.share:.0%}"
+        return "synthetic alone" + (f" (set of {self.share:.0%})" if self.share < 1 else "")
+
+
+def groups_of(outcomes: Sequence[Outcome], config: UtilityConfig) -> list[Group]:
+    """In the order of the configuration."""
+    of: defaultdict[tuple[Arm, float], list[Outcome]] = defaultdict(list)
+    for cell in cells_of(config):
+        of[cell.arm, cell.share] += [item for item in outcomes if item.cell == cell]
+    order = {arm: number for number, arm in enumerate(config.experiment.arms)}
+    keys = sorted((key for key in of if of[key]), key=lambda key: (order[key[0]], key[1]))
+    return [_group(*key, of[key], config.experiment.replicates) for key in keys]
+
+
+def _group(arm: Arm, share: float, outcomes: list[Outcome], replicates: int) -> Group:
+    """Patients and seeds are drawn by fixed keys: groups with the same ones get the same draws."""
+    patients = len(outcomes[0].units)
+    drawn_BU = np.concatenate(list(resamples(patients, replicates=replicates, key=(0, 1))))
+    drawn_BS = np.concatenate(list(resamples(len(outcomes), replicates=replicates, key=(0, 2))))
+    by_seed_SBX = np.stack([values_of(_resampled(item, drawn_BU)) for item in outcomes])
+    weights_SB1 = drawn_BS.T[:, :, None]
+    # What is undefined for a drawn seed is undefined; what is not drawn does not matter.
+    sums_BX = np.where(weights_SB1 > 0, weights_SB1 * by_seed_SBX, 0.0).sum(axis=0)
+    return Group(
+        arm=arm,
+        share=share,
+        seeds=tuple(item.cell.seed for item in outcomes),
+        outcomes=tuple(outcomes),
+        values_SX=np.stack([values_of(item.confusion_UKK.sum(axis=0)) for item in outcomes]),
+        replicates_BX=sums_BX / len(outcomes),
+    )
+
+
+def _resampled(outcome: Outcome, drawn_BU: Floats) -> Floats:
+    flat_UX = outcome.confusion_UKK.reshape(len(outcome.units), -1).astype(np.float64)
+    return (drawn_BU @ flat_UX).reshape(-1, *outcome.confusion_UKK.shape[1:])
+
+
+def values_of(confusion_BKK: Counts | Floats) -> Floats:
+    """Dice of each class and their mean, (..., K + 1)."""
+    dice_BK = dice(confusion_BKK)
+    return np.concatenate([dice_BK, mean_of_defined(dice_BK)[..., None]], axis=-1)
+
+
+def interval_of(group: Group, replicates_B: Floats, level: float) -> tuple[float, float] | None:
+    """None from one patient: drawn again and again, it says nothing of others."""
+    if len(group.outcomes[0].units) < 2:
+        return None
+    return percentile_interval(replicates_B, level)
+
+
+def drawn_by(group: Group) -> str:
+    """How the interval was made, for reports."""
+    patients = f"{len(group.outcomes[0].units)} test patients"
+    if len(group.seeds) == 1:
+        return f"percentile bootstrap over {patients}; one seed, whose chance is left out"
+    return f"percentile bootstrap over {patients} and {len(group.seeds)} seeds"
