@@ -47,6 +47,9 @@ class Players:
             discriminator = DISCRIMINATORS[config.discriminator.kind](config.discriminator, classes)
         generator.to(device, dtype_of(config))
         discriminator.to(device, dtype_of(config))
+        if config.run.compile:
+            # Not the generator: what its pixels share differs from batch to batch.
+            discriminator.compile()
         self.ema = Ema(generator, config.run.ema_decay)
         settings = config.optimizer
         self.generator = _player("generator", generator, settings.generator_lr, config)
@@ -78,8 +81,6 @@ class Players:
 
 
 def _player(name: str, network: nn.Module, lr: float, config: TrainConfig) -> Player:
-    if config.run.compile:
-        network.compile()
     betas = (config.optimizer.beta1, config.optimizer.beta2)
     return Player(
         name=name,
