@@ -39,15 +39,6 @@ def draw_curve(result: Result, path: Path) -> None:
     write_bytes(path, png_bytes(image))
 
 
-def share_of(number: Number) -> float:
-    """The share of the real patients that was learnt from: none by synthetic tiles alone.
-
-    Where a set of synthetic tiles was made for a smaller share, it stands at that share.
-    """
-    share = number.details["real_share"]
-    return 0.0 if number.details["arm"] == "synthetic" and share == 1 else share
-
-
 class _Curve:
     """Where things are, and drawing them."""
 
@@ -75,7 +66,7 @@ class _Curve:
             y = self._y(value)
             self.canvas.line((_LEFT, y, width - _RIGHT, y), fill=_PALE)
             self._text(_LEFT - 10, y, f"{value:.2f}", anchor="rm")
-        shares = {share_of(number) for series in self.points.values() for number in series}
+        shares = {self._share(number) for series in self.points.values() for number in series}
         for share in sorted(shares):
             self._text(self._x(share), height - _BOTTOM + 10, f"{share:.0%}", anchor="mt")
         middle = (_LEFT + width - _RIGHT) / 2
@@ -83,7 +74,7 @@ class _Curve:
         self._text(_LEFT, _TOP - 15, "mean Dice on held-out patients", anchor="lb")
 
     def _series(self, series: list[Number], colour: str, aside: float) -> None:
-        places = [(self._x(share_of(n)) + aside, n) for n in series]
+        places = [(self._x(self._share(n)) + aside, n) for n in series]
         spots = [(x, self._y(n.value or 0.0)) for x, n in places]
         if len(spots) > 1:
             self.canvas.line(spots, fill=colour, width=2)
@@ -101,6 +92,12 @@ class _Curve:
 
     def _text(self, x: float, y: float, text: str, anchor: str) -> None:
         self.canvas.text((x, y), text, fill=_INK, font=self.font, anchor=anchor)
+
+    def _share(self, number: Number) -> float:
+        """Synthetic tiles alone hold no real patients; several sets stand at their shares."""
+        arm = number.details["arm"]
+        alone = arm == "synthetic" and len(self.points[arm]) == 1
+        return 0.0 if alone else number.details["real_share"]
 
     def _x(self, share: float) -> float:
         return _LEFT + 20 + (_SIZE[0] - _RIGHT - _LEFT - 40) * share
