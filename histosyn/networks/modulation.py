@@ -20,9 +20,12 @@ from histosyn.networks.pixels import Pixels
 from histosyn.networks.product import product
 from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 
-# What an addition in the sums over taps costs, in multiplications of a convolution: its operands
-# come from memory. Measured by benchmarks/step.py.
-_ADDITION = 25
+# What the table of distinct neighbourhoods costs, forward and backward, in multiplications of the
+# dense convolutions: one for a distinct 3x3 neighbourhood, and an addition in the sums over taps of
+# distinct 5x5 ones, whose operands come from memory. Fitted to nine levels of maps with more and
+# more noise (benchmarks/README.md): float32, and half precision.
+_FLOAT_COSTS = (1.6, 36.0)
+_HALF_COSTS = (0.85, 54.0)
 
 
 class Modulation(nn.Module):
@@ -72,8 +75,11 @@ class Spade(Modulation):
 
     def repeats_enough(self, patterns: Patterns) -> bool:
         """Whether to compute γ and β for distinct neighbourhoods rather than for pixels."""
+        weight = self.embed.weight
+        half = weight.itemsize < 4 or torch.is_autocast_enabled(weight.device.type)
+        multiplication, addition = _HALF_COSTS if half else _FLOAT_COSTS
         small, large = patterns.shares
-        return small + large * _ADDITION / self.embed.out_channels < 1
+        return small * multiplication + large * addition / len(weight) < 1
 
     def _of_patterns(self, patterns: Patterns) -> torch.Tensor:
         parts = self.embed.weight.permute(2, 3, 1, 0).flatten(0, 2)

@@ -42,7 +42,8 @@ class Patterns:
     @property
     def shares(self) -> tuple[float, float]:
         """Distinct 3x3 and 5x5 neighbourhoods, each as a share of the pixels."""
-        return len(self.parts) / len(self.pixels), len(self.taps) / len(self.pixels)
+        pixels = max(len(self.pixels), 1)
+        return len(self.parts) / pixels, len(self.taps) / pixels
 
 
 class Level:
