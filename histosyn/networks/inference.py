@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from histosyn.networks.generator import Generator
+from histosyn.networks.modulation import Spade
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -23,10 +24,11 @@ def made_ready(network: Generator, precision: Precision = "float32") -> Generato
     where it is brightest.
     """
     network.eval().requires_grad_(False)
-    # Weights of γ and β are read tap by tap: so they lie in memory.
-    for parameter in network.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    for module in network.modules():
+        if isinstance(module, Spade):
+            # Read tap by tap: so they lie in memory.
+            weight = module.gamma_beta.weight
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
     if precision == "bfloat16":
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.Linear) and module is not network.exit:

@@ -42,7 +42,8 @@ class SpectralNorm(nn.Module):
         first = torch.randn_like(matrix[0])
         self.register_buffer("_u", matrix.new_empty(len(matrix)))
         self.register_buffer("_v", functional.normalize(first, dim=0, eps=_EPS))
-        for _ in range(_FIRST_ITERATIONS):
+        # Without numbers, on the meta device, there is nothing to estimate.
+        for _ in range(0 if weight.is_meta else _FIRST_ITERATIONS):
             self._iterate(matrix)
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
