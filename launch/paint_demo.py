@@ -59,11 +59,9 @@ def _make(folder: Path) -> None:
     if not (packed / "train" / "dataset.json").is_file():
         _run("pack", phantom / "tiles", phantom / "labels", packed, "--source-mpp", "1.0")
     _run(
-        "train", "--data.shards", packed / "train", "--run.folder", folder / "run",
-        "--run.steps", _STEPS, "--run.precision", "bfloat16", "--run.ema-decay", "0.99",
+        "train", "--preset", "fast", "--data.shards", packed / "train",
+        "--run.folder", folder / "run", "--run.steps", _STEPS, "--run.ema-decay", "0.99",
         "--run.checkpoint-every", "100", "--run.sample-every", "100",
-        "--generator.base-channels", "16", "--generator.label-channels", "64",
-        "--discriminator.base-channels", "16",
     )  # fmt: skip
 
 

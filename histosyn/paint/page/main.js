@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { forget, kept } from "./keep.js";
-import { LabelMap } from "./labelmap.js";
+import { fillArea, LabelMap } from "./labelmap.js";
 import { Pointer } from "./pointer.js";
 import { blankMap, Studio } from "./studio.js";
 import { TOOLS } from "./tools.js";
@@ -233,9 +233,7 @@ const KEYS = [
 
 function cut() {
   const region = copy();
-  if (region) studio.edit((map) => region.mask.forEach((inside, i) => {
-    if (inside) map.indices[(region.y + Math.floor(i / region.width)) * map.width + region.x + (i % region.width)] = studio.background;
-  }));
+  if (region) studio.edit((map) => fillArea(map, region, studio.background));
 }
 
 function paste() {

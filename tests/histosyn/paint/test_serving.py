@@ -13,12 +13,13 @@ import struct
 import threading
 import time
 import zlib
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from launching import HISTOSYN, started
-from painting import random_model, serving, stripes
+from painting import GENERATOR, random_model, serving, stripes
 from PIL import Image
 from tissue import SCHEMA
 
@@ -240,6 +241,32 @@ def test_ctrl_c_ends_it_in_the_middle_of_work(tmp_path):
     (answer,) = answers
     assert "The server was stopped." in events(answer)[-1]["message"]
     assert "Traceback" not in "".join(server.output), "".join(server.output)
+
+
+def test_a_model_of_one_size_says_so_and_its_areas_take_a_new_vector(tmp_path):
+    """As imported originals: a linear layer on the noise."""
+    config = replace(GENERATOR, entry="linear", grid_size=4)
+    with serving(random_model(tmp_path / "model", config, (32, 32))) as server:
+        facts = json.loads(server.ask("api/model")[2])
+        assert facts["fixed_size"] == [32, 32]
+        told = events(server.ask("api/synthesize", **painting(stripes(16, 24))))[-1]
+        assert told["event"] == "error" and "32x32" in told["message"]
+        labels = stripes(32, 32)
+        areas = np.zeros_like(labels)
+        areas[:8] = 1
+        request = painting(labels, seeds="0,1") | {"body": labels.tobytes() + areas.tobytes()}
+        plain, rerolled = (
+            decoded(events(server.ask("api/synthesize", **asked))[-1])
+            for asked in (painting(labels), request)
+        )
+        reach = facts["margin"]
+        assert (plain[:8] != rerolled[:8]).any()
+        np.testing.assert_array_equal(plain[8 + reach :], rerolled[8 + reach :])
+
+
+def decoded(done):
+    with Image.open(io.BytesIO(base64.b64decode(done["png"]))) as image:
+        return np.asarray(image)
 
 
 def refused(*arguments):
