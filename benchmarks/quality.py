@@ -210,13 +210,13 @@ def synthesize(options: argparse.Namespace) -> None:
 
 
 def unpack(packed: Path, out: Path) -> None:
-    """The held-out label maps, some of them with their tiles for the page, and as many training
-    tiles as there are label maps."""
+    """The held-out label maps and tiles, some of them for the page, and as many training tiles."""
     if (out / "done").exists():
         return
     labels = members_of(packed / "val", ".label.png")
     tiles = members_of(packed / "val", ".tile.png")
     write_all(out / "label", labels)
+    write_all(out / "real", tiles)
     write_all(out / "some", evenly(labels, COLUMNS))
     write_all(out / "some-real", evenly(tiles, COLUMNS))
     write_all(out / "seen", evenly(members_of(packed / "train", ".tile.png"), len(labels)))

@@ -16,7 +16,7 @@ from histosyn.sample_grid import tile_grid
 from hpc.files import write_bytes
 
 HEADER = ("", "steps", "CPU min", "Fréchet", "KID", "precision", "recall", "density", "coverage",
-          "Dice", "Dice nuclei", "noise")  # fmt: skip
+          "Dice", "Dice nuclei", "detail", "colour", "noise")  # fmt: skip
 STATISTICS = ("frechet_distance", "kid", "precision", "recall", "density", "coverage")
 FLOOR = "real_versus_real_floor"
 
@@ -29,14 +29,15 @@ def table(out: Path, runs: Sequence[str]) -> str:
         HEADER,
         ["---"] * len(HEADER),
         *(row_of(out, run) for run in runs),
-        ["training tiles", "", "", *distances_of(seen), *dice_of(own, "real"), ""],
-        ["floor", "", "", *distances_of(seen, floor=True), "", "", ""],
+        ["real", "", "", *distances_of(seen), *dice_of(own, "real"), detail_in_seen(out), "", ""],
+        ["floor", "", "", *distances_of(seen, floor=True), "", "", "", "", ""],
     ]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*lines, "", f"segmenter: sha256 {seen['settings']['weights_sha256']}", ""])
 
 
 def row_of(out: Path, run: str) -> list[str]:
+    tissue, real = tiles_in(out / "tissue" / run), tiles_in(out / "held-out/real")
     spent = load(out / "runs" / run / "cpu.json")
     return [
         run,
@@ -44,6 +45,8 @@ def row_of(out: Path, run: str) -> list[str]:
         f"{spent['cpu_seconds'] / 60:.1f}",
         *distances_of(load(out / "measured" / f"{run}.fid.json")),
         *dice_of(load(out / "measured" / f"{run}.faithfulness.json"), "synthetic"),
+        f"{detail(tissue) / detail(real):.2f}",
+        f"{colour_drift(tissue, real):.1f}",
         f"{effect_of_noise(out / 'tissue' / run, out / 'again' / run):.1f}",
     ]
 
@@ -64,6 +67,29 @@ def dice_of(result: dict[str, Any], side: str) -> list[str]:
         if number["details"]["side"] == side and "dice" in number["name"]
     }
     return [f"{found['all']:.3f}", f"{found['nuclei']:.3f}"]
+
+
+def tiles_in(folder: Path) -> np.ndarray:
+    """Tiles (N, H, W, 3) of 0 to 255, by name."""
+    return np.stack([read(path) for path in sorted(folder.glob("*.png"))]).astype(np.float32)
+
+
+def detail(tiles: np.ndarray) -> float:
+    """Mean absolute Laplacian of the grey tiles: little where they are blurred."""
+    grey = tiles.mean(axis=-1)
+    centre = grey[:, 1:-1, 1:-1]
+    around = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
+    return float(np.abs(4 * centre - around).mean())
+
+
+def detail_in_seen(out: Path) -> str:
+    seen, real = tiles_in(out / "held-out/seen"), tiles_in(out / "held-out/real")
+    return f"{detail(seen) / detail(real):.2f}"
+
+
+def colour_drift(tissue: np.ndarray, real: np.ndarray) -> float:
+    """How far the mean colour of a tile, of 255, lies from that of the real tile of its map."""
+    return float(np.abs(tissue.mean(axis=(1, 2)) - real.mean(axis=(1, 2))).mean())
 
 
 def effect_of_noise(tissue: Path, again: Path) -> float:
