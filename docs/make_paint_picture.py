@@ -24,7 +24,7 @@ def main(model: str, labels: str, out: Path) -> None:
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        found = re.search(r"http://\S+", server.stdout.readline())
+        found = re.search(r"\S+#token=\S+", server.stdout.readline())
         assert found, "the server did not start"
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(

@@ -82,7 +82,7 @@ def serving(model, *options, **started_options):
             output.append(line)
             if "Ctrl-C" in line:
                 break
-        found = re.search(r"(http://127\.0\.0\.1:\d+/)#token=(\S+)", "".join(output))
+        found = re.search(r"(\S+/)#token=(\S+)", "".join(output))
         assert found, "".join(output)
         rest = threading.Thread(target=lambda: output.extend(process.stdout), daemon=True)
         rest.start()

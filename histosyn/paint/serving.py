@@ -22,6 +22,8 @@ from starlette.applications import Starlette
 from hpc.errors import InputError
 
 ADDRESS = "127.0.0.1"
+# Of the browser's machine, where ssh forwards to a Unix socket here.
+_PORT_ELSEWHERE = 8765
 # Seconds that requests under way are given when the server is asked to end.
 _GRACE_SECONDS = 2
 _ENDS = (signal.SIGINT, signal.SIGTERM)
@@ -60,7 +62,7 @@ def listen_on_port(port: int, token: str) -> Place:
             "--port 0 for any that is free."
         ) from error
     port = bound.getsockname()[1]
-    url = f"http://{ADDRESS}:{port}/#token={token}"
+    url = _url(port, token)
     ssh = f"ssh -N -L {port}:{ADDRESS}:{port} {_here()}"
     return Place(socket=bound, url=url, ssh=ssh, url_through_ssh=url)
 
@@ -85,8 +87,8 @@ def listen_on_socket(path: Path, token: str) -> Place:
     return Place(
         socket=bound,
         url=None,
-        ssh=f"ssh -N -L 8765:{path} {_here()}",
-        url_through_ssh=f"http://{ADDRESS}:8765/#token={token}",
+        ssh=f"ssh -N -L {_PORT_ELSEWHERE}:{path} {_here()}",
+        url_through_ssh=_url(_PORT_ELSEWHERE, token),
         path=path,
     )
 
@@ -160,6 +162,10 @@ def _remove_abandoned(path: Path) -> None:
             path.unlink()
             return
     raise InputError(f"Another server listens at {path}. Stop it, or choose another path.")
+
+
+def _url(port: int, token: str) -> str:
+    return f"http://127.0.0.1:{port}/#token={token}"
 
 
 def _here() -> str:
