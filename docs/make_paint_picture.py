@@ -39,37 +39,30 @@ def main(model: str, labels: str, out: Path) -> None:
 
 
 def paint(page: Page) -> None:
-    """A new gland: a lumen with its epithelium, and nuclei in it."""
+    """A new gland: epithelium, a lumen in it, and nuclei along its border."""
     until(page, "globalThis.studio?.tissueIsCurrent")
     page.click("text=Side by side")
-    width = page.evaluate("studio.map.width")
-    centre = (0.62 * width, 0.62 * width)
-    for value, size in ((2, 0.28), (0, 0.10)):
-        page.evaluate(
-            """async ([value, size, [x, y]]) => {
-              const { strokeSegment } = await import("./labelmap.js");
-              const end = { x: x + 0.12 * studio.map.width, y: y - 0.1 * studio.map.width };
-              const diameter = Math.round(size * studio.map.width);
-              studio.edit((map) => strokeSegment(map, { x, y }, end, diameter, value));
-            }""",
-            [value, size, centre],
-        )
     page.evaluate(
-        """async ([x, y]) => {
+        """async () => {
           const { strokeSegment } = await import("./labelmap.js");
           const w = studio.map.width;
+          const from = { x: 0.62 * w, y: 0.64 * w };
+          const to = { x: 0.75 * w, y: 0.53 * w };
+          const stroke = (map, width, value) =>
+            strokeSegment(map, from, to, Math.round(width * w), value);
           studio.edit((map) => {
-            for (let i = 0; i < 14; i++) {
-              const angle = (2 * Math.PI * i) / 14;
-              const at = {
-                x: x + 0.06 * w + 0.14 * w * Math.cos(angle),
-                y: y - 0.05 * w + 0.12 * w * Math.sin(angle),
-              };
-              strokeSegment(map, at, { x: at.x + 2, y: at.y + 1 }, 7, 3);
+            stroke(map, 0.29, 2);
+            stroke(map, 0.09, 0);
+            for (let i = 0; i < 22; i++) {
+              const angle = (2 * Math.PI * i) / 22;
+              const [x, y] = [Math.cos(angle), Math.sin(angle)];
+              // The end of the gland that this direction points to.
+              const end = x * (to.x - from.x) + y * (to.y - from.y) > 0 ? to : from;
+              const at = (reach) => ({ x: end.x + reach * w * x, y: end.y + reach * w * y });
+              strokeSegment(map, at(0.11), at(0.125), 7, 3);
             }
           });
-        }""",
-        centre,
+        }"""
     )
     until(page, "studio.tissueIsCurrent && !studio.underWay")
     page.mouse.move(5, 400)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hpc.locks import locked
 
 _OF_MAKE_DEMO = Path("runs/demo/run/model")
 _STEPS = 300
+_PROCESSES = 2
 _TILES = 160
 _SIZE = 128
 _EXAMPLES, _EXAMPLE_SIZE = 6, 256
@@ -58,23 +60,28 @@ def _make(folder: Path) -> None:
         _run("phantom", phantom, "--count", _TILES, "--size", _SIZE)
     if not (packed / "train" / "dataset.json").is_file():
         _run("pack", phantom / "tiles", phantom / "labels", packed, "--source-mpp", "1.0")
-    _run(
+    train = (
         "train", "--preset", "fast", "--data.shards", packed / "train",
         "--run.folder", folder / "run", "--run.steps", _STEPS, "--run.ema-decay", "0.99",
         "--run.checkpoint-every", "100", "--run.sample-every", "100",
     )  # fmt: skip
+    _run(*train, before=[_installed("torchrun"), "--nproc-per-node", _PROCESSES, "--no-python"])
 
 
-def _run(*arguments: object) -> None:
-    """A command of ours, with its progress on this terminal."""
-    histosyn = Path(sys.executable).with_name("histosyn")
-    command = [str(histosyn), *map(str, arguments)]
-    finished = subprocess.run(command)
+def _run(*arguments: object, before: Sequence[object] = ()) -> None:
+    """A command of ours, with its progress on this terminal; `before` is what starts it."""
+    command = [str(part) for part in (*before, _installed("histosyn"), *arguments)]
+    # A thread each: more would wait for one another.
+    finished = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
     if finished.returncode:
         raise HistosynError(
             f"The demo's model could not be made: `histosyn {arguments[0]}` failed, see above. "
             "Run the same command again to go on, or paint with a model of your own."
         )
+
+
+def _installed(command: str) -> Path:
+    return Path(sys.executable).with_name(command)
 
 
 def _cache() -> Path:

@@ -90,10 +90,18 @@ def paint(
 
             model = demo_model()
             examples = examples or demo_labels()
-        easel = Easel(load_model(model, device_of(Topology(), device)), name=str(model))
+        easel = Easel(load_model(model, device_of(Topology(), device)), name=_name(model, demo))
         out = out or Path("paintings") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
         app = build_app(easel, Sitting(out), examples, token=token, hosts=list(host_name))
         serve(app, place, lambda: _tell(place, out, browser), app.state.leave)
+
+
+def _name(model: Path, demo: bool) -> str:
+    """What the page calls the model: its folder, or that of its run."""
+    if demo:
+        return "the demo's model"
+    folder = model.resolve()
+    return folder.parent.name if folder.name == "model" else folder.name
 
 
 def _require_extra() -> None:
