@@ -1,10 +1,12 @@
 """From the end of a stroke to new pixels: how long, and where the time goes.
 
-    python benchmarks/paint.py MODEL [MODEL ...] --sizes 256 512 --repeats 5
+    python benchmarks/paint.py MODEL [MODEL ...] --sizes 256 512 1024 --repeats 5
 
 For each model and size: a server as `histosyn paint` starts it, a stroke that changes the map, one
 request as the page sends it. Network is the generator; encoding the PNG; the rest is transfer,
-waiting and decoding. Medians, and the server's memory after 200 pictures (`--pictures`).
+waiting and decoding. Medians, and the server's memory after 200 pictures (`--pictures`). Then, in
+turns and without a server: the network for a stroke and for a re-rolled area of 24 x 24 pixels,
+computed whole and only where it can reach.
 """
 
 from __future__ import annotations
@@ -25,12 +27,15 @@ import torch
 import uvicorn
 from PIL import Image
 
-from histosyn.model_folder import load_model
+from histosyn.model_folder import Model, load_model
 from histosyn.paint.easel import Easel
 from histosyn.paint.server import build_app
 from histosyn.paint.serving import listen_on_port
 from histosyn.paint.sitting import Sitting
 from histosyn.phantom.data_set import render_phantom
+from histosyn.rerolls import Rerolls
+from histosyn.synthesis import synthesize_painted
+from histosyn.windows import Memory
 
 _TOKEN = "benchmark"
 _PAGE_SIZE_KIB = 4
@@ -53,6 +58,12 @@ def main() -> None:
             _round_trips(url, easel, options.sizes[0], options.pictures)
             print(f"memory: {before:.0f} MiB, after {options.pictures} more pictures "
                   f"{_resident_mib():.0f} MiB")  # fmt: skip
+    print("| model | size | edit | whole | where it reaches | ratio |\n|---|---|---|---|---|---|")
+    for path in options.models:
+        model = load_model(path, torch.device("cpu"))
+        for size in options.sizes:
+            for edit in ("stroke", "re-rolled area"):
+                _report_edit(path, model, size, edit, options.repeats)
 
 
 class _Served:
@@ -90,6 +101,36 @@ def _round_trips(url: str, easel: Easel, size: int, repeats: int) -> list[dict[s
     return found
 
 
+def _report_edit(path: Path, model: Model, size: int, edit: str, repeats: int) -> None:
+    random = np.random.default_rng(0)
+    _, labels = render_phantom(0, 0, size)
+    areas, memory = np.zeros_like(labels), Memory()
+    seeds: list[int] = []
+
+    def timed(memory: Memory | None) -> float:
+        began = time.perf_counter()
+        rerolls = Rerolls(areas_HW=areas, seeds=tuple(seeds))
+        synthesize_painted(model, labels, 0, rerolls, memory=memory)
+        return time.perf_counter() - began
+
+    timed(memory)
+    whole, local = [], []
+    for number in range(1, repeats + 1):
+        row, column = random.integers(0, size - 24, 2)
+        part = np.s_[row : row + 24, column : column + 24]
+        if edit == "stroke":
+            labels[part] = (labels[part] + 1) % len(model.facts.schema)
+        else:
+            # The area before it gets the image's noise back, so that there is one at a time.
+            areas[:], seeds = 0, [number]
+            areas[part] = 1
+        local.append(timed(memory))
+        whole.append(timed(None))
+    seconds = [statistics.median(each) for each in (whole, local)]
+    print(f"| {_name(path)} | {size} | {edit} | {seconds[0]:.2f} s | {seconds[1]:.2f} s | "
+          f"{seconds[0] / seconds[1]:.1f} |")  # fmt: skip
+
+
 def _ask(url: str, labels: np.ndarray) -> dict:
     height, width = labels.shape
     request = Request(
@@ -113,7 +154,11 @@ def _report(path: Path, size: int, found: list[dict[str, float]]) -> None:
         f"{part / median['round trip']:.0%}"
         for part in (median["network"], median["encoding"], rest)
     ]
-    print(f"| {path.name} | {size} | {median['round trip']:.2f} s | " + " | ".join(shares) + " |")
+    print(f"| {_name(path)} | {size} | {median['round trip']:.2f} s | " + " | ".join(shares) + " |")
+
+
+def _name(path: Path) -> str:
+    return path.parent.name if path.name == "model" else path.name
 
 
 def _resident_mib() -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import secrets
+import sys
 import webbrowser
 from datetime import datetime
 from pathlib import Path
@@ -121,5 +123,10 @@ def _tell(place: Place, out: Path, browser: bool) -> None:
         f"Elsewhere  {place.ssh}\n           then open {place.url_through_ssh}\n"
         f"Saved to   {out}\nCtrl-C ends it."
     )
-    if browser and place.url is not None:
+    if browser and place.url is not None and _has_screen():
         webbrowser.open(place.url)
+
+
+def _has_screen() -> bool:
+    """Without one, a browser of text would take the terminal."""
+    return sys.platform == "darwin" or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())

@@ -24,7 +24,7 @@ from PIL import Image
 from tissue import SCHEMA
 
 from histosyn.config import GeneratorConfig
-from histosyn.labels import label_png_bytes
+from histosyn.labels import label_png_bytes, load_schema
 from launch.cli import main
 
 RAW = "application/octet-stream"
@@ -207,6 +207,12 @@ def test_a_label_map_is_read_as_it_is(server):
     np.testing.assert_array_equal(indices.reshape(found["height"], found["width"]), stripes())
 
 
+def test_a_map_of_another_schema_is_told_with_its_value(server):
+    data = label_png_bytes(np.full((8, 8), 9, np.uint8), load_schema("colon-10"))
+    told = complaint(server.ask("api/read", body=data, Content_Type="image/png"), 400)
+    assert "schema prostate-3" in told
+
+
 @pytest.mark.parametrize("path", ["../server.py", "%2e%2e/server.py", "nothing.js", "api"])
 def test_only_the_page_is_served(server, path):
     assert server.ask(path)[0] in (403, 404)
@@ -217,6 +223,17 @@ def test_it_answers_still(server):
     assert events(server.ask("api/synthesize", **painting()))[-1]["event"] == "done"
     assert server.process.poll() is None
     assert "Traceback" not in "".join(server.output)
+
+
+def test_slow_work_tells_how_far_it_is(tmp_path):
+    slow = GeneratorConfig(base_channels=16, label_channels=64, noise_channels=8)
+    labels = np.random.default_rng(0).integers(0, 4, (512, 512)).astype(np.uint8)
+    with serving(random_model(tmp_path / "slow", slow)) as server:
+        told = events(server.ask("api/synthesize", **painting(labels)))
+    assert [event["event"] for event in (told[0], told[-1])] == ["queued", "done"]
+    shares = [event["share"] for event in told if event["event"] == "progress"]
+    assert shares and shares == sorted(shares) and all(0 < share < 1 for share in shares)
+    assert all(event["eta_seconds"] > 0 for event in told if event["event"] == "progress")
 
 
 def test_ctrl_c_ends_it_in_the_middle_of_work(tmp_path):
