@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,8 @@ class Desk:
         self.waiting: list[Request] = []
         self.current: Request | None = None
         self._arrived = asyncio.Event()
+        # Always the same one: each that computes would keep memory of its own.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="synthesis")
 
     async def work(self) -> None:
         """Serve until cancelled."""
@@ -89,6 +92,7 @@ class Desk:
         for request in [*self.waiting, *([self.current] if self.current else [])]:
             self._give_up(request, "error", message="The server was stopped.")
         self.waiting.clear()
+        self._thread.shutdown(wait=False)
 
     async def _events(self, request: Request) -> AsyncIterator[dict[str, Any]]:
         try:
@@ -122,7 +126,8 @@ class Desk:
     async def _serve(self, request: Request) -> None:
         told = _Progress(request, asyncio.get_running_loop())
         try:
-            result = await asyncio.to_thread(self.render, request.painting, told)
+            loop = asyncio.get_running_loop()
+            result = await loop.run_in_executor(self._thread, self.render, request.painting, told)
         except GivenUpError:
             return
         except HistosynError as error:

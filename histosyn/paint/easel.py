@@ -63,13 +63,20 @@ class Easel:
         }
 
     def render(self, painting: Painting, told: Told) -> dict[str, Any]:
-        """The tissue as base64 PNG with its mark, and the seconds that it took."""
+        """The tissue as base64 PNG with its mark, and the seconds that it took.
+
+        It may be computed in part, see `tissue`.
+        """
         began = time.perf_counter()
         tile = self.tissue(painting, told, exact=False)
         made = time.perf_counter()
         png = tile_png_bytes(tile, self.record(painting, _UNSAVED))
         seconds = {"network": made - began, "encoding": time.perf_counter() - made}
         return {"png": base64.b64encode(png).decode(), "seconds": seconds}
+
+    def tile_png(self, painting: Painting) -> bytes:
+        """The exact tissue as PNG with its mark."""
+        return tile_png_bytes(self.tissue(painting), self.record(painting, _UNSAVED))
 
     def record(self, painting: Painting, file: str) -> Record:
         """How the tissue of a painting is made; `file` is what it and its label map are called."""

@@ -5,6 +5,7 @@ GET  api/examples/NAME          a label map: size and indices
 POST api/read                   an image file → a label map, and what was far off
 POST api/synthesize             a painting → lines of JSON: progress, and at last the tissue
 POST api/label-png              a painting → its label map as a file
+POST api/tile-png               a painting → its tissue as a file, computed whole
 POST api/save                   a painting → a pair in the sitting's folder
 """
 
@@ -77,6 +78,7 @@ class _Studio:
             ("/api/read", self.read, "POST"),
             ("/api/synthesize", self.synthesize, "POST"),
             ("/api/label-png", self.label_png, "POST"),
+            ("/api/tile-png", self.tile_png, "POST"),
             ("/api/save", self.save, "POST"),
         ]
         return [Route(path, answer, methods=[method]) for path, answer, method in answers]
@@ -115,6 +117,11 @@ class _Studio:
     async def label_png(self, request: Request) -> Response:
         painting = await self._painting(request)
         data = await run_in_threadpool(label_png_bytes, painting.labels_HW, self.easel.schema)
+        return Response(data, media_type="image/png")
+
+    async def tile_png(self, request: Request) -> Response:
+        painting = await self._painting(request)
+        data = await run_in_threadpool(self.easel.tile_png, painting)
         return Response(data, media_type="image/png")
 
     async def save(self, request: Request) -> Response:

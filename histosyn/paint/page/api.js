@@ -43,6 +43,11 @@ export async function labelPng(recipe) {
   return (await request("api/label-png", posted(recipe))).blob();
 }
 
+// Computed whole: what is shown while painting may be rounded otherwise here and there.
+export async function tilePng(recipe) {
+  return (await request("api/tile-png", posted(recipe))).blob();
+}
+
 // A recipe travels as its label map followed by its map of re-rolls, a byte a pixel.
 function posted({ map, seed, areas, seeds }, headers = {}) {
   return {

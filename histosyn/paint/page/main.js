@@ -190,9 +190,9 @@ const savePair = () => orSay(async () => {
 
 const download = () => orSay(async () => {
   const name = studio.name.replace(/\.[^.]*$/, "") || "painting";
-  give(await api.labelPng(studio.recipe), `${name}.label.png`);
-  if (studio.tissueIsCurrent) give(results[0].blob, `${name}.tile.png`);
-  else screen.say("The tissue is not of this map yet: only the label map was downloaded.");
+  const recipe = studio.recipe;
+  give(await api.labelPng(recipe), `${name}.label.png`);
+  give(await api.tilePng(recipe), `${name}.tile.png`);
 });
 
 function give(blob, name) {
