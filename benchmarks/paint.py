@@ -1,6 +1,6 @@
 """From the end of a stroke to new pixels: how long, and where the time goes.
 
-    python benchmarks/paint.py MODEL [MODEL ...] --sizes 256 512 1024 --repeats 5
+    ONEDNN_PRIMITIVE_CACHE_CAPACITY=32 python benchmarks/paint.py MODEL ... --sizes 256 512 1024
 
 For each model and size: a server as `histosyn paint` starts it, a stroke that changes the map, one
 request as the page sends it. Network is the generator; encoding the PNG; the rest is transfer,

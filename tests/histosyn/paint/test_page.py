@@ -347,7 +347,7 @@ def test_an_older_result_comes_back_whole(person):
 def test_downloads_are_the_pair(person):
     tissue = person.tissue()
     arrived = []
-    person.page.on("download", arrived.append)
+    person.page.on("download", lambda item: arrived.append(item))
     person.page.click("#download")
     deadline = time.monotonic() + PATIENCE_SECONDS
     while len(arrived) < 2:
