@@ -90,10 +90,15 @@ class Guard:
                 "with --host-name and the proxy's name.",
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower():
+        if origin is not None and not self._is_ours(origin, headers["host"]):
             raise RefusalError(HTTPStatus.FORBIDDEN, "The request came from another site's page.")
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             raise RefusalError(HTTPStatus.FORBIDDEN, "The request came from another site's page.")
+
+    def _is_ours(self, origin: str, host: str) -> bool:
+        """A proxy may put another host into what it passes on; browsers know it by its own name."""
+        found = urlsplit(origin)
+        return found.netloc.lower() == host.lower() or found.hostname in self.hosts - OWN_NAMES
 
     def _check_body(self, headers: Headers) -> None:
         if headers.get("content-encoding", "identity") != "identity":
