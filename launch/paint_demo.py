@@ -18,7 +18,7 @@ from hpc.errors import HistosynError
 from hpc.locks import locked
 
 _OF_MAKE_DEMO = Path("runs/demo/run/model")
-_STEPS = 300
+_STEPS = 160
 _PROCESSES = 2
 _TILES = 160
 _SIZE = 128
