@@ -84,8 +84,8 @@ class Spade(Modulation):
     def _of_patterns(self, patterns: Patterns) -> torch.Tensor:
         parts = self.embed.weight.permute(2, 3, 1, 0).flatten(0, 2)
         hidden = functional.relu(bag_sums(parts, patterns.parts) + _bias(self.embed))
-        # The last one is any pixel outside the map: there the second convolution sees zeros.
-        hidden = functional.pad(hidden, (0, 0, 0, 1))
+        # After them comes any pixel outside the map: there the second convolution sees zeros.
+        hidden = functional.pad(hidden, (0, 0, 0, patterns.rows - len(hidden)))
         taps = self.gamma_beta.weight.permute(2, 3, 0, 1).flatten(0, 2)
         contributions = product(hidden, taps).view(-1, len(self.gamma_beta.weight))
         return bag_sums(contributions, patterns.taps) + _bias(self.gamma_beta)

@@ -31,11 +31,15 @@ class Patterns:
     R distinct 3x3 neighbourhoods of pixels: `parts` sums, for each, rows of a table (9·K, ...) of
     what class k contributes at tap t (row t·K + k). Pixels outside the map and ignored
     ones contribute nothing. P distinct 5x5 neighbourhoods: `taps` sums, for each, nine rows of a
-    table ((R + 1)·9, ...): row 9·r + t is what the 3x3 neighbourhood r contributes at tap t; r = R
+    table (rows·9, ...): row 9·r + t is what the 3x3 neighbourhood r contributes at tap t; r = R
     stands for any pixel outside the map. `pixels` says which of the P each pixel has.
+
+    `rows` is R + 1 rounded up by at most an eighth: R differs from map to map, and oneDNN prepares,
+    and keeps, a matrix product for each size that it meets. What fills it up belongs to no bag.
     """
 
     parts: Bags
+    rows: int
     taps: Bags
     pixels: Pixels
 
@@ -99,9 +103,11 @@ def find_patterns(labels_NHW: torch.Tensor, classes: int) -> Patterns:
     large_NHW, found = _distinct(_number(corners, len(inside))[0])
     row = torch.where(inside, inside.cumsum(0) - 1, len(labels_R9))
     tap_P9 = row[_neighbours(small_NHW, found)] * 9 + torch.arange(9, device=row.device)
+    rows = _rounded(len(labels_R9) + 1)
     return Patterns(
         parts=_parts(labels_R9, classes),
-        taps=Bags.of_equal_size(tap_P9, (len(labels_R9) + 1) * 9),
+        rows=rows,
+        taps=Bags.of_equal_size(tap_P9, rows * 9),
         pixels=Pixels(labels_NHW.shape, labels_NHW.device, large_NHW.flatten(), len(found)),
     )
 
@@ -125,6 +131,12 @@ def _parts(labels_R9: torch.Tensor, classes: int) -> Bags:
     counts = labels_R9 < classes
     table_row = labels_R9 + torch.arange(9, device=labels_R9.device) * classes
     return Bags(table_row[counts], starts(counts.sum(1)), 9 * classes)
+
+
+def _rounded(count: int) -> int:
+    """The next number of at most four binary digits and zeros."""
+    quantum = 1 << max(count.bit_length() - 4, 0)
+    return -(-count // quantum) * quantum
 
 
 def _numbers_of_blocks(digits_NHW: torch.Tensor, base: int) -> torch.Tensor:

@@ -117,6 +117,18 @@ def test_patterns_are_the_distinct_neighbourhoods(maps: tuple[torch.Tensor, int]
     assert len(patterns.parts) == len(middles)
 
 
+def test_tables_of_like_maps_have_the_same_size() -> None:
+    """Else each batch would make oneDNN prepare, and keep, products of new sizes."""
+    random = torch.Generator().manual_seed(0)
+    maps = torch.randint(0, 2, (30, 1, 32, 32), generator=random)
+    found = [find_patterns(labels, 2) for labels in maps]
+    neighbourhoods = [len(patterns.parts) + 1 for patterns in found]
+    assert len(set(neighbourhoods)) > 10
+    assert len({patterns.rows for patterns in found}) <= 2
+    for count, patterns in zip(neighbourhoods, found, strict=True):
+        assert count <= patterns.rows <= count * 9 / 8
+
+
 @pytest.mark.parametrize("kind", [FastSpade, DenseSpade])
 @pytest.mark.parametrize("factor", [1, 2])
 def test_second_derivatives(kind: type[Spade], factor: int) -> None:
