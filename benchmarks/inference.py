@@ -1,6 +1,6 @@
 """Synthesis of a tile: ours against the plain form, in turns.
 
-    python benchmarks/inference.py [--channels 32 64] [--real GLAS/labels:prostate-3]
+    python benchmarks/inference.py [--channels 32 64] [--real GLAS/labels:prostate-3-4]
     python benchmarks/inference.py --device cuda --size 256 512 --channels 64
 
 `plain` is the generator of benchmarks/plain.py in float32 and eval mode, without gradients. Ours
@@ -10,24 +10,19 @@ same weights, same noise, 8 channels.
 
 from __future__ import annotations
 
-import argparse
-import itertools
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from label_maps import label_maps
+from network_costs import REFERENCE, options, print_table
 from plain import PlainGenerator
-from step import SCENES, report, shares
 from torch.nn.utils import parametrize
-from turns import take_turns
 
 from histosyn.config import GeneratorConfig
 from histosyn.networks import modulation
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import made_ready
 
-REFERENCE = "plain float32"
 # Precision and modulation of each of our ways.
 WAYS = {
     "dense float32": ("float32", "spade"),
@@ -39,30 +34,9 @@ WAYS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--channels", type=int, nargs="+", default=[32, 64])
-    parser.add_argument("--size", type=int, nargs="+", default=[512])
-    parser.add_argument("--real", nargs="*", default=[], metavar="FOLDER:SCHEMA")
-    parser.add_argument("--scenes", nargs="*", default=[f"{kind}-{k}" for kind, k in SCENES])
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    given = parser.parse_args()
+    given = options(__doc__, WAYS, size=512)
     print(f"agreement: {agreement():.1e}\n")
-    scenes = [(kind, int(classes)) for kind, classes in (s.rsplit("-", 1) for s in given.scenes)]
-    scenes += [(real, 11) for real in given.real]
-    print("| label maps | channels | size | way | s | ratio | peak MiB | distinct 3x3, 5x5 |")
-    print("|---|---|---|---|---|---|---|---|")
-    for channels, size, (kind, classes) in itertools.product(given.channels, given.size, scenes):
-        ways = {
-            way: (way, channels, size, kind, classes, given.threads)
-            for way in (REFERENCE, *given.ways)
-        }
-        costs = take_turns(make_synthesis, ways, given.device, given.rounds)
-        name = Path(kind.split(":")[0]).parent.name if ":" in kind else kind
-        rows = [f"{name}, {classes} classes", channels, size]
-        report(rows, costs, shares(label_maps(kind, classes, 1, size), classes))
+    print_table(make_synthesis, given, tiles=1)
 
 
 def make_synthesis(

@@ -1,27 +1,25 @@
 """A full training step: ours against one computed as the papers describe it, in turns.
 
-    python benchmarks/step.py [--channels 32 64] [--real GLAS/labels:prostate-3] [--threads 2]
+    python benchmarks/step.py [--channels 32 64] [--real GLAS/labels:prostate-3-4] [--threads 2]
     python benchmarks/step.py --device cuda --size 256 512 --channels 64
 
 Two tiles a step. `plain` is the step of benchmarks/plain.py in float32; `dense` is ours with γ and
 β computed for every pixel; `fast` computes them for distinct label neighbourhoods; `class table`
 looks them up. Every way plays hinge loss with feature matching, five scales of the generator and
-two of the discriminator. The last column is the share of distinct 3x3 and 5x5 neighbourhoods among
-the pixels of each resolution, coarsest first.
+two of the discriminator. `recompute` keeps no features within blocks, `compile` compiles the
+discriminator (run.compile).
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from label_maps import label_maps
+from network_costs import REFERENCE, options, print_table
 from plain import PlainStep
-from turns import Cost, take_turns
 
 from histosyn.config import (
     DataConfig,
@@ -32,56 +30,16 @@ from histosyn.config import (
 )
 from histosyn.networks import modulation
 from histosyn.networks.noise import draw_noise
-from histosyn.networks.patterns import LabelPyramid
 from histosyn.objectives import make_objective
 from histosyn.players import Players
 from histosyn.scene import Scene, arranged
 from histosyn.updates import UPDATES
 
 BATCH = 2
-SCENES = (("nuclei", 4), ("nuclei", 11), ("regions", 4), ("noise", 4))
-REFERENCE = "plain float32"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--channels", type=int, nargs="+", default=[32, 64])
-    parser.add_argument("--size", type=int, nargs="+", default=[256])
-    parser.add_argument("--real", nargs="*", default=[], metavar="FOLDER:SCHEMA")
-    parser.add_argument("--scenes", nargs="*", default=[f"{kind}-{k}" for kind, k in SCENES])
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    given = parser.parse_args()
-    scenes = [(kind, int(classes)) for kind, classes in (s.rsplit("-", 1) for s in given.scenes)]
-    scenes += [(real, 11) for real in given.real]
-    print("| label maps | channels | size | way | s | ratio | peak MiB | distinct 3x3, 5x5 |")
-    print("|---|---|---|---|---|---|---|---|")
-    for channels, size, (kind, classes) in itertools.product(given.channels, given.size, scenes):
-        ways = {
-            way: (way, channels, size, kind, classes, given.threads)
-            for way in (REFERENCE, *given.ways)
-        }
-        costs = take_turns(make_step, ways, given.device, given.rounds)
-        name = Path(kind.split(":")[0]).parent.name if ":" in kind else kind
-        rows = [f"{name}, {classes} classes", channels, size]
-        report(rows, costs, shares(label_maps(kind, classes, BATCH, size), classes))
-
-
-def report(facts: list[object], costs: dict[str, Cost], shares: str) -> None:
-    reference = costs[REFERENCE].seconds
-    for way, cost in costs.items():
-        cells = [*facts, way, f"{cost.seconds:.2f}", f"{reference / cost.seconds:.1f}",
-                 f"{cost.peak_mib:.0f}", shares]  # fmt: skip
-        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
-        facts, shares = [""] * len(facts), ""
-
-
-def shares(labels: torch.Tensor, classes: int) -> str:
-    levels = LabelPyramid(labels, GeneratorConfig().stride, classes).levels
-    small, large = zip(*(level.patterns.shares for level in levels), strict=True)
-    return ", ".join(" ".join(f"{share:.2f}" for share in of_all) for of_all in (small, large))
+    print_table(make_step, options(__doc__, WAYS, size=256), BATCH)
 
 
 def make_step(

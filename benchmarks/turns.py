@@ -1,7 +1,8 @@
 """Ways of doing the same work, each in a process of its own, that take turns.
 
 CPU seconds of a process, so that other work on the machine counts little; its own memory, at its
-peak. On a GPU seconds of waiting, and the memory that PyTorch allocated.
+peak. On a GPU seconds of waiting, and the memory that PyTorch allocated. What is multiplied in
+matrix products and convolutions is counted in a turn of its own.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _MIB = 1 << 20
 class Cost:
     seconds: float
     peak_mib: float
+    # Multiplications and additions.
+    operations: int
 
 
 def take_turns(
@@ -48,7 +51,8 @@ def take_turns(
     costs = {}
     for way, (process, connection) in workers.items():
         connection.send("end")
-        costs[way] = Cost(statistics.median(seconds[way][1:]), connection.recv())
+        peak_mib, operations = connection.recv()
+        costs[way] = Cost(statistics.median(seconds[way][1:]), peak_mib, operations)
         process.join()
     return costs
 
@@ -64,7 +68,20 @@ def _serve(connection: Connection, make: Make, arguments: tuple[Any, ...], devic
         work()
         connection.send(_now(on_gpu) - started)
     peak = torch.cuda.max_memory_allocated() if on_gpu else _peak_bytes()
-    connection.send((peak - before) / _MIB)
+    connection.send(((peak - before) / _MIB, _operations(work)))
+
+
+def _operations(work: Callable[[], Any]) -> int:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def product(rows: list[int], weight: list[int], *others: Any, **named: Any) -> int:
+        return 2 * rows[0] * rows[1] * weight[0]
+
+    onednn = torch.ops.mkldnn._linear_pointwise
+    with FlopCounterMode(display=False, custom_mapping={onednn: product}) as counter:
+        work()
+    return counter.get_total_flops()
 
 
 def _now(on_gpu: bool) -> float:

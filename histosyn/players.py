@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from histosyn.config import TrainConfig
+from histosyn.networks.compiling import compile_layers
 from histosyn.networks.discriminator import MultiscaleDiscriminator
 from histosyn.networks.discriminator_unet import UnetDiscriminator
 from histosyn.networks.ema import Ema
@@ -49,7 +50,7 @@ class Players:
         discriminator.to(device, dtype_of(config))
         if config.run.compile:
             # Not the generator: what its pixels share differs from batch to batch.
-            discriminator.compile()
+            compile_layers(discriminator)
         self.ema = Ema(generator, config.run.ema_decay)
         settings = config.optimizer
         self.generator = _player("generator", generator, settings.generator_lr, config)

@@ -1,5 +1,6 @@
 """One step of the game: against the plain way to compute it, and on several ranks."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,6 +109,21 @@ def test_two_ranks_play_the_game_of_one(two_ranks, name):
     for _, theirs in ranks:
         for key, weight in weights.items():
             torch.testing.assert_close(theirs[key], weight, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
+@pytest.mark.parametrize("updates", list(UPDATES))
+@pytest.mark.parametrize("name", ["hinge", "pixels"])
+def test_compiled_discriminators_play_the_same_game(name, updates):
+    config = EVERY_GAME[f"{name}, {updates}"]
+    plain, weights = play(config, 2)
+    compiled, theirs = play(with_run(config, compile=True), 2)
+    for ours, losses in zip(compiled, plain, strict=True):
+        assert ours == pytest.approx(losses, rel=1e-9)
+    for key, weight in weights.items():
+        torch.testing.assert_close(theirs[key], weight, rtol=1e-6, atol=1e-9)
 
 
 def gradients(network):
