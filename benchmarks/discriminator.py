@@ -12,6 +12,7 @@ The generator is the same everywhere, so that a difference is the discriminator'
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from dataclasses import replace
@@ -42,20 +43,19 @@ CLASSES = 4
 
 
 class Published(nn.Module):
-    """The layout of Schönfeld et al. 2021 for 256-pixel tiles."""
+    """The layout of Schönfeld et al. 2021 for 256-pixel tiles, 128 channels wide."""
 
-    DOWN = (3, 128, 128, 256, 256, 512, 512)
-    UP = (512, 256, 256, 128, 128, 64)
-
-    def __init__(self, classes):
+    def __init__(self, classes, width=128):
         super().__init__()
-        pairs = zip(self.DOWN, self.DOWN[1:], strict=False)
+        down = (3, width, width, 2 * width, 2 * width, 4 * width, 4 * width)
+        up = (4 * width, 2 * width, 2 * width, width, width, width // 2)
+        pairs = itertools.pairwise(down)
         self.down = nn.ModuleList(
             PublishedBlock(inner, outer, first=i == 0) for i, (inner, outer) in enumerate(pairs)
         )
-        inner = (512, *(up + skip for up, skip in zip(self.UP, self.DOWN[-2:0:-1], strict=False)))
-        self.up = nn.ModuleList(PublishedBlock(i, o) for i, o in zip(inner, self.UP, strict=True))
-        self.head = nn.Conv2d(64, classes + 1, 1)
+        inner = (down[-1], *(of + skip for of, skip in zip(up, down[-2:0:-1], strict=False)))
+        self.up = nn.ModuleList(PublishedBlock(i, o) for i, o in zip(inner, up, strict=True))
+        self.head = nn.Conv2d(up[-1], classes + 1, 1)
 
     def forward(self, tiles_NCHW, labels_NHW):
         x, skips = tiles_NCHW, []

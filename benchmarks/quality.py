@@ -6,7 +6,8 @@ Stages, all of them unless some are named: pack, segmenter, train, synthesize, m
 does only what is missing in OUT, and training goes on from its checkpoints: the same command again
 resumes, and with more --cpu-minutes it trains on. Every run has one thread and no loader processes,
 and stops at the first report past its CPU time, which is that of its whole process from the first
-step on: loading, recalibration and checkpoints are in it, imports are not.
+step on: loading, recalibration and checkpoints are in it, imports are not. `--methods oasis
+oasis_published --steps 400` is the U-Net discriminator beside the published layout of one.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import quality_report as report
 import torch
+from discriminator import Published
 
 from histosyn.config import TrainConfig
 from histosyn.config_file import from_dict
+from histosyn.players import DISCRIMINATORS
 from histosyn.presets import PRESETS
 from histosyn.training import run_training
 from hpc.files import write_bytes, write_json
@@ -55,7 +59,9 @@ METHODS: dict[str, Settings] = {
     "spade": {},
     "class_table": {"generator": {"modulation": "class_table"}},
     "oasis": {"discriminator": {"kind": "unet"}},
+    "oasis_published": {"discriminator": {"kind": "unet"}, "run": {"updates": "alternating"}},
 }
+KINDS = ["paper", "spade", "class_table", "oasis"]
 # The original's coarsest grid has 8x8 cells for 512 pixels.
 FITTED: dict[str, Settings] = {"paper": {"generator": {"grid_size": TILE_SIZE // 64}}}
 COLUMNS = 8
@@ -73,7 +79,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("stages", nargs="*", metavar="STAGE", help=", ".join(stages))
     parser.add_argument("--cpu-minutes", type=float, default=10.0, help="for each run")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--steps", type=int, default=NO_END, help="end runs here if not before")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=KINDS)
     parser.add_argument("--repeat", nargs="*", choices=METHODS, default=[], help="with seed 1 too")
     parser.add_argument("--processes", type=int, default=2, help="runs side by side")
     options = parser.parse_args()
@@ -129,27 +136,44 @@ def segmenter(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    seconds = 60 * options.cpu_minutes
+    end = End(seconds=60 * options.cpu_minutes, steps=options.steps)
     # A process for each run, so that its CPU time is the run's.
     with ProcessPoolExecutor(
         options.processes, multiprocessing.get_context("spawn"), max_tasks_per_child=1
     ) as pool:
         done = [
-            pool.submit(train_one, config_of(options, run), seconds) for run in runs_of(options)
+            pool.submit(train_one, config_of(options, run), end, method == "oasis_published")
+            for run, (method, _) in runs_of(options).items()
         ]
         for future in done:
             future.result()
 
 
-def train_one(config: TrainConfig, seconds: float) -> None:
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """When a run is over: at the first report past either."""
+
+    seconds: float
+    steps: int
+
+    def is_past(self, seconds: float, step: int) -> bool:
+        return seconds >= self.seconds or step >= self.steps
+
+
+def train_one(config: TrainConfig, end: End, published: bool) -> None:
     folder = config.run.folder
     spent = folder / "cpu.json"
-    if spent.exists() and json.loads(spent.read_text())["cpu_seconds"] >= seconds:
-        return
+    if spent.exists():
+        reached = json.loads(spent.read_text())
+        if end.is_past(reached["cpu_seconds"], reached["step"]):
+            return
     torch.set_num_threads(1)
+    if published:
+        # A quarter of its width, as the generator has a quarter of the published one's.
+        DISCRIMINATORS["unet"] = lambda config, classes: Published(classes, width=32)
     try:
         with StopRequest(folder, seconds_before_end=0) as stop:
-            run_training(config, (lambda config, topology: Budget(folder, seconds),), stop)
+            run_training(config, (lambda config, topology: Budget(folder, end),), stop)
     except Stopped as stopped:
         if stopped.reason is not SPENT:
             raise
@@ -173,9 +197,9 @@ class Budget:
 
     interval = 1
 
-    def __init__(self, folder: Path, seconds: float) -> None:
+    def __init__(self, folder: Path, end: End) -> None:
         self.folder = folder
-        self.seconds = seconds
+        self.end = end
         self.started = time.process_time()
         self.before: float | None = None
 
@@ -187,7 +211,9 @@ class Budget:
         trainer.carried["cpu_seconds"] = spent
         if trainer.stopped is not None:
             write_json(self.folder / "cpu.json", {"step": trainer.step, "cpu_seconds": spent})
-        elif trainer.step % trainer.config.run.report_every == 0 and spent >= self.seconds:
+        elif trainer.step % trainer.config.run.report_every:
+            return
+        elif self.end.is_past(spent, trainer.step):
             (self.folder / STOP_FILE).touch()
 
 
