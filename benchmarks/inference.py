@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import torch
 from label_maps import label_maps
-from network_costs import REFERENCE, options, print_table
+from network_costs import REFERENCE, options, print_table, settings_of
 from plain import PlainGenerator
 from torch.nn.utils import parametrize
 
@@ -40,11 +40,19 @@ def main() -> None:
 
 
 def make_synthesis(
-    way: str, channels: int, size: int, kind: str, classes: int, threads: int, device: torch.device
+    way: str,
+    layout: str,
+    channels: int,
+    size: int,
+    kind: str,
+    classes: int,
+    threads: int,
+    device: torch.device,
 ) -> Callable[[], object]:
     torch.set_num_threads(threads)
     precision, kind_of_modulation = WAYS.get(way, ("float32", "spade"))
-    config = GeneratorConfig(base_channels=channels, modulation=kind_of_modulation)
+    sections = settings_of(layout, channels, size, modulation=kind_of_modulation)
+    config = GeneratorConfig(**sections["generator"])
     labels = label_maps(kind, classes, 1, size).to(device)
     noise = draw_noise([1], config, size, size, device)
     if way.startswith("dense"):

@@ -21,11 +21,14 @@ from turns import Cost, take_turns
 from histosyn.config import GeneratorConfig
 from histosyn.networks.patterns import LabelPyramid
 from histosyn.networks.product import product
+from histosyn.presets import PRESETS
 
 REFERENCE = "plain float32"
 SCENES = ("nuclei-4", "nuclei-11", "regions-4", "noise-4")
 HEAD = ("label maps", "channels", "size", "way", "s", "tiles/s", "ratio", "of matmul",
         "peak MiB", "distinct 3x3, 5x5")  # fmt: skip
+# What the preset of each says is overridden by the number of channels.
+LAYOUTS: dict[str, dict[str, dict[str, Any]]] = {"default": {}, "paper": PRESETS["paper"].settings}
 # The side of the product that says what the machine can do.
 MATMUL_SIDE = {"cpu": 2048, "cuda": 8192}
 
@@ -41,20 +44,36 @@ def options(description: str, ways: Mapping[str, Any], size: int) -> argparse.Na
     parser.add_argument("--real", nargs="*", default=[], metavar="FOLDER:SCHEMA-CLASSES")
     parser.add_argument("--ways", nargs="*", default=list(ways), choices=list(ways), metavar="WAY",
                         help=f"beside {REFERENCE}: {', '.join(ways)}")  # fmt: skip
+    parser.add_argument("--layout", choices=LAYOUTS, default="default",
+                        help="of both networks: the default one, or the original's")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5, help="after the first, which warms up")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     return parser.parse_args()
 
 
+def settings_of(
+    layout: str, channels: int, size: int, **generator: Any
+) -> dict[str, dict[str, Any]]:
+    """The sections of a configuration for networks of so many channels and tiles of this size."""
+    sections = {name: dict(section) for name, section in LAYOUTS[layout].items()}
+    given = {"generator": generator | {"base_channels": channels},
+             "discriminator": {"base_channels": channels}}  # fmt: skip
+    if "grid_size" in sections.get("generator", {}):
+        given["generator"]["grid_size"] = size >> sections["generator"]["upsamplings"]
+    for name, settings in given.items():
+        sections[name] = sections.get(name, {}) | settings
+    return sections
+
+
 def print_table(make: Callable[..., Any], given: argparse.Namespace, tiles: int) -> None:
-    """`make(way, channels, size, kind, classes, threads, device)` does so many tiles."""
+    """`make(way, layout, channels, size, kind, classes, threads, device)` does so many tiles."""
     print("| " + " | ".join(HEAD) + " |\n" + "|---" * len(HEAD) + "|")
     scenes = [scene.rsplit("-", 1) for scene in (*given.scenes, *given.real)]
     for channels, size, (kind, k) in itertools.product(given.channels, given.size, scenes):
         classes = int(k)
         ways = {
-            way: (way, channels, size, kind, classes, given.threads)
+            way: (way, given.layout, channels, size, kind, classes, given.threads)
             for way in (REFERENCE, *given.ways)
         }
         rates = {f"matmul {name}": (name, given.threads) for name in ("float32", "bfloat16")}

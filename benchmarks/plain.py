@@ -61,7 +61,11 @@ class PlainGenerator(nn.Module):
         super().__init__()
         self.classes, self.stride = classes, config.stride
         widths = block_widths(config)
-        self.entry = nn.Conv2d(config.noise_channels + classes, widths[0], 3, padding=1)
+        self.side = config.grid_size
+        if self.side is None:
+            self.entry = nn.Conv2d(config.noise_channels + classes, widths[0], 3, padding=1)
+        else:
+            self.entry = nn.Linear(config.noise_channels, widths[0] * self.side**2)
         self.blocks = nn.ModuleList(
             PlainBlock(inner, outer, classes, config.label_channels)
             for inner, outer in zip([widths[0], *widths[:-1]], widths, strict=True)
@@ -70,8 +74,11 @@ class PlainGenerator(nn.Module):
 
     def forward(self, labels_NHW: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         segments = one_hot(labels_NHW, self.classes, noise.dtype)
-        coarse = functional.interpolate(segments, scale_factor=1 / self.stride, mode="nearest")
-        x = self.entry(torch.cat([noise, coarse], dim=1))
+        if self.side is None:
+            coarse = functional.interpolate(segments, scale_factor=1 / self.stride, mode="nearest")
+            x = self.entry(torch.cat([noise, coarse], dim=1))
+        else:
+            x = self.entry(noise).unflatten(1, (-1, self.side, self.side))
         for number, block in enumerate(self.blocks):
             if number:
                 x = functional.interpolate(x, scale_factor=2, mode="nearest")

@@ -7,27 +7,22 @@ Two tiles a step. `plain` is the step of benchmarks/plain.py in float32; `dense`
 β computed for every pixel; `fast` computes them for distinct label neighbourhoods; `class table`
 looks them up. Every way plays hinge loss with feature matching, five scales of the generator and
 two of the discriminator. `recompute` keeps no features within blocks, `compile` compiles the
-discriminator (run.compile).
+discriminator (run.compile). `--layout paper` has the original's networks, and its order of updates.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import torch
 from label_maps import label_maps
-from network_costs import REFERENCE, options, print_table
+from network_costs import REFERENCE, options, print_table, settings_of
 from plain import PlainStep
 
-from histosyn.config import (
-    DataConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    RunConfig,
-    TrainConfig,
-)
+from histosyn.config import TrainConfig
+from histosyn.config_file import from_dict
 from histosyn.networks import modulation
 from histosyn.networks.noise import draw_noise
 from histosyn.objectives import make_objective
@@ -36,6 +31,16 @@ from histosyn.scene import Scene, arranged
 from histosyn.updates import UPDATES
 
 BATCH = 2
+RUN_FIELDS, NETWORK_FIELDS = ("precision", "compile"), ("modulation", "recompute")
+WAYS: dict[str, dict[str, Any]] = {
+    "dense float32": {"precision": "float32"},
+    "fast float32": {"precision": "float32"},
+    "dense bfloat16": {"precision": "bfloat16"},
+    "fast bfloat16": {"precision": "bfloat16"},
+    "class table bfloat16": {"precision": "bfloat16", "modulation": "class_table"},
+    "fast bfloat16, recompute": {"precision": "bfloat16", "recompute": True},
+    "fast bfloat16, compile": {"precision": "bfloat16", "compile": True},
+}
 
 
 def main() -> None:
@@ -43,33 +48,32 @@ def main() -> None:
 
 
 def make_step(
-    way: str, channels: int, size: int, kind: str, classes: int, threads: int, device: torch.device
+    way: str,
+    layout: str,
+    channels: int,
+    size: int,
+    kind: str,
+    classes: int,
+    threads: int,
+    device: torch.device,
 ) -> Callable[[], object]:
     """What one training step of this way does."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     labels = label_maps(kind, classes, BATCH, size).to(device)
     tiles = torch.rand(BATCH, 3, size, size, device=device) * 2 - 1
-    networks = (
-        GeneratorConfig(base_channels=channels),
-        DiscriminatorConfig(base_channels=channels),
-    )
+    run = {name: value for name, value in WAYS.get(way, {}).items() if name in RUN_FIELDS}
+    generator = {name: value for name, value in WAYS.get(way, {}).items() if name in NETWORK_FIELDS}
+    sections = settings_of(layout, channels, size, **generator)
+    sections["data"] = {"shards": "none", "global_batch": BATCH}
+    sections["run"] = sections.get("run", {}) | run
+    config = from_dict(TrainConfig, sections, way)
     if way == REFERENCE:
-        noise = draw_noise([1, 2], networks[0], size, size, device).entry
-        return functools.partial(PlainStep(*networks, classes, device), labels, tiles, noise)
-    settings = WAYS[way]
-    if settings.get("dense"):
+        noise = draw_noise([1, 2], config.generator, size, size, device).entry
+        plain = PlainStep(config.generator, config.discriminator, classes, device)
+        return functools.partial(plain, labels, tiles, noise)
+    if way.startswith("dense"):
         modulation.Spade.repeats_enough = lambda *_: False  # type: ignore[method-assign]
-    config = TrainConfig(
-        data=DataConfig(shards=Path("none"), global_batch=BATCH),
-        generator=GeneratorConfig(
-            base_channels=channels,
-            modulation=settings.get("modulation", "spade"),
-            recompute=settings.get("recompute", False),
-        ),
-        discriminator=networks[1],
-        run=RunConfig(precision=settings["precision"], compile=settings.get("compile", False)),
-    )
     players = Players(config, classes, device)
     objective = make_objective(config.loss, config.discriminator, device)
     scene = Scene(
@@ -79,18 +83,7 @@ def make_step(
         labels_NHW=labels,
         tiles_NCHW=arranged(tiles, config),
     )
-    return functools.partial(UPDATES["simultaneous"], players, objective, scene)
-
-
-WAYS: dict[str, dict] = {
-    "dense float32": {"precision": "float32", "dense": True},
-    "fast float32": {"precision": "float32"},
-    "dense bfloat16": {"precision": "bfloat16", "dense": True},
-    "fast bfloat16": {"precision": "bfloat16"},
-    "class table bfloat16": {"precision": "bfloat16", "modulation": "class_table"},
-    "fast bfloat16, recompute": {"precision": "bfloat16", "recompute": True},
-    "fast bfloat16, compile": {"precision": "bfloat16", "compile": True},
-}
+    return functools.partial(UPDATES[config.run.updates], players, objective, scene)
 
 
 if __name__ == "__main__":

@@ -73,15 +73,34 @@ def _serve(connection: Connection, make: Make, arguments: tuple[Any, ...], devic
 
 def _operations(work: Callable[[], Any]) -> int:
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import flop_registry
 
-    def product(rows: list[int], weight: list[int], *others: Any, **named: Any) -> int:
-        return 2 * rows[0] * rows[1] * weight[0]
+    def product(rows: torch.Tensor, weight: torch.Tensor, *others: Any, **named: Any) -> int:
+        return 2 * rows.numel() * len(weight)
 
-    onednn = torch.ops.mkldnn._linear_pointwise
-    with FlopCounterMode(display=False, custom_mapping={onednn: product}) as counter:
+    # oneDNN's product is not in the registry. FlopCounterMode itself follows modules, which cannot
+    # be done in torch.autograd.grad.
+    formulas = {**flop_registry, torch.ops.mkldnn._linear_pointwise: product}
+
+    class Counter(TorchDispatchMode):
+        total = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            kwargs = kwargs or {}
+            with self:
+                # Without autograd, convolutions come as they were called.
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+            result = func(*args, **kwargs)
+            if func.overloadpacket in formulas:
+                self.total += formulas[func.overloadpacket](*args, **kwargs, out_val=result)
+            return result
+
+    with Counter() as counter:
         work()
-    return counter.get_total_flops()
+    return counter.total
 
 
 def _now(on_gpu: bool) -> float:
