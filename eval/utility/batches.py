@@ -47,11 +47,11 @@ def open_cell(cell: Cell, sources: Sources, config: UtilityConfig) -> BatchSourc
     data = config.data
     synthetic = data.synthetic_tiles_a_step
     if cell.arm == "synthetic":
-        return _stream(sources.synthetic_for(cell.share), cell, config, tiles=data.global_batch)
+        return _stream(sources.synthetic_for(cell), cell, config, tiles=data.global_batch)
     if cell.arm == "real+synthetic":
         return Mixture(
             first=_real(sources, cell, config, tiles=data.global_batch - synthetic),
-            second=_stream(sources.synthetic_for(cell.share), cell, config, tiles=synthetic),
+            second=_stream(sources.synthetic_for(cell), cell, config, tiles=synthetic),
         )
     return _real(sources, cell, config, tiles=data.global_batch)
 

@@ -15,6 +15,8 @@ from hpc.files import write_text
 Arm = Literal["real", "augmentation", "real+synthetic", "synthetic"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
 SAVED_NAME = "config.toml"
+# Stands for a seed's number in the name of a folder of synthetic tiles.
+SEED = "{seed}"
 # What may be added or changed while an experiment goes on: nothing that a number depends on.
 RESUMABLE_CHANGES = frozenset(
     {"experiment.folder", "experiment.arms", "experiment.shares", "experiment.seeds"}
@@ -34,7 +36,8 @@ class DataConfig:
     test: Path
     """Folder of shards of real tiles of other patients, such as packed/test."""
     synthetic: tuple[Path, ...] = ()
-    """Folders of shards of synthetic tiles: one, or one for each of the shares of real data."""
+    """Folders of shards of synthetic tiles: one, or one for each of the shares of real data. {seed}
+    in a name is each seed's number: the seed decides which patients a share holds."""
     synthetic_tiles: Path | None = None
     """In their place: a folder of synthetic tiles ..."""
     synthetic_labels: Path | None = None
@@ -69,6 +72,11 @@ class DataConfig:
                 f"data.synthetic_part = {self.synthetic_part} of {self.global_batch} tiles leaves "
                 "none of one kind. Choose another share or a larger data.global_batch."
             )
+
+    @property
+    def synthetic_by_seed(self) -> bool:
+        """Whether seeds have synthetic tiles of their own."""
+        return any(SEED in str(folder) for folder in self.synthetic)
 
     @property
     def synthetic_tiles_a_step(self) -> int:

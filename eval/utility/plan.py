@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from eval.utility.config import Arm, UtilityConfig
+from eval.utility.config import SEED, Arm, UtilityConfig
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.index import INDEX_NAME, DatasetIndex
@@ -58,6 +58,30 @@ def shares_of(arm: Arm, config: UtilityConfig) -> tuple[float, ...]:
     return shares
 
 
+def patients_of(names: Iterable[str], share: float, seed: int) -> list[str]:
+    """Who is learnt from, of these patients: at least one."""
+    ordered = sorted(names)
+    order = permutation(key_of(seed, "patients"), len(ordered))
+    count = max(math.ceil(share * len(ordered) - 1e-9), 1)
+    return sorted(ordered[number] for number in order[:count])
+
+
+def patients_by_cell(config: UtilityConfig) -> list[tuple[float, int, str]]:
+    """Share, seed and patient, for each patient of each share and seed.
+
+    Asks for the real tiles only: it says whom the generators of the synthetic ones may see.
+    """
+    real = _opened(config.data.real)
+    _require_groups(real)
+    names = set(_groups(real.index))
+    return [
+        (share, seed, name)
+        for share in config.experiment.shares
+        for seed in config.experiment.seeds
+        for name in patients_of(names, share, seed)
+    ]
+
+
 class Sources:
     """The data sets of an experiment, opened and checked.
 
@@ -69,7 +93,8 @@ class Sources:
         self.config = config
         self.real = _opened(config.data.real)
         self.test = _opened(config.data.test)
-        self.synthetic = [_opened(folder) for folder in _synthetic_folders(config, self.real)]
+        self._folders = _synthetic_folders(config, self.real)
+        self._synthetic = {folder: _opened(folder) for folder in self._all_folders()}
         for other in (self.test, *self.synthetic):
             _require_alike(self.real, other)
         for reader in (self.real, self.test):
@@ -77,18 +102,30 @@ class Sources:
         for learnt in (self.real, *self.synthetic):
             _require_apart(learnt, self.test)
 
-    def synthetic_for(self, share: float) -> ShardReader:
-        """The synthetic tiles that go with a share of real data."""
-        if len(self.synthetic) == 1:
-            return self.synthetic[0]
-        return self.synthetic[self.config.experiment.shares.index(share)]
+    @property
+    def synthetic(self) -> list[ShardReader]:
+        """All data sets of synthetic tiles."""
+        return list(self._synthetic.values())
+
+    def synthetic_for(self, cell: Cell) -> ShardReader:
+        """The synthetic tiles of the cell's share and seed."""
+        return self._synthetic[self._folder(cell.share, cell.seed)]
+
+    def _folder(self, share: float, seed: int) -> Path:
+        one_for_all = len(self._folders) == 1
+        number = 0 if one_for_all else self.config.experiment.shares.index(share)
+        return Path(str(self._folders[number]).replace(SEED, str(seed)))
+
+    def _all_folders(self) -> list[Path]:
+        """Each once, in the order of shares and seeds."""
+        experiment = self.config.experiment
+        shares = experiment.shares[: len(self._folders)]
+        folders = (self._folder(share, seed) for share in shares for seed in experiment.seeds)
+        return list(dict.fromkeys(folders))
 
     def patients(self, share: float, seed: int) -> list[str]:
         """The patients of a share, at least one: a larger share of a seed holds a smaller one."""
-        names = sorted(set(self._group_of_row))
-        order = permutation(key_of(seed, "patients"), len(names))
-        count = max(math.ceil(share * len(names) - 1e-9), 1)
-        return sorted(names[number] for number in order[:count])
+        return patients_of(set(self._group_of_row), share, seed)
 
     def rows(self, share: float, seed: int) -> np.ndarray:
         """The rows of these patients in the index of the real tiles."""

@@ -28,6 +28,11 @@ _ONE_SYNTHETIC = (
     "smallest share of the real patients, the arms with synthetic tiles know more than their share "
     "says. Name one set for each share (data.synthetic)."
 )
+_NOT_BY_SEED = (
+    "Seeds differ in the patients of a share below 1, but one set of synthetic tiles serves them "
+    "all: its generator has seen other patients than some of its arms. Name a set for each seed, "
+    "with {seed} in data.synthetic."
+)
 
 
 def report_utility(outcomes: Sequence[Outcome], sources: Sources, config: UtilityConfig) -> Result:
@@ -202,6 +207,8 @@ def _warnings(groups: list[Group], missing: list[str], config: UtilityConfig) ->
     shares = {group.share for group in groups}
     if with_synthetic and len(config.data.synthetic) <= 1 and min(shares) < max(shares):
         found.append(_ONE_SYNTHETIC)
+    elif with_synthetic and min(shares) < 1 and not config.data.synthetic_by_seed:
+        found.append(_NOT_BY_SEED)
     if missing:
         found.append(
             f"{len(missing)} trainings are not done yet, such as {missing[0]}: what is compared "

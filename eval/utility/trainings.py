@@ -122,7 +122,7 @@ def _cell_facts(cell: Cell, sources: Sources) -> dict[str, Any]:
         facts["real_patients"] = sources.patients(cell.share, cell.seed)
         facts["real_tiles"] = len(sources.rows(cell.share, cell.seed))
     if cell.arm in ("synthetic", "real+synthetic"):
-        facts["synthetic_tiles"] = len(sources.synthetic_for(cell.share).index)
+        facts["synthetic_tiles"] = len(sources.synthetic_for(cell).index)
     return facts
 
 
@@ -133,7 +133,7 @@ def _data_sha256(cell: Cell, sources: Sources) -> str:
         rows = sources.rows(cell.share, cell.seed).tolist()
         learnt += [sources.real.index.identity, rows]
     if cell.arm in ("synthetic", "real+synthetic"):
-        learnt.append(sources.synthetic_for(cell.share).index.identity)
+        learnt.append(sources.synthetic_for(cell).index.identity)
     return sha256_of_bytes(json.dumps([learnt, sources.test.index.identity]).encode())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,7 @@ def utility(
     config: Path,
     part: str | None = None,
     report: bool = False,
+    patients: bool = False,
     dry_run: bool = False,
     json: Path | None = None,
 ) -> None:
@@ -50,6 +53,9 @@ def utility(
         Do one part of the trainings only, such as 3/8, while other processes do the others.
     report
         Train nothing; tell what the trainings that are done show.
+    patients
+        Print which real patients each share and seed learns from, as CSV, and stop: a generator
+        whose tiles go with them should have seen no others.
     dry_run
         Print the effective configuration and the trainings, and stop.
     json
@@ -69,6 +75,13 @@ def utility(
         cells = cells_of(settings)
         print(as_toml(settings))
         console().print(f"{len(cells)} trainings: {', '.join(cell.name for cell in cells)}")
+        return
+    if patients:
+        from eval.utility.plan import patients_by_cell
+
+        table = csv.writer(sys.stdout, lineterminator="\n")
+        table.writerow(("share", "seed", "patient"))
+        table.writerows(patients_by_cell(settings))
         return
     folder = settings.experiment.folder
     seconds = settings.training.stop_seconds_before_end

@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -139,6 +140,14 @@ def test_a_dry_run_names_the_trainings(root, capsys):
     assert "margin = 0.1" in printed
 
 
+def test_it_says_whom_generators_may_see(root, capsys):
+    main(["eval", "utility", "--config", str(root / "utility.toml"), "--patients"])
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header == "share,seed,patient"
+    assert len([row for row in rows if row.startswith("0.5,0,")]) == 3
+    assert [row[-1] for row in rows if row.startswith("1.0,0,")] == list("abcdef")
+
+
 def test_a_damaged_test_is_told(root, tmp_path):
     config = replace_folder(root, tmp_path)
     shutil.copytree(root / "experiment", tmp_path / "experiment")
@@ -252,6 +261,30 @@ def test_one_seed_shows_nothing(root):
     assert difference.details["statement"].endswith("nothing is shown by one seed")
     assert "whose chance is left out" in difference.interval_method
     assert any("Fewer than 3 seeds" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("names", "warning"),
+    [
+        (["synthetic"], "One set of synthetic tiles serves every share"),
+        (["synthetic", "synthetic"], "Seeds differ in the patients"),
+        (["synthe{seed}tic", "synthetic"], None),
+    ],
+)
+def test_generators_that_know_more_than_their_share_are_told(root, names, warning):
+    config = read_utility(root / "utility.toml")
+    for seed in (0, 1):
+        link = root / f"synthe{seed}tic"
+        link.exists() or link.symlink_to(root / "synthetic")
+    folders = tuple(root / name / "train" for name in names)
+    config = replace(config, data=replace(config.data, synthetic=folders))
+    items = [
+        outcome(arm, seed, 0.8, share=share)
+        for arm, share, seed in product(("real", "synthetic"), (0.5, 1.0), (0, 1))
+    ]
+    told = [w for w in report_utility(items, Sources(config), config).warnings if "ynthetic" in w]
+    assert len(told) == (warning is not None)
+    assert all(text.startswith(warning) for text in told)
 
 
 def test_the_interval_is_that_of_patients_and_seeds(root):

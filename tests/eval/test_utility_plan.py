@@ -54,6 +54,22 @@ def test_a_larger_share_of_a_seed_holds_the_smaller_one(sources):
     assert len({tuple(sources.patients(0.5, seed)) for seed in range(5)}) > 1
 
 
+def test_each_seed_may_have_synthetic_tiles_of_its_own(config, root):
+    for seed in (0, 1):
+        copy = root / f"of-half-{seed}"
+        if not copy.exists():
+            pack(root / "made/tiles", root / "made/labels", copy, SCHEMA, PackConfig(seed=seed))
+    folders = (root / "of-half-{seed}/train", root / "synthetic/train")
+    named = replace(config, data=replace(config.data, synthetic=folders))
+    assert named.data.synthetic_by_seed
+    sources = Sources(named)
+    assert len(sources.synthetic) == 3
+    for seed in (0, 1):
+        for share, name in ((0.5, f"of-half-{seed}"), (1.0, "synthetic")):
+            cell = Cell(arm="synthetic", share=share, seed=seed)
+            assert sources.synthetic_for(cell).folders[-1] == root / name / "train"
+
+
 def keys_seen(source, batches=6):
     stream = source.batches()
     return {key for _ in range(batches) for key in next(stream).keys}
