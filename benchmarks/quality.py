@@ -110,8 +110,12 @@ def pack(options: argparse.Namespace) -> None:
         return
     groups = options.out / "patients.csv"
     write_bytes(groups, split_by_patient(options.glas / "patients.csv").encode())
-    histosyn("pack", options.glas / "tiles", options.glas / "labels", packed, "--tile-size",
-             TILE_SIZE, "--source-mpp", 0.5, "--mpp", 1.0, "--groups", groups)  # fmt: skip
+    pack_tiles(options.glas, packed, groups)
+
+
+def pack_tiles(glas: Path, packed: Path, groups: Path) -> None:
+    histosyn("pack", glas / "tiles", glas / "labels", packed, "--tile-size", TILE_SIZE,
+             "--source-mpp", 0.5, "--mpp", 1.0, "--groups", groups)  # fmt: skip
 
 
 def split_by_patient(file: Path) -> str:
