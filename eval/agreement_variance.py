@@ -125,14 +125,18 @@ FORMULAS: MappingProxyType[str, Formula] = MappingProxyType(
 def icc_interval(
     sample: Sample, values_K: Floats, model: str, level: float
 ) -> FormulaInterval | None:
-    """McGraw & Wong 1996, table 7: from quantiles of the F distribution; None if undefined."""
+    """McGraw & Wong 1996, table 7: from quantiles of the F distribution; None if undefined.
+
+    Without variance between images, or within them, F is 0 or infinite: an interval would have
+    width zero and claim certainty, or no bounds at all.
+    """
     from scipy.special import fdtri
 
     ms = mean_squares(sample, values_K)
     n, k = float(ms.n[0]), ms.k
     rest = ms.within if model.startswith("ICC(1") else ms.error
     images, raters, error = float(ms.images[0]), float(ms.raters[0]), float(rest[0])
-    if not error > 0:
+    if not (images > 0 and error > 0):
         return None
     tail = (1 + level) / 2
     if model.startswith("ICC(A"):
@@ -143,8 +147,16 @@ def icc_interval(
         highest = images / error * float(fdtri(other_freedom, n - 1, tail))
         low, high = ((f - 1) / (f + k - 1) for f in (lowest, highest))
     if model.endswith("k)"):
-        low, high = (k * one / (1 + (k - 1) * one) for one in (low, high))
+        low, high = (_of_mean(one, k) for one in (low, high))
+    if not -math.inf < low < high < math.inf:
+        return None
     return FormulaInterval(method="McGraw & Wong 1996, F", interval=(low, high), level=level)
+
+
+def _of_mean(one: float, k: int) -> float:
+    """Spearman-Brown: of the mean of k ratings; without bound as `one` falls to -1 / (k - 1)."""
+    spread = 1 + (k - 1) * one
+    return k * one / spread if spread > 0 else -math.inf
 
 
 def _absolute_interval(

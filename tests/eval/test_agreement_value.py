@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from eval.agreement_families import FAMILIES
 from eval.agreement_value import agreement_of
+from eval.icc import MODELS
 from hpc.errors import InputError
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -127,9 +128,16 @@ SOME_MISSING = st.lists(
 )
 
 
-@given(ratings=SOME_MISSING, name=st.sampled_from([*FAMILIES, "icc"]))
+# Two readers who always disagree on two grades: the sums of images do not vary, nor do readers'.
+ALWAYS_APART = [[1, 2], [2, 1], [1, 2], [2, 1]]
+
+
+@given(ratings=SOME_MISSING, name=st.sampled_from([*FAMILIES, *MODELS]))
+@example(ratings=ALWAYS_APART, name="ICC(A,1)")
+@example(ratings=ALWAYS_APART[:3], name="ICC(A,1)")
 def test_a_number_or_a_reason_never_nan(ratings, name):
-    options = {"model": "ICC(A,1)"} if name == "icc" else {}
+    options = {"model": name} if name in MODELS else {}
+    name = "icc" if options else name
     number = agreement_of(ratings, name, scale=(1, 2, 3, 4), **options)
     assert (number.value is None) == bool(number.reason)
     assert number.value is None or math.isfinite(number.value)
@@ -142,6 +150,28 @@ def test_a_number_or_a_reason_never_nan(ratings, name):
         assert low <= high <= 1
         if formula["standard_error"] is not None:
             assert low <= number.value <= high
+
+
+@pytest.mark.parametrize("images", [3, 4])
+@pytest.mark.parametrize("model", MODELS)
+def test_images_of_one_sum_have_no_interval_of_an_intraclass_correlation(model, images):
+    number = agreement_of(ALWAYS_APART[:images], "icc", scale=(1, 2), model=model)
+    values = {"ICC(1,1)": -1, "ICC(C,1)": -1, "ICC(A,1)": -2}
+    expected = values.get(model)
+    assert number.value == (None if expected is None else pytest.approx(expected))
+    assert number.interval is None
+    assert number.details["by_formula"] == []
+
+
+def test_an_interval_of_the_mean_that_has_no_lower_bound_is_none():
+    # Of one rating the interval reaches below -1, where that of the mean of two has its pole.
+    one, mean = (
+        agreement_of([[1, 1], [1, 2], [3, 2]], "icc", scale=(1, 2, 3), model=model)
+        for model in ("ICC(A,1)", "ICC(A,k)")
+    )
+    assert mean.value == pytest.approx(2 / 3)
+    assert one.interval[0] < -1
+    assert mean.interval is None
 
 
 @given(ratings=SOME_MISSING)

@@ -56,6 +56,20 @@ def test_undefined_is_none_with_a_note_below(tmp_path, capsys):
     assert "warning: The scale isn't declared" in text
 
 
+@pytest.mark.parametrize("images", [3, 4])
+def test_readers_who_always_disagree_have_a_result(tmp_path, images, capsys):
+    path, out = tmp_path / "ratings.csv", tmp_path / "out.json"
+    rows = ["a,1,2", "b,2,1", "c,1,2", "d,2,1"][:images]
+    path.write_text("\n".join(["image,R1,R2", *rows]) + "\n", encoding="utf-8")
+    run(path, "--categories", "1,2", "--replicates", 50, "--json", out)
+    saved = json.loads(out.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    (absolute,) = [n for n in saved["numbers"] if n["name"] == "ICC(A,1)"]
+    assert absolute["value"] == pytest.approx(-2)
+    assert absolute["details"]["by_formula"] == []
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("ICC(A,1)"))
+    assert "nan" not in row
+
+
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [
