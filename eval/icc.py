@@ -22,7 +22,8 @@ import numpy as np
 
 from eval.rating_sample import MISSING, Floats, Sample, ratio
 
-# Sums of squares below this share of the whole are what rounding left of zero.
+# Sums of squares below this share of the whole, and denominators below this share of their
+# numerators, are what rounding left of zero.
 _ROUNDING = 1e-12
 
 
@@ -47,12 +48,16 @@ def _one_way_mean(ms: MeanSquares) -> Floats:
 
 
 def _absolute(ms: MeanSquares) -> Floats:
-    offsets_B = ms.k * _quotient(ms.raters - ms.error, ms.n)
+    offsets_B = ms.k * _offsets(ms)
     return _quotient(ms.images - ms.error, ms.images + (ms.k - 1) * ms.error + offsets_B)
 
 
 def _absolute_mean(ms: MeanSquares) -> Floats:
-    return _quotient(ms.images - ms.error, ms.images + _quotient(ms.raters - ms.error, ms.n))
+    return _quotient(ms.images - ms.error, ms.images + _offsets(ms))
+
+
+def _offsets(ms: MeanSquares) -> Floats:
+    return ratio(ms.raters, ms.n) - ratio(ms.error, ms.n)
 
 
 def _consistency(ms: MeanSquares) -> Floats:
@@ -125,5 +130,6 @@ def _without_rounding(squares_B: Floats, raw_B: Floats) -> Floats:
 
 
 def _quotient(top_B: Floats, bottom_B: Floats) -> Floats:
-    """NaN where the denominator, an estimate of a variance, is not positive."""
-    return np.divide(top_B, bottom_B, out=np.full(top_B.shape, np.nan), where=bottom_B > 0)
+    """NaN where the denominator, an estimate of a variance, is not positive but for rounding."""
+    positive_B = bottom_B > _ROUNDING * np.abs(top_B)
+    return np.divide(top_B, bottom_B, out=np.full(top_B.shape, np.nan), where=positive_B)

@@ -1,10 +1,13 @@
 """Intraclass correlations against statsmodels' analysis of variance, and their degenerate cases."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.oneway import anova_oneway
 
 from eval.icc import MODELS, icc, mean_squares
@@ -23,6 +26,24 @@ def test_mean_squares_are_those_of_a_one_way_analysis(codes):
     assume(rows.var(axis=1).sum() > 0)
     theirs = anova_oneway(list(rows), use_var="equal")
     assert ms.images[0] / ms.within[0] == pytest.approx(theirs.statistic)
+
+
+@settings(max_examples=30, deadline=None)
+@given(codes=CODES)
+@example(codes=np.array([[0, 1], [1, 0], [0, 1], [1, 0]]))
+def test_mean_squares_are_those_of_a_two_way_analysis(codes):
+    ms = mean_squares(Sample.observed(codes, 4), VALUES)
+    images, raters = np.indices(codes.shape)
+    table = pd.DataFrame(
+        {"rating": VALUES[codes].ravel(), "image": images.ravel(), "rater": raters.ravel()}
+    )
+    theirs = anova_lm(ols("rating ~ C(image) + C(rater)", table).fit())["mean_sq"]
+    for ours, name in (
+        (ms.images, "C(image)"),
+        (ms.raters, "C(rater)"),
+        (ms.error, "Residual"),
+    ):
+        assert ours[0] == pytest.approx(theirs[name], abs=1e-9)
 
 
 @given(codes=CODES, shift=st.integers(-5, 5), data=st.data())
@@ -55,6 +76,12 @@ def test_consistency_forgives_an_offset_and_agreement_does_not():
 @pytest.mark.parametrize("model", MODELS)
 def test_undefined_is_nan(codes, model):
     assert np.isnan(icc(Sample.observed(codes, 4), VALUES, model)).all()
+
+
+def test_a_denominator_that_is_zero_but_for_rounding_is_undefined():
+    # 1,1 | 1,2 | 2,1: MS(images) 1/6, MS(error) 1/2, MS(raters) 0: 1/6 + (0 - 1/2) / 3 = 0.
+    sample = Sample.observed(np.array([[0, 0], [0, 1], [1, 0]]), 2)
+    assert np.isnan(icc(sample, np.array([1.0, 2.0]), "ICC(A,k)")).all()
 
 
 def test_incomplete_images_are_left_out():
