@@ -19,6 +19,7 @@ from eval.statistics_file import SUFFIX, read_statistics, write_statistics
 from eval.tile_batches import OnBadTile
 from hpc.collectives import decided_by_first
 from hpc.errors import InputError
+from hpc.files import sha256_of_file
 
 FEWEST_TILES = 2048
 Side = TileSource | Population
@@ -34,6 +35,11 @@ class Grouping:
 
     file: Path
     column: str = "patient"
+
+    def as_dict(self) -> dict[str, str]:
+        """For the provenance: the file's name and contents, and the column."""
+        return {"groups_file": str(self.file), "groups_sha256": sha256_of_file(self.file),
+                "group_column": self.column}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +166,8 @@ def _finished(
         groups=_groups(sides["real"], real, settings.grouping),
         seed=settings.seed,
     )
+    if settings.grouping is not None:
+        made |= settings.grouping.as_dict()
     return replace(result, settings=result.settings | made | dict(more))
 
 

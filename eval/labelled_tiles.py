@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.content import Content, content_of_folder, content_of_shards
+from eval.content import Content, content_of_file, content_of_folder, content_of_shards
 from histosyn.images import read_tile
 from histosyn.labels import LabelSchema, read_label_map
 from histosyn.pairs import images_by_key
@@ -103,8 +103,8 @@ class Labels(Protocol):
     def group(self, key: str) -> str | None:
         """The patient or slide, where known."""
 
-    def content(self) -> Content:
-        """What exactly they are."""
+    def content(self) -> dict[str, Content]:
+        """What exactly they, and what says their groups, are."""
 
 
 class FolderLabels:
@@ -116,6 +116,7 @@ class FolderLabels:
         self.folder = folder
         self.schema = schema
         self._paths = images_by_key(folder, "folder of label maps")
+        self._csv = groups
         self._groups: dict[str, str] = {}
         if groups is not None:
             facts = match_facts(list(self._paths), read_tile_facts(groups, column), groups)
@@ -135,9 +136,10 @@ class FolderLabels:
         """As the CSV says."""
         return self._groups.get(key)
 
-    def content(self) -> Content:
-        """Names and bytes of the files."""
-        return content_of_folder(self.folder, list(self._paths.values()))
+    def content(self) -> dict[str, Content]:
+        """Names and bytes of the files, and those of the CSV."""
+        found = {"labels": content_of_folder(self.folder, list(self._paths.values()))}
+        return found if self._csv is None else found | {"groups": content_of_file(self._csv)}
 
 
 class ShardLabels:
@@ -161,9 +163,9 @@ class ShardLabels:
         """The sample's group."""
         return self._tiles.group(self._rows[key])
 
-    def content(self) -> Content:
+    def content(self) -> dict[str, Content]:
         """The data set's index."""
-        return content_of_shards(self.folder)
+        return {"labels": content_of_shards(self.folder)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +240,7 @@ class SyntheticTiles:
         paths = [tile.path for tile in self._tiles]
         return {
             "tiles": content_of_folder(self.folder, paths),
-            "labels": self.labels.content(),
+            **self.labels.content(),
         }
 
 

@@ -25,7 +25,7 @@ from histosyn.model_files import (
     read_model_files,
     write_model_files,
 )
-from hpc.errors import DamagedFileError, InputError
+from hpc.errors import DamagedFileError, DatasetError, InputError
 
 FORMAT_VERSION = 1
 KIND = "segmenter"
@@ -74,9 +74,17 @@ class Segmenter:
             return self.network.features(tiles_NCHW.to(self.device, torch.float32))
 
     def read(self, tiles_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The most probable class of each pixel, (N, H, W), of RGB tiles."""
+        """The most probable class of each pixel, (N, H, W), of RGB tiles.
+
+        Raises DatasetError if the network makes numbers that are not finite.
+        """
         tiles_NCHW = torch.from_numpy(np.ascontiguousarray(tiles_NHWC)).permute(0, 3, 1, 2)
         logits_NKHW = self.logits(tiles_NCHW.to(self.device).float() / 127.5 - 1)
+        if not torch.isfinite(logits_NKHW).all():
+            raise DatasetError(
+                f"The segmenter {self.sha256[:12]} makes numbers that are not finite, so that what "
+                "it reads means nothing. Train it again with another optimizer.lr."
+            )
         return logits_NKHW.argmax(dim=1).to(torch.uint8).cpu().numpy()
 
 

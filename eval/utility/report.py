@@ -19,6 +19,7 @@ from eval.utility.config import UtilityConfig
 from eval.utility.plan import Cell, Sources, cells_of
 from eval.utility.scores import Group, drawn_by, groups_of, interval_of, values_of
 from eval.utility.trainings import Outcome
+from histosyn.config_file import as_plain
 from hpc.errors import DatasetError
 
 _MEAN_DICE = "mean_dice"
@@ -51,7 +52,8 @@ def report_utility(outcomes: Sequence[Outcome], sources: Sources, config: Utilit
         settings={"margin": config.experiment.margin, "interval_level": INTERVAL_LEVEL,
                   "equivalence_level": EQUIVALENCE_LEVEL, "steps": config.training.steps,
                   "global_batch": config.data.global_batch,
-                  "replicates": config.experiment.replicates},
+                  "replicates": config.experiment.replicates,
+                  "config": as_plain(config)},
         numbers=(
             *(number for group in groups for number in _scores(group, classes)),
             *(

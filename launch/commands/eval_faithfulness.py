@@ -95,9 +95,9 @@ def faithfulness(
         Settings(replicates=replicates, seed=seed, batch_size=batch_size, on_bad_tile=on_bad_tile),
         show,
     )
-    _show(result)
     if json is not None:
         result.save(json)
+    _show(result)
     _tell_bad(result, json)
 
 

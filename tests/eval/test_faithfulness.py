@@ -121,6 +121,7 @@ def test_groups_of_a_csv_are_drawn(folders, tmp_path):
     source = synthetic(*folders, groups=tmp_path / "groups.csv")
     result = faithfulness(colour_segmenter(), source, None, SETTINGS)
     assert "2 groups" in by_name(result, "mean_dice").interval_method
+    assert set(result.inputs["synthetic"]["content"]) == {"tiles", "labels", "groups"}
     assert result.inputs["synthetic"]["units"] == ["a", "b"]
 
 

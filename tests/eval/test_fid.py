@@ -1,5 +1,6 @@
 """The report: value, floor, provenance and warnings."""
 
+import hashlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -195,6 +196,8 @@ def test_the_floor_of_patients_lies_above_that_of_tiles(tmp_path):
     by_patient = distance_between(side, side, EXTRACTOR, Settings(grouping=grouping))
 
     assert by_patient.settings["groups"] == 8
+    digest = hashlib.sha256((tmp_path / "patients.csv").read_bytes()).hexdigest()
+    assert by_patient.settings["groups_sha256"] == digest
     for name in ("real_versus_real_floor", "kid_real_versus_real_floor"):
         assert named(by_patient)[name].value > 2 * named(by_tile)[name].value
 

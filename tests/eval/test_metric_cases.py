@@ -61,6 +61,11 @@ HOW = {
 }
 
 
+# Those that have a test module of their own.
+ELSEWHERE = {"frechet_distance", "frechet_distance_from_features", "kid_unbiased_mmd2", "prdc",
+             "merge_moments"}  # fmt: skip
+
+
 def cases(path):
     return [case for case in json.loads(path.read_text()) if case["metric"] in HOW]
 
@@ -73,6 +78,14 @@ def check(case):
     for name, value in expected.items():
         if name != "note":
             assert found[name] == pytest.approx(value, abs=case["tolerance"])
+
+
+@pytest.mark.parametrize("path", [GOLDEN, SHARED], ids=["golden", "shared"])
+def test_every_metric_has_a_test(path):
+    if not path.exists():
+        pytest.skip(f"{path.name} is not here")
+    named = {case["metric"] for case in json.loads(path.read_text())}
+    assert named <= set(HOW) | ELSEWHERE
 
 
 @pytest.mark.parametrize("case", cases(GOLDEN), ids=lambda case: case["name"])

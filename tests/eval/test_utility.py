@@ -13,6 +13,7 @@ from experimenting import write_experiment
 from launching import HISTOSYN, started, wait_until
 from PIL import Image
 
+from eval.result import SCHEMA_VERSION
 from eval.utility.config import read_utility
 from eval.utility.plan import Cell, Sources, cells_of
 from eval.utility.plot import draw_curve
@@ -44,6 +45,10 @@ def lasting(root):
 def test_every_arm_has_its_numbers_and_its_difference(root):
     result = result_of(root)
     assert result["kind"] == "utility"
+    assert result["schema_version"] == SCHEMA_VERSION
+    made_with = result["settings"]["config"]
+    assert made_with["network"]["base_channels"] == 4
+    assert made_with["data"]["control_stain_jitter"] == 0.2
     scores = [n for n in result["numbers"] if n["name"] == "mean_dice"]
     assert [(n["details"]["arm"], n["details"]["real_share"]) for n in scores] == [
         ("real", 0.5), ("real", 1.0), ("synthetic", 1.0),
