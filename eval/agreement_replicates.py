@@ -106,9 +106,14 @@ def _draws(
         yield times_BG @ images_GU
 
 
+def enough_raters(raters: Sequence[object]) -> bool:
+    """Whether raters can be drawn from these: of two, a draw leaves one too often."""
+    return len(raters) > 2
+
+
 def draws_raters(panel: Panel, statistic: Statistic) -> bool:
-    """Whether raters can be drawn for a statistic: of two, a draw leaves one too often."""
-    return len(panel.raters) > 2 and statistic.resamples_raters
+    """Whether raters can be drawn for a statistic of a panel."""
+    return enough_raters(panel.raters) and statistic.resamples_raters
 
 
 def _panel_values(panel: Panel, sample: Sample, draws_BR: Floats | None) -> Floats:

@@ -20,12 +20,19 @@ from eval.agreement_difference import (
     permutation_test,
     permuted_differences,
 )
-from eval.agreement_replicates import Panel, Resampling, Source, draws_raters, replicated
+from eval.agreement_replicates import (
+    Panel,
+    Resampling,
+    Source,
+    draws_raters,
+    enough_raters,
+    replicated,
+)
 from eval.agreement_sources import in_groups, joint_sources, sources_of
 from eval.agreement_statistics import Statistic, group_statistics, pair_statistics
 from eval.agreement_tables import marginals, pairwise
 from eval.agreement_value import number_of
-from eval.agreement_warnings import few_patients, rating_warnings
+from eval.agreement_warnings import few_patients, raters_not_drawn, rating_warnings
 from eval.bootstrap import percentile_interval
 from eval.rating_sample import Floats, Sample
 from eval.ratings import ARMS, Arm, Ratings
@@ -40,6 +47,7 @@ _MISSING_RATINGS = (
     "rated; Krippendorff: images with one rating ignored; Cohen, Light: images both raters rated; "
     "intraclass correlations: images that all raters rated"
 )
+_NO_IMAGES = "an arm has no rated image, so there is nothing to exchange"
 _OTHER_RATERS = "the arms have different raters, so images cannot be exchanged between them"
 _PATIENTS = "images of a patient are not independent, so they cannot be exchanged one by one"
 
@@ -82,8 +90,12 @@ class _Measured:
 def report_agreement(ratings: Ratings, plan: Plan) -> Result:
     """Every statistic of every arm and their difference.
 
-    Raises InputError if arms are to be paired and an image has no partner.
+    Where no arm has enough raters to draw from, only images are drawn, with a warning. Raises
+    InputError if arms are to be paired and an image has no partner.
     """
+    drawable = any(enough_raters(arm.raters) for arm in ratings.arms)
+    not_drawn = [raters_not_drawn()] if plan.resample_raters and not drawable else []
+    plan = replace(plan, resample_raters=plan.resample_raters and drawable)
     raters = tuple(sorted({rater for arm in ratings.arms for rater in arm.raters}))
     resampling = Resampling(
         replicates=plan.replicates, seed=plan.seed, raters=raters if plan.resample_raters else ()
@@ -113,6 +125,7 @@ def report_agreement(ratings: Ratings, plan: Plan) -> Result:
         warnings=(
             *rating_warnings(ratings, paired=plan.paired),
             *few_patients(sources[0].n_groups),
+            *not_drawn,
         ),
         tables={
             "marginals": [
@@ -170,8 +183,7 @@ def _number(
     arm: Arm, panel: Panel, data: Sample, statistic: Statistic, values_B: Floats, plan: Plan
 ) -> Number:
     plain = number_of(statistic, data.of_raters(panel.raters), interval_level=INTERVAL_LEVEL)
-    raters_too = plan.resample_raters and draws_raters(panel, statistic)
-    over = f"percentile bootstrap over {plan.units}{_RATERS_TOO if raters_too else ''}"
+    over = _over(plan, plan.resample_raters and draws_raters(panel, statistic))
     about = {
         "arm": arm.name,
         "compared": panel.compared,
@@ -185,6 +197,10 @@ def _number(
     return _with_interval(replace(plain, details=about), values_B, over, usable)
 
 
+def _over(plan: Plan, raters_too: bool) -> str:
+    return f"percentile bootstrap over {plan.units}{_RATERS_TOO if raters_too else ''}"
+
+
 def _differences(
     real: _Measured,
     synthetic: _Measured,
@@ -193,13 +209,9 @@ def _differences(
 ) -> Iterator[Number]:
     """For each statistic of all raters: the difference, its interval and the tests."""
     arms = real.arm, synthetic.arm
-    if not all(arm.images for arm in arms):
-        return
     statistics = real.panels[0].statistics
+    unfit = _why_no_exchange(arms, plan)
     permuted = None
-    unfit = _PATIENTS if plan.groups else None
-    if arms[0].raters != arms[1].raters:
-        unfit = _OTHER_RATERS
     if unfit is None:
         permuted = permuted_differences(
             arms[0].codes_IR,
@@ -210,10 +222,13 @@ def _differences(
             seed=plan.seed,
             paired=plan.paired,
         )
-    replicates_SB = real.replicates[0] - synthetic.replicates[0]
+    # An arm without images has no replicates, and so their difference has none.
+    drawn = min(one.replicates[0].shape[1] for one in (real, synthetic))
+    replicates_SB = real.replicates[0][:, :drawn] - synthetic.replicates[0][:, :drawn]
     for row, (one, other) in enumerate(zip(real.numbers[0], synthetic.numbers[0], strict=True)):
         values_B = replicates_SB[row]
-        number = _difference(one, other, values_B, plan)
+        over = _over_both(plan, statistics[row], (real.panels[0], synthetic.panels[0]))
+        number = _difference(one, other, values_B, over)
         details = dict(number.details, permutation_test=None, equivalence_test=None)
         if permuted is None:
             details["permutation_note"] = unfit
@@ -224,7 +239,27 @@ def _differences(
         yield replace(number, details=details)
 
 
-def _difference(real: Number, synthetic: Number, values_B: Floats, plan: Plan) -> Number:
+def _why_no_exchange(arms: tuple[Arm, Arm], plan: Plan) -> str | None:
+    """Why images cannot change arms, for a permutation test; None if they can."""
+    if not all(arm.images for arm in arms):
+        return _NO_IMAGES
+    if arms[0].raters != arms[1].raters:
+        return _OTHER_RATERS
+    return _PATIENTS if plan.groups else None
+
+
+def _over_both(plan: Plan, statistic: Statistic, panels: tuple[Panel, Panel]) -> str:
+    """What the replicates of a difference are drawn from, in words."""
+    together = plan.paired or plan.groups is not None
+    how = "both arms together" if together else "each arm by itself"
+    drawn = [plan.resample_raters and draws_raters(panel, statistic) for panel in panels]
+    over = f"{_over(plan, all(drawn))}, {how}"
+    if any(drawn) and not all(drawn):
+        over += f"; raters of the {ARMS[drawn.index(True)]} arm only"
+    return over
+
+
+def _difference(real: Number, synthetic: Number, values_B: Floats, over: str) -> Number:
     undefined = [
         f"{name}: {one.reason}"
         for name, one in zip(ARMS, (real, synthetic), strict=True)
@@ -247,8 +282,6 @@ def _difference(real: Number, synthetic: Number, values_B: Floats, plan: Plan) -
             "images": {"real": real.n, "synthetic": synthetic.n},
         },
     )
-    together = plan.paired or plan.groups is not None
-    over = f"{real.interval_method}, {'both arms together' if together else 'each arm by itself'}"
     usable = value is not None and min(real.n, synthetic.n) > 1
     return _with_interval(number, values_B, over, usable)
 

@@ -35,6 +35,13 @@ def rating_warnings(ratings: Ratings, *, paired: bool) -> Iterator[str]:
         yield from _difference_warnings(*ratings.arms, paired=paired)
 
 
+def raters_not_drawn() -> str:
+    """The warning where raters were to be drawn and no arm has enough of them."""
+    return (
+        "Raters are not drawn, only images: --resample-raters needs an arm of three raters or more."
+    )
+
+
 def few_patients(patients: int) -> Iterator[str]:
     """A warning if whole patients are drawn (`patients` is not 0) and they are few."""
     if 0 < patients < FEW_DRAWN:

@@ -175,9 +175,41 @@ def test_an_undefined_arm_makes_an_undefined_difference(tmp_path):
     assert found["percent_agreement"].value is not None
 
 
-def test_an_empty_arm_has_no_difference(tmp_path):
-    _, found = differences(write(tmp_path / "r.csv", [(1, 2, 2)] * 6, []))
-    assert found == {}
+@pytest.mark.parametrize("empty", ["real", "synthetic"])
+def test_an_empty_arm_makes_every_difference_undefined(tmp_path, empty):
+    arms = {"real": [(1, 2, 2)] * 6, "synthetic": [(1, 2, 2)] * 6} | {empty: []}
+    result, found = differences(write(tmp_path / "r.csv", **arms), margin=0.2)
+    assert len(found) == 20
+    assert any(warning == f"Arm {empty}: no rated image." for warning in result.warnings)
+    for number in found.values():
+        assert number.value is None
+        assert f"{empty}: no image has ratings of two raters" in number.reason
+        assert number.interval is None
+        assert number.details["replicates"] == 0
+        assert number.details["permutation_test"] is None
+        assert number.details["equivalence_test"] is None
+        assert "nothing to exchange" in number.details["permutation_note"]
+
+
+def test_the_method_is_named_also_if_an_arm_agrees_everywhere(tmp_path):
+    real = [(1, 1, 1), (2, 2, 2), (3, 3, 3)] * 5
+    _, found = differences(write(tmp_path / "r.csv", real, [(1, 2, 2), (3, 3, 3)] * 8))
+    percent = found["percent_agreement"]
+    assert percent.interval is not None
+    assert percent.interval_method == "percentile bootstrap over images, each arm by itself"
+
+
+@pytest.mark.parametrize("fewer", ["real", "synthetic"])
+def test_raters_drawn_in_one_arm_only_are_not_said_to_be_drawn_in_both(tmp_path, fewer):
+    random = np.random.default_rng(8)
+    arms = {arm: random.integers(1, 5, (20, 3)).tolist() for arm in ("real", "synthetic")}
+    arms[fewer] = [[*ratings[:2], ""] for ratings in arms[fewer]]
+    result, found = differences(write(tmp_path / "r.csv", **arms), resample_raters=True)
+    other = "synthetic" if fewer == "real" else "real"
+    assert result.settings["resampled"] == "images and raters"
+    apart = "percentile bootstrap over images, each arm by itself"
+    assert found["fleiss_kappa"].interval_method == f"{apart}; raters of the {other} arm only"
+    assert found["ICC(C,1)"].interval_method == apart
 
 
 def test_names_in_both_arms_are_pointed_out(tmp_path):

@@ -1,7 +1,6 @@
 """The result of a ratings file: arms, pairs, intervals, warnings, undefined statistics."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -225,6 +224,15 @@ def test_drawing_raters_too_widens_intervals_of_three_and_more(tmp_path):
     assert wider > width
 
 
+def test_two_raters_cannot_be_drawn_and_are_not_said_to_be(tmp_path):
+    path = write(tmp_path / "r.csv", "image,rater,rating", rows_of(3, 60, 2))
+    images_only, raters_too = (report(path, resample_raters=asked) for asked in (False, True))
+    assert raters_too.settings["resampled"] == "images"
+    assert raters_too.numbers == images_only.numbers
+    (warning,) = set(raters_too.warnings) - set(images_only.warnings)
+    assert warning.startswith("Raters are not drawn, only images: --resample-raters needs")
+
+
 def write_groups(path, images, per_patient):
     lines = [f"i{image:02d},p{image // per_patient}" for image in range(images)]
     return write(path, "tile,patient", lines)
@@ -276,13 +284,40 @@ def test_tables_hold_marginals_and_symmetric_matrices(ratings_file):
     assert values[0][2] == values[2][0] is not None
 
 
+# By arm: everyone always disagrees, alternating; one image; everyone always agrees.
+HARD = {
+    "apart": [(1, 2), (2, 1), (1, 2), (2, 1)],
+    "single": [(1, 2)],
+    "alike": [(1, 1), (1, 1), (1, 1)],
+    "none": [],
+}
+
+
+@pytest.mark.parametrize("synthetic", HARD)
+@pytest.mark.parametrize("real", ["apart", "single", "alike"])
+def test_hard_ratings_make_json_without_nan(tmp_path, real, synthetic):
+    rows = [
+        f"{arm}{image},{arm},{first},{second}"
+        for arm, name in (("real", real), ("synthetic", synthetic))
+        for image, (first, second) in enumerate(HARD[name])
+    ]
+    path = write(tmp_path / "r.csv", "image,arm,R1,R2", rows)
+    saved = saved_json(report(path, replicates=50, margin=0.1), tmp_path / "out.json")
+    for number in saved["numbers"]:
+        assert (number["value"] is None) == bool(number["reason"])
+
+
 def test_the_result_is_json_without_nan(tmp_path, ratings_file):
-    result = report(ratings_file)
-    result.save(tmp_path / "out.json")
-    saved = json.loads(Path(tmp_path / "out.json").read_text(encoding="utf-8"))
+    saved = saved_json(report(ratings_file), tmp_path / "out.json")
     assert saved["kind"] == "agreement"
     assert saved["inputs"]["arms"][0]["raters"] == {"R1": 30, "R2": 30, "R3": 30}
     assert len(saved["inputs"]["sha256"]) == 64
+
+
+def saved_json(result, path):
+    """What a strict reader of JSON reads: Python's own takes NaN and Infinity."""
+    result.save(path)
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
 
 
 def test_resamples_are_one_sequence_however_it_is_cut(monkeypatch):
