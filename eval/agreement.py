@@ -6,7 +6,8 @@ of a sample at once, and is NaN in exactly those replicates where it is undefine
 two ratings, or 0/0. `eval.agreement_report` turns that into None and a reason.
 
 Legend: B replicates, I images, R raters, K categories. Disagreement matrices (K, K) are zero on
-the diagonal: 1 − the agreement weights of the literature (`eval.agreement_weights`).
+the diagonal: 1 − the agreement weights of the literature (`eval.agreement_weights`). They are the
+only arrays with K²: scores from 0 to 1000 are categories, too.
 
 Missing ratings follow Gwet (2014), Handbook of Inter-Rater Reliability, 4th edition, chapters 2-3:
 observed disagreement comes from the images with two or more ratings, the chance term from all
@@ -19,7 +20,8 @@ from itertools import combinations
 
 import numpy as np
 
-from eval.rating_sample import Floats, Sample, ratio
+from eval.bootstrap import blocks
+from eval.rating_sample import MISSING, Floats, Sample, ratio
 
 
 def percent_agreement(sample: Sample, disagreement_KK: Floats) -> Floats:
@@ -32,14 +34,25 @@ def cohen_kappa(sample: Sample, disagreement_KK: Floats) -> Floats:
 
     Cohen 1960, 1968. The matrix may be asymmetric: its rows belong to the first rater.
     """
-    table_IKK = sample.chosen[:, 0, :, None] * sample.chosen[:, 1, None, :]
-    table_BKK = sample.total(table_IKK)
-    shares_BKK = ratio(table_BKK, table_BKK.sum(axis=(1, 2), keepdims=True))
-    first_BK, second_BK = shares_BKK.sum(axis=2), shares_BKK.sum(axis=1)
+    first_I, second_I = sample.codes_IR[:, 0], sample.codes_IR[:, 1]
+    both_I = (first_I != MISSING) & (second_I != MISSING)
+    disagreeing_I = np.where(both_I, disagreement_KK[first_I, second_I], 0.0)
+    n_B, (first_BK, second_BK) = shares_of_two(sample)
     return _chance_corrected(
-        _weighted_sum(shares_BKK, disagreement_KK),
+        ratio(sample.total(disagreeing_I), n_B),
         _weighted_product(first_BK, disagreement_KK, second_BK),
     )
+
+
+def shares_of_two(sample: Sample) -> tuple[Floats, tuple[Floats, Floats]]:
+    """How many images the first two raters both rated (B,), and each one's shares there (B, K)."""
+    both_I = (sample.codes_IR[:, :2] != MISSING).all(axis=1).astype(np.float64)
+    n_B = sample.total(both_I)
+    first_BK, second_BK = (
+        ratio(sample.total(sample.chosen[:, rater] * both_I[:, None]), n_B[:, None])
+        for rater in (0, 1)
+    )
+    return n_B, (first_BK, second_BK)
 
 
 def light_kappa(sample: Sample, disagreement_KK: Floats) -> Floats:
@@ -114,9 +127,10 @@ def krippendorff_alpha(
     alpha, which is *not* Krippendorff's: that is `krippendorff_alpha_ordinal`. Without
     `small_sample`, chance draws two ratings with replacement: the form Gwet 2014 has a variance of.
     """
-    coincidences_BKK = _coincidences(sample)
-    difference_BKK = np.broadcast_to(disagreement_KK, coincidences_BKK.shape)
-    return _alpha(coincidences_BKK, difference_BKK, small_sample)
+    used_BK = _used(sample)
+    observed_B = sample.total(_weight(sample) * _disagreeing(sample, disagreement_KK))
+    chance_B = _weighted_product(used_BK, disagreement_KK, used_BK)
+    return _alpha(observed_B, chance_B, used_BK.sum(axis=1), small_sample)
 
 
 def krippendorff_alpha_ordinal(sample: Sample, *, small_sample: bool = True) -> Floats:
@@ -125,40 +139,56 @@ def krippendorff_alpha_ordinal(sample: Sample, *, small_sample: bool = True) -> 
     His ordinal difference of two categories is the distance of their mid-ranks among the ratings
     given, so it changes with the replicate, and a category that nobody used has no effect.
     """
-    coincidences_BKK = _coincidences(sample)
-    used_BK = coincidences_BKK.sum(axis=2)
+    used_BK = _used(sample)
     ranks_BK = used_BK.cumsum(axis=1) - used_BK / 2
-    difference_BKK = (ranks_BK[:, :, None] - ranks_BK[:, None, :]) ** 2
-    return _alpha(coincidences_BKK, difference_BKK, small_sample)
+    ratings_B = used_BK.sum(axis=1)
+    # Σ u_k u_l (r_k − r_l)², about the mean of the ranks, which is half the ratings.
+    spread_B = (used_BK * (ranks_BK - ratings_B[:, None] / 2) ** 2).sum(axis=1)
+    observed_B = _rank_disagreement(sample, ranks_BK)
+    return _alpha(observed_B, 2 * ratings_B * spread_B, ratings_B, small_sample)
 
 
 def _observed_disagreement(sample: Sample, disagreement_KK: Floats) -> Floats:
-    disagreeing_I = _weighted_sum(sample.pairs, disagreement_KK)
+    disagreeing_I = _disagreeing(sample, disagreement_KK)
     within_image_I = ratio(disagreeing_I, sample.pairs_of_image, undefined=0.0)
     return ratio(sample.total(within_image_I), sample.comparable)
 
 
-def _coincidences(sample: Sample) -> Floats:
-    # Krippendorff's o_ck: an image with m ratings counts m times, however many pairs they form.
-    weight_I = ratio(sample.ratings, sample.pairs_of_image, undefined=0.0)
-    return sample.total(sample.pairs * weight_I[:, None, None])
+def _disagreeing(sample: Sample, disagreement_KK: Floats) -> Floats:
+    # (I,): over the pairs of raters. Nobody disagrees with oneself, so those pairs need not go.
+    return _weighted_product(sample.counts, disagreement_KK, sample.counts)
 
 
-def _alpha(coincidences_BKK: Floats, difference_BKK: Floats, small_sample: bool) -> Floats:
-    used_BK = coincidences_BKK.sum(axis=2)
-    ratings_B = used_BK.sum(axis=1)
-    observed_B = ratio((coincidences_BKK * difference_BKK).sum(axis=(1, 2)), ratings_B)
-    chance_B = np.einsum("bk,bkl,bl->b", used_BK, difference_BKK, used_BK)
+def _weight(sample: Sample) -> Floats:
+    # Krippendorff: an image with m ratings counts m times, however many pairs they form.
+    return ratio(sample.ratings, sample.pairs_of_image, undefined=0.0)
+
+
+def _used(sample: Sample) -> Floats:
+    # Krippendorff's n_c: how often a category was used, by the images with two ratings or more.
+    return sample.total(sample.pairs * _weight(sample)[:, None])
+
+
+def _rank_disagreement(sample: Sample, ranks_BK: Floats) -> Floats:
+    # Over those pairs of categories that an image has both of: few, if the scale is long.
+    either_P, other_P = np.nonzero(np.triu(sample.counts.T @ sample.counts, 1))
+    weight_I1, disagreeing_B = _weight(sample)[:, None], np.zeros(len(ranks_BK))
+    for some in blocks(len(either_P), max(len(sample.counts), len(ranks_BK))):
+        either_p, other_p = either_P[some], other_P[some]
+        pairs_Ip = 2 * sample.counts[:, either_p] * sample.counts[:, other_p]
+        coincidences_Bp = sample.total(pairs_Ip * weight_I1)
+        squared_Bp = (ranks_BK[:, either_p] - ranks_BK[:, other_p]) ** 2
+        disagreeing_B += (coincidences_Bp * squared_Bp).sum(axis=1)
+    return disagreeing_B
+
+
+def _alpha(observed_B: Floats, chance_B: Floats, ratings_B: Floats, small_sample: bool) -> Floats:
     pairs_B = ratings_B * (ratings_B - 1 if small_sample else ratings_B)
-    return _chance_corrected(observed_B, ratio(chance_B, pairs_B))
+    return _chance_corrected(ratio(observed_B, ratings_B), ratio(chance_B, pairs_B))
 
 
-def _weighted_sum(values_NKK: Floats, weights_KK: Floats) -> Floats:
-    return np.einsum("nkl,kl->n", values_NKK, weights_KK)
-
-
-def _weighted_product(left_BK: Floats, weights_KK: Floats, right_BK: Floats) -> Floats:
-    return np.einsum("bk,kl,bl->b", left_BK, weights_KK, right_BK)
+def _weighted_product(left_NK: Floats, weights_KK: Floats, right_NK: Floats) -> Floats:
+    return ((left_NK @ weights_KK) * right_NK).sum(axis=1)
 
 
 def _chance_corrected(observed_B: Floats, chance_B: Floats) -> Floats:

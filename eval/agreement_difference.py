@@ -9,16 +9,16 @@ matter? Only the equivalence test says so, with a margin set before the data wer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from math import comb
 from typing import Any
 
 import numpy as np
 
 from eval.agreement_statistics import Statistic
-from eval.bootstrap import keyed_random, percentile_interval
+from eval.bootstrap import blocks, keyed_random, percentile_interval
 from eval.rating_sample import Floats, Ints, Sample, patterns
 
 EQUIVALENCE_LEVEL = 0.90
@@ -31,7 +31,6 @@ _PERMUTATIONS = 98
 _MOST_EXACT = 10_000
 # Equal differences may differ by what summing in another order leaves.
 _TIE = 1e-12
-_BLOCK_CELLS = 1 << 21
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,21 +66,26 @@ def permuted_differences(
     ways = 2**n_first if paired else comb(n, n_first)
     exact = ways <= max(replicates, _MOST_EXACT)
     random = keyed_random((seed, _PERMUTATIONS))
-    if paired:
-        deals = _swaps(n_first, ways if exact else replicates, None if exact else random)
-    elif exact:
-        deals = _all_deals(n, n_first)
-    else:
+    if not (paired or exact):
         codes_UR, counts_U = patterns(codes_UR)
-        deals = _random_deals(counts_U, n_first, replicates, random)
-    blocks = []
+    columns = max(len(codes_UR), codes_UR.shape[1] * n_categories)
+    of_deals = blocks(ways if exact else replicates, columns)
+    if paired:
+        deals = _swaps(n_first, of_deals, None if exact else random)
+    elif exact:
+        deals = _all_deals(n, n_first, of_deals)
+    else:
+        deals = _random_deals(counts_U, n_first, of_deals, random)
+    differences = []
     for times_BU in deals:
         first, second = (
             Sample(codes_IR=codes_UR, n_categories=n_categories, times_BI=times)
             for times in (times_BU, counts_U - times_BU)
         )
-        blocks.append(np.stack([each.values(first) - each.values(second) for each in statistics]))
-    return Permuted(differences_SP=np.concatenate(blocks, axis=1), exact=exact, paired=paired)
+        differences.append(
+            np.stack([each.values(first) - each.values(second) for each in statistics])
+        )
+    return Permuted(differences_SP=np.concatenate(differences, axis=1), exact=exact, paired=paired)
 
 
 def permutation_test(difference: float, permuted: Permuted, row: int) -> dict[str, Any]:
@@ -124,32 +128,30 @@ def equivalence_test(replicates_B: Floats, margin: float | None) -> dict[str, An
     }
 
 
-def _all_deals(n: int, n_first: int) -> Iterator[Floats]:
-    chosen = np.array(list(combinations(range(n), n_first)), dtype=np.int64)
-    times_BU = np.zeros((len(chosen), n))
-    np.put_along_axis(times_BU, chosen, 1.0, axis=1)
-    yield times_BU
+def _all_deals(n: int, n_first: int, of_deals: Iterable[range]) -> Iterator[Floats]:
+    deals = combinations(range(n), n_first)
+    for rows in of_deals:
+        chosen = np.array(list(islice(deals, len(rows))), dtype=np.int64)
+        times_BU = np.zeros((len(rows), n))
+        np.put_along_axis(times_BU, chosen, 1.0, axis=1)
+        yield times_BU
 
 
 def _random_deals(
-    counts_U: Ints, n_first: int, replicates: int, random: np.random.Generator
+    counts_U: Ints, n_first: int, of_deals: Iterable[range], random: np.random.Generator
 ) -> Iterator[Floats]:
-    for rows in _blocks(replicates, len(counts_U)):
+    for rows in of_deals:
         dealt = random.multivariate_hypergeometric(counts_U, n_first, size=len(rows))
         yield dealt.astype(np.float64)
 
 
-def _swaps(n: int, replicates: int, random: np.random.Generator | None) -> Iterator[Floats]:
+def _swaps(
+    n: int, of_deals: Iterable[range], random: np.random.Generator | None
+) -> Iterator[Floats]:
     """Who of n pairs stays (the first n columns) or comes (the others): random, or all ways."""
-    for rows in _blocks(replicates, 2 * n):
+    for rows in of_deals:
         if random is None:
             swapped_BI = (np.array(rows)[:, None] >> np.arange(n)) & 1
         else:
             swapped_BI = random.integers(0, 2, (len(rows), n))
         yield np.concatenate([1.0 - swapped_BI, swapped_BI], axis=1)
-
-
-def _blocks(replicates: int, columns: int) -> Iterator[range]:
-    block = max(_BLOCK_CELLS // columns, 1)
-    for start in range(0, replicates, block):
-        yield range(start, min(start + block, replicates))

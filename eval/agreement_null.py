@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.agreement import shares_of_two
 from eval.rating_sample import Floats, Sample, ratio
 
 NullError = Callable[[Sample], float]
@@ -20,10 +21,7 @@ NullError = Callable[[Sample], float]
 
 def cohen_null_error(sample: Sample, disagreement_KK: Floats) -> float:
     """Fleiss, Cohen & Everitt 1969, equation 9, for disagreements; NaN where undefined."""
-    table_KK = sample.total(sample.chosen[:, 0, :, None] * sample.chosen[:, 1, None, :])[0]
-    n = table_KK.sum()
-    shares_KK = ratio(table_KK, n)
-    first_K, second_K = shares_KK.sum(axis=1), shares_KK.sum(axis=0)
+    (n,), ((first_K,), (second_K,)) = shares_of_two(sample)
     by_chance_KK = first_K[:, None] * second_K[None, :]
     chance = (by_chance_KK * disagreement_KK).sum()
     means_KK = (disagreement_KK @ second_K)[:, None] + (first_K @ disagreement_KK)[None, :]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def replicated(
     codes_UC, counts_U = patterns(source.codes_IC)
     values = [np.empty((len(panel.statistics), resampling.replicates)) for panel in panels]
     start = 0
-    for times_BU in _draws(source, codes_UC, counts_U, resampling):
+    for times_BU in _draws(source, codes_UC, counts_U, n_categories, resampling):
         rows = slice(start, start + len(times_BU))
         drawn = Sample(codes_IR=codes_UC, n_categories=n_categories, times_BI=times_BU)
         draws_BC = None if source.rater_times_BC is None else source.rater_times_BC[rows]
@@ -90,19 +91,23 @@ def replicated(
 
 
 def _draws(
-    source: Source, codes_UC: Ints, counts_U: Ints, resampling: Resampling
+    source: Source, codes_UC: Ints, counts_U: Ints, n_categories: int, resampling: Resampling
 ) -> Iterator[Floats]:
     """Blocks (b, U): how often each pattern is drawn."""
-    replicates, key = resampling.replicates, (resampling.seed, source.stream)
+    draw = partial(
+        resamples,
+        replicates=resampling.replicates,
+        key=(resampling.seed, source.stream),
+        columns=max(len(codes_UC), codes_UC.shape[1] * n_categories),
+    )
     if source.group_of_I is None:
-        n = len(source.codes_IC)
-        yield from resamples(n, replicates=replicates, key=key, counts=counts_U)
+        yield from draw(len(source.codes_IC), counts=counts_U)
         return
     pattern_of = {tuple(codes): place for place, codes in enumerate(codes_UC.tolist())}
     pattern_of_I = np.array([pattern_of[tuple(codes)] for codes in source.codes_IC.tolist()])
     images_GU = np.zeros((source.n_groups, len(codes_UC)))
     np.add.at(images_GU, (source.group_of_I, pattern_of_I), 1)
-    for times_BG in resamples(source.n_groups, replicates=replicates, key=key):
+    for times_BG in draw(source.n_groups):
         yield times_BG @ images_GU
 
 

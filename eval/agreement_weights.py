@@ -8,6 +8,7 @@ Formulas: Cohen 1968; Gwet 2014, Handbook of Inter-Rater Reliability, 4th editio
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -101,7 +102,15 @@ def disagreements(weights: str, n_categories: int) -> Floats:
             f"weights {weights!r} need the values of the categories or a matrix. "
             f"By position there are {', '.join(BY_POSITION)}."
         )
-    return BY_POSITION[name](np.arange(n_categories, dtype=np.float64))
+    return _by_position(name, n_categories)
+
+
+# Most statistics of a report share theirs, and of a scale from 0 to 1000 each is 8 MB.
+@lru_cache(maxsize=4)
+def _by_position(name: str, n_categories: int) -> Floats:
+    disagreement_KK = BY_POSITION[name](np.arange(n_categories, dtype=np.float64))
+    disagreement_KK.setflags(write=False)
+    return disagreement_KK
 
 
 def weight_name(weights: str) -> str:

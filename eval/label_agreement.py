@@ -6,8 +6,9 @@ same, so intervals come from drawing tiles, or whole groups of them, never pixel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from eval.agreement_statistics import Statistic, measure, statistic_of
 from eval.bootstrap import percentile_interval, resamples
-from eval.label_facts import Units, label_warnings, rater_facts, units_of
+from eval.label_facts import label_warnings, rater_facts, units_of
 from eval.label_scores import METHODS, UNDEFINED, confusion_of, scores_of
 from eval.label_tally import LabelTally, open_raters, tally
 from eval.rating_sample import MISSING, Floats, Sample
@@ -29,12 +30,22 @@ _NOMINAL = ("percent_agreement", "fleiss_kappa", "gwet_ac1", "brennan_prediger")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Drawn:
-    """The data as they are and their replicates, with the settings of the intervals."""
+class _Item:
+    """One number to come: its value or the reason for none, and what it is about."""
 
-    data: Sample
-    replicates: Sample
-    interval_method: str
+    name: str
+    value: float | None
+    reason: str | None
+    method: str
+    about: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Comparison:
+    """What compares some raters: S items, and their values (S, B) of a sample of all raters."""
+
+    items: list[_Item]
+    values: Callable[[Sample], Floats]
 
 
 def report_label_agreement(
@@ -52,11 +63,17 @@ def report_label_agreement(
     """
     counted = tally(open_raters(folders), schema)
     units = units_of(counted, groups)
-    drawn = _draw(counted, units, len(schema), replicates=replicates, seed=seed)
+    pixels_GU = units.summed(counted.pixels_TU)
+    data = Sample(
+        codes_IR=counted.codes_UR, n_categories=len(schema), times_BI=pixels_GU.sum(axis=0)[None]
+    )
     pairs = list(combinations(range(len(counted.raters)), 2))
-    numbers = list(_all_raters(counted, drawn, schema))
-    for pair in pairs:
-        numbers += _pair(counted, pair, drawn, schema)
+    comparisons = [
+        *_of_all_raters(counted, data, schema),
+        *(_of_pair(counted, pair, data, schema) for pair in pairs),
+    ]
+    values = _replicated(comparisons, data, pixels_GU, replicates=replicates, seed=seed)
+    over = f"percentile bootstrap over {units.name}"
     return Result(
         kind="label agreement",
         inputs={
@@ -73,39 +90,47 @@ def report_label_agreement(
             "interval_level": INTERVAL_LEVEL,
             "missing_labels": "pixels to ignore and maps that are not there count as missing",
         },
-        numbers=tuple(numbers),
+        numbers=tuple(
+            _number(item, values_B, over)
+            for comparison, values_SB in zip(comparisons, values, strict=True)
+            for item, values_B in zip(comparison.items, values_SB, strict=True)
+        ),
         warnings=tuple(label_warnings(counted, units)),
-        tables={"confusion": [_confusion_table(counted, pair, drawn.data) for pair in pairs]},
+        tables={"confusion": [_confusion_table(counted, pair, data) for pair in pairs]},
     )
 
 
-def _draw(
-    counted: LabelTally, units: Units, n_classes: int, *, replicates: int, seed: int
-) -> _Drawn:
-    pixels_GU = units.summed(counted.pixels_TU)
-    blocks = resamples(len(pixels_GU), replicates=replicates, key=(seed, 0))
-    times_BU = np.concatenate([times_BG @ pixels_GU for times_BG in blocks])
-    data, drawn = (
-        Sample(codes_IR=counted.codes_UR, n_categories=n_classes, times_BI=times)
-        for times in (pixels_GU.sum(axis=0)[None], times_BU)
-    )
-    method = f"percentile bootstrap over {units.name}"
-    return _Drawn(data=data, replicates=drawn, interval_method=method)
+def _replicated(
+    comparisons: Sequence[_Comparison],
+    data: Sample,
+    pixels_GU: Floats,
+    *,
+    replicates: int,
+    seed: int,
+) -> list[Floats]:
+    """For each comparison the replicates (S, B), drawn in blocks: combinations can be many."""
+    columns = max(pixels_GU.shape[1], data.n_categories**2)
+    draws = resamples(len(pixels_GU), replicates=replicates, key=(seed, 0), columns=columns)
+    blocks = []
+    for times_BG in draws:
+        drawn = replace(data, times_BI=times_BG @ pixels_GU)
+        blocks.append([comparison.values(drawn) for comparison in comparisons])
+    return [np.concatenate(of_one, axis=1) for of_one in zip(*blocks, strict=True)]
 
 
-def _all_raters(counted: LabelTally, drawn: _Drawn, schema: LabelSchema) -> Iterator[Number]:
+def _of_all_raters(counted: LabelTally, data: Sample, schema: LabelSchema) -> Iterator[_Comparison]:
     names = [item.name for item in schema.classes]
     statistics = [statistic_of(name, names) for name in _NOMINAL]
     statistics.append(statistic_of("krippendorff_alpha", names, level="nominal"))
     everyone = tuple(range(len(counted.raters)))
     for statistic in statistics:
-        yield _number_of_statistic(statistic, drawn, _about(counted, everyone, "all raters"))
+        about = _about(counted, everyone, "all raters")
+        yield _of_statistic(statistic, lambda sample: sample, data, about)
     if len(everyone) > 2:
         for index, name in enumerate(names):
-            one, rest = (_against_rest(s, index) for s in (drawn.data, drawn.replicates))
-            binary = _Drawn(data=one, replicates=rest, interval_method=drawn.interval_method)
             alpha = statistic_of("krippendorff_alpha", ("rest", name), level="nominal")
-            yield _number_of_statistic(alpha, binary, _about(counted, everyone, "all raters", name))
+            about = _about(counted, everyone, "all raters", name)
+            yield _of_statistic(alpha, partial(_against_rest, index=index), data, about)
 
 
 def _against_rest(sample: Sample, index: int) -> Sample:
@@ -113,66 +138,62 @@ def _against_rest(sample: Sample, index: int) -> Sample:
     return Sample(codes_IR=codes_UR, n_categories=2, times_BI=sample.times_BI)
 
 
-def _number_of_statistic(statistic: Statistic, drawn: _Drawn, about: dict[str, Any]) -> Number:
-    value, reason = measure(statistic, drawn.data)
-    values_B = statistic.values(drawn.replicates)
-    return _number(statistic.name, value, reason, statistic.method, values_B, drawn, about)
+def _of_statistic(
+    statistic: Statistic, view: Callable[[Sample], Sample], data: Sample, about: dict[str, Any]
+) -> _Comparison:
+    """One statistic of what `view` makes of a sample."""
+    value, reason = measure(statistic, view(data))
+    item = _Item(
+        name=statistic.name, value=value, reason=reason, method=statistic.method, about=about
+    )
+    return _Comparison(items=[item], values=lambda sample: statistic.values(view(sample))[None])
 
 
-def _pair(
-    counted: LabelTally, pair: tuple[int, int], drawn: _Drawn, schema: LabelSchema
-) -> Iterator[Number]:
-    scores = scores_of(confusion_of(drawn.data.of_raters(pair)))
-    replicates = scores_of(confusion_of(drawn.replicates.of_raters(pair)))
-    for name, values in scores.items():
+def _of_pair(
+    counted: LabelTally, pair: tuple[int, int], data: Sample, schema: LabelSchema
+) -> _Comparison:
+    items = []
+    for name, values in scores_of(confusion_of(data.of_raters(pair))).items():
         if values.ndim == 1:
-            yield _score(
-                name, values[0], replicates[name], drawn, _about(counted, pair, "pair of raters")
-            )
+            items.append(_score(name, values[0], _about(counted, pair, "pair of raters")))
             continue
         for index, item in enumerate(schema.classes):
             about = _about(counted, pair, "pair of raters", item.name)
-            yield _score(name, values[0, index], replicates[name][:, index], drawn, about)
+            items.append(_score(name, values[0, index], about))
+    return _Comparison(items=items, values=partial(_pair_scores, pair=pair))
 
 
-def _score(
-    name: str, value: float, values_B: Floats, drawn: _Drawn, about: dict[str, Any]
-) -> Number:
+def _pair_scores(sample: Sample, pair: tuple[int, int]) -> Floats:
+    """(S, B): every score of all classes, or of each one after the other."""
+    return np.vstack([one.T for one in scores_of(confusion_of(sample.of_raters(pair))).values()])
+
+
+def _score(name: str, value: float, about: dict[str, Any]) -> _Item:
     undefined = bool(np.isnan(value))
-    return _number(
-        name,
-        None if undefined else float(value),
-        UNDEFINED[name] if undefined else None,
-        METHODS[name],
-        values_B,
-        drawn,
-        about,
+    return _Item(
+        name=name,
+        value=None if undefined else float(value),
+        reason=UNDEFINED[name] if undefined else None,
+        method=METHODS[name],
+        about=about,
     )
 
 
-def _number(
-    name: str,
-    value: float | None,
-    reason: str | None,
-    method: str,
-    values_B: Floats,
-    drawn: _Drawn,
-    about: dict[str, Any],
-) -> Number:
-    interval = None if value is None else percentile_interval(values_B, INTERVAL_LEVEL)
+def _number(item: _Item, values_B: Floats, over: str) -> Number:
+    interval = None if item.value is None else percentile_interval(values_B, INTERVAL_LEVEL)
     # One tile drawn again is always itself: an interval of width zero would claim certainty.
     alike = interval is not None and interval[0] == interval[1]
     interval = None if alike else interval
     return Number(
-        name=name,
-        value=value,
-        n=about["tiles"],
-        method=method,
+        name=item.name,
+        value=item.value,
+        n=item.about["tiles"],
+        method=item.method,
         interval=interval,
         interval_level=INTERVAL_LEVEL if interval else None,
-        interval_method=drawn.interval_method if interval else None,
-        reason=reason,
-        details=about
+        interval_method=over if interval else None,
+        reason=item.reason,
+        details=item.about
         | {
             "replicates": len(values_B),
             "undefined_replicates": int(np.isnan(values_B).sum()),

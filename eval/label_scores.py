@@ -38,7 +38,9 @@ UNDEFINED: MappingProxyType[str, str] = MappingProxyType(
 
 def confusion_of(sample: Sample) -> Floats:
     """(B, K, K): pixels by the classes of the first and of the second rater of `sample`."""
-    return sample.total(sample.chosen[:, 0, :, None] * sample.chosen[:, 1, None, :])
+    by_first = (sample.codes_IR[:, 0] == index for index in range(sample.n_categories))
+    second_IK = sample.chosen[:, 1]
+    return np.stack([sample.times_BI[:, of] @ second_IK[of] for of in by_first], axis=1)
 
 
 def scores_of(confusion_BKK: Floats) -> dict[str, Floats]:

@@ -74,15 +74,17 @@ class Sample:
 
     @cached_property
     def pairs(self) -> Floats:
-        """(I, K, K): ordered pairs of different raters, who chose categories k and l."""
+        """(I, K): ordered pairs of different raters who rated an image, the first of them with k.
+
+        By the second's category as well they would be (I, K, K): too many for scores up to 1000.
+        """
         with_oneself_IK = np.einsum("irk,r->ik", self.chosen, self.rater_times**2)
-        with_oneself_IKK = with_oneself_IK[:, :, None] * np.eye(self.n_categories)
-        return self.counts[:, :, None] * self.counts[:, None, :] - with_oneself_IKK
+        return self.counts * self.ratings[:, None] - with_oneself_IK
 
     @cached_property
     def pairs_of_image(self) -> Floats:
         """(I,): ordered pairs of different raters who rated an image."""
-        return self.pairs.sum(axis=(1, 2))
+        return self.pairs.sum(axis=1)
 
     @cached_property
     def comparable(self) -> Floats:

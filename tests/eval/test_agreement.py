@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,25 @@ def test_conger_and_light_of_two_raters_are_cohen(codes):
     cohen = value_of(cohen_kappa, codes[:, :2])
     assert same(value_of(conger_kappa, codes[:, :2]), cohen)
     assert same(value_of(light_kappa, codes[:, :2]), cohen)
+
+
+@given(codes=PARTLY, times=st.lists(st.integers(0, 3), min_size=12, max_size=12))
+def test_ordinal_alpha_is_that_of_the_matrix_of_coincidences(codes, times):
+    # Krippendorff 2011, by hand: o_ck, n_c, and squared distances of mid-ranks.
+    times = times[: len(codes)]
+    coincidences = np.zeros((4, 4))
+    for row, held in zip(codes, times, strict=True):
+        given_row = row[row != MISSING]
+        for one, other in permutations(given_row, 2):
+            coincidences[one, other] += held / (len(given_row) - 1)
+    used = coincidences.sum(axis=1)
+    ranks = used.cumsum() - used / 2
+    squared = (ranks[:, None] - ranks[None, :]) ** 2
+    chance = (np.outer(used, used) * squared).sum() / max(used.sum() - 1, 1)
+    sample = Sample(codes_IR=codes, n_categories=4, times_BI=np.array([times], dtype=np.float64))
+    (ours,) = krippendorff_alpha_ordinal(sample)
+    expected = 1 - (coincidences * squared).sum() / chance if chance > 0 else math.nan
+    assert ours == pytest.approx(expected, nan_ok=True)
 
 
 @given(codes=PARTLY, order=st.permutations(range(4)), coefficient=st.sampled_from(NOMINAL))

@@ -8,7 +8,7 @@ import pytest
 from eval.agreement import fleiss_kappa
 from eval.agreement_report import DIFFERENCE, Plan, report_agreement
 from eval.agreement_weights import disagreements
-from eval.bootstrap import percentile_interval, resamples
+from eval.bootstrap import resamples
 from eval.rating_sample import Sample, patterns
 from eval.ratings import read_ratings
 from hpc.errors import DatasetError
@@ -318,19 +318,3 @@ def saved_json(result, path):
     """What a strict reader of JSON reads: Python's own takes NaN and Infinity."""
     result.save(path)
     return json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
-
-
-def test_resamples_are_one_sequence_however_it_is_cut(monkeypatch):
-    whole = np.concatenate(list(resamples(17, replicates=50, key=(3, 1))))
-    monkeypatch.setattr("eval.bootstrap._BLOCK_CELLS", 17 * 7)
-    blocks = list(resamples(17, replicates=50, key=(3, 1)))
-    assert [len(block) for block in blocks] == [7] * 7 + [1]
-    assert np.array_equal(np.concatenate(blocks), whole)
-    assert (whole.sum(axis=1) == 17).all()
-    assert not np.array_equal(whole, np.concatenate(list(resamples(17, replicates=50, key=(3, 2)))))
-
-
-def test_percentile_interval_leaves_undefined_replicates_out():
-    values = np.array([np.nan, *np.arange(101.0)])
-    assert percentile_interval(values, 0.9) == pytest.approx((5, 95))
-    assert percentile_interval(np.array([np.nan]), 0.9) is None

@@ -12,9 +12,9 @@ from sklearn.metrics import cohen_kappa_score, f1_score, jaccard_score
 from eval.agreement_value import agreement_of
 from eval.confusion import class_scores
 from eval.label_agreement import report_label_agreement
-from eval.label_scores import scores_of
+from eval.label_scores import confusion_of, scores_of
 from eval.label_tally import open_raters, tally
-from eval.rating_sample import MISSING
+from eval.rating_sample import MISSING, Sample
 from histosyn.labels import LabelClass, LabelSchema, label_png_bytes, load_schema
 from hpc.errors import DatasetError, InputError
 
@@ -143,6 +143,26 @@ def test_ignored_pixels_count_as_missing(tmp_path):
     assert sorted(map(tuple, codes.tolist())) == sorted(
         [(0, 0), (1, MISSING), (MISSING, 1), (MISSING, MISSING)]
     )
+
+
+@pytest.mark.parametrize("raters", [2, 3])
+def test_blocks_do_not_change_a_result(folders, tmp_path, monkeypatch, raters):
+    three = [*folders[:2], write(tmp_path / "c", some_maps(2))][:raters]
+    whole = report(*three)
+    monkeypatch.setattr("eval.bootstrap._BLOCK_CELLS", 50)
+    for one, other in zip(report(*three).numbers, whole.numbers, strict=True):
+        assert (one.name, one.value, one.details) == (other.name, other.value, other.details)
+        assert one.interval == (None if other.interval is None else pytest.approx(other.interval))
+
+
+def test_a_confusion_counts_pixels_by_both_classes():
+    codes = np.array([[0, 1], [2, 2], [MISSING, 1], [1, MISSING], [2, 0]])
+    times = np.array([[3.0, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
+    sample = Sample(codes_IR=codes, n_categories=3, times_BI=times)
+    assert confusion_of(sample).tolist() == [
+        [[0, 3, 0], [0, 0, 0], [5, 0, 1]],
+        [[0, 9, 0], [0, 0, 0], [3, 0, 2]],
+    ]
 
 
 def test_one_tile_has_values_and_no_intervals(tmp_path):
