@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from histosyn.networks.discriminator import Features
+from histosyn.networks.moments import at_least_float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +152,7 @@ def _mean_over_scales(
     verdict: Verdict, of_scores: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
     values = [
-        of_scores(real[-1], synthetic[-1])
+        of_scores(at_least_float32(real[-1]), at_least_float32(synthetic[-1]))
         for real, synthetic in zip(verdict.real, verdict.synthetic, strict=True)
     ]
     return torch.stack(values).mean()

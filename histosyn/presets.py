@@ -37,9 +37,9 @@ PRESETS = {
             "run": {"precision": "bfloat16", "ema_decay": 0.9999},
         },
     ),
-    # Falahkheirkhah et al. 2023, as their published code trains: least squares alone, one forward of
-    # the generator for both players. It rebuilt the optimizers in every iteration, which made sign
-    # descent of Adam, and swapped Adam's betas: here both are as they were meant.
+    # Falahkheirkhah et al. 2023, as their published code trains: least squares alone, and one
+    # forward of the generator for both players. It rebuilt the optimizers in every iteration, which
+    # made sign descent of Adam, and swapped Adam's betas: here both are as they were meant.
     "paper": Preset(
         purpose="the original's networks and objective, for 512-pixel tiles, its bugs corrected",
         settings={

@@ -325,6 +325,11 @@ def _data_sha256(facts: dict[str, Any]) -> str:
 
 @contextmanager
 def _reproducible() -> Iterator[None]:
-    """The same sums in the same order every time, where cuDNN would choose by speed."""
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+    """The same sums in the same order every time, where cuDNN would choose by speed.
+
+    And float32 where the configuration says float32: whoever wants less asks for bfloat16.
+    """
+    with torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    ):
         yield

@@ -25,4 +25,6 @@ def compile_layers(network: nn.Module) -> None:
     )
     # Else the first way back overwrites what the second one needs.
     torch._functorch.config.donated_buffer = False
+    # Else what processes share is cut into buckets, through which only one loss can go back.
+    torch._dynamo.config.optimize_ddp = False
     network.compile()

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from histosyn.config import DiscriminatorConfig
 from histosyn.networks.discriminator import Features
+from histosyn.networks.precision import doubled
 from histosyn.networks.spectral import spectral_norm
 
 _SLOPE = 0.2
@@ -85,13 +86,9 @@ class _Up(nn.Module):
 
     def forward(self, x_NCHW: torch.Tensor, skip_NCHW: torch.Tensor) -> torch.Tensor:
         y = self.coarse(functional.leaky_relu(x_NCHW, _SLOPE))
-        y = torch.cat([_doubled(y), skip_NCHW], dim=1)
+        y = torch.cat([doubled(y), skip_NCHW], dim=1)
         y = self.convolution(functional.leaky_relu(y, _SLOPE))
-        return y + _doubled(self.shortcut(x_NCHW))
-
-
-def _doubled(x_NCHW: torch.Tensor) -> torch.Tensor:
-    return functional.interpolate(x_NCHW, scale_factor=2, mode="nearest")
+        return y + doubled(self.shortcut(x_NCHW))
 
 
 def _padded(tiles_NCHW: torch.Tensor, stride: int) -> torch.Tensor:

@@ -24,6 +24,7 @@ from histosyn.networks.modulation import modulation
 from histosyn.networks.moments import measure
 from histosyn.networks.noise import Noise, draw_noise
 from histosyn.networks.patterns import LabelPyramid, Level, one_hot
+from histosyn.networks.precision import doubled
 from histosyn.networks.product import pointwise
 from histosyn.networks.recompute import recomputed
 from histosyn.networks.spectral import spectral_norm
@@ -156,7 +157,7 @@ def _enlarged(x_NChw: torch.Tensor, level: Level) -> torch.Tensor:
     """Doubled, if the level is twice as large."""
     if x_NChw.shape[2:] == level.labels_NHW.shape[1:]:
         return x_NChw
-    return functional.interpolate(x_NChw, scale_factor=2, mode="nearest")
+    return doubled(x_NChw)
 
 
 def _pad(labels_NHW: torch.Tensor, stride: int) -> torch.Tensor:

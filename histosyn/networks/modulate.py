@@ -24,6 +24,7 @@ from torch.nn import functional
 from histosyn.networks.folded import Gradients, folded_rows
 from histosyn.networks.moments import Statistics, global_moments, per_channel
 from histosyn.networks.pixels import Pixels
+from histosyn.networks.precision import doubled
 from hpc import collectives
 
 
@@ -159,7 +160,7 @@ def _composite(
         mean_C, scale_C = moments.mean_C, torch.rsqrt(moments.variance_C + statistics.eps)
     normalized = (x_NChw - per_channel(mean_C)) * per_channel(scale_C)
     if x_NChw.shape[2] != pixels.shape_NHW[1]:
-        normalized = functional.interpolate(normalized, scale_factor=2, mode="nearest")
+        normalized = doubled(normalized)
     rows = table_R2C if pixels.index_M is None else table_R2C.index_select(0, pixels.index_M)
     gamma, beta = rows.view(*pixels.shape_NHW, rows.shape[1]).permute(0, 3, 1, 2).chunk(2, dim=1)
     return functional.leaky_relu(normalized * (1 + gamma) + beta, slope).to(x_NChw.dtype)

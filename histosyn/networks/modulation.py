@@ -22,10 +22,13 @@ from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 
 # What the table of distinct neighbourhoods costs, forward and backward, in multiplications of the
 # dense convolutions: one for a distinct 3x3 neighbourhood, and an addition in the sums over taps of
-# distinct 5x5 ones, whose operands come from memory. Fitted to nine levels of maps with more and
-# more noise (benchmarks/README.md): float32, and half precision.
+# distinct 5x5 ones, whose operands come from memory. Fitted on a CPU to levels of maps with more
+# and more noise, in training and synthesis (benchmarks/README.md): float32, and half precision.
 _FLOAT_COSTS = (1.6, 36.0)
-_HALF_COSTS = (0.85, 54.0)
+_HALF_COSTS = (1.2, 54.0)
+# On a CPU larger tensors come fresh from the system each time, page by page: that may take longer
+# than what is computed in them.
+_MOST_VALUES = 6 << 20
 
 
 class Modulation(nn.Module):
@@ -86,9 +89,20 @@ class Spade(Modulation):
         hidden = functional.relu(bag_sums(parts, patterns.parts) + _bias(self.embed))
         # After them comes any pixel outside the map: there the second convolution sees zeros.
         hidden = functional.pad(hidden, (0, 0, 0, patterns.rows - len(hidden)))
-        taps = self.gamma_beta.weight.permute(2, 3, 0, 1).flatten(0, 2)
-        contributions = product(hidden, taps).view(-1, len(self.gamma_beta.weight))
-        return bag_sums(contributions, patterns.taps) + _bias(self.gamma_beta)
+        taps_33CH = self.gamma_beta.weight.permute(2, 3, 0, 1)
+        sums = []
+        for part in taps_33CH.split(self._channels_at_once(patterns), dim=2):
+            contributions = product(hidden, part.flatten(0, 2)).view(-1, part.shape[2])
+            sums.append(bag_sums(contributions, patterns.taps))
+        table = torch.cat(sums, dim=1) if len(sums) > 1 else sums[0]
+        return table + _bias(self.gamma_beta)
+
+    def _channels_at_once(self, patterns: Patterns) -> int:
+        channels = len(self.gamma_beta.weight)
+        if self.gamma_beta.weight.device.type != "cpu":
+            return channels
+        parts = -(-patterns.taps.rows * channels // _MOST_VALUES)
+        return -(-channels // max(parts, 1))
 
     def _of_pixels(self, level: Level) -> torch.Tensor:
         segments = one_hot(level.labels_NHW, level.classes, self.embed.weight.dtype)

@@ -57,7 +57,7 @@ def global_moments(x_NCHW: torch.Tensor) -> Moments:
     # max(..., 1): an empty rank contributes zeros with weight zero.
     mean_C = wide.sum(_AXES) / max(values, 1)
     m2_C = (wide - per_channel(mean_C)).square().sum(_AXES)
-    local = torch.cat([mean_C.new_tensor([values]), mean_C, m2_C])
+    local = torch.cat([mean_C.new_full((1,), values), mean_C, m2_C])
     return _merged(collectives.stack_over_ranks(local))
 
 
@@ -76,7 +76,7 @@ def _moments_of(rows_MC: torch.Tensor) -> torch.Tensor:
     wide = at_least_float32(rows_MC)
     mean_C = wide.sum(0) / max(len(wide), 1)
     m2_C = (wide - mean_C).square_().sum(0)
-    return torch.cat([mean_C.new_tensor([len(wide)]), mean_C, m2_C])
+    return torch.cat([mean_C.new_full((1,), len(wide)), mean_C, m2_C])
 
 
 def _merged_as_one(parts: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
+from histosyn.networks.precision import own_precision
 from histosyn.networks.recompute import computed_again
 
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -47,14 +48,15 @@ class SpectralNorm(nn.Module):
             self._iterate(matrix)
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        """The normalized weight."""
-        matrix = weight.detach().flatten(1)
-        if self.training and not computed_again():
-            sigma = self._iterate(matrix)
-        else:
-            sigma = torch.dot(self._u, torch.mv(matrix, self._v))
-        # Copies, because the next forward pass changes the vectors in place.
-        return _Divided.apply(weight, self._u.clone(), self._v.clone(), sigma)
+        """The normalized weight, in its own precision: autocast is for the convolutions."""
+        with own_precision(weight):
+            matrix = weight.detach().flatten(1)
+            if self.training and not computed_again():
+                sigma = self._iterate(matrix)
+            else:
+                sigma = torch.dot(self._u, torch.mv(matrix, self._v))
+            # Copies, because the next forward pass changes the vectors in place.
+            return _Divided.apply(weight, self._u.clone(), self._v.clone(), sigma)
 
     def right_inverse(self, value: torch.Tensor) -> torch.Tensor:
         """What is assigned is taken as it is."""

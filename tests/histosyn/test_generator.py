@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from tissue import SCHEMA
+from torch.nn import functional
 
 from histosyn.config import GeneratorConfig
 from histosyn.networks.generator import Generator, block_widths, draw_noise
@@ -37,6 +38,59 @@ def test_any_height_and_width(generator: Generator, shape: tuple[int, int]) -> N
     tiles = tissue(generator, labels)
     assert tiles.shape == (2, 3, *shape)
     assert tiles.abs().max() <= 1
+
+
+def plain_modulation(
+    spade: Spade, x: torch.Tensor, segments: torch.Tensor, slope: float = 0.2
+) -> torch.Tensor:
+    """Park et al. 2019, eq. 1 and the activation after it, from PyTorch's own operations."""
+    gamma, beta = spade.gamma_beta(functional.relu(spade.embed(segments))).chunk(2, dim=1)
+    normalized = functional.batch_norm(x, None, None, training=True)
+    return functional.leaky_relu(normalized * (1 + gamma) + beta, slope)
+
+
+def plainly(generator: Generator, labels: torch.Tensor, entry: torch.Tensor) -> torch.Tensor:
+    """The generator as its papers describe it: each layer resizes the label map for itself."""
+    height, width = labels.shape[1:]
+    stride = CONFIG.stride
+    bottom, right = -height % stride, -width % stride
+    padded = functional.pad(labels[:, None].double(), (0, right, 0, bottom), mode="replicate")
+    whole = functional.one_hot(padded[:, 0].long(), len(SCHEMA)).permute(0, 3, 1, 2).double()
+    x = generator.entry(torch.cat([entry, whole[..., ::stride, ::stride]], dim=1))
+    for number, block in enumerate(generator.blocks):
+        if number:
+            x = functional.interpolate(x, scale_factor=2, mode="nearest")
+        factor = stride >> number
+        segments = whole[..., ::factor, ::factor]
+        y = block.conv_0(plain_modulation(block.norm_0, x, segments))
+        y = block.conv_1(plain_modulation(block.norm_1, y, segments))
+        if block.norm_s is not None:
+            x = block.shortcut(plain_modulation(block.norm_s, x, segments, slope=1.0))
+        x = x + y
+    return torch.tanh(generator.exit(functional.leaky_relu(x, 0.2)))[..., :height, :width]
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_the_whole_generator_is_the_plain_one(
+    repeats: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tiles and gradients in training, sides that the stride does not divide."""
+    monkeypatch.setattr(Spade, "repeats_enough", lambda *_: repeats)
+    torch.manual_seed(0)
+    ours = Generator(CONFIG, len(SCHEMA)).double()
+    theirs = copy.deepcopy(ours)
+    coarse = torch.randint(0, len(SCHEMA), (2, 6, 9))
+    labels = coarse.repeat_interleave(6, 1).repeat_interleave(7, 2)[:, :33, :61]
+    noise = draw_noise([1, 2], CONFIG, 33, 61, torch.device("cpu")).to(torch.float64)
+    found, wanted = ours(labels, noise), plainly(theirs, labels, noise.entry)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+    probe = torch.cos(torch.arange(found.numel(), dtype=torch.float64)).view(found.shape)
+    for one, other in zip(
+        torch.autograd.grad((found * probe).sum(), list(ours.parameters())),
+        torch.autograd.grad((wanted * probe).sum(), list(theirs.parameters())),
+        strict=True,
+    ):
+        assert (one - other).abs().max() <= 1e-12 * max(1, other.abs().max())
 
 
 def test_follows_labels_and_noise(generator: Generator) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from ranks import run_ranks
 from torch import nn
 from torch.nn import functional
 
+from histosyn.networks import bags, modulation, moments, pixels
 from histosyn.networks.modulation import ClassTable, Modulation, Spade
 from histosyn.networks.moments import measure
 from histosyn.networks.patterns import IGNORED, LabelPyramid, Level, find_patterns, one_hot
@@ -70,15 +73,36 @@ def results(y: torch.Tensor, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
     return [y.detach(), *torch.autograd.grad((y * probe).sum(), inputs)]
 
 
+@contextmanager
+def in_small_pieces() -> Iterator[None]:
+    """As if these maps were large: features, tables, bags and sums go through piece by piece."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pixels, "_PIECE", 24)
+        patch.setattr(bags, "_PIECE", 8)
+        patch.setattr(moments, "_BLOCK", 40)
+        patch.setattr(modulation, "_MOST_VALUES", 200)
+        yield
+
+
 @pytest.mark.parametrize("kind", [FastSpade, DenseSpade])
 @pytest.mark.parametrize("doubled", [False, True])
+@pytest.mark.parametrize("pieces", [nullcontext, in_small_pieces])
 @settings(max_examples=25, deadline=None)
 @given(maps=label_maps())
 def test_equals_the_plain_form(
-    kind: type[Spade], doubled: bool, maps: tuple[torch.Tensor, int]
+    kind: type[Spade],
+    doubled: bool,
+    pieces: Callable[[], AbstractContextManager[None]],
+    maps: tuple[torch.Tensor, int],
 ) -> None:
     """Outputs, gradients and running statistics, to 1e-12."""
-    labels, classes = maps
+    with pieces():
+        compare_with_the_plain_form(kind, doubled, *maps)
+
+
+def compare_with_the_plain_form(
+    kind: type[Spade], doubled: bool, labels: torch.Tensor, classes: int
+) -> None:
     if doubled:
         labels = labels.repeat_interleave(2, 1)
         labels = torch.cat([labels, labels.flip(2)], dim=2)
@@ -165,6 +189,20 @@ def test_what_repeats_decides() -> None:
     noise = torch.randint(0, 4, (1, 32, 32), generator=torch.Generator().manual_seed(0))
     assert not spade.repeats_enough(find_patterns(noise, 4))
     assert spade.repeats_enough(find_patterns(torch.zeros(1, 32, 32, dtype=torch.long), 4))
+
+
+@pytest.mark.parametrize("mean", [100.0, 1e3])
+def test_large_means_cost_no_digits_in_float32(mean: float) -> None:
+    """Merged from many parts, as those of large features are."""
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(2, CHANNELS, 31, 17, generator=random) * 0.1 + mean
+    with in_small_pieces():
+        found = measure(x)
+    wide = x.double().transpose(0, 1).flatten(1)
+    torch.testing.assert_close(found.mean_C.double(), wide.mean(1), rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        found.variance_C.double(), wide.var(1, correction=0), rtol=2e-3, atol=0
+    )
 
 
 def on_one_rank(sizes: list[int]) -> list[torch.Tensor]:

@@ -132,6 +132,26 @@ def test_affine_cumulative_average_and_eval() -> None:
     torch.testing.assert_close(ranks[0]["mean"], expected["mean"])
 
 
+def on_the_gpu(kind: str, sizes: list[int]) -> dict[str, torch.Tensor]:
+    first = sum(sizes[: rank()])
+    part = slice(first, first + sizes[rank()])
+    norm: nn.Module = SyncBatchNorm2d(CHANNELS)
+    if kind == "PyTorch's":
+        norm = nn.SyncBatchNorm(CHANNELS)
+    x, probe = (whole_batch(sum(sizes), mean, 2.0, torch.float32)[part] for mean in (0.5, 0.0))
+    found = measure(norm.cuda(), x.cuda(), probe.cuda(), twice=False)
+    return {name: value.cpu() for name, value in found.items()}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="nn.SyncBatchNorm needs a GPU")
+@pytest.mark.parametrize("sizes", [[2, 2], [1, 3]])
+def test_equals_pytorchs_on_a_gpu(sizes: list[int]) -> None:
+    """Two ranks share the first GPU, as gloo lets them."""
+    ours, theirs = (run_ranks(2, on_the_gpu, kind, sizes) for kind in ("ours", "PyTorch's"))
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5)
+
+
 def bfloat16_on_one_rank() -> torch.Tensor:
     x = whole_batch(4, 3.0, 2.0, torch.float32)[2 * rank() : 2 * rank() + 2]
     norm = SyncBatchNorm2d(CHANNELS, affine=False)

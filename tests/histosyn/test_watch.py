@@ -1,5 +1,6 @@
 """What is watched: in reports, in warnings, and when something is no longer finite."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -105,6 +106,37 @@ def test_the_step_is_named_even_where_reports_are_rare(shards, tmp_path, network
     with pytest.raises(TrainingDivergedError, match="At step 4 the loss discriminator/hinge"):
         run_training(config, (lambda config, topology: poison,))
     assert not list((tmp_path / "run/checkpoints").glob("step-*"))
+
+
+class PoisonTerm:
+    """Makes one loss term, and no other, not a number at the step after `step`."""
+
+    interval = 1
+
+    def __init__(self, step, term):
+        self.step, self.term = step, term
+
+    def __call__(self, trainer):
+        if trainer.step == self.step:
+            trainer.objective = replace(
+                trainer.objective,
+                generator=tuple(
+                    replace(term, compute=lambda verdict, of=term.compute: of(verdict) * math.nan)
+                    if term.name == self.term
+                    else term
+                    for term in trainer.objective.generator
+                ),
+            )
+
+
+def test_of_several_terms_the_one_that_broke_is_named(shards, tmp_path):
+    config = tiny_config(shards, tmp_path / "run", steps=6, report_every=1)
+    poison = PoisonTerm(3, "feature_matching")
+    with pytest.raises(
+        TrainingDivergedError,
+        match="At step 4 the loss generator/feature_matching is no longer finite",
+    ):
+        run_training(config, (lambda config, topology: poison,))
 
 
 class PoisonGradient(Poison):
