@@ -87,10 +87,10 @@ EVERY_GAME = {
 }
 
 
-def play_on_a_rank(games, ranks):
+def play_on_a_rank(games, ranks, steps=3):
     from hpc import collectives
 
-    return {name: play(game, 3, ranks, collectives.rank()) for name, game in games.items()}
+    return {name: play(game, steps, ranks, collectives.rank()) for name, game in games.items()}
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,20 @@ def test_compiled_discriminators_play_the_same_game(name):
         assert ours == pytest.approx(losses, rel=1e-9)
     for key, weight in weights.items():
         torch.testing.assert_close(theirs[key], weight, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_ranks_share_a_compiled_discriminator():
+    """Each loss goes back through it by itself, also where gradients are averaged."""
+    name = "hinge, simultaneous"
+    one, _ = play(EVERY_GAME[name], 2)
+    compiled = {name: with_run(EVERY_GAME[name], compile=True)}
+    ranks = [played[name][0] for played in run_ranks(2, play_on_a_rank, compiled, 2, 2)]
+    for step, losses in enumerate(one):
+        for term, value in losses.items():
+            mean = sum(theirs[step][term] for theirs in ranks) / 2
+            assert mean == pytest.approx(value, rel=1e-9), (step, term)
 
 
 def gradients(network):
