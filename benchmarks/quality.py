@@ -291,8 +291,7 @@ def measure(options: argparse.Namespace) -> None:
         fid, faithfulness = (measured / f"{name}.{kind}.json" for kind in ("fid", "faithfulness"))
         source = options.out / "segmenter/model" if tiles == seen else tiles / "manifest.jsonl"
         if not is_newer(fid, source):
-            histosyn("eval", "fid", real, tiles, "--extractor", reader, "--groups", real,
-                     "--json", fid)  # fmt: skip
+            histosyn("eval", "fid", real, tiles, "--extractor", reader, "--json", fid)
         if tiles != seen and not is_newer(faithfulness, source):
             histosyn("eval", "faithfulness", reader, tiles, real, "--real", real,
                      "--json", faithfulness)  # fmt: skip
