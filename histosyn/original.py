@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
+from itertools import chain, zip_longest
 from math import isqrt
 from pathlib import Path
 
@@ -145,16 +146,19 @@ def _fitting_channels(schema: LabelSchema) -> range:
 
 
 def _require_keys(path: Path, found: Shapes, wanted: Shapes) -> None:
-    wrong = [
-        *(f"{key} is missing; expected {wanted[key]}" for key in wanted if key not in found),
-        *(
+    kinds = [
+        [f"{key} is missing; expected {wanted[key]}" for key in wanted if key not in found],
+        [
             f"{key} has the shape {found[key]}; expected {wanted[key]}"
             for key in wanted
             if key in found and found[key] != wanted[key]
-        ),
-        *(f"{key} {found[key]} is unknown" for key in found if key not in wanted),
+        ],
+        [f"{key} {found[key]} is unknown" for key in found if key not in wanted],
     ]
-    if wrong:
+    if any(kinds):
+        # Turn by turn: many of one kind must not hide another.
+        turns = chain.from_iterable(zip_longest(*kinds))
+        wrong = [line for line in turns if line is not None]
         _refuse(path, "is not the original's generator as its training saves it", wrong)
 
 

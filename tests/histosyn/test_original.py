@@ -247,6 +247,15 @@ def test_ten_of_many_wrong_keys_are_named(tmp_path: Path, state: State) -> None:
     assert f"and {gone - 10} more" in str(caught.value)
 
 
+def test_many_missing_keys_do_not_hide_others(tmp_path: Path, state: State) -> None:
+    changed = {key: state[key] for key in state if not key.startswith("up")}
+    changed |= {"fc.bias": torch.zeros(5), "fc.scale": torch.zeros(2)}
+    with pytest.raises(InputError) as caught:
+        import_original(saved(tmp_path, changed), SCHEMA)
+    for part in ("is missing", "fc.bias has the shape (5,)", "fc.scale (2,) is unknown"):
+        assert part in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
