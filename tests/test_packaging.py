@@ -40,19 +40,42 @@ def test_constraints_pin_every_version() -> None:
     assert "torch==2.13.0" in pins
 
 
-def test_the_repository_names_no_hosts_and_no_machine_paths() -> None:
+def tracked(*patterns: str) -> list[str]:
+    """The files of the repository, of these patterns if any."""
     try:
         listing = subprocess.run(
-            ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+            ["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("not a git checkout")
+    return listing.stdout.split()
+
+
+def test_the_repository_names_no_hosts_and_no_machine_paths() -> None:
     stranger = re.compile(
         r"https?://(?!localhost|127\.0\.0\.1|[\w.]*example\.org)|/work/|/home/\w+/|/root/"
     )
-    for name in listing.stdout.split():
+    for name in tracked():
         path = ROOT / name
         if name in ("LICENSE", "tests/test_packaging.py") or path.suffix == ".png":
             continue
         if path.is_file():
             assert not stranger.search(path.read_text("utf-8")), name
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = []
+    for name in tracked("*.md"):
+        text = (ROOT / name).read_text()
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, anchor = target.partition("#")
+            document = (ROOT / name).parent / path if path else ROOT / name
+            if not document.exists() or (anchor and anchor not in anchors(document)):
+                broken.append(f"{name}: {target}")
+    assert not broken
+
+
+def anchors(document: Path) -> set[str]:
+    """What a heading is called in an address: small letters and digits, hyphens for spaces."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
