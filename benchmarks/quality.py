@@ -58,10 +58,11 @@ METHODS: dict[str, Settings] = {
     "paper": PRESETS["paper"].settings,
     "spade": {},
     "class_table": {"generator": {"modulation": "class_table"}},
+    "pixel_noise": {"generator": {"pixel_noise": True}},
     "oasis": {"discriminator": {"kind": "unet"}},
     "oasis_published": {"discriminator": {"kind": "unet"}, "run": {"updates": "alternating"}},
 }
-KINDS = ["paper", "spade", "class_table", "oasis"]
+KINDS = ["paper", "spade", "class_table", "pixel_noise", "oasis"]
 # The original's coarsest grid has 8x8 cells for 512 pixels.
 FITTED: dict[str, Settings] = {"paper": {"generator": {"grid_size": TILE_SIZE // 64}}}
 COLUMNS = 8
