@@ -34,7 +34,8 @@ def test_a_preset_trains(name: str, tmp_path: Path) -> None:
     settings = {section: dict(values) for section, values in PRESETS[name].settings.items()}
     settings["generator"] |= {"base_channels": 2, "max_multiplier": 4, "label_channels": 4}
     settings["discriminator"] |= {"base_channels": 2}
-    settings["run"] |= {"folder": str(tmp_path / "run"), "steps": 2, "recalibrate_batches": 1}
+    run = {"folder": str(tmp_path / "run"), "steps": 2, "recalibrate_batches": 1}
+    settings["run"] = settings.get("run", {}) | run
     if "grid_size" in settings["generator"]:
         settings["generator"]["grid_size"] = 1
     shards = {"shards": str(pack_blobs(tmp_path)), "global_batch": 2, "workers": 0}
