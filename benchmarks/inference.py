@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import torch
 from label_maps import label_maps
-from network_costs import REFERENCE, options, print_table, settings_of
+from network_costs import REFERENCE, Case, options, print_table
 from plain import PlainGenerator
 from torch.nn.utils import parametrize
 
@@ -39,21 +39,12 @@ def main() -> None:
     print_table(make_synthesis, given, tiles=1)
 
 
-def make_synthesis(
-    way: str,
-    layout: str,
-    channels: int,
-    size: int,
-    kind: str,
-    classes: int,
-    threads: int,
-    device: torch.device,
-) -> Callable[[], object]:
-    torch.set_num_threads(threads)
+def make_synthesis(case: Case, device: torch.device) -> Callable[[], object]:
+    way, size, classes = case.way, case.size, case.classes
+    torch.set_num_threads(case.threads)
     precision, kind_of_modulation = WAYS.get(way, ("float32", "spade"))
-    sections = settings_of(layout, channels, size, modulation=kind_of_modulation)
-    config = GeneratorConfig(**sections["generator"])
-    labels = label_maps(kind, classes, 1, size).to(device)
+    config = GeneratorConfig(**case.settings(modulation=kind_of_modulation)["generator"])
+    labels = case.labels(1, device)
     noise = draw_noise([1], config, size, size, device)
     if way.startswith("dense"):
         modulation.Spade.repeats_enough = lambda *_: False  # type: ignore[method-assign]

@@ -11,6 +11,7 @@ import argparse
 import functools
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,28 +53,51 @@ def options(description: str, ways: Mapping[str, Any], size: int) -> argparse.Na
     return parser.parse_args()
 
 
-def settings_of(
-    layout: str, channels: int, size: int, **generator: Any
-) -> dict[str, dict[str, Any]]:
-    """The sections of a configuration for networks of so many channels and tiles of this size."""
-    sections = {name: dict(section) for name, section in LAYOUTS[layout].items()}
-    given = {"generator": generator | {"base_channels": channels},
-             "discriminator": {"base_channels": channels}}  # fmt: skip
-    if "grid_size" in sections.get("generator", {}):
-        given["generator"]["grid_size"] = size >> sections["generator"]["upsamplings"]
-    for name, settings in given.items():
-        sections[name] = sections.get(name, {}) | settings
-    return sections
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A way, and what it works on: label maps of a kind, networks of so many channels."""
+
+    way: str
+    layout: str
+    channels: int
+    size: int
+    kind: str
+    classes: int
+    threads: int
+
+    def labels(self, tiles: int, device: torch.device) -> torch.Tensor:
+        return label_maps(self.kind, self.classes, tiles, self.size).to(device)
+
+    def settings(self, **generator: Any) -> dict[str, dict[str, Any]]:
+        """The sections of a configuration."""
+        sections = {name: dict(section) for name, section in LAYOUTS[self.layout].items()}
+        given = {"generator": generator | {"base_channels": self.channels},
+                 "discriminator": {"base_channels": self.channels}}  # fmt: skip
+        if "grid_size" in sections.get("generator", {}):
+            given["generator"]["grid_size"] = self.size >> sections["generator"]["upsamplings"]
+        for name, settings in given.items():
+            sections[name] = sections.get(name, {}) | settings
+        return sections
 
 
 def print_table(make: Callable[..., Any], given: argparse.Namespace, tiles: int) -> None:
-    """`make(way, layout, channels, size, kind, classes, threads, device)` does so many tiles."""
+    """`make(case, device)` gives work that does so many tiles."""
     print("| " + " | ".join(HEAD) + " |\n" + "|---" * len(HEAD) + "|")
     scenes = [scene.rsplit("-", 1) for scene in (*given.scenes, *given.real)]
     for channels, size, (kind, k) in itertools.product(given.channels, given.size, scenes):
         classes = int(k)
         ways = {
-            way: (way, given.layout, channels, size, kind, classes, given.threads)
+            way: (
+                Case(
+                    way=way,
+                    layout=given.layout,
+                    channels=channels,
+                    size=size,
+                    kind=kind,
+                    classes=classes,
+                    threads=given.threads,
+                ),
+            )
             for way in (REFERENCE, *given.ways)
         }
         rates = {f"matmul {name}": (name, given.threads) for name in ("float32", "bfloat16")}
@@ -87,7 +111,7 @@ def print_table(make: Callable[..., Any], given: argparse.Namespace, tiles: int)
 
 def _either(make: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
     """The work of a way, or the product that says what the machine can do."""
-    return _matmul(*arguments) if len(arguments) == 3 else make(*arguments)
+    return make(*arguments) if isinstance(arguments[0], Case) else _matmul(*arguments)
 
 
 def _matmul(precision: str, threads: int, device: torch.device) -> Callable[[], Any]:

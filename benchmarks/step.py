@@ -17,8 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from label_maps import label_maps
-from network_costs import REFERENCE, options, print_table, settings_of
+from network_costs import REFERENCE, Case, options, print_table
 from plain import PlainStep
 
 from histosyn.config import TrainConfig
@@ -47,24 +46,16 @@ def main() -> None:
     print_table(make_step, options(__doc__, WAYS, size=256), BATCH)
 
 
-def make_step(
-    way: str,
-    layout: str,
-    channels: int,
-    size: int,
-    kind: str,
-    classes: int,
-    threads: int,
-    device: torch.device,
-) -> Callable[[], object]:
+def make_step(case: Case, device: torch.device) -> Callable[[], object]:
     """What one training step of this way does."""
-    torch.set_num_threads(threads)
+    way, size, classes = case.way, case.size, case.classes
+    torch.set_num_threads(case.threads)
     torch.manual_seed(0)
-    labels = label_maps(kind, classes, BATCH, size).to(device)
+    labels = case.labels(BATCH, device)
     tiles = torch.rand(BATCH, 3, size, size, device=device) * 2 - 1
     run = {name: value for name, value in WAYS.get(way, {}).items() if name in RUN_FIELDS}
     generator = {name: value for name, value in WAYS.get(way, {}).items() if name in NETWORK_FIELDS}
-    sections = settings_of(layout, channels, size, **generator)
+    sections = case.settings(**generator)
     sections["data"] = {"shards": "none", "global_batch": BATCH}
     sections["run"] = sections.get("run", {}) | run
     config = from_dict(TrainConfig, sections, way)
