@@ -81,7 +81,10 @@ def name_of(share: float, seed: object) -> str:
 
 def make_tissue(options: argparse.Namespace) -> None:
     patients: dict[str, set[str]] = {}
-    for row in csv.DictReader(io.StringIO(asked(options, "--patients"))):
+    asked = subprocess.run(
+        command(options, "--patients"), check=True, stdout=subprocess.PIPE, text=True
+    )
+    for row in csv.DictReader(io.StringIO(asked.stdout)):
         name = name_of(float(row["share"]), row["seed"])
         patients.setdefault(name, set()).add(row["patient"])
     for name, chosen in patients.items():
@@ -100,9 +103,8 @@ def make_tissue(options: argparse.Namespace) -> None:
         synthesize(options.out / name)
 
 
-def asked(options: argparse.Namespace, *arguments: str) -> str:
-    command = ["histosyn", "eval", "utility", "--config", options.out / "utility.toml", *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+def command(options: argparse.Namespace, *arguments: str) -> list[str]:
+    return ["histosyn", "eval", "utility", "--config", f"{options.out}/utility.toml", *arguments]
 
 
 def pack_real(options: argparse.Namespace, folder: Path, patients: Iterable[str]) -> None:
@@ -138,15 +140,14 @@ def synthesize(folder: Path) -> None:
 
 def measure(options: argparse.Namespace) -> None:
     """Segmenters in so many processes; then the table, and what is shown."""
-    command = ["histosyn", "eval", "utility", "--config", options.out / "utility.toml"]
     parts = [
-        subprocess.Popen([*command, "--part", f"{number}/{options.processes}"])
+        subprocess.Popen(command(options, "--part", f"{number}/{options.processes}"))
         for number in range(1, options.processes + 1)
     ]
     codes = [part.wait() for part in parts]
     if any(codes):
         raise SystemExit("A part of the trainings failed.")
-    subprocess.run([*command, "--report"], check=True)
+    subprocess.run(command(options, "--report"), check=True)
 
 
 if __name__ == "__main__":

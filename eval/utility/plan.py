@@ -66,7 +66,7 @@ def patients_of(names: Iterable[str], share: float, seed: int) -> list[str]:
     return sorted(ordered[number] for number in order[:count])
 
 
-def patients_by_cell(config: UtilityConfig) -> list[tuple[float, int, str]]:
+def patients_of_shares(config: UtilityConfig) -> list[tuple[float, int, str]]:
     """Share, seed and patient, for each patient of each share and seed.
 
     Asks for the real tiles only: it says whom the generators of the synthetic ones may see.

@@ -77,11 +77,11 @@ def utility(
         console().print(f"{len(cells)} trainings: {', '.join(cell.name for cell in cells)}")
         return
     if patients:
-        from eval.utility.plan import patients_by_cell
+        from eval.utility.plan import patients_of_shares
 
         table = csv.writer(sys.stdout, lineterminator="\n")
         table.writerow(("share", "seed", "patient"))
-        table.writerows(patients_by_cell(settings))
+        table.writerows(patients_of_shares(settings))
         return
     folder = settings.experiment.folder
     seconds = settings.training.stop_seconds_before_end
