@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from disks import resize, small_disk
 from tissue import pack_blobs, tiny_config
 
 from histosyn.config_file import as_toml
@@ -89,20 +90,8 @@ def test_a_damaged_checkpoint_is_named_and_set_aside(shards, whole, tmp_path, ca
 
 @pytest.fixture
 def disk(tmp_path):
-    """A disk with room for two and a half checkpoints."""
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(mount)]
-    try:
-        subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no small file system can be mounted: {getattr(error, 'stderr', error)}")
-    yield mount
-    subprocess.run(["umount", "--lazy", str(mount)], check=True)
-
-
-def resize(disk, size_bytes):
-    subprocess.run(["mount", "-o", f"remount,size={size_bytes}", str(disk)], check=True)
+    with small_disk(tmp_path / "disk", "64m") as disk:
+        yield disk
 
 
 def leave_room_for(checkpoints, disk, whole):

@@ -1,22 +1,13 @@
 """A small disk, for tests that fill it."""
 
-import subprocess
-
+import disks
 import pytest
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 256 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    try:
-        subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no small file system can be mounted: {getattr(error, 'stderr', error)}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    with disks.small_disk(tmp_path / "disk", "256k") as disk:
+        yield disk
 
 
 @pytest.fixture

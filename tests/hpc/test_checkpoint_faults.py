@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from disks import resize
 from tissue import pack_blobs
 
 from hpc import checkpoint
@@ -188,10 +189,6 @@ def test_of_two_failures_training_is_told_and_writing_is_logged(tmp_path, caplog
     assert "step-00000001 could not be written" in caplog.text
 
 
-def enlarge(disk):
-    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-
-
 def test_a_full_disk_stops_and_keeps_what_was_there(small_disk):
     saver = Saver(small_disk, keep_last=1)
     saver.save(1, state(1))
@@ -220,7 +217,7 @@ def test_a_full_disk_is_tried_again_when_asked_for(small_disk, caplog):
             assert time.monotonic() < end
             time.sleep(0.01)
         assert list(steps(small_disk)) == [1]
-        enlarge(small_disk)
+        resize(small_disk, "64m")
         saver.save(4, state(4, LARGE))
 
     assert list(steps(small_disk)) == [4]
