@@ -28,7 +28,8 @@ class Mixture:
 class Verdict:
     """What the discriminator makes of real and of synthetic tiles with the same label maps.
 
-    The tiles, (N, 3, H, W) in [-1, 1], are those it was shown, so that gradients reach them.
+    The tiles, (N, 3, H, W) in [-1, 1], are those it was shown, so that gradients reach them. `real`
+    is empty where no term asks for it.
     """
 
     labels_NHW: torch.Tensor
@@ -47,7 +48,8 @@ class LossTerm:
     """One summand of a player's loss: `weight` times what `compute` makes of a verdict.
 
     With an `interval` it is computed only at the steps that this divides, and counts so much more.
-    With `differentiates_tiles` it needs real tiles that require gradients.
+    With `differentiates_tiles` it needs real tiles that require gradients; a generator's term with
+    `matches_real` needs the discriminator's features of real tiles, and no other term of it does.
     """
 
     name: str
@@ -55,6 +57,7 @@ class LossTerm:
     compute: Compute
     interval: int = 1
     differentiates_tiles: bool = False
+    matches_real: bool = False
 
     def due(self, step: int) -> bool:
         """Whether it is computed at step 0, 1, ..."""
@@ -76,7 +79,7 @@ def discriminator_hinge(verdict: Verdict) -> torch.Tensor:
 
 def generator_hinge(verdict: Verdict) -> torch.Tensor:
     """Mean over scales of −E[D(synthetic)]."""
-    return _mean_over_scales(verdict, lambda real, synthetic: -synthetic.mean())
+    return torch.stack([-score.mean() for score in _scores(verdict.synthetic)]).mean()
 
 
 def discriminator_least_squares(verdict: Verdict) -> torch.Tensor:
@@ -92,7 +95,8 @@ def discriminator_least_squares(verdict: Verdict) -> torch.Tensor:
 
 def generator_least_squares(verdict: Verdict) -> torch.Tensor:
     """Mean over scales of ½ E[(D(synthetic) − 1)²]; Mao et al. 2017, eq. 9."""
-    return _mean_over_scales(verdict, lambda real, synthetic: (synthetic - 1).square().mean() / 2)
+    losses = [(score - 1).square().mean() / 2 for score in _scores(verdict.synthetic)]
+    return torch.stack(losses).mean()
 
 
 def feature_matching(verdict: Verdict) -> torch.Tensor:
@@ -151,8 +155,10 @@ def patch_accuracy(threshold: float) -> Compute:
 def _mean_over_scales(
     verdict: Verdict, of_scores: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
-    values = [
-        of_scores(at_least_float32(real[-1]), at_least_float32(synthetic[-1]))
-        for real, synthetic in zip(verdict.real, verdict.synthetic, strict=True)
-    ]
-    return torch.stack(values).mean()
+    pairs = zip(_scores(verdict.real), _scores(verdict.synthetic), strict=True)
+    return torch.stack([of_scores(real, synthetic) for real, synthetic in pairs]).mean()
+
+
+def _scores(features: Features) -> list[torch.Tensor]:
+    """What each scale says of each patch."""
+    return [at_least_float32(scale[-1]) for scale in features]

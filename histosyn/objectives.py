@@ -90,7 +90,10 @@ def _of_patches(loss: LossConfig) -> Objective:
         generator=(
             LossTerm(name="adversarial", weight=loss.adversarial, compute=adversarial.generator),
             LossTerm(
-                name="feature_matching", weight=loss.feature_matching, compute=feature_matching
+                name="feature_matching",
+                weight=loss.feature_matching,
+                compute=feature_matching,
+                matches_real=True,
             ),
         ),
         accuracy=patch_accuracy(adversarial.midway),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -22,15 +22,18 @@ from hpc.randomness import key_of
 DISCRIMINATORS = {"patch": MultiscaleDiscriminator, "unet": UnetDiscriminator}
 
 
+Network = TypeVar("Network", bound=nn.Module)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Player:
+class Player(Generic[Network]):
     """A network and what moves its weights.
 
     Forwards whose backward must average gradients over ranks go through `shared`.
     """
 
     name: str
-    network: nn.Module
+    network: Network
     shared: nn.Module
     optimizer: torch.optim.Optimizer
 
@@ -81,7 +84,7 @@ class Players:
         }
 
 
-def _player(name: str, network: nn.Module, lr: float, config: TrainConfig) -> Player:
+def _player(name: str, network: Network, lr: float, config: TrainConfig) -> Player[Network]:
     betas = (config.optimizer.beta1, config.optimizer.beta2)
     return Player(
         name=name,

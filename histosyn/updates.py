@@ -57,13 +57,16 @@ def alternating(players: Players, objective: Objective, scene: Scene) -> Played:
     generator, discriminator = players.generator, players.discriminator
     with autocast(scene.config, scene.tiles_NCHW.device):
         with torch.no_grad():
-            shown = generator.network(scene.labels_NHW, scene.noise("discriminator's noise"))
+            # Both forwards look at the same label maps, whose neighbourhoods are found once.
+            levels = generator.network.levels_of(scene.labels_NHW)
+            noise = scene.noise("discriminator's noise")
+            shown = generator.network(scene.labels_NHW, noise, levels)
         verdict = _judge(discriminator.shared, objective, scene, shown)
         losses, loss = _evaluate(discriminator.name, objective.discriminator, verdict, scene.step)
     norms = _learn(discriminator, loss)
     with autocast(scene.config, scene.tiles_NCHW.device), _frozen(discriminator.network):
-        synthetic = generator.shared(scene.labels_NHW, scene.noise("noise"))
-        theirs = _judge_frozen(discriminator.network, scene, synthetic)
+        synthetic = generator.shared(scene.labels_NHW, scene.noise("noise"), levels)
+        theirs = _judge_frozen(discriminator.network, objective, scene, synthetic)
         more, loss = _evaluate(generator.name, objective.generator, theirs, scene.step)
     norms |= _learn(generator, loss)
     return Played(losses=losses | more, gradient_norms=norms, verdict=verdict)
@@ -104,12 +107,15 @@ def _judge(
     )
 
 
-def _judge_frozen(discriminator: nn.Module, scene: Scene, synthetic_NCHW: torch.Tensor) -> Verdict:
+def _judge_frozen(
+    discriminator: nn.Module, objective: Objective, scene: Scene, synthetic_NCHW: torch.Tensor
+) -> Verdict:
     """Judge for the generator: real tiles only give features to match."""
+    matched = any(term.matches_real and term.due(scene.step) for term in objective.generator)
     with parametrize.cached():
         synthetic = discriminator(synthetic_NCHW, scene.labels_NHW)
         with torch.no_grad():
-            real = discriminator(scene.tiles_NCHW, scene.labels_NHW)
+            real = discriminator(scene.tiles_NCHW, scene.labels_NHW) if matched else []
     return Verdict(
         labels_NHW=scene.labels_NHW,
         tiles_NCHW=scene.tiles_NCHW,

@@ -55,21 +55,20 @@ class Generator(nn.Module):
         )
         self.exit = nn.Conv2d(widths[-1], 3, 3, padding=1)
 
-    def forward(self, labels_NHW: torch.Tensor, noise: Noise) -> torch.Tensor:
+    def forward(
+        self, labels_NHW: torch.Tensor, noise: Noise, levels: Sequence[Level] | None = None
+    ) -> torch.Tensor:
         """Tiles (N, 3, H, W) in [-1, 1] for label maps (N, H, W).
 
+        `levels`, if at hand, are what `levels_of` gives for them: several forwards may share them.
         Raises InputError if entry is linear and the label maps are not of the size it is made for.
         """
-        return torch.tanh(self.before_tanh(labels_NHW, noise))
-
-    def before_tanh(self, labels_NHW: torch.Tensor, noise: Noise) -> torch.Tensor:
-        """What `forward` puts through tanh: large magnitudes mean saturated colours."""
         height, width = labels_NHW.shape[1:]
-        levels = self.levels_of(labels_NHW)
+        levels = self.levels_of(labels_NHW) if levels is None else levels
         x = self.enter(levels, noise)
         for number in range(len(self.blocks)):
             x = self.rise(number, x, levels[number], noise.at(number))
-        return self.leave(x)[..., :height, :width]
+        return torch.tanh(self.leave(x)[..., :height, :width])
 
     def levels_of(self, labels_NHW: torch.Tensor) -> Sequence[Level]:
         """The label maps at each block's resolution, coarsest first, for the three steps below."""
