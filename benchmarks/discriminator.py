@@ -1,45 +1,38 @@
 """What a step with a discriminator of pixels costs, against the published layout of one.
 
-    python benchmarks/discriminator.py [--device cuda] [--tiles 2] [--side 256]
+    python benchmarks/discriminator.py [--device cuda] [--tiles 2] [--size 256]
 
 The published layout (Schönfeld et al. 2021: six residual blocks down, six up, 128 channels
 at full resolution) is built here for its sizes alone, in the published order: a forward of the
 generator and one of the discriminator for each player. Ours: `histosyn.updates.simultaneous` with
-`UnetDiscriminator`. All take turns in one run; CPU seconds of this process, or seconds of the GPU.
-The generator is the same everywhere, so that a difference is the discriminator's and the order's.
+`UnetDiscriminator`. The generator is ours everywhere, so that a difference is the discriminator's
+and the order's. Each ratio is against the published one in float32, and in the same precision.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
-import statistics
-import time
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
+from label_maps import label_maps
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
+from turns import take_turns
 
-from histosyn.config import (
-    DataConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    OptimizerConfig,
-    RunConfig,
-    TrainConfig,
-)
+from histosyn.config import TrainConfig
+from histosyn.config_file import from_dict
 from histosyn.objectives import make_objective
-from histosyn.phantom import render_phantom
-from histosyn.players import Player, Players
-from histosyn.scene import set_scene
-from histosyn.shards.stream import Batch
+from histosyn.players import DISCRIMINATORS, Players
+from histosyn.scene import Scene, arranged
 from histosyn.updates import UPDATES
-from hpc.files import write_json
 
 CLASSES = 4
+PRECISIONS = ("float32", "bfloat16")
 
 
 class Published(nn.Module):
@@ -84,105 +77,91 @@ class PublishedBlock(nn.Module):
         return y + self.shortcut(x)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Contender:
-    """A discriminator and an order of updates, ready to take steps against a generator."""
+    """A discriminator and an order of updates; no channels of our own: the published layout."""
 
-    def __init__(self, config, batch, device, generator=None, published=False):
-        self.players = Players(config, CLASSES, device)
-        # One for all: each with its optimizer's states would fill a small machine.
-        self.players.generator = generator or self.players.generator
-        if published:
-            network = Published(CLASSES).to(device)
-            optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
-            self.players.discriminator = Player(
-                name="discriminator", network=network, shared=network, optimizer=optimizer
-            )
-        self.objective = make_objective(config.loss, config.discriminator, device)
-        self.update = UPDATES[config.run.updates]
-        self.scene = set_scene(config, batch, 0, device)
-        self.device = device
-        self.seconds = []
+    channels: int | None
+    halvings: int = 4
 
-    @property
-    def parameters(self):
-        return sum(weight.numel() for weight in self.players.discriminator.network.parameters())
-
-    def step(self):
-        started = self._now()
-        self.update(self.players, self.objective, self.scene)
-        self.seconds.append(self._now() - started)
-
-    def _now(self):
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-            return time.perf_counter()
-        return time.process_time()
+    def config(self, generator_channels: int, tiles: int, precision: str) -> TrainConfig:
+        discriminator = {"kind": "unet", "layers": self.halvings}
+        if self.channels:
+            discriminator["base_channels"] = self.channels
+        updates = "simultaneous" if self.channels else "alternating"
+        sections = {
+            "data": {"shards": "none", "global_batch": tiles},
+            "generator": {"base_channels": generator_channels},
+            "discriminator": discriminator,
+            "run": {"precision": precision, "updates": updates},
+        }
+        return from_dict(TrainConfig, sections, "contender")
 
 
-def contenders(given, device):
-    batch = phantom_batch(given.tiles, given.side)
-    base = TrainConfig(
-        data=DataConfig(shards=Path("none"), global_batch=given.tiles),
-        generator=GeneratorConfig(base_channels=given.channels),
-        optimizer=OptimizerConfig(generator_lr=1e-4),
-    )
-    made, generator = {}, None
-    for name, channels, layers, updates in (
-        ("published", 32, 4, "alternating"),
-        ("ours, 32 channels, 4 halvings", 32, 4, "simultaneous"),
-        ("ours, 64 channels, 5 halvings", 64, 5, "simultaneous"),
-    ):
-        for precision in ("float32", "bfloat16"):
-            config = replace(
-                base,
-                discriminator=DiscriminatorConfig(
-                    kind="unet", base_channels=channels, layers=layers
-                ),
-                run=RunConfig(precision=precision, updates=updates),
-            )
-            contender = Contender(config, batch, device, generator, published=name == "published")
-            generator = contender.players.generator
-            made[f"{name}, {precision}"] = contender
-    return made
+CONTENDERS = {
+    "published": Contender(channels=None),
+    "ours, 32 channels, 4 halvings": Contender(channels=32),
+    "ours, 64 channels, 5 halvings": Contender(channels=64, halvings=5),
+}
 
 
-def phantom_batch(tiles, side):
-    pairs = [render_phantom(0, index, side) for index in range(tiles)]
-    return Batch(
-        number=0,
-        tiles_NCHW=torch.stack([torch.from_numpy(tile) for tile, _ in pairs]).permute(0, 3, 1, 2),
-        labels_NHW=torch.stack([torch.from_numpy(labels) for _, labels in pairs]),
-        positions_N=torch.arange(tiles),
-        keys=[],
-    )
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cpu")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--tiles", type=int, default=2)
-    parser.add_argument("--side", type=int, default=256)
-    parser.add_argument("--channels", type=int, default=64, help="of the generator")
-    parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--channels", type=int, default=32, help="of the generator")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3, help="after the first, which warms up")
     given = parser.parse_args()
-    device = torch.device(given.device)
+    ways = {
+        f"{name}, {precision}": (name, precision, given)
+        for name in CONTENDERS
+        for precision in PRECISIONS
+    }
+    costs = take_turns(make_step, ways, given.device, given.rounds)
+    head = ("discriminator", "parameters", "s", "ratio", "same precision", "peak MiB")
+    print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
+    for way, cost in costs.items():
+        name, precision, _ = ways[way]
+        ratio, same = (
+            costs[f"published, {other}"].seconds / cost.seconds for other in ("float32", precision)
+        )
+        cells = (way, f"{parameters(CONTENDERS[name]):,}", f"{cost.seconds:.3g}", f"{ratio:.1f}",
+                 f"{same:.1f}", f"{cost.peak_mib:.0f}")  # fmt: skip
+        print("| " + " | ".join(cells) + " |")
 
-    made = contenders(given, device)
-    for round_number in range(given.repeats + 1):
-        for contender in made.values():
-            contender.step()
-            if round_number == 0:
-                contender.seconds.clear()  # the first one warms up
-    reference = statistics.median(made["published, float32"].seconds)
-    rows = []
-    print(f"{'discriminator':48} {'parameters':>11} {'seconds':>8} {'ratio':>6}")
-    for name, contender in made.items():
-        seconds = statistics.median(contender.seconds)
-        rows.append({"name": name, "seconds": seconds, "ratio": reference / seconds})
-        print(f"{name:48} {contender.parameters:>11,} {seconds:8.2f} {reference / seconds:6.1f}")
-    if given.json is not None:
-        write_json(given.json, {"device": given.device, "rows": rows})
+
+def make_step(
+    name: str, precision: str, given: argparse.Namespace, device: torch.device
+) -> Callable[[], object]:
+    """What one training step against this discriminator does."""
+    torch.set_num_threads(given.threads)
+    contender = CONTENDERS[name]
+    config = contender.config(given.channels, given.tiles, precision)
+    if contender.channels is None:
+        DISCRIMINATORS["unet"] = lambda _, classes: Published(classes)
+    players = Players(config, CLASSES, device)
+    objective = make_objective(config.loss, config.discriminator, device)
+    torch.manual_seed(0)
+    tiles = torch.rand(given.tiles, 3, given.size, given.size, device=device) * 2 - 1
+    scene = Scene(
+        config=config,
+        step=0,
+        positions=tuple(range(given.tiles)),
+        labels_NHW=label_maps("nuclei", CLASSES, given.tiles, given.size).to(device),
+        tiles_NCHW=arranged(tiles, config),
+    )
+    return functools.partial(UPDATES[config.run.updates], players, objective, scene)
+
+
+def parameters(contender: Contender) -> int:
+    if contender.channels is None:
+        network = Published(CLASSES)
+    else:
+        config = contender.config(1, 1, "float32")
+        network = DISCRIMINATORS["unet"](config.discriminator, CLASSES)
+    return sum(weight.numel() for weight in network.parameters())
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from plain import PlainGenerator
 from torch.nn.utils import parametrize
 
 from histosyn.config import GeneratorConfig
-from histosyn.networks import modulation
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import made_ready
 
@@ -40,15 +39,12 @@ def main() -> None:
 
 
 def make_synthesis(case: Case, device: torch.device) -> Callable[[], object]:
+    case.prepare()
     way, size, classes = case.way, case.size, case.classes
-    torch.set_num_threads(case.threads)
     precision, kind_of_modulation = WAYS.get(way, ("float32", "spade"))
     config = GeneratorConfig(**case.settings(modulation=kind_of_modulation)["generator"])
     labels = case.labels(1, device)
     noise = draw_noise([1], config, size, size, device)
-    if way.startswith("dense"):
-        modulation.Spade.repeats_enough = lambda *_: False  # type: ignore[method-assign]
-    torch.manual_seed(0)
     if way == REFERENCE:
         plain = folded(PlainGenerator(config, classes)).to(device)
         return lambda: inferred(plain, labels, noise.entry)

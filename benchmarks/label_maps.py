@@ -14,19 +14,26 @@ from histosyn.phantom import render_phantom
 from histosyn.schema import load_schema
 
 NUCLEI = 3
+# The share of the pixels of speckled maps that are noise.
+SPECKS = 0.05
 
 
 def label_maps(kind: str, classes: int, count: int, size: int) -> torch.Tensor:
     """(N, H, W) int64 label maps, the same every time.
 
     `kind` is "nuclei" (phantom tissue; with more than four classes its nuclei lie in regions of the
-    others), "regions", "noise", or FOLDER:SCHEMA for the middles of label maps read from files.
+    others), "regions", "speckled" (nuclei with noise in a twentieth of the pixels), "noise", or
+    FOLDER:SCHEMA for the middles of label maps read from files.
     """
     if ":" in kind:
         return _read(kind, count, size)
+    random = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, classes, (count, size, size), generator=random)
     if kind == "noise":
-        random = torch.Generator().manual_seed(0)
-        return torch.randint(0, classes, (count, size, size), generator=random)
+        return noise
+    if kind == "speckled":
+        speck = torch.rand(noise.shape, generator=random) < SPECKS
+        return torch.where(speck, noise, label_maps("nuclei", classes, count, size))
     phantom = [torch.from_numpy(render_phantom(0, i, size)[1]).long() for i in range(count)]
     tissue = torch.stack(phantom)
     if kind == "nuclei" and classes == 4:

@@ -20,6 +20,7 @@ from label_maps import label_maps
 from turns import Cost, take_turns
 
 from histosyn.config import GeneratorConfig
+from histosyn.networks import modulation
 from histosyn.networks.patterns import LabelPyramid
 from histosyn.networks.product import product
 from histosyn.presets import PRESETS
@@ -28,8 +29,11 @@ REFERENCE = "plain float32"
 SCENES = ("nuclei-4", "nuclei-11", "regions-4", "noise-4")
 HEAD = ("label maps", "channels", "size", "way", "s", "tiles/s", "ratio", "of matmul",
         "peak MiB", "distinct 3x3, 5x5")  # fmt: skip
-# What the preset of each says is overridden by the number of channels.
-LAYOUTS: dict[str, dict[str, dict[str, Any]]] = {"default": {}, "paper": PRESETS["paper"].settings}
+# Networks alone, so that every way plays the same game; the number of channels overrides theirs.
+LAYOUTS: dict[str, dict[str, dict[str, Any]]] = {
+    "default": {},
+    "paper": {name: PRESETS["paper"].settings[name] for name in ("generator", "discriminator")},
+}
 # The side of the product that says what the machine can do.
 MATMUL_SIDE = {"cpu": 2048, "cuda": 8192}
 
@@ -64,6 +68,13 @@ class Case:
     kind: str
     classes: int
     threads: int
+
+    def prepare(self) -> None:
+        """The process is for this way alone: threads, seed, and γ and β everywhere if dense."""
+        torch.set_num_threads(self.threads)
+        torch.manual_seed(0)
+        if self.way.startswith("dense"):
+            modulation.Spade.repeats_enough = lambda *_: False  # type: ignore[method-assign]
 
     def labels(self, tiles: int, device: torch.device) -> torch.Tensor:
         return label_maps(self.kind, self.classes, tiles, self.size).to(device)

@@ -7,7 +7,7 @@ Two tiles a step. `plain` is the step of benchmarks/plain.py in float32; `dense`
 β computed for every pixel; `fast` computes them for distinct label neighbourhoods; `class table`
 looks them up. Every way plays hinge loss with feature matching, five scales of the generator and
 two of the discriminator. `recompute` keeps no features within blocks, `compile` compiles the
-discriminator (run.compile). `--layout paper` has the original's networks, and its order of updates.
+discriminator (run.compile). `--layout paper` has the original's networks, in the same game.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from plain import PlainStep
 
 from histosyn.config import TrainConfig
 from histosyn.config_file import from_dict
-from histosyn.networks import modulation
 from histosyn.networks.noise import draw_noise
 from histosyn.objectives import make_objective
 from histosyn.players import Players
@@ -48,24 +47,15 @@ def main() -> None:
 
 def make_step(case: Case, device: torch.device) -> Callable[[], object]:
     """What one training step of this way does."""
-    way, size, classes = case.way, case.size, case.classes
-    torch.set_num_threads(case.threads)
-    torch.manual_seed(0)
+    case.prepare()
+    config, size = config_of(case), case.size
     labels = case.labels(BATCH, device)
     tiles = torch.rand(BATCH, 3, size, size, device=device) * 2 - 1
-    run = {name: value for name, value in WAYS.get(way, {}).items() if name in RUN_FIELDS}
-    generator = {name: value for name, value in WAYS.get(way, {}).items() if name in NETWORK_FIELDS}
-    sections = case.settings(**generator)
-    sections["data"] = {"shards": "none", "global_batch": BATCH}
-    sections["run"] = sections.get("run", {}) | run
-    config = from_dict(TrainConfig, sections, way)
-    if way == REFERENCE:
+    if case.way == REFERENCE:
         noise = draw_noise([1, 2], config.generator, size, size, device).entry
-        plain = PlainStep(config.generator, config.discriminator, classes, device)
+        plain = PlainStep(config.generator, config.discriminator, case.classes, device)
         return functools.partial(plain, labels, tiles, noise)
-    if way.startswith("dense"):
-        modulation.Spade.repeats_enough = lambda *_: False  # type: ignore[method-assign]
-    players = Players(config, classes, device)
+    players = Players(config, case.classes, device)
     objective = make_objective(config.loss, config.discriminator, device)
     scene = Scene(
         config=config,
@@ -75,6 +65,17 @@ def make_step(case: Case, device: torch.device) -> Callable[[], object]:
         tiles_NCHW=arranged(tiles, config),
     )
     return functools.partial(UPDATES[config.run.updates], players, objective, scene)
+
+
+def config_of(case: Case) -> TrainConfig:
+    """What the way's fields say, each in its section."""
+    given = WAYS.get(case.way, {})
+    run = {name: value for name, value in given.items() if name in RUN_FIELDS}
+    generator = {name: value for name, value in given.items() if name in NETWORK_FIELDS}
+    sections = case.settings(**generator)
+    sections["data"] = {"shards": "none", "global_batch": BATCH}
+    sections["run"] = run
+    return from_dict(TrainConfig, sections, case.way)
 
 
 if __name__ == "__main__":
