@@ -228,7 +228,7 @@ class RunConfig(ResumableRunConfig):
     channels_last: bool = True
     """Keep features of a pixel side by side in memory, which GPUs prefer."""
     compile: bool = False
-    """Compile the discriminator with torch.compile. Costs minutes at the start; on a GPU, try."""
+    """Compile the discriminator with torch.compile: slow to start, faster steps on some machines."""
     recalibrate_batches: int = 16
     """Batches that the moving average's batch statistics are counted on before it is used."""
 
