@@ -6,8 +6,9 @@
 Two tiles a step. `plain` is the step of benchmarks/plain.py in float32; `dense` is ours with γ and
 β computed for every pixel; `fast` computes them for distinct label neighbourhoods; `class table`
 looks them up. Every way plays hinge loss with feature matching, five scales of the generator and
-two of the discriminator. `recompute` keeps no features within blocks, `compile` compiles the
-discriminator (run.compile). `--layout paper` has the original's networks, in the same game.
+two of the discriminator. `pixel noise` adds noise at each resolution, `recompute` keeps no features
+within blocks, `compile` compiles the discriminator (run.compile). `--layout paper` has the
+original's networks, in the same game.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ from histosyn.scene import Scene, arranged
 from histosyn.updates import UPDATES
 
 BATCH = 2
-RUN_FIELDS, NETWORK_FIELDS = ("precision", "compile"), ("modulation", "recompute")
+RUN_FIELDS, NETWORK_FIELDS = ("precision", "compile"), ("modulation", "recompute", "pixel_noise")
 WAYS: dict[str, dict[str, Any]] = {
     "dense float32": {"precision": "float32"},
     "fast float32": {"precision": "float32"},
     "dense bfloat16": {"precision": "bfloat16"},
     "fast bfloat16": {"precision": "bfloat16"},
     "class table bfloat16": {"precision": "bfloat16", "modulation": "class_table"},
+    "fast bfloat16, pixel noise": {"precision": "bfloat16", "pixel_noise": True},
     "fast bfloat16, recompute": {"precision": "bfloat16", "recompute": True},
     "fast bfloat16, compile": {"precision": "bfloat16", "compile": True},
 }
