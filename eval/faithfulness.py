@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from eval.labelled_tiles import LabelledTiles, ShardTiles
 from eval.result import Number, Result
+from eval.segmentation_interval import INTERVAL_LEVEL
 from eval.segmentation_report import (
-    INTERVAL_LEVEL,
     Side,
     difference_numbers,
     few_units_warning,
@@ -113,7 +113,7 @@ def _side_facts(tiles: LabelledTiles, side: Side) -> dict[str, Any]:
         "name": tiles.name,
         "tiles": len(side.reading.label_keys),
         "units": list(side.units) if side.reading.by_group else len(side.units),
-        "drawn_by": "group" if side.reading.by_group else "label map",
+        "drawn_by": side.unit,
         "content": {what: asdict(content) for what, content in tiles.content().items()},
         "bad_tiles": list(side.reading.bad),
     }

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.bootstrap import percentile_interval, resamples
+from eval.bootstrap import resamples
 from eval.pixel_scores import Counts, Floats, accuracy, dice, iou, mean_of_defined
 from eval.result import Number
+from eval.segmentation_interval import few_drawn, with_interval
 from eval.segmenter.reading import Reading, by_unit
 from histosyn.labels import LabelSchema
 
-INTERVAL_LEVEL = 0.95
-# With fewer, percentile intervals are known to be too narrow.
-FEW_UNITS = 10
 _NEITHER = "the class is neither in the label maps nor read by the segmenter"
 _NOTHING = "there is no pixel that counts"
 
@@ -48,6 +46,11 @@ class Side:
         """All pixels, (K, K)."""
         return self.confusion_UKK.sum(axis=0)
 
+    @property
+    def unit(self) -> str:
+        """What is drawn, in words."""
+        return "group" if self.reading.by_group else "label map"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Measured:
@@ -57,9 +60,9 @@ class _Measured:
     values_S: Floats
     replicates_BS: Floats
     tiles: int
-    fewest_units: int
     method: str
-    drawn: str
+    over: str
+    single: str | None
 
 
 def statistics_of(schema: LabelSchema) -> list[Statistic]:
@@ -96,9 +99,9 @@ def numbers_of(side: Side, schema: LabelSchema) -> list[Number]:
         values_S=scores(side.confusion),
         replicates_BS=side.replicates_BS,
         tiles=len(side.reading.label_keys),
-        fewest_units=len(side.units),
         method="pixels of all tiles together",
-        drawn=drawn_by([side]),
+        over=_over([side]),
+        single=_single([side]),
     )
     return _numbers(measured, schema)
 
@@ -111,29 +114,27 @@ def difference_numbers(first: Side, second: Side, schema: LabelSchema) -> list[N
         values_S=scores(first.confusion) - scores(second.confusion),
         replicates_BS=first.replicates_BS - second.replicates_BS,
         tiles=len(first.reading.label_keys) + len(second.reading.label_keys),
-        fewest_units=min(len(first.units), len(second.units)),
         method="difference of the scores of both sides",
-        drawn=f"{drawn_by([first, second])}, {together}",
+        over=f"{_over([first, second])}, {together}",
+        single=_single([first, second]),
     )
     return _numbers(measured, schema)
 
 
-def drawn_by(sides: Sequence[Side]) -> str:
-    """What the bootstrap draws, for reports."""
-    texts = [
-        f"{len(side.units)} {'groups' if side.reading.by_group else 'label maps'}" for side in sides
-    ]
-    return " and ".join(dict.fromkeys(texts))
-
-
 def few_units_warning(side: Side) -> str | None:
     """What to beware of when few patients (or label maps) stand for all."""
-    if len(side.units) >= FEW_UNITS:
-        return None
-    return (
-        f"The {side.name} side has {drawn_by([side])} only: intervals from so few are too narrow, "
-        "and there is none from one."
-    )
+    return few_drawn(side.name, len(side.units), side.unit)
+
+
+def _over(sides: Sequence[Side]) -> str:
+    """What the bootstrap draws, for reports."""
+    texts = [f"{len(side.units)} {side.unit}s" for side in sides]
+    return f"percentile bootstrap over {' and '.join(dict.fromkeys(texts))}"
+
+
+def _single(sides: Sequence[Side]) -> str | None:
+    """The unit of a side that has only one, if there is such a side."""
+    return next((side.unit for side in sides if len(side.units) == 1), None)
 
 
 def _draw_number(name: str, readings: dict[str, Reading]) -> int:
@@ -163,24 +164,18 @@ def _numbers(measured: _Measured, schema: LabelSchema) -> list[Number]:
 
 
 def _number(measured: _Measured, s: int, statistic: Statistic) -> Number:
-    value, replicates_B = float(measured.values_S[s]), measured.replicates_BS[:, s]
+    value = float(measured.values_S[s])
     defined = not np.isnan(value)
-    # One unit drawn again and again would give an interval of no width.
-    varied = defined and measured.fewest_units > 1
-    interval = percentile_interval(replicates_B, INTERVAL_LEVEL) if varied else None
     details: dict[str, object] = {"side": measured.side}
     if statistic.of_class is not None:
         details["class"] = statistic.of_class
-    if interval is not None:
-        details["undefined_replicates"] = int(np.isnan(replicates_B).sum())
-    return Number(
+    number = Number(
         name=statistic.name,
         value=value if defined else None,
         n=measured.tiles,
         method=measured.method,
-        interval=interval,
-        interval_level=INTERVAL_LEVEL if interval else None,
-        interval_method=f"percentile bootstrap over {measured.drawn}" if interval else None,
         reason=None if defined else _NEITHER if statistic.of_class else _NOTHING,
         details=details,
     )
+    replicates_B = measured.replicates_BS[:, s]
+    return with_interval(number, replicates_B, over=measured.over, single=measured.single)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from tissue import SCHEMA
 
+from eval.result import Number, Result
 from eval.segmenter.config import NetworkConfig
 from eval.segmenter.model import Segmenter, SegmenterFacts
 
@@ -29,3 +30,17 @@ def colour_segmenter(**training: object) -> Segmenter:
         sha256="0" * 64,
         device=torch.device("cpu"),
     )
+
+
+def by_name(
+    result: Result, name: str, side: str = "synthetic", of_class: str | None = None
+) -> Number:
+    """The one number of faithfulness that this is."""
+    (number,) = [
+        number
+        for number in result.numbers
+        if number.name == name
+        and number.details["side"] == side
+        and number.details.get("class") == of_class
+    ]
+    return number

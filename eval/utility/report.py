@@ -7,17 +7,18 @@ difference from real tiles.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from eval.agreement_difference import EQUIVALENCE_LEVEL, equivalence_test
+from eval.pixel_scores import Floats
 from eval.result import Number, Result
-from eval.segmentation_report import FEW_UNITS, INTERVAL_LEVEL
+from eval.segmentation_interval import INTERVAL_LEVEL, few_drawn, with_interval
 from eval.utility.config import UtilityConfig
 from eval.utility.plan import Cell, Sources, cells_of
-from eval.utility.scores import Group, drawn_by, groups_of, interval_of, values_of
+from eval.utility.scores import Group, drawn_by, groups_of, values_of
 from eval.utility.trainings import Outcome
 from histosyn.config_file import as_plain
 from hpc.errors import DatasetError
@@ -86,16 +87,12 @@ def _score(group: Group, column: int, of_class: str | None) -> Number:
     values_S = group.values_SX[:, column]
     value = float(values_S.mean())
     defined = not np.isnan(value)
-    interval = interval_of(group, group.replicates_BX[:, column], INTERVAL_LEVEL)
     more = values_S.std(ddof=1) if len(values_S) > 1 and defined else None
-    return Number(
+    number = Number(
         name=_MEAN_DICE if of_class is None else "dice",
         value=value if defined else None,
         n=group.outcomes[0].tiles,
         method="mean over seeds of the Dice of all test pixels together",
-        interval=interval if defined else None,
-        interval_level=INTERVAL_LEVEL if interval and defined else None,
-        interval_method=drawn_by(group) if interval and defined else None,
         reason=None if defined else "the class is neither in the label maps nor read",
         details={
             "arm": group.arm,
@@ -105,6 +102,12 @@ def _score(group: Group, column: int, of_class: str | None) -> Number:
             **({} if of_class is None else {"class": of_class}),
         },
     )
+    return _with_interval(number, group, group.replicates_BX[:, column])
+
+
+def _with_interval(number: Number, group: Group, replicates_B: Floats) -> Number:
+    single = "test patient" if group.patients == 1 else None
+    return with_interval(number, replicates_B, over=drawn_by(group), single=single)
 
 
 def _references(group: Group, groups: Sequence[Group]) -> list[Group]:
@@ -118,19 +121,11 @@ def _difference(group: Group, reference: Group, config: UtilityConfig) -> Number
     values_S = group.values_SX[:, -1] - reference.values_SX[:, -1]
     replicates_B = group.replicates_BX[:, -1] - reference.replicates_BX[:, -1]
     value = float(values_S.mean())
-    interval = interval_of(group, replicates_B, INTERVAL_LEVEL)
-    margin = config.experiment.margin
-    # One seed's chance is in no interval, and may be larger than any margin.
-    shown = interval is not None and len(group.seeds) > 1
-    test = equivalence_test(replicates_B, margin) if shown else None
-    return Number(
+    number = Number(
         name=f"{_MEAN_DICE}_difference",
         value=None if np.isnan(value) else value,
         n=group.outcomes[0].tiles,
         method="difference of mean Dice, patients and seeds paired",
-        interval=interval,
-        interval_level=INTERVAL_LEVEL if interval else None,
-        interval_method=drawn_by(group) if interval else None,
         reason="no class is in the test tiles" if np.isnan(value) else None,
         details={
             "arm": group.arm,
@@ -138,18 +133,26 @@ def _difference(group: Group, reference: Group, config: UtilityConfig) -> Number
             "reference": reference.arm,
             "reference_share": reference.share,
             "seeds": list(group.seeds),
-            "equivalence": test,
-            "statement": _statement(group, reference, test, margin),
         },
     )
+    number = _with_interval(number, group, replicates_B)
+    margin = config.experiment.margin
+    # One seed's chance is in no interval, and may be larger than any margin.
+    shown = number.interval is not None and len(group.seeds) > 1
+    test = equivalence_test(replicates_B, margin) if shown else None
+    verdict = _nothing(number) if test is None else _verdict(test, margin)
+    statement = f"{group.title} against {reference.title}: {verdict}"
+    return replace(number, details=number.details | {"equivalence": test, "statement": statement})
 
 
-def _statement(group: Group, reference: Group, test: dict[str, Any] | None, margin: float) -> str:
+def _nothing(number: Number) -> str:
+    if len(number.details["seeds"]) == 1:
+        return "nothing is shown by one seed"
+    return f"nothing is shown: {number.reason or number.details['interval_note']}"
+
+
+def _verdict(test: dict[str, Any], margin: float) -> str:
     """In words, at the level of two one-sided 5 % tests."""
-    pair = f"{group.title} against {reference.title}"
-    if test is None:
-        few = "seed" if len(group.seeds) == 1 else "test patient"
-        return f"{pair}: nothing is shown by one {few}"
     low, high = test["interval"]
     if -margin < low and high < margin:
         verdict = f"equivalent within {margin:g}"
@@ -160,7 +163,7 @@ def _statement(group: Group, reference: Group, test: dict[str, Any] | None, marg
     else:
         verdict = f"not shown to be non-inferior by a margin of {margin:g}"
     better = "; better" if low > 0 else ""
-    return f"{pair}: {verdict}{better}"
+    return f"{verdict}{better}"
 
 
 def _inputs(outcomes: Sequence[Outcome], sources: Sources, config: UtilityConfig) -> dict[str, Any]:
@@ -196,13 +199,8 @@ def _training_row(outcome: Outcome) -> dict[str, Any]:
 
 
 def _warnings(groups: list[Group], missing: list[str], config: UtilityConfig) -> list[str]:
-    found = []
-    patients = len(groups[0].outcomes[0].units)
-    if patients < FEW_UNITS:
-        found.append(
-            f"{patients} test patients: intervals from so few are too narrow, and there is none "
-            "from one."
-        )
+    few = few_drawn("test", groups[0].patients, "patient")
+    found = [] if few is None else [few]
     if min(len(group.seeds) for group in groups) < _FEW_SEEDS:
         found.append(f"Fewer than {_FEW_SEEDS} seeds: how much chance there is, is hardly known.")
     with_synthetic = any("synthetic" in group.arm for group in groups)

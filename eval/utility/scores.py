@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.bootstrap import percentile_interval, resamples
+from eval.bootstrap import resamples
 from eval.pixel_scores import Counts, Floats, dice, mean_of_defined
 from eval.utility.config import Arm, UtilityConfig
 from eval.utility.plan import cells_of
@@ -34,6 +34,11 @@ class Group:
     outcomes: tuple[Outcome, ...]
     values_SX: Floats
     replicates_BX: Floats
+
+    @property
+    def patients(self) -> int:
+        """How many were tested."""
+        return len(self.outcomes[0].units)
 
     @property
     def title(self) -> str:
@@ -83,16 +88,9 @@ def values_of(confusion_BKK: Counts | Floats) -> Floats:
     return np.concatenate([dice_BK, mean_of_defined(dice_BK)[..., None]], axis=-1)
 
 
-def interval_of(group: Group, replicates_B: Floats, level: float) -> tuple[float, float] | None:
-    """None from one patient: drawn again and again, it says nothing of others."""
-    if len(group.outcomes[0].units) < 2:
-        return None
-    return percentile_interval(replicates_B, level)
-
-
 def drawn_by(group: Group) -> str:
     """How the interval was made, for reports."""
-    patients = f"{len(group.outcomes[0].units)} test patients"
+    patients = f"{group.patients} test patients"
     if len(group.seeds) == 1:
         return f"percentile bootstrap over {patients}; one seed, whose chance is left out"
     return f"percentile bootstrap over {patients} and {len(group.seeds)} seeds"

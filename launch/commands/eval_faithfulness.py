@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpc.errors import PartialFailureError
+from launch.agreement_view import Notes
 from launch.console import console
 from launch.outputs import check_output_file
 
@@ -119,14 +120,16 @@ def _show(result: Result) -> None:
         of_class = number.details.get("class", "all classes")
         title = f"{number.name.replace('_', ' ')}, {of_class}"
         rows.setdefault(title, {})[number.details["side"]] = number
-    table = Table(title="Label faithfulness", title_justify="left")
+    table, notes = Table(title="Label faithfulness", title_justify="left"), Notes()
     table.add_column("", no_wrap=True)
     for side in sides:
         table.add_column(side)
     for title, numbers in rows.items():
-        table.add_row(title, *(number_text(numbers[side]) for side in sides))
+        table.add_row(title, *(number_text(numbers[side], notes) for side in sides))
     out = console()
     out.print(table)
+    for line in notes.lines():
+        out.print(line)
     for name, side in result.inputs.items():
         if name == "segmenter":
             out.print(f"segmenter: {side['schema']}, weights sha256 {side['sha256'][:12]}…")
@@ -137,11 +140,12 @@ def _show(result: Result) -> None:
         out.print(Text("warning: ", style="yellow").append(warning, style="default"))
 
 
-def number_text(number: Number) -> str:
-    """A value with its interval, or why there is none."""
+def number_text(number: Number, notes: Notes) -> str:
+    """A value with its interval, and the mark of a note why there is none or what to know of it."""
     if number.value is None:
         return f"undefined: {number.reason}"
-    if number.interval is None:
-        return f"{number.value:.3f}"
-    low, high = number.interval
-    return f"{number.value:.3f} [{low:.3f}, {high:.3f}]"
+    text = f"{number.value:.3f}"
+    if number.interval is not None:
+        low, high = number.interval
+        text += f" [{low:.3f}, {high:.3f}]"
+    return f"{text} {notes.mark(number.details['interval_note'])}".strip()

@@ -13,6 +13,7 @@ from rich.text import Text
 from hpc.errors import InputError, PartialFailureError
 from hpc.part import WHOLE, parse_part
 from hpc.preemption import StopRequest
+from launch.agreement_view import Notes
 from launch.commands.eval_faithfulness import number_text
 from launch.console import console
 from launch.outputs import check_output_file
@@ -129,7 +130,7 @@ def _show(result: Result, folder: Path) -> None:
     """A row an arm and share, then what is shown."""
     scores = [number for number in result.numbers if number.name == "mean_dice"]
     differences = [number for number in result.numbers if number.name == "mean_dice_difference"]
-    table = Table(title="Downstream utility", title_justify="left")
+    table, notes = Table(title="Downstream utility", title_justify="left"), Notes()
     for title in (
         "learnt from",
         "real patients",
@@ -143,12 +144,14 @@ def _show(result: Result, folder: Path) -> None:
         table.add_row(
             number.details["arm"],
             _patients(number),
-            number_text(number),
+            number_text(number, notes),
             "" if spread is None else f"{spread:.3f}",
-            *(number_text(other) for other in differences if _same_share(number, other)),
+            *(number_text(other, notes) for other in differences if _same_share(number, other)),
         )
     out = console()
     out.print(table)
+    for line in notes.lines():
+        out.print(line)
     for number in differences:
         out.print(number.details["statement"])
     first = scores[0]

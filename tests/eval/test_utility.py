@@ -5,9 +5,7 @@ import shutil
 import signal
 import time
 from dataclasses import replace
-from itertools import product
 
-import numpy as np
 import pytest
 from experimenting import write_experiment
 from launching import HISTOSYN, started, wait_until
@@ -15,14 +13,10 @@ from PIL import Image
 
 from eval.result import SCHEMA_VERSION
 from eval.utility.config import read_utility
-from eval.utility.plan import Cell, Sources, cells_of
-from eval.utility.plot import draw_curve
-from eval.utility.report import report_utility
-from eval.utility.trainings import Outcome, find_outcome, folder_of
-from hpc.errors import ConfigError, DatasetError
+from eval.utility.plan import Sources, cells_of
+from eval.utility.trainings import find_outcome, folder_of
+from hpc.errors import ConfigError
 from launch.cli import main
-
-K = 4
 
 
 @pytest.fixture(scope="module")
@@ -200,132 +194,3 @@ def test_killed_again_and_again_it_ends_alike(root, tmp_path):
 def replace_folder(root, tmp_path):
     config = read_utility(root / "utility.toml")
     return replace(config, experiment=replace(config.experiment, folder=tmp_path / "experiment"))
-
-
-def outcome(arm, seed, right, *, patients=12, share=1.0, luck=0.0):
-    """A segmenter that is right about so large a share of the pixels of every class."""
-    random = np.random.default_rng(seed + 100 * hash(arm == "real"))
-    confusion = np.zeros((patients, K, K), dtype=np.int64)
-    for unit in range(patients):
-        good = round(1000 * min(max(right + luck * random.normal(), 0), 1))
-        confusion[unit] = np.diag([good] * K) + np.diag([1000 - good] * (K - 1), 1)
-        confusion[unit, -1, 0] = 1000 - good
-    return Outcome(
-        cell=Cell(arm=arm, share=share, seed=seed),
-        units=tuple(f"patient {unit}" for unit in range(patients)),
-        confusion_UKK=confusion,
-        tiles=patients,
-        segmenter_sha256="0",
-        training={},
-    )
-
-
-def statement_of(root, synthetic, *, luck=0.0, patients=12, seeds=(0, 1)):
-    config = read_utility(root / "utility.toml")
-    items = [
-        outcome(arm, seed, right, luck=luck, patients=patients)
-        for arm, right in (("real", 0.8), ("synthetic", synthetic))
-        for seed in seeds
-    ]
-    result = report_utility(items, Sources(config), config)
-    (difference,) = [n for n in result.numbers if n.name == "mean_dice_difference"]
-    return difference, result
-
-
-@pytest.mark.parametrize(
-    ("right", "verdict"),
-    [
-        (0.8, "equivalent within 0.1"),
-        (0.75, "equivalent within 0.1"),
-        (0.95, "non-inferior by a margin of 0.1; better"),
-        (0.6, "worse by more than 0.1"),
-    ],
-)
-def test_the_statement_says_what_is_shown(root, right, verdict):
-    difference, _ = statement_of(root, right)
-    assert difference.details["statement"].endswith(f": {verdict}")
-    assert difference.value == pytest.approx(right - 0.8)
-
-
-def test_what_varies_too_much_is_not_shown(root):
-    difference, _ = statement_of(root, 0.72, luck=0.3)
-    assert "not shown to be non-inferior" in difference.details["statement"]
-    assert not difference.details["equivalence"]["equivalent"]
-
-
-def test_one_patient_shows_nothing(root):
-    difference, result = statement_of(root, 0.8, patients=1)
-    assert difference.interval is None
-    assert difference.details["statement"].endswith("nothing is shown by one test patient")
-    assert any("1 test patients" in warning for warning in result.warnings)
-
-
-def test_one_seed_shows_nothing(root):
-    difference, result = statement_of(root, 0.8, seeds=(0,))
-    assert difference.interval is not None
-    assert difference.details["statement"].endswith("nothing is shown by one seed")
-    assert "whose chance is left out" in difference.interval_method
-    assert any("Fewer than 3 seeds" in warning for warning in result.warnings)
-
-
-@pytest.mark.parametrize(
-    ("names", "warning"),
-    [
-        (["synthetic"], "One set of synthetic tiles serves every share"),
-        (["synthetic", "synthetic"], "Seeds differ in the patients"),
-        (["synthe{seed}tic", "synthetic"], None),
-    ],
-)
-def test_generators_that_know_more_than_their_share_are_told(root, names, warning):
-    config = read_utility(root / "utility.toml")
-    for seed in (0, 1):
-        link = root / f"synthe{seed}tic"
-        link.exists() or link.symlink_to(root / "synthetic")
-    folders = tuple(root / name / "train" for name in names)
-    config = replace(config, data=replace(config.data, synthetic=folders))
-    items = [
-        outcome(arm, seed, 0.8, share=share)
-        for arm, share, seed in product(("real", "synthetic"), (0.5, 1.0), (0, 1))
-    ]
-    told = [w for w in report_utility(items, Sources(config), config).warnings if "ynthetic" in w]
-    assert len(told) == (warning is not None)
-    assert all(text.startswith(warning) for text in told)
-
-
-def test_the_interval_is_that_of_patients_and_seeds(root):
-    """Against resampling by hand."""
-    config = read_utility(root / "utility.toml")
-    items = [outcome("real", seed, 0.8, luck=0.2) for seed in (0, 1)]
-    wide = replace(config, experiment=replace(config.experiment, replicates=4000))
-    result = report_utility(items, Sources(config), wide)
-    number = next(n for n in result.numbers if n.name == "mean_dice")
-    random = np.random.default_rng(7)
-    values = []
-    for _ in range(4000):
-        units, seeds = random.integers(0, 12, 12), random.integers(0, 2, 2)
-        pooled = [items[seed].confusion_UKK[units].sum(axis=0) for seed in seeds]
-        values.append(np.mean([dice_by_hand(matrix) for matrix in pooled]))
-    assert number.interval == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.01)
-
-
-def dice_by_hand(matrix):
-    hits = np.diag(matrix)
-    return np.mean(2 * hits / (matrix.sum(axis=0) + matrix.sum(axis=1)))
-
-
-def test_nothing_done_is_told(root):
-    config = read_utility(root / "utility.toml")
-    with pytest.raises(DatasetError, match="No training of"):
-        report_utility([], Sources(config), config)
-
-
-def test_a_class_that_is_nowhere_is_none_and_says_why(root, tmp_path):
-    config = read_utility(root / "utility.toml")
-    items = [outcome("real", seed, 1.0) for seed in (0, 1)]
-    for item in items:
-        item.confusion_UKK[:, 3, 3] = 0
-    result = report_utility(items, Sources(config), config)
-    absent = [n for n in result.numbers if n.details.get("class") == "nuclei"]
-    assert absent[0].value is None
-    assert "neither" in absent[0].reason
-    draw_curve(result, tmp_path / "curve.png")

@@ -104,6 +104,20 @@ def test_faithfulness_prints_a_table_and_writes_its_result(data, tmp_path, capsy
     assert len(result["numbers"]) == 3 * (2 * 4 + 3)
 
 
+def test_what_has_no_interval_points_at_a_note(data, tmp_path, capsys):
+    for folder in ("tiles", "labels"):
+        (tmp_path / folder).mkdir()
+        file = f"{folder}/tile-00.png"
+        (tmp_path / file).write_bytes((data / "source" / file).read_bytes())
+    tiles, labels = tmp_path / "tiles", tmp_path / "labels"
+    main(["eval", "faithfulness", *map(str, (data / "run", tiles, labels))])
+    printed = capsys.readouterr().out
+    assert "(1) no interval from a single label map" in printed
+    (accuracy,) = [line for line in printed.splitlines() if "pixel accuracy" in line]
+    assert "(1)" in accuracy
+    assert "[" not in accuracy
+
+
 def test_label_maps_may_be_those_of_shards(data, capsys):
     measure(data, labels=data / "packed/train")
     assert "12 groups" in capsys.readouterr().out
