@@ -48,8 +48,9 @@ class _Curve:
         self.font = ImageFont.load_default(_FONT_PIXELS)
         numbers = [number for series in points.values() for number in series]
         ends = [end for number in numbers for end in (number.interval or (number.value or 0.0,))]
-        self.low = max(int(10 * min(ends, default=0.0)) / 10, 0.0)
         self.high = min((int(10 * max(ends, default=1.0)) + 1) / 10, 1.0)
+        # Below 1 also where all scores are 1: an axis has two ends.
+        self.low = min(int(10 * min(ends, default=0.0)) / 10, self.high - 0.1)
 
     def draw(self) -> None:
         """The frame, then a series an arm."""
@@ -103,5 +104,5 @@ class _Curve:
         return _LEFT + 20 + (_SIZE[0] - _RIGHT - _LEFT - 40) * share
 
     def _y(self, value: float) -> float:
-        share = (value - self.low) / ((self.high - self.low) or 1.0)
+        share = (value - self.low) / (self.high - self.low)
         return _SIZE[1] - _BOTTOM - (_SIZE[1] - _BOTTOM - _TOP) * share
