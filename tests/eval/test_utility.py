@@ -191,6 +191,61 @@ def test_killed_again_and_again_it_ends_alike(root, tmp_path):
     assert lasting(tmp_path) == lasting(root)
 
 
+NAMES = ("mean_dice", "mean_dice_difference")
+ALL_ARMS = {"arms": '["real", "augmentation", "real+synthetic", "synthetic"]', "shares": "[1.0]"}
+
+
+@pytest.mark.slow
+def test_all_arms_killed_once_and_resumed(tmp_path):
+    """Killed while it learns from both kinds of tiles; nothing that was done is done again."""
+    whole = write_experiment(tmp_path / "whole", **ALL_ARMS, steps="15")
+    main(["eval", "utility", "--config", str(whole)])
+    require_all_arms(result_of(tmp_path / "whole"))
+    config = copied(tmp_path / "whole", tmp_path)
+    trainings = tmp_path / "experiment/trainings"
+    cut = trainings / "real-and-synthetic-1-seed-0"
+    with started([*HISTOSYN, "eval", "utility", "--config", str(config)]) as process:
+        wait_until(lambda: list(cut.glob("checkpoints/step-0000000[2-9]")), process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = {path: path.stat().st_mtime_ns for path in trainings.glob("*/test.json")}
+    assert [path.parent.name for path in sorted(done)] == [
+        "augmentation-1-seed-0", "real-1-seed-0",
+    ]  # fmt: skip
+    reported = (cut / "metrics.jsonl").read_text().splitlines()
+    assert 2 <= len(reported) < 15
+    main(["eval", "utility", "--config", str(config)])
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    steps = [json.loads(line)["step"] for line in (cut / "metrics.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, 16))
+    assert (cut / "metrics.jsonl").read_text().startswith(reported[0] + "\n")
+    assert lasting(tmp_path) == lasting(tmp_path / "whole")
+
+
+def require_all_arms(result):
+    """Every arm has learnt from what its name says, and has the score of its own segmenters."""
+    trainings = result["tables"]["trainings"]
+    assert len({row["segmenter_sha256"] for row in trainings}) == len(trainings) == 4 * 2
+    seen = {
+        arm: {(row["real_tiles"], row["synthetic_tiles"]) for row in trainings if row["arm"] == arm}
+        for arm in ("real", "augmentation", "real+synthetic", "synthetic")
+    }
+    assert seen == {
+        "real": {(12, None)}, "augmentation": {(12, None)},
+        "real+synthetic": {(12, 6)}, "synthetic": {(None, 6)},
+    }  # fmt: skip
+    named = {name: [n for n in result["numbers"] if n["name"] == name] for name in NAMES}
+    scores = {n["details"]["arm"]: n["value"] for n in named["mean_dice"]}
+    for arm in seen:
+        own = [row["mean_dice"] for row in trainings if row["arm"] == arm]
+        assert scores[arm] == pytest.approx(sum(own) / 2)
+    differences = {n["details"]["arm"]: n for n in named["mean_dice_difference"]}
+    assert list(differences) == ["augmentation", "real+synthetic", "synthetic"]
+    for arm, number in differences.items():
+        assert number["value"] == pytest.approx(scores[arm] - scores["real"])
+        assert "against real at 100%: " in number["details"]["statement"]
+
+
 def replace_folder(root, tmp_path):
     config = read_utility(root / "utility.toml")
     return replace(config, experiment=replace(config.experiment, folder=tmp_path / "experiment"))
