@@ -1,10 +1,10 @@
 """The perceptual loss, with networks as users save them."""
 
-import warnings
 from dataclasses import replace
 
 import pytest
 import torch
+from scripted import saved
 from torch import nn
 
 from histosyn.config import DiscriminatorConfig, LossConfig
@@ -49,13 +49,6 @@ class Words(nn.Module):
 class Broken(nn.Module):
     def forward(self, x):
         return x / x.abs().sum()
-
-
-def saved(network, path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.script(network).save(str(path))
-    return path
 
 
 def verdict(tiles, synthetic):

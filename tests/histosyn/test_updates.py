@@ -7,20 +7,24 @@ from pathlib import Path
 import pytest
 import torch
 from ranks import run_ranks
+from scripted import saved
 from tissue import tiny_config
+from torch import nn
 
 from histosyn.config import DiscriminatorConfig, LossConfig
-from histosyn.losses import Verdict
+from histosyn.losses import Mixture, Verdict
+from histosyn.networks import patterns
 from histosyn.objectives import make_objective
 from histosyn.players import Players
 from histosyn.scene import set_scene
 from histosyn.shards.stream import Batch
-from histosyn.updates import UPDATES, alternating, simultaneous
+from histosyn.updates import UPDATES
 
 CPU = torch.device("cpu")
 CLASSES = 4
 BASE = tiny_config(Path("none"), Path("none"))
 UNET = DiscriminatorConfig(kind="unet", base_channels=4, layers=3)
+FEATURES = Path("features.pt")
 GAMES = {
     "hinge": BASE,
     "least squares, label-blind, R1": replace(
@@ -39,7 +43,20 @@ GAMES = {
     "pixels, R1": replace(
         BASE, discriminator=UNET, loss=LossConfig(label_mix=0.0, r1=0.5, r1_interval=1)
     ),
+    "perceptual": replace(BASE, loss=LossConfig(perceptual=2.0, perceptual_network=FEATURES)),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def feature_network(tmp_path_factory):
+    """Where every game is played, on ranks too, there is the network of the perceptual one.
+
+    Its gradients need no rounding, though it computes in float32 also where the rest is float64.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("games"))
+        saved(nn.AvgPool2d(4), FEATURES)
+        yield
 
 
 def with_run(config, **run):
@@ -80,6 +97,14 @@ def play(config, steps, ranks=1, rank=0):
     return losses, weights
 
 
+def near(losses):
+    """What equals these but for rounding, which is float32's where features are."""
+    return {
+        term: pytest.approx(value, rel=1e-6 if term == "generator/perceptual" else 1e-9)
+        for term, value in losses.items()
+    }
+
+
 EVERY_GAME = {
     f"{name}, {updates}": with_run(config, updates=updates)
     for name, config in GAMES.items()
@@ -103,9 +128,8 @@ def test_two_ranks_play_the_game_of_one(two_ranks, name):
     one, weights = play(EVERY_GAME[name], 3)
     ranks = [played[name] for played in two_ranks]
     for step, losses in enumerate(one):
-        for term, value in losses.items():
-            mean = sum(their[step][term] for their, _ in ranks) / 2
-            assert mean == pytest.approx(value, rel=1e-9), (step, term)
+        means = {term: sum(their[step][term] for their, _ in ranks) / 2 for term in losses}
+        assert means == near(losses), step
     for _, theirs in ranks:
         for key, weight in weights.items():
             torch.testing.assert_close(theirs[key], weight, rtol=1e-6, atol=1e-9)
@@ -139,74 +163,126 @@ def test_ranks_share_a_compiled_discriminator():
             assert mean == pytest.approx(value, rel=1e-9), (step, term)
 
 
+def moved(config, step=0, players=None):
+    """The players after a step, each with the gradients that it moved by, and what is reported."""
+    players = players or Players(config, CLASSES, CPU)
+    objective = make_objective(config.loss, config.discriminator, CPU)
+    scene = set_scene(config, batch(step), step, CPU)
+    return players, UPDATES[config.run.updates](players, objective, scene)
+
+
 def gradients(network):
     return {name: weight.grad for name, weight in network.named_parameters()}
 
 
-def plainly(config, step):
-    """Gradients of both players where each has forwards of its own and nobody moves."""
+def plain_verdict(players, scene, purpose):
+    """All that could be judged, mixed tiles included, in one forward of each network."""
+    tiles = scene.tiles_NCHW.clone().requires_grad_()
+    synthetic = players.generator.network(scene.labels_NHW, scene.noise(purpose))
+    real_NHW = scene.regions(CLASSES)
+    is_real = real_NHW[:, None].to(tiles.dtype)
+    mixed = is_real * tiles + (1 - is_real) * synthetic
+    # In training each forward moves the estimates of spectral norms: all see those of the first.
+    features = players.discriminator.network(
+        torch.cat([tiles, synthetic, mixed]), scene.labels_NHW.repeat(3, 1, 1)
+    )
+    of_real, of_synthetic, of_mixed = (
+        [[layer.chunk(3)[part] for layer in scale] for scale in features] for part in range(3)
+    )
+    return Verdict(
+        labels_NHW=scene.labels_NHW,
+        tiles_NCHW=tiles,
+        synthetic_NCHW=synthetic,
+        real=of_real,
+        synthetic=of_synthetic,
+        mixture=Mixture(real_NHW=real_NHW, features=of_mixed),
+    )
+
+
+def plainly(config):
+    """Gradients of both players at step 0 by name, nobody having moved."""
     players = Players(config, CLASSES, CPU)
     objective = make_objective(config.loss, config.discriminator, CPU)
-    scene = set_scene(config, batch(step), step, CPU)
-    generator, discriminator = players.generator.network, players.discriminator.network
-    synthetic = generator(scene.labels_NHW, scene.noise("noise"))
-    # In training each forward moves the estimates of spectral norms: all see those of the first.
-    both = torch.cat([scene.tiles_NCHW, synthetic])
-    features = discriminator(both, scene.labels_NHW.repeat(2, 1, 1))
-    count = len(synthetic)
-    real = [[layer[:count] for layer in scale] for scale in features]
-    fake = [[layer[count:] for layer in scale] for scale in features]
-    verdict = Verdict(
-        labels_NHW=scene.labels_NHW,
-        tiles_NCHW=scene.tiles_NCHW,
-        synthetic_NCHW=synthetic,
-        real=real,
-        synthetic=fake,
-    )
-    found = []
-    for network, terms in (
-        (generator, objective.generator),
-        (discriminator, objective.discriminator),
+    scene = set_scene(config, batch(0), 0, CPU)
+    if config.run.updates == "simultaneous":
+        first = second = plain_verdict(players, scene, "noise")
+    else:
+        first = plain_verdict(players, scene, "discriminator's noise")
+        second = plain_verdict(players, scene, "noise")
+    found = {}
+    for player, terms, verdict in (
+        (players.discriminator, objective.discriminator, first),
+        (players.generator, objective.generator, second),
     ):
-        loss = sum(term.weight * term.compute(verdict) for term in terms)
-        weights = list(network.parameters())
-        found.append(torch.autograd.grad(loss, weights, retain_graph=True))
+        loss = sum(term.weight * term.interval * term.compute(verdict) for term in terms)
+        weights = list(player.network.parameters())
+        found[player.name] = torch.autograd.grad(loss, weights, retain_graph=True)
     return found
 
 
-@pytest.mark.parametrize("kind", ["patch", "unet"])
-def test_simultaneous_updates_go_by_the_gradients_of_separate_backward_passes(kind):
-    config = GAMES["hinge"] if kind == "patch" else GAMES["pixels"]
-    config = replace(config, loss=replace(config.loss, label_mix=0.0))
-    expected = plainly(config, 0)
-    players = Players(config, CLASSES, CPU)
-    objective = make_objective(config.loss, config.discriminator, CPU)
-    played = simultaneous(players, objective, set_scene(config, batch(0), 0, CPU))
-    for network, theirs in zip(players.networks.values(), expected, strict=True):
-        for (name, mine), their in zip(gradients(network).items(), theirs, strict=True):
-            torch.testing.assert_close(mine, their, rtol=1e-8, atol=1e-12, msg=name)
-    norms = [torch.stack([g.norm() for g in theirs]).norm().item() for theirs in expected]
-    assert [norm.item() for norm in played.gradient_norms.values()] == pytest.approx(norms[::-1])
+@pytest.mark.parametrize("name", list(EVERY_GAME))
+def test_updates_go_by_the_gradients_of_separate_backward_passes(name):
+    config = EVERY_GAME[name]
+    # A discriminator that moved would show the alternating generator something else.
+    config = replace(config, optimizer=replace(config.optimizer, discriminator_lr=0.0))
+    expected = plainly(config)
+    players, played = moved(config)
+    for player, network in players.networks.items():
+        for (key, mine), their in zip(gradients(network).items(), expected[player], strict=True):
+            torch.testing.assert_close(mine, their, rtol=1e-8, atol=1e-12, msg=key)
+        norm = torch.stack([gradient.norm() for gradient in expected[player]]).norm().item()
+        assert played.gradient_norms[player].item() == pytest.approx(norm)
 
 
-@pytest.mark.parametrize("update", [simultaneous, alternating])
-def test_each_network_forwards_as_often_as_the_order_asks(update):
-    config = GAMES["hinge"]
+@pytest.mark.parametrize("updates", list(UPDATES))
+def test_a_penalty_counts_for_the_steps_between_which_have_none(updates):
+    def learned(step, **loss):
+        config = replace(with_run(BASE, updates=updates), loss=LossConfig(**loss))
+        return gradients(moved(config, step)[0].discriminator.network)
+
+    every_third = {"r1": 0.5, "r1_interval": 3}
+    close = {"rtol": 1e-8, "atol": 1e-12}
+    due, alone = learned(3, **every_third), learned(3, r1=0.5, r1_interval=1)
+    assert all((due[name] - alone[name]).abs().max() > 1e-6 for name in due if "bias" not in name)
+    torch.testing.assert_close(due, learned(3, r1=1.5, r1_interval=1), **close)
+    torch.testing.assert_close(learned(4, **every_third), learned(4, r1=0.0), **close)
+
+
+@pytest.mark.parametrize(
+    "updates, matching, expected",
+    [
+        ("simultaneous", 5.0, "G D D"),
+        ("alternating", 5.0, "g D D G D d"),
+        ("alternating", 0.0, "g D D G D"),
+    ],
+)
+def test_each_network_forwards_as_often_as_the_order_asks(updates, matching, expected):
+    """Capital letters have a way back. Real tiles are judged again only to be matched."""
+    loss = replace(BASE.loss, feature_matching=matching)
+    config = replace(with_run(BASE, updates=updates), loss=loss)
     players = Players(config, CLASSES, CPU)
     calls = []
     for name, network in players.networks.items():
         network.register_forward_hook(
-            lambda module, given, output, name=name: calls.append((name, torch.is_grad_enabled()))
+            lambda module, given, output, letter=name[0]: calls.append(
+                letter.upper() if torch.is_grad_enabled() else letter
+            )
         )
-    objective = make_objective(config.loss, config.discriminator, CPU)
-    update(players, objective, set_scene(config, batch(0), 0, CPU))
-    learning = [name for name, graph in calls if graph]
-    assert learning.count("generator") == 1
-    if update is simultaneous:
-        assert calls.count(("generator", True)) == len(calls) - 2
-    else:
-        assert calls[0] == ("generator", False)
-        assert [name for name, _ in calls].count("discriminator") == 4
+    moved(config, players=players)
+    assert " ".join(calls) == expected
+
+
+@pytest.mark.parametrize("updates", list(UPDATES))
+def test_label_neighbourhoods_are_found_once_a_step(updates, monkeypatch):
+    widths, find = [], patterns.find_patterns
+
+    def counted(labels_NHW, classes):
+        widths.append(labels_NHW.shape[2])
+        return find(labels_NHW, classes)
+
+    monkeypatch.setattr(patterns, "find_patterns", counted)
+    moved(with_run(BASE, updates=updates))
+    assert sorted(widths) == [2, 4, 8, 16, 32]
 
 
 def test_alternating_generator_sees_the_discriminator_after_its_move():
@@ -233,7 +309,7 @@ def test_order_in_memory_changes_nothing_but_rounding(name, updates):
     losses, _ = play(with_run(config, channels_last=True), 2)
     same, _ = play(with_run(config, channels_last=False), 2)
     for mine, other in zip(losses, same, strict=True):
-        assert mine == pytest.approx(other, rel=1e-9)
+        assert mine == near(other)
 
 
 @pytest.mark.parametrize("name", list(GAMES))
