@@ -191,6 +191,29 @@ def test_what_repeats_decides() -> None:
     assert spade.repeats_enough(find_patterns(torch.zeros(1, 32, 32, dtype=torch.long), 4))
 
 
+@pytest.mark.parametrize(
+    ("classes", "maps", "twice", "hidden", "in_float32"),
+    [
+        # 0.15 of the 3x3 neighbourhoods are distinct and all 5x5 ones: half precision adds slowly.
+        (2, 5, 0, 56, True),
+        # 0.7 of either, for many channels: float32 multiplies slowly.
+        (9, 7, 3, 512, False),
+    ],
+)
+def test_precision_decides_where_the_costs_are_close(
+    classes: int, maps: int, twice: int, hidden: int, in_float32: bool
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, classes, (maps, 32, 32), generator=random)
+    patterns = find_patterns(torch.cat([noise, noise[:twice]]), classes)
+    spade = Spade(CHANNELS, classes, hidden)
+    assert spade.repeats_enough(patterns) == in_float32
+    with torch.autocast("cpu", torch.bfloat16):
+        assert spade.repeats_enough(patterns) != in_float32
+    assert spade.double().repeats_enough(patterns) == in_float32
+    assert spade.bfloat16().repeats_enough(patterns) != in_float32
+
+
 @pytest.mark.parametrize("mean", [100.0, 1e3])
 def test_large_means_cost_no_digits_in_float32(mean: float) -> None:
     """Merged from many parts, as those of large features are."""
