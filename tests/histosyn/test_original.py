@@ -282,8 +282,16 @@ def reference() -> dict[str, np.ndarray]:
 
 @pytest.mark.slow
 def test_agrees_with_the_original(reference: dict[str, np.ndarray], tmp_path: Path) -> None:
+    """Saved with DataParallel's prefix; without it, the very same weights."""
     whole = filled(shapes(Layout()))
-    network = imported(saved(tmp_path, {f"module.{key}": whole.pop(key) for key in list(whole)}))
+    (tmp_path / "bare").mkdir()
+    bare, _ = import_original(saved(tmp_path / "bare", whole), SCHEMA)
+    file = saved(tmp_path, {f"module.{key}": whole.pop(key) for key in list(whole)})
+    prefixed, facts = import_original(file, SCHEMA)
+    assert bare.keys() == prefixed.keys()
+    assert all(torch.equal(bare.pop(key), weight) for key, weight in prefixed.items())
+    save_weights(tmp_path / "model", prefixed, facts)
+    network = load_model(tmp_path / "model", CPU).network
     with torch.inference_mode():
         labels = torch.from_numpy(reference["labels"]).long()[None]
         ours = network(labels, Noise(entry=torch.from_numpy(reference["z"])))[0].numpy()
