@@ -24,7 +24,7 @@ from hpc.files import sha256_of_bytes
 logger = logging.getLogger("histosyn")
 
 # Of what a file holds, and of how the extractors here compute: another number, other keys.
-_VERSION = 1
+_VERSION = 2
 
 
 def default_folder() -> Path:

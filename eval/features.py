@@ -16,6 +16,7 @@ from torch.nn import functional
 from hpc.errors import InputError
 from hpc.files import sha256_of_bytes
 from hpc.randomness import key_of, normal
+from hpc.rounding import exact_on_gpu
 
 ExtractorName = Literal["inception", "inception-clean", "random"]
 
@@ -64,7 +65,7 @@ class Extractor(Protocol):
         """Where the network computes."""
 
     def __call__(self, tiles_NHWC: NDArray[np.uint8]) -> NDArray[np.floating]:
-        """Features of shape (N, dimension) of RGB tiles."""
+        """Features of shape (N, dimension) of RGB tiles; several threads may ask at once."""
 
 
 def open_extractor(
@@ -147,10 +148,7 @@ class RandomExtractor:
 @contextmanager
 def reproducible_inference() -> Iterator[None]:
     """No gradients; on a GPU deterministic algorithms in full float32 instead of TensorFloat-32."""
-    exact = torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-    )
-    with torch.inference_mode(), exact:
+    with torch.inference_mode(), exact_on_gpu():
         yield
 
 

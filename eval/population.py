@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.content import Content
+from eval.extraction import Extracted, extracted_features
 from eval.features import Extractor, Identity
 from eval.frechet import Gaussian, frechet_distance, frechet_distance_from_features
 from eval.images import TileSource
@@ -132,15 +134,14 @@ def features_of(
 
     Raises InputError, naming the tile, if a feature is not finite.
     """
-    batches: Iterable[TileBatch] = source.batches(batch_size)
-    if progress is not None:
-        batches = track(batches, total=-(-len(source) // batch_size), what=progress)
     collected = _Collected(extractor.dimension, kept_N)
-    for batch in batches:
-        features_BD = extractor(batch.tiles_NHWC) if batch.rows else None
-        if features_BD is not None:
+    with closing(extracted_features(extractor, source.batches(batch_size))) as extracted:
+        shown: Iterable[Extracted] = extracted
+        if progress is not None:
+            shown = track(extracted, total=-(-len(source) // batch_size), what=progress)
+        for batch, features_BD in shown:
             _require_finite(features_BD, batch, source.name)
-        collected.add(batch, features_BD)
+            collected.add(batch, features_BD)
     return collected.result()
 
 
@@ -158,9 +159,9 @@ class _Collected:
         self._waiting: list[NDArray[np.floating]] = []
         self._moments = Moments.empty(dimension)
 
-    def add(self, batch: TileBatch, features_BD: NDArray[np.floating] | None) -> None:
+    def add(self, batch: TileBatch, features_BD: NDArray[np.floating]) -> None:
         self._bad += batch.bad
-        if features_BD is None:
+        if not batch.rows:
             return
         self._n += len(features_BD)
         self._tile_size = batch.tiles_NHWC.shape[1], batch.tiles_NHWC.shape[2]

@@ -8,7 +8,6 @@ record of how it was made, so a second run knows what is already there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +32,7 @@ from hpc.files import sha256_of_file, write_bytes
 from hpc.log import logger
 from hpc.part import WHOLE, Part
 from hpc.randomness import key_of
+from hpc.rounding import one_way_of_computing
 from hpc.topology import Topology
 
 Track = Callable[[list["Job"]], Iterator["Job"]]
@@ -156,7 +156,7 @@ def synthesize(model: Model, labels_HW: np.ndarray, noise_key: int) -> np.ndarra
     require_sizes({"The label map": (height, width)}, model.facts.generator)
     labels = torch.from_numpy(labels_HW).long()[None].to(device)
     noise = draw_noise([noise_key], model.facts.generator, height, width, device)
-    with _one_way_of_computing():
+    with one_way_of_computing():
         return to_uint8(model.network(labels, noise))[0]
 
 
@@ -174,27 +174,9 @@ def synthesize_painted(
     `told` and `memory` as in `paint_tissue`; without a memory every tile is exact.
     """
     require_sizes({"The label map": labels_HW.shape}, model.facts.generator)
-    with _one_way_of_computing():
+    with one_way_of_computing():
         made = paint_tissue(model.network, labels_HW, seed, rerolls, told, memory)
         return to_uint8(made.values)[0], made.exact
-
-
-@contextmanager
-def _one_way_of_computing() -> Iterator[None]:
-    """Sums in the same order every time.
-
-    On a CPU the rounding depends on the number of threads, and torchrun sets another one than a
-    process alone has; on a GPU autotuning may choose another algorithm the next time.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        ):
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _require_precision(known: dict[str, Record], like: Path, model: Model) -> None:

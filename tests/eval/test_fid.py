@@ -258,7 +258,8 @@ def test_of_very_many_tiles_some_are_paired(monkeypatch):
 
 
 class NotFinite:
-    identity, dimension, device = EXTRACTOR.identity, EXTRACTOR.dimension, "cpu"
+    identity, dimension = EXTRACTOR.identity, EXTRACTOR.dimension
+    device = EXTRACTOR.device
 
     def __call__(self, tiles_NHWC):
         features_ND = EXTRACTOR(tiles_NHWC)

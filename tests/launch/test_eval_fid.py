@@ -7,8 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+from launching import environment
 from PIL import Image
 from ranks import run_ranks
+from torchscript import write_float32_network
 
 from eval.features import RandomExtractor
 from launch.cli import main
@@ -228,6 +230,42 @@ def test_processes_of_torchrun_give_what_one_gives(folders, tmp_path):
 
 def command_on_a_rank(options):
     main(["eval", "fid", *options])
+
+
+def test_threads_processes_and_parts_change_no_digit_of_a_float32_network(folders, tmp_path):
+    network = write_float32_network(tmp_path)
+    base = ["eval", "fid", *folders, "--extractor", str(network), "--no-cache"]
+    parts = ["--parts-folder", str(tmp_path / "parts"), "--batch-size", "2"]
+    results = {name: tmp_path / f"{name}.json" for name in ("1", "2", "ranks", "merged")}
+    for threads in ("1", "2"):
+        commands = [
+            [*base, "--batch-size", "4", "--json", str(results[threads])],
+            [*base, *parts, "--part", f"{threads}/2"],
+        ]
+        code = f"from launch.cli import main; [main(one) for one in {commands}]"
+        variables = environment(OMP_NUM_THREADS=threads)
+        subprocess.run([sys.executable, "-c", code], env=variables, check=True)
+    options = [*base[2:], "--batch-size", "4", "--json", str(results["ranks"])]
+    run_ranks(2, command_on_a_rank, options, joined=False)
+    main(["eval", "merge", parts[1], "--json", str(results["merged"])])
+
+    numbers = {name: json.loads(path.read_text())["numbers"] for name, path in results.items()}
+
+    for name in ("2", "ranks", "merged"):
+        expected = pytest.approx(flat(numbers["1"]), rel=1e-10, abs=1e-16)
+        assert flat(numbers[name]) == expected, name
+
+
+def flat(numbers):
+    """Each value, if there is one, the ends of its interval and the values of all splits."""
+    return {
+        (number["name"], at): value
+        for number in numbers
+        for at, value in enumerate(
+            [number["value"], *(number["interval"] or ()), *number["details"].get("values", ())]
+        )
+        if value is not None
+    }
 
 
 def test_the_floor_by_patient(folders, tmp_path, capsys):

@@ -1,0 +1,34 @@
+"""Numbers that do not depend on how many threads, processes or cores took part in making them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def exact_on_gpu() -> Iterator[None]:
+    """Deterministic algorithms in full float32 on a GPU, none chosen by trying which is fastest."""
+    with torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    ):
+        yield
+
+
+@contextmanager
+def one_way_of_computing() -> Iterator[None]:
+    """Sums in the same order every time: `exact_on_gpu`, and on a CPU a single thread.
+
+    On a CPU the rounding depends on the number of threads, and torchrun sets another one than a
+    process alone has. Threads that are started inside must set their own number, which torch keeps
+    for each; the number before is that of this thread again at the end.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with exact_on_gpu():
+            yield
+    finally:
+        torch.set_num_threads(threads)
