@@ -20,6 +20,13 @@ from eval.agreement import (
     light_kappa,
     percent_agreement,
 )
+from eval.agreement_range import (
+    Lowest,
+    lowest_given_scale,
+    lowest_if_complete,
+    lowest_of_distances,
+    lowest_share,
+)
 from eval.rating_sample import Floats, Sample
 
 ONE_CATEGORY = "0/0: all ratings compared are in one category, so agreement by chance is certain"
@@ -36,7 +43,7 @@ class Coefficient(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A coefficient that takes weights: where it is from, and which formulas give its intervals."""
+    """A coefficient that takes weights: its source, the formulas of its intervals, their end."""
 
     coefficient: Coefficient
     source: str
@@ -45,18 +52,28 @@ class Family:
     undefined: str = ONE_CATEGORY
     raters: int | None = None
     default_weights: str = "none"
+    lowest: Lowest = lowest_of_distances
 
 
 _BRENNAN = Family(
     coefficient=brennan_prediger,
     source="Brennan & Prediger 1981; Randolph 2005",
     weighted_source="Gwet 2014",
+    lowest=lowest_given_scale,
 )
-_GWET = Family(coefficient=gwet_ac, source="Gwet 2008", weighted_source="Gwet 2014")
+_GWET = Family(
+    coefficient=gwet_ac,
+    source="Gwet 2008",
+    weighted_source="Gwet 2014",
+    lowest=lowest_given_scale,
+)
 FAMILIES: MappingProxyType[str, Family] = MappingProxyType(
     {
         "percent_agreement": Family(
-            coefficient=percent_agreement, source="mean over images", weighted_source="Gwet 2014"
+            coefficient=percent_agreement,
+            source="mean over images",
+            weighted_source="Gwet 2014",
+            lowest=lowest_share,
         ),
         "cohen_kappa": Family(
             coefficient=cohen_kappa,
@@ -72,13 +89,23 @@ FAMILIES: MappingProxyType[str, Family] = MappingProxyType(
             undefined=_LIGHT,
         ),
         "fleiss_kappa": Family(
-            coefficient=fleiss_kappa, source="Fleiss 1971", weighted_source="Gwet 2014"
+            coefficient=fleiss_kappa,
+            source="Fleiss 1971",
+            weighted_source="Gwet 2014",
+            lowest=lowest_if_complete,
         ),
         "scott_pi": Family(
-            coefficient=fleiss_kappa, source="Scott 1955", weighted_source="Gwet 2014", raters=2
+            coefficient=fleiss_kappa,
+            source="Scott 1955",
+            weighted_source="Gwet 2014",
+            raters=2,
+            lowest=lowest_if_complete,
         ),
         "conger_kappa": Family(
-            coefficient=conger_kappa, source="Conger 1980", weighted_source="Gwet 2014"
+            coefficient=conger_kappa,
+            source="Conger 1980",
+            weighted_source="Gwet 2014",
+            lowest=lowest_if_complete,
         ),
         "brennan_prediger": _BRENNAN,
         "randolph_kappa": _BRENNAN,

@@ -129,7 +129,13 @@ def _weighted(name: str, family: Family, weights: str, disagreement_KK: Floats) 
         method=family.source if plain else family.weighted_source or family.source,
         values=values,
         undefined=family.undefined,
-        by_formula=partial(_by_formula, values, _linear_form(values), family.formulas),
+        by_formula=partial(
+            _by_formula,
+            values,
+            _linear_form(values),
+            family.formulas,
+            partial(family.lowest, disagreement_KK=disagreement_KK, weights=weights),
+        ),
         raters=family.raters,
     )
     if family.coefficient is cohen_kappa:
@@ -169,6 +175,7 @@ def _krippendorff(level: str, categories: Sequence[str | float]) -> Statistic:
                 krippendorff_alpha_ordinal,
                 partial(krippendorff_alpha_ordinal, small_sample=False),
                 family.formulas,
+                lambda sample: -1.0,
             ),
         )
     elif numbers_K is None:
@@ -221,11 +228,16 @@ def _linear_form(values: partial[Floats]) -> Values:
 
 
 def _by_formula(
-    values: Values, linear_form: Values, formulas: tuple[str, ...], sample: Sample, level: float
+    values: Values,
+    linear_form: Values,
+    formulas: tuple[str, ...],
+    lowest: Callable[[Sample], float],
+    sample: Sample,
+    level: float,
 ) -> list[FormulaInterval]:
     at = influence_of(linear_form, sample)
     if at is None:
         return []
-    centred = replace(at, value=float(values(sample)[0]))
+    centred = replace(at, value=float(values(sample)[0]), lowest=lowest(sample))
     found = (FORMULAS[formula](centred, level) for formula in formulas)
     return [interval for interval in found if interval is not None]

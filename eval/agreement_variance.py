@@ -47,6 +47,7 @@ class Influence:
     """The value of a statistic, and per image of (I,): influence U, times in the data, use.
 
     `rated` and `comparable` are bool (I,): images with one rating or more, and with two or more.
+    `lowest`: the least value that the statistic can have.
     """
 
     value: float
@@ -54,6 +55,7 @@ class Influence:
     times: Floats
     rated: np.ndarray
     comparable: np.ndarray
+    lowest: float = -math.inf
 
 
 Formula = Callable[[Influence, float], FormulaInterval | None]
@@ -92,7 +94,7 @@ def fleiss_cohen_everitt(at: Influence, level: float) -> FormulaInterval | None:
         return None
     error = float(np.sqrt((at.times * at.influence**2).sum()))
     return _around(
-        at.value, error, NormalDist().inv_cdf((1 + level) / 2), level,
+        at, error, NormalDist().inv_cdf((1 + level) / 2), level,
         "Fleiss, Cohen & Everitt 1969, normal",
     )  # fmt: skip
 
@@ -192,14 +194,16 @@ def _linearised(
     squares = (times_I * (n * at.influence + single_I) ** 2).sum()
     error = float(np.sqrt(squares / (n * (n - 1))))
     quantile = float(stdtrit(n - 1, (1 + level) / 2))
-    return _around(at.value, error, quantile, level, f"{method}({n - 1:.0f})")
+    return _around(at, error, quantile, level, f"{method}({n - 1:.0f})")
 
 
 def _around(
-    value: float, error: float, quantile: float, level: float, method: str
+    at: Influence, error: float, quantile: float, level: float, method: str
 ) -> FormulaInterval:
+    """The value ± `quantile` errors, within the range of the statistic."""
     if error < _ZERO_ERROR:
         return FormulaInterval(method=method, interval=None, level=level, standard_error=0.0)
-    # No coefficient of agreement is above 1, so neither is its interval.
-    interval = (value - quantile * error, min(value + quantile * error, 1.0))
-    return FormulaInterval(method=method, interval=interval, level=level, standard_error=error)
+    # A value at the end of its range may be beyond it by what rounding leaves.
+    low = min(max(at.value - quantile * error, at.lowest), at.value)
+    high = min(at.value + quantile * error, 1.0)
+    return FormulaInterval(method=method, interval=(low, high), level=level, standard_error=error)
