@@ -12,14 +12,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from eval.agreement_difference import (
     NOT_EQUIVALENCE,
     equivalence_test,
     permutation_test,
     permuted_differences,
 )
+from eval.agreement_interval import INTERVAL_LEVEL, with_interval
 from eval.agreement_replicates import (
     Panel,
     Resampling,
@@ -33,13 +32,11 @@ from eval.agreement_statistics import Statistic, group_statistics, pair_statisti
 from eval.agreement_tables import marginals, pairwise
 from eval.agreement_value import number_of
 from eval.agreement_warnings import few_patients, raters_not_drawn, rating_warnings
-from eval.bootstrap import percentile_interval
 from eval.rating_sample import Floats, Sample
 from eval.ratings import ARMS, Arm, Ratings
 from eval.result import Number, Result
 from hpc.files import sha256_of_file
 
-INTERVAL_LEVEL = 0.95
 DIFFERENCE = "real minus synthetic"
 _RATERS_TOO = " and raters"
 _MISSING_RATINGS = (
@@ -192,9 +189,8 @@ def _number(
     }
     if plan.groups is not None:
         about |= {"by_formula": [], "null_test": None}
-    # One image resampled is always itself: an interval of width zero would claim certainty.
-    usable = plain.value is not None and plain.n > 1
-    return _with_interval(replace(plain, details=about), values_B, over, usable)
+    single = "image" if plain.n == 1 else None
+    return with_interval(replace(plain, details=about), values_B, over=over, single=single)
 
 
 def _over(plan: Plan, raters_too: bool) -> str:
@@ -230,6 +226,8 @@ def _differences(
         over = _over_both(plan, statistics[row], (real.panels[0], synthetic.panels[0]))
         number = _difference(one, other, values_B, over)
         details = dict(number.details, permutation_test=None, equivalence_test=None)
+        if plan.margin is not None and number.interval is None:
+            details["equivalence_note"] = number.reason or number.details["interval_note"]
         if permuted is None:
             details["permutation_note"] = unfit
         elif number.value is not None:
@@ -282,34 +280,9 @@ def _difference(real: Number, synthetic: Number, values_B: Floats, over: str) ->
             "images": {"real": real.n, "synthetic": synthetic.n},
         },
     )
-    usable = value is not None and min(real.n, synthetic.n) > 1
-    return _with_interval(number, values_B, over, usable)
-
-
-def _with_interval(number: Number, values_B: Floats, over: str, usable: bool) -> Number:
-    """The number with the percentile interval of its replicates, and what to know of them."""
-    interval = percentile_interval(values_B, INTERVAL_LEVEL) if usable else None
-    undefined = int(np.isnan(values_B).sum())
-    notes = []
-    if number.n == 1:
-        notes.append("no interval from a single image")
-    if interval is not None and interval[0] == interval[1]:
-        notes.append("all replicates alike, so no interval")
-        interval = None
-    if usable and undefined:
-        notes.append(f"undefined in {undefined} of {len(values_B)} replicates")
-    return replace(
-        number,
-        interval=interval,
-        interval_level=INTERVAL_LEVEL if interval else None,
-        interval_method=over if interval else None,
-        details=number.details
-        | {
-            "replicates": len(values_B),
-            "undefined_replicates": undefined,
-            "interval_note": "; ".join(notes) or None,
-        },
-    )
+    alone = [name for name, one in zip(ARMS, (real, synthetic), strict=True) if one.n == 1]
+    single = f"{' and a single '.join(alone)} image" if alone else None
+    return with_interval(number, values_B, over=over, single=single)
 
 
 def _arm_facts(arm: Arm) -> dict[str, Any]:

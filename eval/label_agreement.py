@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from eval.agreement_interval import INTERVAL_LEVEL, with_interval
 from eval.agreement_statistics import Statistic, measure, statistic_of
-from eval.bootstrap import percentile_interval, resamples
+from eval.bootstrap import resamples
 from eval.label_facts import label_warnings, rater_facts, units_of
 from eval.label_scores import METHODS, UNDEFINED, confusion_of, scores_of
 from eval.label_tally import LabelTally, open_raters, tally
@@ -25,7 +26,6 @@ from eval.result import Number, Result
 from histosyn.labels import LabelSchema
 from hpc.files import sha256_of_file
 
-INTERVAL_LEVEL = 0.95
 _NOMINAL = ("percent_agreement", "fleiss_kappa", "gwet_ac1", "brennan_prediger")
 
 
@@ -59,7 +59,7 @@ def report_label_agreement(
     """Pixel-wise and per-class agreement of two folders of label maps or more.
 
     `groups` is a CSV tile,patient: whole patients are then drawn. Raises DatasetError for maps that
-    cannot be read or differ in size, all of them named, and for a tile that `groups` leaves out.
+    cannot be read or differ in size, naming every tile, and for a tile that `groups` leaves out.
     """
     counted = tally(open_raters(folders), schema)
     units = units_of(counted, groups)
@@ -180,26 +180,15 @@ def _score(name: str, value: float, about: dict[str, Any]) -> _Item:
 
 
 def _number(item: _Item, values_B: Floats, over: str) -> Number:
-    interval = None if item.value is None else percentile_interval(values_B, INTERVAL_LEVEL)
-    # One tile drawn again is always itself: an interval of width zero would claim certainty.
-    alike = interval is not None and interval[0] == interval[1]
-    interval = None if alike else interval
-    return Number(
+    number = Number(
         name=item.name,
         value=item.value,
         n=item.about["tiles"],
         method=item.method,
-        interval=interval,
-        interval_level=INTERVAL_LEVEL if interval else None,
-        interval_method=over if interval else None,
         reason=item.reason,
-        details=item.about
-        | {
-            "replicates": len(values_B),
-            "undefined_replicates": int(np.isnan(values_B).sum()),
-            "interval_note": "all replicates alike, so no interval" if alike else None,
-        },
+        details=item.about,
     )
+    return with_interval(number, values_B, over=over, single=None)
 
 
 def _about(

@@ -196,7 +196,10 @@ def _footnotes(result: Result, has_difference: bool) -> Iterator[str]:
     if has_difference:
         yield from _on_permutations(result.numbers)
         if settings["margin"] is not None:
-            yield "within: yes if the 90 % bootstrap interval lies within the margin (5 % level)."
+            yield (
+                "within: yes if the 90 % bootstrap interval lies within the margin (5 % level), "
+                "undefined replicates counted as beyond it; none if more than 5 % are undefined."
+            )
         yield settings["not_equivalence"]
     yield f"Scale ({settings['categories_from']}): {', '.join(settings['categories'])}."
 
@@ -263,4 +266,4 @@ def _p_value(test: dict[str, Any] | None) -> str:
 def _verdict(test: dict[str, Any] | None) -> str:
     if test is None:
         return ""
-    return "yes" if test["equivalent"] else "not shown"
+    return {True: "yes", False: "not shown", None: "none"}[test["equivalent"]]

@@ -109,6 +109,56 @@ def test_equivalence_is_the_90_percent_interval_within_the_margin():
     assert equivalence_test(np.array([np.nan]), 0.1) is None
 
 
+ALIKE = np.linspace(-0.05, 0.05, 2000)
+
+
+def with_undefined(undefined):
+    return np.where(np.arange(2000) < undefined, np.nan, ALIKE)
+
+
+def test_an_undefined_replicate_counts_as_beyond_the_margin():
+    shown = equivalence_test(with_undefined(60), 0.1)
+    assert shown["equivalent"]
+    assert shown["p"] == pytest.approx(61 / 2001)
+    assert (shown["undefined_replicates"], shown["replicates"]) == (60, 2000)
+    assert shown["reason"] is None
+    # 50 of the defined ones reach the margin: with 60 undefined ones these are more than 5 %.
+    values = with_undefined(60)
+    values[60:110] = -0.2
+    assert equivalence_test(values[60:], 0.1)["equivalent"]
+    test = equivalence_test(values, 0.1)
+    assert test["equivalent"] is False
+    assert test["p"] == pytest.approx(111 / 2001)
+    assert test["interval"][0] > -0.1
+
+
+def test_more_undefined_replicates_than_the_level_allow_no_verdict():
+    assert equivalence_test(with_undefined(100), 0.1)["equivalent"] is False
+    test = equivalence_test(with_undefined(101), 0.1)
+    assert test["equivalent"] is None
+    assert test["reason"].startswith("undefined in 101 of 2000 replicates, more than 5 %")
+    assert test["p"] == pytest.approx(102 / 2001)
+    assert test["interval"] is not None
+
+
+@given(
+    values=arrays(np.float64, st.integers(1, 60), elements=st.floats(-0.3, 0.3) | st.just(np.nan)),
+    more=st.integers(0, 9),
+)
+def test_undefined_replicates_never_help(values, more):
+    test = equivalence_test(values, 0.2)
+    worse = equivalence_test(np.append(values, [np.nan] * more), 0.2)
+    assert (test is None) == (worse is None) == bool(np.isnan(values).all())
+    if test is None:
+        return
+    assert worse["p"] >= test["p"]
+    assert test["equivalent"] or not worse["equivalent"]
+    for one in (test, worse):
+        assert (one["equivalent"] is None) == bool(one["reason"])
+        assert not one["equivalent"] or max(map(abs, one["interval"])) < 0.2
+        assert bool(one["equivalent"]) == (one["p"] <= 0.05)
+
+
 def write(path, real, synthetic, header="image,arm,R1,R2,R3"):
     rows = [
         f"{arm[0]}{row},{arm},{','.join(map(str, codes))}"
@@ -165,6 +215,59 @@ def test_other_raters_in_an_arm_have_no_permutation_test(tmp_path):
     assert any("The arms have different raters (R3 in one only)" in w for w in result.warnings)
 
 
+def test_no_verdict_rests_on_the_replicates_that_happen_to_be_defined(tmp_path):
+    # Without the last image, which most pairs of draws lack in an arm, there is one grade only.
+    alike = [(1, 1)] * 30
+    path = write(tmp_path / "r.csv", [*alike, (3, 3)], [*alike, (3, 2)], header="image,arm,R1,R2")
+    _, found = differences(path, margin=0.25)
+    seldom = []
+    for number in found.values():
+        test, undefined = (
+            number.details[key] for key in ("equivalence_test", "undefined_replicates")
+        )
+        if test is None:
+            assert number.interval is None
+            assert number.details["equivalence_note"] in (
+                number.reason,
+                number.details["interval_note"],
+            )
+            continue
+        assert test["undefined_replicates"] == undefined
+        assert test["p"] > undefined / 300
+        if undefined > 15:
+            assert test["equivalent"] is None
+            assert f"undefined in {undefined} of 300 replicates" in test["reason"]
+            assert number.interval is not None
+            seldom.append(number.name)
+    assert {"light_kappa_quadratic", "fleiss_kappa_quadratic", "ICC(A,1)"} <= set(seldom)
+    assert found["light_kappa_quadratic"].value == pytest.approx(0.205, abs=1e-3)
+    assert found["percent_agreement"].details["equivalence_test"]["equivalent"]
+    # All its defined replicates are 0.2, but for the last digit.
+    consistency = found["ICC(C,1)"]
+    assert consistency.value == pytest.approx(0.2)
+    assert consistency.interval is None
+    assert "all replicates alike" in consistency.details["equivalence_note"]
+
+
+@pytest.mark.parametrize("single", ["real", "synthetic"])
+def test_a_single_image_in_an_arm_gives_no_interval_and_no_test_and_says_so(tmp_path, single):
+    arms = {"real": [(1, 2, 2), (3, 3, 1)], "synthetic": [(1, 2, 2), (3, 3, 1)]}
+    arms[single] = arms[single][:1]
+    _, found = differences(write(tmp_path / "r.csv", **arms), margin=0.1)
+    note = f"no interval from a single {single} image"
+    for number in found.values():
+        assert number.interval is None
+        assert number.details["equivalence_test"] is None
+        assert number.details["interval_note"] == note
+        assert number.details["equivalence_note"] == (number.reason or note)
+    assert found["percent_agreement"].value is not None
+    both = write(tmp_path / "both.csv", [(1, 2, 2)], [(1, 2, 2)])
+    _, found = differences(both)
+    percent = found["percent_agreement"].details
+    assert percent["interval_note"] == "no interval from a single real and a single synthetic image"
+    assert "equivalence_note" not in percent
+
+
 def test_an_undefined_arm_makes_an_undefined_difference(tmp_path):
     _, found = differences(write(tmp_path / "r.csv", [(1, 1, 1)] * 6, [(1, 2, 2), (3, 3, 1)] * 3))
     fleiss = found["fleiss_kappa"]
@@ -188,6 +291,7 @@ def test_an_empty_arm_makes_every_difference_undefined(tmp_path, empty):
         assert number.details["replicates"] == 0
         assert number.details["permutation_test"] is None
         assert number.details["equivalence_test"] is None
+        assert number.details["equivalence_note"] == number.reason
         assert "nothing to exchange" in number.details["permutation_note"]
 
 
