@@ -116,12 +116,13 @@ def report_agreement(ratings: Ratings, plan: Plan) -> Result:
             "groups": None if plan.groups is None else str(plan.groups),
             "groups_sha256": None if plan.groups is None else sha256_of_file(plan.groups),
             "arms": [_arm_facts(arm) for arm in ratings.arms],
+            "raters_without_rating": list(ratings.silent_raters),
         },
         settings=_settings(ratings, plan),
         numbers=tuple(numbers),
         warnings=(
             *rating_warnings(ratings, paired=plan.paired),
-            *few_patients(sources[0].n_groups),
+            *few_patients(ratings.arms, sources),
             *not_drawn,
         ),
         tables={

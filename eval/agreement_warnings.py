@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 
+from eval.agreement_replicates import Source
 from eval.bootstrap import FEW_DRAWN
 from eval.rating_sample import MISSING
 from eval.ratings import Arm, Ratings, looks_like_a_person
@@ -23,12 +25,15 @@ def rating_warnings(ratings: Ratings, *, paired: bool) -> Iterator[str]:
             f"{','.join(ratings.categories)}. A grade nobody used, or another order, changes "
             "weighted statistics: use --categories."
         )
-    raters = {rater for arm in ratings.arms for rater in arm.raters}
+    silent = ratings.silent_raters
+    raters = {rater for arm in ratings.arms for rater in arm.raters}.union(silent)
     if people := sum(looks_like_a_person(rater) for rater in raters):
         yield (
             f"{people} of {len(raters)} rater ids look like names or e-mail addresses, and results "
             "repeat them: use pseudonyms such as R1."
         )
+    if silent:
+        yield f"Without any rating, so left out: {', '.join(silent)}. Is something missing?"
     for arm in ratings.arms:
         yield from _arm_warnings(arm)
     if len(ratings.arms) == 2 and all(arm.images for arm in ratings.arms):
@@ -42,12 +47,15 @@ def raters_not_drawn() -> str:
     )
 
 
-def few_patients(patients: int) -> Iterator[str]:
-    """A warning if whole patients are drawn (`patients` is not 0) and they are few."""
-    if 0 < patients < FEW_DRAWN:
-        yield (
-            f"Intervals from fewer than {FEW_DRAWN} patients ({patients}) tend to be too narrow."
-        )
+def few_patients(arms: Sequence[Arm], sources: Sequence[Source]) -> Iterator[str]:
+    """A warning if whole patients are drawn, and few in an arm have images to compare raters on."""
+    patients = [
+        len(np.unique(source.group_of_I[arm.comparable]))
+        for arm, source in zip(arms, sources, strict=True)
+        if source.group_of_I is not None and arm.comparable.any()
+    ]
+    if patients and (fewest := min(patients)) < FEW_DRAWN:
+        yield f"Intervals from fewer than {FEW_DRAWN} patients ({fewest}) tend to be too narrow."
 
 
 def _arm_warnings(arm: Arm) -> Iterator[str]:
@@ -67,11 +75,34 @@ def _arm_warnings(arm: Arm) -> Iterator[str]:
             f"{where}: {rater} seems to have stopped after {place} of {n} images (in the file's "
             f"order; the last is {last!r}). What {rater} has seen may differ from the rest."
         )
-    if n < FEW_DRAWN:
-        yield (
-            f"{where}: bootstrap intervals from fewer than {FEW_DRAWN} images ({n}) tend to be too "
+    if warning := _few_images(arm):
+        yield f"{where}: {warning}"
+
+
+def _few_images(arm: Arm) -> str | None:
+    """What to say if few images hold two ratings, in all or of a pair; an image with one is mute.
+
+    Without any there is no interval to speak of.
+    """
+    n, comparable = len(arm.images), int(arm.comparable.sum())
+    if 0 < comparable < FEW_DRAWN:
+        some = str(n) if comparable == n else f"{comparable} of {n} with two ratings or more"
+        return (
+            f"bootstrap intervals from fewer than {FEW_DRAWN} images ({some}) tend to be too "
             "narrow; those by formula less so."
         )
+    rated_IR = (arm.codes_IR != MISSING).astype(np.int64)
+    shared_RR = rated_IR.T @ rated_IR
+    pairs = list(combinations(range(len(arm.raters)), 2))
+    few = [(int(shared_RR[pair]), pair) for pair in pairs if 0 < shared_RR[pair] < FEW_DRAWN]
+    if not few:
+        return None
+    fewest, (one, other) = min(few)
+    return (
+        f"{len(few)} of {len(pairs)} pairs of raters share fewer than {FEW_DRAWN} images (fewest: "
+        f"{arm.raters[one]} and {arm.raters[other]}, {fewest}): bootstrap intervals of theirs, of "
+        "Light's κ and of intraclass correlations tend to be too narrow."
+    )
 
 
 def _who_stopped(arm: Arm) -> Iterator[tuple[str, int]]:

@@ -46,10 +46,18 @@ class Arm:
         """(R,): how many images each rater rated."""
         return (self.codes_IR != MISSING).sum(axis=0)
 
+    @property
+    def comparable(self) -> np.ndarray:
+        """(I,) bool: images with two ratings or more, those that say something of agreement."""
+        return (self.codes_IR != MISSING).sum(axis=1) > 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ratings:
-    """A ratings file as read. `declared` is False when the categories are those observed."""
+    """A ratings file as read. `declared` is False when the categories are those observed.
+
+    `silent_raters`: the raters whom it names and who rated nothing; they are in no arm.
+    """
 
     path: Path
     sha256: str
@@ -57,6 +65,7 @@ class Ratings:
     categories: tuple[str, ...]
     declared: bool
     arms: tuple[Arm, ...]
+    silent_raters: tuple[str, ...]
 
 
 def read_ratings(path: Path, categories: tuple[str, ...] | None = None) -> Ratings:
@@ -70,14 +79,17 @@ def read_ratings(path: Path, categories: tuple[str, ...] | None = None) -> Ratin
     table = parse_table(path, data)
     scale = _observed_scale(table.entries) if declared is None else declared
     codes = _codes(path, table.entries, scale)
-    arms = ARMS if table.has_arms else (None,)
+    names = ARMS if table.has_arms else (None,)
+    arms = tuple(_arm(name, table.entries, codes) for name in names)
+    heard = {rater for arm in arms for rater in arm.raters}
     return Ratings(
         path=path,
         sha256=sha256_of_bytes(data),
         form=table.form,
         categories=scale,
         declared=declared is not None,
-        arms=tuple(_arm(name, table.entries, codes) for name in arms),
+        arms=arms,
+        silent_raters=tuple(sorted({entry.rater for entry in table.entries} - heard)),
     )
 
 

@@ -1,9 +1,11 @@
 """The result of a ratings file: arms, pairs, intervals, warnings, undefined statistics."""
 
 import json
+from itertools import combinations
 
 import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from eval.agreement import fleiss_kappa
 from eval.agreement_report import DIFFERENCE, Plan, report_agreement
@@ -180,7 +182,47 @@ def test_warnings(tmp_path):
     assert "Jane" not in people
     assert unrated == "Ratings: images without any rating, left out: 1."
     assert partly.endswith("jd@example.org 1.")
-    assert "fewer than 50 images (2)" in few
+    assert "fewer than 50 images (1 of 2 with two ratings or more)" in few
+
+
+def half_read(images, read):
+    """R1 rates all images, R2 the first `read` of them."""
+    return [f"i{n:02d},{n % 3 + 1},{n % 4 + 1 if n < read else ''}" for n in range(images)]
+
+
+def test_an_image_with_one_rating_is_not_one_more_image(tmp_path):
+    path = write(tmp_path / "r.csv", "image,R1,R2", half_read(60, 28))
+    few = report(path, replicates=20).warnings[-1]
+    assert "fewer than 50 images (28 of 60 with two ratings or more) tend to be too narrow" in few
+    alone = report(write(tmp_path / "one.csv", "image,R1", ["a,1", "b,2"]), replicates=20)
+    assert alone.warnings == ()
+
+
+def test_a_patient_with_single_ratings_is_not_one_more_patient(tmp_path):
+    path = write(tmp_path / "r.csv", "image,R1,R2", half_read(60, 28))
+    groups = write(tmp_path / "p.csv", "tile,patient", [f"i{n:02d},p{n}" for n in range(60)])
+    few = report(path, replicates=20, groups=groups).warnings[-1]
+    assert few == "Intervals from fewer than 50 patients (28) tend to be too narrow."
+
+
+def test_pairs_that_share_few_images_are_pointed_out(tmp_path):
+    rows = [f"{row},{n % 5 + 1}" for n, row in enumerate(half_read(60, 28))]
+    result = report(write(tmp_path / "r.csv", "image,R1,R2,R3", rows), replicates=20)
+    assert result.warnings[-1].startswith(
+        "Ratings: 2 of 3 pairs of raters share fewer than 50 images (fewest: R1 and R2, 28): "
+    )
+    full = write(tmp_path / "full.csv", "image,R1,R2", half_read(60, 60))
+    assert report(full, replicates=20).warnings == ()
+
+
+def test_a_rater_without_any_rating_is_named(tmp_path):
+    rows = [f"{row},," for row in half_read(60, 60)]
+    result = report(write(tmp_path / "r.csv", "image,R1,R2,R3,Jane Doe", rows), replicates=20)
+    people, silent = result.warnings
+    assert people.startswith("1 of 4 rater ids look like names")
+    assert silent.startswith("Without any rating, so left out: Jane Doe, R3.")
+    assert result.inputs["raters_without_rating"] == ["Jane Doe", "R3"]
+    assert list(result.inputs["arms"][0]["raters"]) == ["R1", "R2"]
 
 
 def test_a_reader_who_skips_here_and_there_has_not_stopped(tmp_path):
@@ -274,14 +316,73 @@ def test_an_image_without_a_patient_is_an_error(ratings_file, tmp_path):
         report(ratings_file, groups=groups)
 
 
-def test_tables_hold_marginals_and_symmetric_matrices(ratings_file):
-    tables = report(ratings_file).tables
-    assert [row["rater"] for row in tables["marginals"]] == ["R1", "R2", "R3"]
-    assert all(sum(row["counts"].values()) == row["ratings"] for row in tables["marginals"])
+# R1, R2 and R3 rate eight images; R2 missed the last one, R3 the first two.
+PANEL = [(1, 1, ""), (1, 2, ""), (2, 2, 2), (2, 3, 2), (3, 3, 1), (5, 3, 5), (5, 5, 1), (3, "", 3)]
+
+
+def panel_tables(tmp_path):
+    rows = [f"{arm[0]}{image},{arm},{','.join(map(str, ratings))}"
+            for arm, panel in (("real", PANEL), ("synthetic", PANEL[:4]))
+            for image, ratings in enumerate(panel)]  # fmt: skip
+    return report(write(tmp_path / "r.csv", "image,arm,R1,R2,R3", rows), replicates=20).tables
+
+
+def test_marginals_are_what_each_rater_chose(tmp_path):
+    marginals = panel_tables(tmp_path)["marginals"]
+    found = [
+        (row["arm"], row["rater"], row["ratings"], row["missing"], row["counts"])
+        for row in marginals
+    ]
+    assert found == [
+        ("real", "R1", 8, 0, {"1": 2, "2": 2, "3": 2, "4": 0, "5": 2}),
+        ("real", "R2", 7, 1, {"1": 1, "2": 2, "3": 3, "4": 0, "5": 1}),
+        ("real", "R3", 6, 2, {"1": 2, "2": 2, "3": 1, "4": 0, "5": 1}),
+        ("synthetic", "R1", 4, 0, {"1": 2, "2": 2, "3": 0, "4": 0, "5": 0}),
+        ("synthetic", "R2", 4, 0, {"1": 1, "2": 2, "3": 1, "4": 0, "5": 0}),
+        ("synthetic", "R3", 2, 2, {"1": 0, "2": 2, "3": 0, "4": 0, "5": 0}),
+    ]
+
+
+def test_the_matrix_of_pairs_holds_what_scikit_learn_finds_on_the_images_both_rated(tmp_path):
+    tables = panel_tables(tmp_path)["pairwise"]
+    assert [(table["arm"], table["statistic"]) for table in tables] == [
+        (arm, name)
+        for arm in ("real", "synthetic")
+        for name in (
+            "percent_agreement",
+            "cohen_kappa",
+            "cohen_kappa_linear",
+            "cohen_kappa_quadratic",
+            "scott_pi",
+        )
+    ]
+    values = {table["statistic"]: table["values"] for table in tables if table["arm"] == "real"}
+    assert all(table["raters"] == ["R1", "R2", "R3"] for table in tables)
+    for one, other in combinations(range(3), 2):
+        both = [(row[one], row[other]) for row in PANEL if row[one] != "" and row[other] != ""]
+        first, second = zip(*both, strict=True)
+        agreed = np.mean([a == b for a, b in both])
+        expected = {"percent_agreement": agreed} | {
+            f"cohen_kappa{'_' if weights else ''}{weights or ''}": cohen_kappa_score(
+                first, second, labels=range(1, 6), weights=weights
+            )
+            for weights in (None, "linear", "quadratic")
+        }
+        for name, value in expected.items():
+            assert values[name][one][other] == pytest.approx(value)
+            assert values[name][other][one] == values[name][one][other]
+    assert [values["cohen_kappa"][rater][rater] for rater in range(3)] == [None] * 3
+    distinct = {
+        round(values["cohen_kappa"][one][other], 9) for one, other in ((0, 1), (0, 2), (1, 2))
+    }
+    assert len(distinct) == 3
+
+
+def test_an_undefined_pair_is_an_empty_cell(tmp_path):
+    rows = ["a,1,1,1", "b,1,1,2", "c,1,1,3"]
+    tables = report(write(tmp_path / "r.csv", "image,R1,R2,R3", rows), replicates=20).tables
     kappa = next(table for table in tables["pairwise"] if table["statistic"] == "cohen_kappa")
-    values = kappa["values"]
-    assert values[0][0] is None
-    assert values[0][2] == values[2][0] is not None
+    assert kappa["values"] == [[None, None, 0.0], [None, None, 0.0], [0.0, 0.0, None]]
 
 
 # By arm: everyone always disagrees, alternating; one image; everyone always agrees.

@@ -76,7 +76,12 @@ def test_none_is_a_grade(read):
 
 
 def test_a_rater_without_any_rating_is_left_out(read):
-    assert read("image,R1,R2\na,1,\nb,2,\n").arms[0].raters == ("R1",)
+    ratings = read("image,R1,R2\na,1,\nb,2,\n")
+    assert ratings.arms[0].raters == ("R1",)
+    assert ratings.silent_raters == ("R2",)
+    assert read(LONG + "a,R1,1\na,R3,\na,R2,NA\n").silent_raters == ("R2", "R3")
+    in_one_arm = read("image,arm,R1,R2\na,real,1,\nb,synthetic,,2\n")
+    assert in_one_arm.silent_raters == ()
 
 
 def test_numbers_as_spreadsheets_write_them(read):
