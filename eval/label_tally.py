@@ -22,7 +22,8 @@ from hpc.errors import DatasetError, HistosynError, InputError
 from hpc.files import sha256_of_bytes
 from hpc.parallel import map_in_order
 
-_NAMED_FAULTS = 5
+# Of so many tiles it is said what is wrong; the others, often the same, are named.
+_TOLD_FAULTS = 5
 # Below so many combinations counting is done in a table, above it by sorting the pixels.
 _MOST_COUNTED_IN_TABLE = 1 << 16
 
@@ -98,7 +99,7 @@ def open_raters(folders: Sequence[Path]) -> tuple[LabelRater, ...]:
 
 
 def tally(raters: tuple[LabelRater, ...], schema: LabelSchema) -> LabelTally:
-    """Read all maps and count. Every map that cannot be used is named in one DatasetError."""
+    """Read all maps and count. One DatasetError names every tile that cannot be used."""
     base = len(schema) + 1
     if base ** len(raters) > np.iinfo(np.int64).max:
         raise InputError(
@@ -117,7 +118,9 @@ def tally(raters: tuple[LabelRater, ...], schema: LabelSchema) -> LabelTally:
         for key in shared
     ]
     counted = list(map_in_order(_count, jobs))
-    _refuse_faults([one.fault for one in counted if one.fault], len(shared))
+    _refuse_faults(
+        {key: one.fault for key, one in zip(shared, counted, strict=True) if one.fault}, len(shared)
+    )
     combinations_U, pixels_TU = _assembled(counted)
     places_R = base ** np.arange(len(raters))
     codes_UR = combinations_U[:, None] // places_R % base
@@ -180,13 +183,14 @@ def _combinations(job: _Job, maps: list[np.ndarray], digests: tuple[str, ...]) -
     return _Counted(combinations=combinations, pixels=pixels, sha256=digests)
 
 
-def _refuse_faults(faults: list[str], tiles: int) -> None:
+def _refuse_faults(faults: dict[str, str], tiles: int) -> None:
+    """DatasetError for what is wrong (by tile): told of the first, and every tile is named."""
     if not faults:
         return
-    more = len(faults) - _NAMED_FAULTS
-    rest = [f"... and {more} more tiles."] if more > 0 else []
+    others = list(faults)[_TOLD_FAULTS:]
+    rest = [f"... and {len(others)} more tiles: {', '.join(others)}."] if others else []
     summary = f"{len(faults)} of {tiles} tiles have label maps that cannot be compared:"
-    raise DatasetError("\n  ".join([summary, *faults[:_NAMED_FAULTS], *rest]))
+    raise DatasetError("\n  ".join([summary, *list(faults.values())[:_TOLD_FAULTS], *rest]))
 
 
 def _assembled(counted: Sequence[_Counted]) -> tuple[Ints, Floats]:
