@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from eval.result import Result
 
 
+def _refuse_option(type_: Any, categories: str | None) -> None:
+    """Grades may begin with a hyphen (-1,0,1); where none is given, the next option is no grade."""
+    if categories is not None and categories.startswith("--") and "," not in categories:
+        raise ValueError(f"The grades are missing: {categories} is an option.")
+
+
 def agreement(
     ratings: Annotated[tuple[Path, ...], Parameter(negative=())],
     /,
     *,
-    categories: str | None = None,
+    categories: Annotated[
+        str | None, Parameter(allow_leading_hyphen=True, validator=_refuse_option)
+    ] = None,
     margin: Annotated[float | None, Parameter(validator=InRange(gt=0, lt=2))] = None,
     paired: Annotated[bool, Parameter(negative=())] = False,
     resample_raters: Annotated[bool, Parameter(negative=())] = False,
@@ -55,8 +63,8 @@ def agreement(
         reported by itself. Missing ratings are fine. Rater ids should be pseudonyms: results
         repeat them. Or two folders of label maps, or more.
     categories
-        The scale in its order, for instance 1,2,3,4,5 or none,mild,moderate,severe; also the
-        grades that nobody used: they change weighted statistics. Default: the ratings found in
+        The scale in its order, for instance 1,2,3,4,5 or -1,0,1 or none,mild,moderate,severe; also
+        the grades that nobody used: they change weighted statistics. Default: the ratings found in
         the file, with a warning.
     margin
         The largest difference between the arms that would not matter, set before the ratings were

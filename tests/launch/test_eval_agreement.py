@@ -80,6 +80,8 @@ def test_readers_who_always_disagree_have_a_result(tmp_path, images, capsys):
         (["--seed", "-1"], "Must be >= 0"),
         (["--margin", "0"], "Must be > 0"),
         (["--category", "1,2"], "--category"),
+        (["--categories", "--margin", "0.1"], "The grades are missing: --margin is an option"),
+        (["--categories"], "requires an argument"),
     ],
 )
 def test_errors_are_one_message_and_exit_code_2(ratings, tokens, message, capsys):
@@ -89,6 +91,18 @@ def test_errors_are_one_message_and_exit_code_2(ratings, tokens, message, capsys
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("scale", ["-1,0,1", "-,+,++", "--,-,+"])
+@pytest.mark.parametrize("joined", [False, True])
+def test_grades_may_begin_with_a_hyphen(tmp_path, scale, joined, capsys):
+    grades = scale.split(",")
+    path = tmp_path / "ratings.csv"
+    rows = [f"i{n},{grades[n % 3]},{grades[n // 3]}" for n in range(9)]
+    path.write_text("\n".join(["image,R1,R2", *rows]) + "\n", encoding="utf-8")
+    tokens = [f"--categories={scale}"] if joined else ["--categories", scale]
+    run(path, *tokens, "--replicates", 20)
+    assert f"Scale (declared): {', '.join(grades)}." in capsys.readouterr().out
 
 
 def arms_file(tmp_path):
@@ -111,6 +125,27 @@ def test_the_difference_is_a_table_of_its_own(tmp_path, capsys):
     assert "within ±0.25" in table
     assert "all permutations" in table
     assert "does not show that readers agree alike" in table
+
+
+def test_no_verdict_and_no_interval_are_said_in_the_table(tmp_path, capsys):
+    rows = [f"{arm}{n},{arm},1,1" for arm in ("real", "synthetic") for n in range(20)]
+    path = tmp_path / "arms.csv"
+    last = ["r,real,3,3", "s,synthetic,3,2"]
+    path.write_text("\n".join(["image,arm,R1,R2", *rows, *last]) + "\n", encoding="utf-8")
+    run(path, "--categories", "1,2,3", "--replicates", 200, "--margin", 0.25)
+    text = capsys.readouterr().out
+    table = text[text.index("real minus synthetic, all raters") :]
+    (row,) = [line for line in table.splitlines() if line.startswith("light_kappa_quadratic")]
+    *_, verdict, mark = row.split()
+    assert verdict == "none"
+    assert f"\n{mark} undefined in " in table
+    assert "none if more than 5 % are undefined" in table.replace("\n", " ")
+    path.write_text("image,arm,R1,R2\na,real,1,2\n" + "\n".join(last) + "\n", encoding="utf-8")
+    run(path, "--categories", "1,2,3", "--replicates", 50, "--margin", 0.25)
+    text = capsys.readouterr().out
+    table = text[text.index("real minus synthetic, all raters") :]
+    (row,) = [line for line in table.splitlines() if line.startswith("percent_agreement")]
+    assert f"\n{row.split()[-1]} no interval from a single synthetic image" in table
 
 
 def test_without_permutations_it_says_why(tmp_path, capsys):
