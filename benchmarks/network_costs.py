@@ -82,7 +82,9 @@ class Case:
     def settings(self, **generator: Any) -> dict[str, dict[str, Any]]:
         """The sections of a configuration."""
         sections = {name: dict(section) for name, section in LAYOUTS[self.layout].items()}
-        given = {"generator": generator | {"base_channels": self.channels},
+        # The function of the papers, unless the way is another one.
+        named = {"pixel_noise": False} | generator
+        given = {"generator": named | {"base_channels": self.channels},
                  "discriminator": {"base_channels": self.channels}}  # fmt: skip
         if "grid_size" in sections.get("generator", {}):
             given["generator"]["grid_size"] = self.size >> sections["generator"]["upsamplings"]

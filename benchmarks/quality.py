@@ -53,14 +53,20 @@ SMALL: Settings = {
     "run": {"precision": "bfloat16", "steps": NO_END, "sample_every": NO_END, "keep_last": 1,
             "report_every": 5, "checkpoint_every": 200, "hang_seconds": 7200},
 }  # fmt: skip
+# Noise on the coarsest grid alone.
+COARSE: dict[str, Any] = {"pixel_noise": False}
 # What each method adds to the small networks; the rest are the defaults.
 METHODS: dict[str, Settings] = {
     "paper": PRESETS["paper"].settings,
-    "spade": {},
-    "class_table": {"generator": {"modulation": "class_table"}},
-    "pixel_noise": {"generator": {"pixel_noise": True}},
-    "oasis": {"discriminator": {"kind": "unet"}},
-    "oasis_published": {"discriminator": {"kind": "unet"}, "run": {"updates": "alternating"}},
+    "spade": {"generator": COARSE},
+    "class_table": {"generator": COARSE | {"modulation": "class_table"}},
+    "pixel_noise": {},
+    "oasis": {"generator": COARSE, "discriminator": {"kind": "unet"}},
+    "oasis_published": {
+        "generator": COARSE,
+        "discriminator": {"kind": "unet"},
+        "run": {"updates": "alternating"},
+    },
 }
 KINDS = ["paper", "spade", "class_table", "pixel_noise", "oasis"]
 # The original's coarsest grid has 8x8 cells for 512 pixels.

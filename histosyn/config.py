@@ -72,7 +72,7 @@ class GeneratorConfig:
     """Noise on the coarsest grid, for any tile size; or one vector and a linear layer, for one."""
     grid_size: int | None = None
     """Cells a side of the coarsest grid; only for entry linear, which is made for this size."""
-    pixel_noise: bool = False
+    pixel_noise: bool = True
     """Add noise to the features at each resolution, with a learned strength per channel."""
     recompute: bool = False
     """Compute each block again in the backward pass rather than keep its activations in memory."""
@@ -228,7 +228,7 @@ class RunConfig(ResumableRunConfig):
     channels_last: bool = True
     """Keep features of a pixel side by side in memory, which GPUs prefer."""
     compile: bool = False
-    """Compile the discriminator with torch.compile: slow to start, faster steps on some machines."""
+    """Compile the discriminator with torch.compile: starts slowly; on a GPU, try."""
     recalibrate_batches: int = 16
     """Batches that the moving average's batch statistics are counted on before it is used."""
 

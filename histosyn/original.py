@@ -67,6 +67,7 @@ def _facts(path: Path, layout: Layout, schema: LabelSchema) -> ModelFacts:
             noise_channels=layout.noise_channels,
             entry="linear",
             grid_size=layout.grid_size,
+            pixel_noise=False,
         ),
         schema=schema,
         tile_size=(side, side),

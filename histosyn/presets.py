@@ -49,6 +49,7 @@ PRESETS = {
                 "noise_channels": 256,
                 "entry": "linear",
                 "grid_size": 8,
+                "pixel_noise": False,
             },
             "discriminator": {"base_channels": 64, "scales": 3, "sees_labels": False},
             "optimizer": {

@@ -59,6 +59,7 @@ ROWS: dict[str, Callable[[TrainConfig], str]] = {
         else f"linear layer on {config.generator.noise_channels} numbers, "
         f"{config.generator.fixed_side}-pixel tiles"
     ),
+    "noise at each resolution": lambda config: "yes" if config.generator.pixel_noise else "no",
     "upsamplings": lambda config: str(config.generator.upsamplings),
     "discriminator sees the label map": lambda config: (
         f"{'yes' if config.discriminator.sees_labels else 'no'}, "

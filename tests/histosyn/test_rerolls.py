@@ -33,7 +33,7 @@ def none(labels):
     return Rerolls(areas_HW=np.zeros_like(labels), seeds=())
 
 
-KINDS = [{}, {"upsamplings": 5}, {"upsamplings": 2}, {"pixel_noise": True, "upsamplings": 4}]
+KINDS = [{}, {"upsamplings": 5}, {"upsamplings": 2}, {"pixel_noise": False, "upsamplings": 4}]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)

@@ -32,10 +32,10 @@ GAMES = {
         discriminator=replace(BASE.discriminator, sees_labels=False),
         loss=LossConfig(objective="least_squares", r1=1.0, r1_interval=2),
     ),
-    "class tables, pixel noise, recomputed": replace(
+    "class tables, coarse noise, recomputed": replace(
         BASE,
         generator=replace(
-            BASE.generator, modulation="class_table", pixel_noise=True, recompute=True
+            BASE.generator, modulation="class_table", pixel_noise=False, recompute=True
         ),
     ),
     "linear entry": replace(BASE, generator=replace(BASE.generator, entry="linear", grid_size=2)),
