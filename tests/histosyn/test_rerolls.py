@@ -87,7 +87,7 @@ def test_what_is_the_same_all_over_comes_from_the_image():
     half = config.noise_channels // 2
     entry = torch.cat([own.entry[:, :half], other.entry[:, half:]], 1)
     with torch.inference_mode():
-        mixed = dataclasses.replace(own, entry=entry)
+        mixed = dataclasses.replace(other, entry=entry)
         expected = made(torch.from_numpy(labels).long()[None], mixed).numpy()
     np.testing.assert_array_equal(tissue(made, labels, everywhere), expected)
 
