@@ -23,17 +23,50 @@ FLOOR = "real_versus_real_floor"
 
 def table(out: Path, runs: Sequence[str]) -> str:
     """A row a run in Markdown, then those of real tiles: of training patients, and halves."""
-    seen = load(out / "measured/seen.fid.json")
-    own = load(out / "measured" / f"{runs[0]}.faithfulness.json")
+    seen, own = measured(out, "seen", "fid"), measured(out, runs[0], "faithfulness")
     rows = [
         HEADER,
         ["---"] * len(HEADER),
         *(row_of(out, run) for run in runs),
-        ["real", "", "", *distances_of(seen), *dice_of(own, "real"), detail_in_seen(out), "", ""],
+        [
+            "real",
+            "",
+            "",
+            *distances_of(seen),
+            *cells_of(own, "real"),
+            detail_in_seen(out),
+            "",
+            "",
+        ],
         ["floor", "", "", *distances_of(seen, floor=True), "", "", "", "", ""],
     ]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([*lines, "", f"segmenter: sha256 {seen['settings']['weights_sha256']}", ""])
+    head = ("95 %", *STATISTICS, "Dice", "Dice nuclei")
+    intervals = [head, ["---"] * len(head), *(intervals_of(out, run) for run in runs)]
+    segmenter = f"segmenter: sha256 {seen['settings']['weights_sha256']}"
+    lines = [f"| {' | '.join(row)} |" if row else "" for row in (*rows, [], *intervals)]
+    return "\n".join([*lines, "", segmenter, ""])
+
+
+def intervals_of(out: Path, run: str) -> list[str]:
+    """What the numbers of `row_of` are uncertain by."""
+    fid = {number["name"]: number for number in measured(out, run, "fid")["numbers"]}
+    dice = dice_of(measured(out, run, "faithfulness"), "synthetic")
+    return [run, *(interval(fid[name]) for name in STATISTICS), *map(interval, dice)]
+
+
+def interval(number: dict[str, Any]) -> str:
+    if number["interval"] is None:
+        return "-"
+    return " to ".join(digits(number["name"], end) for end in number["interval"])
+
+
+def digits(name: str, value: float) -> str:
+    places = {"kid": 4, "dice": 3, "mean_dice": 3}
+    return f"{value:.{next((places[part] for part in places if name.startswith(part)), 2)}f}"
+
+
+def measured(out: Path, run: str, kind: str) -> dict[str, Any]:
+    return load(out / "measured" / f"{run}.{kind}.json")
 
 
 def row_of(out: Path, run: str) -> list[str]:
@@ -43,8 +76,8 @@ def row_of(out: Path, run: str) -> list[str]:
         run,
         str(spent["step"]),
         f"{spent['cpu_seconds'] / 60:.1f}",
-        *distances_of(load(out / "measured" / f"{run}.fid.json")),
-        *dice_of(load(out / "measured" / f"{run}.faithfulness.json"), "synthetic"),
+        *distances_of(measured(out, run, "fid")),
+        *cells_of(measured(out, run, "faithfulness"), "synthetic"),
         f"{detail(tissue) / detail(real):.2f}",
         f"{colour_drift(tissue, real):.1f}",
         f"{effect_of_noise(out / 'tissue' / run, out / 'again' / run):.1f}",
@@ -56,17 +89,21 @@ def distances_of(result: dict[str, Any], *, floor: bool = False) -> list[str]:
     names: Iterable[str] = STATISTICS
     if floor:
         names = (FLOOR, *(f"{name}_{FLOOR}" for name in STATISTICS[1:]))
-    return [f"{values[name]:.{4 if 'kid' in name else 2}f}" for name in names]
+    return [digits(name, values[name]) for name in names]
 
 
-def dice_of(result: dict[str, Any], side: str) -> list[str]:
+def cells_of(result: dict[str, Any], side: str) -> list[str]:
+    return [digits(number["name"], number["value"]) for number in dice_of(result, side)]
+
+
+def dice_of(result: dict[str, Any], side: str) -> list[dict[str, Any]]:
     """The mean over classes, and that of nuclei."""
     found = {
-        number["details"].get("class", "all"): number["value"]
+        number["details"].get("class", "all"): number
         for number in result["numbers"]
         if number["details"]["side"] == side and "dice" in number["name"]
     }
-    return [f"{found['all']:.3f}", f"{found['nuclei']:.3f}"]
+    return [found["all"], found["nuclei"]]
 
 
 def tiles_in(folder: Path) -> np.ndarray:
