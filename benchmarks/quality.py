@@ -7,7 +7,8 @@ does only what is missing in OUT, and training goes on from its checkpoints: the
 resumes, and with more --cpu-minutes it trains on. Every run has one thread and no loader processes,
 and stops at the first report past its CPU time, which is that of its whole process from the first
 step on: loading, recalibration and checkpoints are in it, imports are not. `--methods oasis
-oasis_published --steps 400` is the U-Net discriminator beside the published layout of one.
+oasis_deep oasis_published --steps 400` is the U-Net discriminator, with four halvings and five,
+beside the published layout of one.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ METHODS: dict[str, Settings] = {
     "class_table": {"generator": COARSE | {"modulation": "class_table"}},
     "pixel_noise": {},
     "oasis": {"generator": COARSE, "discriminator": {"kind": "unet"}},
+    "oasis_deep": {"generator": COARSE, "discriminator": {"kind": "unet", "layers": 5}},
     "oasis_published": {
         "generator": COARSE,
         "discriminator": {"kind": "unet"},
