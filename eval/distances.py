@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist, median
 
 import numpy as np
@@ -75,6 +75,12 @@ _FRECHET_INTERVAL = "infinitesimal jackknife over the tiles of both sides, norma
 _KERNEL_INTERVAL = "delete-one jackknife over the tiles of both sides, normal quantile"
 _WILSON = "Wilson score over the {0} tiles, the other side's balls as they are"
 _DENSITY_INTERVAL = "jackknife over the synthetic tiles, the real balls as they are"
+_ALIKE = "all replicates alike, so no interval"
+# Narrower intervals are the rounding of a width of zero: relative to the features' variance (its
+# square roots keep half of the digits), and to kernel values.
+_FRECHET_ROUNDING, _KERNEL_ROUNDING = 1e-7, 1e-12
+# Tiles that tell how large a variance is.
+_FEW_TILES = 1000
 
 
 def all_numbers(
@@ -157,8 +163,13 @@ def _frechet(real: Population, synthetic: Population) -> Number:
     elif len(x_ND) != real.n or len(y_MD) != synthetic.n:
         note = "no interval: the features of all tiles were too many to keep"
     else:
-        interval = frechet_interval(x_ND, y_MD, value=value, level=LEVEL)
+        variance = sum(np.var(one[:_FEW_TILES], axis=0).sum() for one in (x_ND, y_MD))
+        interval = _of_some_width(
+            frechet_interval(x_ND, y_MD, value=value, level=LEVEL),
+            rounding=_FRECHET_ROUNDING * float(value + variance),
+        )
         note = "spread of the estimate at these numbers of tiles; its upward bias is not in it"
+        note = note if interval else _ALIKE
     return Number(
         name="frechet_distance",
         value=value,
@@ -183,7 +194,10 @@ def _paired(real: Population, synthetic: Population, seed: int) -> list[Number]:
 def _kernel_number(x_ND: Features, y_MD: Features, seed: int) -> Number:
     n = min(len(x_ND), len(y_MD))
     sums = kernel.kernel_sums(x_ND, y_MD)
-    interval = sums.interval(LEVEL)
+    made = sums.interval(LEVEL)
+    mean_kernel = abs(float(sums.across_x_N.mean())) / len(y_MD)
+    interval = made and _of_some_width(made, rounding=_KERNEL_ROUNDING * mean_kernel)
+    note = _ALIKE if made else f"no interval from {n} tiles of a side"
     return Number(
         name="kid",
         value=sums.distance,
@@ -195,6 +209,7 @@ def _kernel_number(x_ND: Features, y_MD: Features, seed: int) -> Number:
         details={
             "n_real": len(x_ND),
             "n_synthetic": len(y_MD),
+            "interval_note": None if interval else note,
             "subsets": _subsets(x_ND, y_MD, seed),
         },
     )
@@ -237,9 +252,18 @@ def _manifold_numbers(x_ND: Features, y_MD: Features) -> list[Number]:
     }
     error = found.balls_M.std(ddof=1) / found.k_coverage / np.sqrt(len(found.balls_M))
     half = float(NormalDist().inv_cdf((1 + LEVEL) / 2) * error)
-    interval = max(found.density - half, 0.0), found.density + half
-    numbers["density"] = _number("density", found.density, len(y_MD), interval, _DENSITY_INTERVAL)
+    ends = max(found.density - half, 0.0), found.density + half
+    interval = _of_some_width(ends, rounding=0.0)
+    number = _number("density", found.density, len(y_MD), interval, _DENSITY_INTERVAL)
+    note = None if interval else _ALIKE
+    numbers["density"] = replace(number, details={"interval_note": note})
     return [numbers[name] for name in MANIFOLD.names]
+
+
+def _of_some_width(interval: tuple[float, float], *, rounding: float) -> tuple[float, float] | None:
+    """The interval; None if its width is zero but for rounding, which would claim certainty."""
+    low, high = interval
+    return None if high - low <= rounding else interval
 
 
 def _number(
@@ -251,8 +275,8 @@ def _number(
         n=n,
         method=_METHODS[name],
         interval=interval,
-        interval_level=LEVEL,
-        interval_method=interval_method,
+        interval_level=LEVEL if interval else None,
+        interval_method=interval_method if interval else None,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from launch.agreement_view import Notes
 from launch.console import console
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ _TITLES = {
 def show(result: Result) -> None:
     """Print a result of `eval fid`."""
     out = console()
-    out.print(_numbers(result))
+    notes = Notes()
+    out.print(_numbers(result, notes))
+    for line in notes.lines():
+        out.print(Text(line))
     out.print(_facts(result))
     for text in dict.fromkeys(f"{reason}" for reason in _reasons(result)):
         out.print(Text("undefined: ", style="yellow").append(text, style="default"))
@@ -34,7 +38,7 @@ def show(result: Result) -> None:
         out.print(Text("warning: ", style="yellow").append(warning, style="default"))
 
 
-def _numbers(result: Result) -> Table:
+def _numbers(result: Result, notes: Notes) -> Table:
     by_name = {number.name: number for number in result.numbers}
     table = Table(title="Real and synthetic tiles", title_justify="left")
     table.add_column("", no_wrap=True)
@@ -46,7 +50,7 @@ def _numbers(result: Result) -> Table:
         number = by_name[name]
         floor = by_name[_FLOOR if name == "frechet_distance" else f"{name}_{_FLOOR}"]
         value = Text(_value(number), style="bold")
-        table.add_row(title, value, _interval(number), _value(floor), _range(floor))
+        table.add_row(title, value, _interval(number, notes), _value(floor), _range(floor))
     return table
 
 
@@ -77,9 +81,9 @@ def _range(floor: Number) -> str:
     return f"{min(values):.4g} to {max(values):.4g}" if values else "-"
 
 
-def _interval(number: Number) -> str:
+def _interval(number: Number, notes: Notes) -> str:
     if number.interval is None:
-        return "-"
+        return f"- {notes.mark(number.details.get('interval_note'))}".strip()
     low, high = number.interval
     return f"{low:.4g} to {high:.4g}"
 
