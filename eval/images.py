@@ -19,6 +19,7 @@ from eval.content import Content, content_of_folder, content_of_shards
 from eval.tile_batches import OnBadTile, TileBatch, read_batches
 from histosyn.images import IMAGE_SUFFIXES, find_images, read_tile
 from histosyn.shards.dataset import index_folder, open_shards
+from histosyn.shards.foreign import foreign_shards
 from histosyn.shards.reader import ShardReader
 from histosyn.tile_facts import match_facts, read_tile_facts
 from hpc.errors import DatasetError, InputError
@@ -100,7 +101,7 @@ class TileFolder:
             suffixes = " ".join(sorted(IMAGE_SUFFIXES))
             raise DatasetError(
                 f"{self.folder} holds no image ({suffixes}), nor do its sub-folders. "
-                "Check the path."
+                f"{_what_to_give_instead(self.folder)}"
             )
         object.__setattr__(self, "paths", paths)
 
@@ -234,6 +235,19 @@ def open_tiles(
     """The tiles of a packed data set if `folder` is one, otherwise the images below it."""
     kind = TileFolder if index_folder(folder) is None else TileShards
     return kind(folder=folder, resize=resize, on_bad_tile=on_bad_tile)
+
+
+def _what_to_give_instead(folder: Path) -> str:
+    """Advice about a folder without images, which may have to do with shards."""
+    if foreign_shards(folder):
+        return (
+            "Its shards have no index: other tools made them, or packing was cut short. Index them "
+            f"by `histosyn inspect {folder} --schema SCHEMA`, then measure again."
+        )
+    parts = sorted(part for part in folder.iterdir() if part.is_dir() and foreign_shards(part))
+    if parts:
+        return f"There are shards in {', '.join(map(str, parts))}: give such a folder."
+    return "Check the path."
 
 
 def _preparation(resize: int | None) -> str:

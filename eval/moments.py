@@ -84,11 +84,11 @@ def checked_features(features_ND: ArrayLike) -> NDArray[np.floating]:
     return features_ND
 
 
-def require_two(n: int) -> int:
-    """Return `n` if a covariance of n vectors exists; otherwise InputError."""
+def require_two(n: int, side: str = "one") -> int:
+    """Return `n` if a covariance of n vectors exists; otherwise InputError about `side`."""
     if n < 2:
         raise InputError(
-            f"A Fréchet distance needs at least 2 images a side, one has {n}: "
+            f"A Fréchet distance needs at least 2 images a side, {side} has {n}: "
             "the covariance of a single image is undefined. Add images."
         )
     return n

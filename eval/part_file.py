@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eval.features import Identity
 from eval.images import StoredTiles
 from eval.moments import Moments
-from eval.parts import MeasuredPart, merge
+from eval.parts import MeasuredPart, merge, require_unchanged
 from eval.population import Features
 from eval.statistics_file import READING_ERRORS, read_arrays
 from hpc.errors import DatasetError, InputError
@@ -70,10 +70,12 @@ def merge_parts(source: StoredTiles, role: str, folder: Path) -> tuple[MeasuredP
     """All parts of a side in `folder` as if one process had measured it, and how many there are.
 
     Raises InputError if parts are missing, fit together badly, or measured other tiles than those
-    of `source`.
+    that `source` holds now.
     """
-    parts = _all_parts(role, folder)
-    return merge(source, parts, f"the {role} parts in {folder}"), len(parts)
+    parts, what = _all_parts(role, folder), f"the {role} parts in {folder}"
+    merged = merge(source, parts, what)
+    require_unchanged(source, merged, what)
+    return merged, len(parts)
 
 
 def _texts(values: Sequence[str]) -> NDArray[np.str_]:

@@ -187,6 +187,20 @@ def _require_alike(parts: Sequence[MeasuredPart], what: str) -> None:
         )
 
 
+def require_unchanged(source: StoredTiles, measured: MeasuredPart, what: str) -> None:
+    """InputError if a tile is not what it was when parts, which the error calls `what`, read it.
+
+    It reads all tiles of a folder; of shards it compares their index.
+    """
+    _, digests = content_of(source)
+    changed = [name for name, sha256 in digests.items() if measured.digests[name] != sha256]
+    if changed:
+        raise InputError(
+            f"{what} are not those of the tiles that {source.name} holds now: {len(changed)} of "
+            f"{len(digests)} files have changed, first {changed[0]}. Measure all of them again."
+        )
+
+
 def _require_tiles(source: StoredTiles, parts: Sequence[MeasuredPart], what: str) -> None:
     """What the parts measured must be what is there now."""
     if isinstance(source, TileFolder):

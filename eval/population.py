@@ -14,7 +14,7 @@ from eval.extraction import Extracted, extracted_features
 from eval.features import Extractor, Identity
 from eval.frechet import Gaussian, frechet_distance, frechet_distance_from_features
 from eval.images import TileSource
-from eval.moments import Moments
+from eval.moments import Moments, require_two
 from eval.tile_batches import TileBatch
 from hpc.errors import DatasetError, InputError
 from hpc.log import track
@@ -192,8 +192,14 @@ class _Collected:
 
 
 def distance(real: Population, synthetic: Population) -> float:
-    """Squared Fréchet distance. Raises InputError unless both come from the same extractor."""
+    """Squared Fréchet distance.
+
+    Raises InputError unless both come from the same extractor and have two tiles or more.
+    """
     require_same_identity(real, synthetic.identity, synthetic.name)
+    for side in (real, synthetic):
+        if side.n is not None:
+            require_two(side.n, side.name)
     if isinstance(real.summary, np.ndarray) and isinstance(synthetic.summary, np.ndarray):
         return frechet_distance_from_features(real.summary, synthetic.summary)
     return frechet_distance(real.gaussian, synthetic.gaussian)

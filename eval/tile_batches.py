@@ -21,7 +21,6 @@ OnBadTile = Literal["error", "skip"]
 
 # Batches that are read while the network works on one.
 _AHEAD = 1
-_MOST_NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,11 +46,9 @@ class BadTilesError(DatasetError):
     """Of `total` tiles those that the messages `bad` are about cannot be measured."""
 
     def __init__(self, bad: Sequence[str], total: int) -> None:
-        more = f"\n... and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
         count = "One" if len(bad) == 1 else f"{len(bad)}"
         super().__init__(
-            "\n".join(bad[:_MOST_NAMED])
-            + more
+            "\n".join(bad)
             + f"\n{count} of {total} tiles cannot be measured. Replace them, or measure the others "
             "with --on-bad-tile skip."
         )

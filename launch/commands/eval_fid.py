@@ -85,7 +85,8 @@ def fid(
         `skip` measures without tiles that cannot be read, names and counts them, and ends with exit
         code 1; `error` names them and ends with 2.
     batch_size
-        Tiles a pass through the network; it changes speed and memory only.
+        Tiles a pass through the network on a GPU; on a CPU each is computed alone. It changes speed
+        and memory only, but all parts must have the same.
     seed
         Seed of the random extractor, and of the halves that the floor compares.
     device
@@ -143,7 +144,8 @@ def merge(
 ) -> None:
     """Compare what all parts of `histosyn eval fid --part I/N --parts-folder FOLDER` measured.
 
-    The numbers are those that one process gives. The tiles must still be what they were.
+    The numbers are those that one process gives. The tiles are read once more: they must still be
+    what they were when the parts were measured.
 
     Parameters
     ----------

@@ -6,6 +6,7 @@ from PIL import Image
 from tissue import pack_blobs
 
 from eval.images import TileArray, TileFolder, TileShards, open_tiles
+from histosyn.shards.dataset import ensure_index
 from hpc.errors import DatasetError, InputError
 
 
@@ -90,12 +91,18 @@ def test_all_damaged_images_are_named_and_counted(tmp_path):
     assert "--on-bad-tile skip" in str(caught.value)
 
 
-def test_of_very_many_damaged_images_some_are_named(tmp_path):
+def test_however_many_images_are_damaged_all_are_named(tmp_path):
     for number in range(30):
         (tmp_path / f"{number:02d}.png").write_bytes(b"damaged")
 
-    with pytest.raises(DatasetError, match=r"09\.png.*\n\.\.\. and 20 more\n30 of 30 tiles"):
+    with pytest.raises(DatasetError) as caught:
         list(TileFolder(folder=tmp_path).batches(4))
+
+    *named, counted = str(caught.value).splitlines()
+    assert [f"{number:02d}.png is no image" in line for number, line in enumerate(named)] == [
+        True
+    ] * 30
+    assert counted.startswith("30 of 30 tiles")
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
@@ -137,6 +144,29 @@ def test_a_missing_or_empty_folder_is_an_error(tmp_path):
         TileFolder(folder=tmp_path / "nowhere")
     with pytest.raises(DatasetError, match="holds no image"):
         TileFolder(folder=tmp_path)
+
+
+def test_what_packing_wrote_is_no_folder_of_shards_but_holds_some(tmp_path):
+    shards = pack_blobs(tmp_path, count=2, size=32)
+
+    with pytest.raises(DatasetError, match="holds no image") as caught:
+        open_tiles(shards.parent)
+
+    assert f"There are shards in {shards}: give such a folder." in str(caught.value)
+
+
+def test_shards_of_other_tools_are_to_be_indexed_first(tmp_path):
+    shards = pack_blobs(tmp_path, count=2, size=32)
+    for path in shards.iterdir():
+        if path.suffix != ".tar":
+            path.unlink()
+
+    with pytest.raises(DatasetError, match="shards have no index") as caught:
+        open_tiles(shards)
+    advised = f"inspect {shards} --schema"
+    assert advised in str(caught.value)
+    ensure_index(shards, "prostate-3")
+    assert len(open_tiles(shards)) == 2
 
 
 def test_a_packed_data_set_gives_the_tiles_it_was_packed_from(tmp_path):

@@ -203,6 +203,14 @@ def test_tiles_that_came_or_went_meanwhile_are_noticed(sides, extractor, tmp_pat
         together(sides, tmp_path / "parts")
 
 
+def test_a_tile_that_was_replaced_meanwhile_is_noticed(sides, extractor, tmp_path):
+    measure_all(sides, extractor, tmp_path / "parts")
+    shutil.copy(tmp_path / "real/0.png", tmp_path / "synthetic/sub/x-1.png")
+
+    with pytest.raises(InputError, match=r"1 of 10 files have changed, first sub/x-1\.png"):
+        together(sides, tmp_path / "parts")
+
+
 def test_sizes_that_differ_between_parts_are_an_error(sides, extractor, tmp_path):
     Image.new("RGB", (32, 24)).save(tmp_path / "real/sub/x-16.png")
     with pytest.raises(DatasetError, match="Pass --resize"):

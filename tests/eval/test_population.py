@@ -76,6 +76,11 @@ def test_features_of_different_networks_are_not_compared():
         distance(other, measure(tiles(3, 1), EXTRACTOR))
 
 
+def test_a_side_of_a_single_tile_is_named():
+    with pytest.raises(InputError, match="at least 2 images a side, array 1 has 1"):
+        distance(measure(tiles(3, 0), EXTRACTOR), measure(tiles(1, 1), EXTRACTOR))
+
+
 def test_an_unknown_extractor_is_taken_to_fit():
     one, other = measure(tiles(3, 0), EXTRACTOR), measure(tiles(3, 1), EXTRACTOR)
 
