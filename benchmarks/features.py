@@ -33,6 +33,7 @@ from eval.inception import InceptionExtractor, import_pytorch_fid
 from eval.parts import measure_together
 from histosyn.images import find_images, read_tile
 from hpc.collectives import barrier
+from hpc.parallel import usable_cores
 from hpc.process_group import process_group
 from hpc.topology import detect
 
@@ -114,7 +115,8 @@ def two_processes(folder: Path, weights: Path) -> float:
 
 def as_rank(folder: Path, weights: Path) -> None:
     topology = detect()
-    torch.set_num_threads(max(torch.get_num_threads() // topology.world_size, 1))
+    # torchrun leaves each process a single core.
+    torch.set_num_threads(max(usable_cores() // topology.world_size, 1))
     extractor, source = InceptionExtractor(weights), TileFolder(folder=folder)
     extractor(np.zeros((BATCH, SIZE, SIZE, 3), np.uint8))
     with process_group(topology, torch.device("cpu")):
