@@ -1,5 +1,6 @@
 """Features are those of a tile, whoever computes them; and what computing side by side promises."""
 
+from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from time import sleep
 
@@ -82,6 +83,11 @@ class Fake:
         return np.array([[tile[0, 0, 0], self.look(tile[0, 0, 0])] for tile in tiles_NHWC], float)
 
 
+def threads_of_a_new_thread():
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.get_num_threads).result()
+
+
 def test_tiles_are_computed_side_by_side_each_on_one_thread():
     torch.set_num_threads(2)
     meeting = Barrier(2, timeout=60)
@@ -93,7 +99,7 @@ def test_tiles_are_computed_side_by_side_each_on_one_thread():
     found = list(extracted_features(Fake(look), batches(8)))
 
     assert (np.concatenate([features for _, features in found])[:, 1] == 1).all()
-    assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == threads_of_a_new_thread() == 2
 
 
 def test_little_waits_while_a_batch_is_looked_at():
