@@ -18,7 +18,6 @@ from eval.agreement_difference import (
     permutation_test,
     permuted_differences,
 )
-from eval.agreement_interval import INTERVAL_LEVEL, with_interval
 from eval.agreement_replicates import (
     Panel,
     Resampling,
@@ -32,6 +31,7 @@ from eval.agreement_statistics import Statistic, group_statistics, pair_statisti
 from eval.agreement_tables import marginals, pairwise
 from eval.agreement_value import number_of
 from eval.agreement_warnings import few_patients, raters_not_drawn, rating_warnings
+from eval.interval import INTERVAL_LEVEL, with_interval
 from eval.rating_sample import Floats, Sample
 from eval.ratings import ARMS, Arm, Ratings
 from eval.result import Number, Result

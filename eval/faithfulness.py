@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from eval.interval import INTERVAL_LEVEL
 from eval.labelled_tiles import LabelledTiles, ShardTiles
 from eval.result import Number, Result
-from eval.segmentation_interval import INTERVAL_LEVEL
 from eval.segmentation_report import (
     Side,
     difference_numbers,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.bootstrap import resamples
+from eval.interval import few_drawn, with_interval
 from eval.pixel_scores import Counts, Floats, accuracy, dice, iou, mean_of_defined
 from eval.result import Number
-from eval.segmentation_interval import few_drawn, with_interval
 from eval.segmenter.reading import Reading, by_unit
 from histosyn.labels import LabelSchema
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from eval.agreement_difference import EQUIVALENCE_LEVEL, equivalence_test
+from eval.interval import INTERVAL_LEVEL, few_drawn, with_interval
 from eval.pixel_scores import Floats
 from eval.result import Number, Result
-from eval.segmentation_interval import INTERVAL_LEVEL, few_drawn, with_interval
 from eval.utility.config import UtilityConfig
 from eval.utility.plan import Cell, Sources, cells_of
 from eval.utility.scores import Group, drawn_by, groups_of, values_of
@@ -154,7 +154,9 @@ def _nothing(number: Number) -> str:
 def _verdict(test: dict[str, Any], margin: float) -> str:
     """In words, at the level of two one-sided 5 % tests."""
     low, high = test["interval"]
-    if -margin < low and high < margin:
+    if test["equivalent"] is None:
+        return f"nothing is shown: {test['reason']}"
+    if test["equivalent"]:
         verdict = f"equivalent within {margin:g}"
     elif low > -margin:
         verdict = f"non-inferior by a margin of {margin:g}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from eval.bootstrap import percentile_interval
+from eval.bootstrap import FEW_DRAWN, percentile_interval
 from eval.rating_sample import Floats
 from eval.result import Number
 
@@ -46,4 +46,14 @@ def with_interval(number: Number, replicates_B: Floats, *, over: str, single: st
             "undefined_replicates": undefined,
             "interval_note": "; ".join(notes) or None,
         },
+    )
+
+
+def few_drawn(tiles: str, units: int, unit: str) -> str | None:
+    """What to beware of where few patients, or label maps, stand for all; None if they do not."""
+    if units >= FEW_DRAWN:
+        return None
+    return (
+        f"{tiles.capitalize()} tiles: intervals from fewer than {FEW_DRAWN} {unit}s ({units}) tend "
+        "to be too narrow."
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eval.agreement_interval import with_interval
+from eval.interval import few_drawn, with_interval
 from eval.result import Number
 
 DEFINED = Number(name="kappa", value=0.2, n=9, method="by hand", details={"arm": "real"})
@@ -56,3 +56,15 @@ def test_an_undefined_number_has_no_interval_but_counts():
     found, note = interval_of(UNDEFINED, VALUES)
     assert (found.interval, note) == (None, None)
     assert found.details["undefined_replicates"] == 3
+
+
+def test_of_undefined_replicates_alone_there_is_no_interval():
+    found, note = interval_of(DEFINED, [np.nan, np.nan])
+    assert (found.interval, note) == (None, "undefined in 2 of 2 replicates")
+
+
+def test_fewer_than_fifty_are_few():
+    assert few_drawn("real", 50, "patient") is None
+    assert few_drawn("real", 49, "patient") == (
+        "Real tiles: intervals from fewer than 50 patients (49) tend to be too narrow."
+    )
