@@ -84,6 +84,24 @@ def test_arms_that_never_differ_show_nothing(root):
     assert {number.details["interval_note"] for number in result.numbers} == {told}
 
 
+def test_resamples_without_a_score_show_nothing(root):
+    """One of two patients has no pixel that counts: a quarter of the resamples is of him alone."""
+    config = read_utility(root / "utility.toml")
+    items = [
+        outcome(arm, seed, 0.8, luck=0.02, patients=2)
+        for arm, seed in product(("real", "synthetic"), (0, 1))
+    ]
+    for item in items:
+        item.confusion_UKK[1] = 0
+    result = report_utility(items, Sources(config), config)
+    (difference,) = [n for n in result.numbers if n.name == "mean_dice_difference"]
+    undefined = difference.details["undefined_replicates"]
+    assert 10 < undefined < 40
+    assert difference.details["equivalence"]["equivalent"] is None
+    told = f": nothing is shown: undefined in {undefined} of 100 replicates"
+    assert told in difference.details["statement"]
+
+
 @pytest.mark.parametrize("patients", [12, 49, 50])
 def test_fewer_than_fifty_patients_are_told_of(root, patients):
     _, result = statement_of(root, 0.8, patients=patients)
