@@ -108,7 +108,8 @@ def print_differences(ours: np.ndarray, theirs: np.ndarray) -> None:
 
 def two_processes(folder: Path, weights: Path) -> float:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-               "--master-port", "0", __file__, str(folder), "--as-rank", str(weights)]  # fmt: skip
+               "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0",
+               __file__, str(folder), "--as-rank", str(weights)]  # fmt: skip
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return float(json.loads(shown.splitlines()[-1]))
 
