@@ -14,7 +14,6 @@ from typing import Any
 
 from eval.agreement_difference import (
     NOT_EQUIVALENCE,
-    equivalence_test,
     permutation_test,
     permuted_differences,
 )
@@ -31,6 +30,7 @@ from eval.agreement_statistics import Statistic, group_statistics, pair_statisti
 from eval.agreement_tables import marginals, pairwise
 from eval.agreement_value import number_of
 from eval.agreement_warnings import few_patients, raters_not_drawn, rating_warnings
+from eval.equivalence import equivalence_test
 from eval.interval import INTERVAL_LEVEL, with_interval
 from eval.rating_sample import Floats, Sample
 from eval.ratings import ARMS, Arm, Ratings

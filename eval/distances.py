@@ -13,6 +13,7 @@ from eval import kid as kernel
 from eval import manifold
 from eval.frechet import frechet_distance_from_features
 from eval.frechet_interval import frechet_interval
+from eval.interval import ALIKE
 from eval.population import Population, distance
 from eval.proportions import wilson_interval
 from eval.result import Number
@@ -75,7 +76,6 @@ _FRECHET_INTERVAL = "infinitesimal jackknife over the tiles of both sides, norma
 _KERNEL_INTERVAL = "delete-one jackknife over the tiles of both sides, normal quantile"
 _WILSON = "Wilson score over the {0} tiles, the other side's balls as they are"
 _DENSITY_INTERVAL = "jackknife over the synthetic tiles, the real balls as they are"
-_ALIKE = "all replicates alike, so no interval"
 # Narrower intervals are the rounding of a width of zero: relative to the features' variance (its
 # square roots keep half of the digits), and to kernel values.
 _FRECHET_ROUNDING, _KERNEL_ROUNDING = 1e-7, 1e-12
@@ -169,7 +169,7 @@ def _frechet(real: Population, synthetic: Population) -> Number:
             rounding=_FRECHET_ROUNDING * float(value + variance),
         )
         note = "spread of the estimate at these numbers of tiles; its upward bias is not in it"
-        note = note if interval else _ALIKE
+        note = note if interval else ALIKE
     return Number(
         name="frechet_distance",
         value=value,
@@ -197,7 +197,7 @@ def _kernel_number(x_ND: Features, y_MD: Features, seed: int) -> Number:
     made = sums.interval(LEVEL)
     mean_kernel = abs(float(sums.across_x_N.mean())) / len(y_MD)
     interval = made and _of_some_width(made, rounding=_KERNEL_ROUNDING * mean_kernel)
-    note = _ALIKE if made else f"no interval from {n} tiles of a side"
+    note = ALIKE if made else f"no interval from {n} tiles of a side"
     return Number(
         name="kid",
         value=sums.distance,
@@ -255,7 +255,7 @@ def _manifold_numbers(x_ND: Features, y_MD: Features) -> list[Number]:
     ends = max(found.density - half, 0.0), found.density + half
     interval = _of_some_width(ends, rounding=0.0)
     number = _number("density", found.density, len(y_MD), interval, _DENSITY_INTERVAL)
-    note = None if interval else _ALIKE
+    note = None if interval else ALIKE
     numbers["density"] = replace(number, details={"interval_note": note})
     return [numbers[name] for name in MANIFOLD.names]
 

@@ -12,6 +12,8 @@ from eval.rating_sample import Floats
 from eval.result import Number
 
 INTERVAL_LEVEL = 0.95
+# Why a number that could be drawn has no interval: width zero would claim certainty.
+ALIKE = "all replicates alike, so no interval"
 # What the order of sums leaves of a difference between equal replicates. It is more than the last
 # digit in an intraclass correlation of scores that are large and hardly differ.
 _ROUNDING = 1e-9
@@ -31,7 +33,7 @@ def with_interval(number: Number, replicates_B: Floats, *, over: str, single: st
     elif number.value is not None:
         interval = percentile_interval(replicates_B, INTERVAL_LEVEL)
         if interval is not None and math.isclose(*interval, rel_tol=_ROUNDING, abs_tol=_ROUNDING):
-            notes.append("all replicates alike, so no interval")
+            notes.append(ALIKE)
             interval = None
         if undefined:
             notes.append(f"undefined in {undefined} of {len(replicates_B)} replicates")

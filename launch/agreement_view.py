@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.console import console
+from launch.notes import Notes
 
 if TYPE_CHECKING:
     from eval.result import Number, Result
@@ -29,26 +30,6 @@ _PAIR_COLUMNS = {
 _MOST_PAIRS = 15
 _MOST_COLUMNS = 10
 _METHOD_WIDTH = 22
-
-
-class Notes:
-    """Remarks in the order of their first use; equal ones share a number."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def mark(self, text: str | None) -> str:
-        """ "(3)" for the third remark, "" for none."""
-        if not text:
-            return ""
-        if text not in self.texts:
-            self.texts.append(text)
-        return f"({self.texts.index(text) + 1})"
-
-    def lines(self) -> Iterator[str]:
-        """The remarks with their numbers."""
-        for index, text in enumerate(self.texts, start=1):
-            yield f"({index}) {text}"
 
 
 def show_ratings(result: Result) -> None:

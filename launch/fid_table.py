@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from launch.agreement_view import Notes
 from launch.console import console
+from launch.notes import Notes
 
 if TYPE_CHECKING:
     from eval.result import Number, Result

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.agreement_difference import EQUIVALENCE_LEVEL, equivalence_test
+from eval.equivalence import EQUIVALENCE_LEVEL, equivalence_test
 from eval.interval import INTERVAL_LEVEL, few_drawn, with_interval
 from eval.pixel_scores import Floats
 from eval.result import Number, Result

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hpc.errors import PartialFailureError
-from launch.agreement_view import Notes
 from launch.console import console
+from launch.notes import Notes
 from launch.outputs import check_output_file
 
 if TYPE_CHECKING:

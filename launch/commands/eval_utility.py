@@ -13,9 +13,9 @@ from rich.text import Text
 from hpc.errors import InputError, PartialFailureError
 from hpc.part import WHOLE, parse_part
 from hpc.preemption import StopRequest
-from launch.agreement_view import Notes
 from launch.commands.eval_faithfulness import number_text
 from launch.console import console
+from launch.notes import Notes
 from launch.outputs import check_output_file
 
 if TYPE_CHECKING:
