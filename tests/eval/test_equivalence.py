@@ -1,4 +1,4 @@
-"""When a difference is shown to be too small to matter, and what undefined replicates do to that."""
+"""When a difference is shown to be small enough, and what undefined replicates do to that."""
 
 import numpy as np
 import pytest
