@@ -6,10 +6,12 @@ a reader, or a run that starts again after a kill, never sees half of a file.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,12 +29,36 @@ def sha256_of_bytes(data: bytes) -> str:
 
 
 def sha256_of_file(path: Path) -> str:
-    """Hex digest of a file's content, read in blocks of 1 MiB."""
+    """Hex digest of a file's content, read in blocks of 1 MiB. OSError as `open_regular_file`."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def open_regular_file(path: Path) -> IO[bytes]:
+    """Open for reading what is a file, or a link to one.
+
+    A device may have no end, and a pipe no writer: such are an OSError that says so, at once.
+    """
+    _refuse_other_kinds(path.stat().st_mode, path)
+    # Should a pipe have taken the place of the file since, it is not waited for either.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    file = os.fdopen(descriptor, "rb")
+    try:
+        _refuse_other_kinds(os.fstat(descriptor).st_mode, path)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _refuse_other_kinds(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "It is a device, pipe or socket, not a file", str(path))
 
 
 def sync_file(path: Path) -> None:
@@ -148,11 +174,18 @@ def require_folder(path: Path, what: str) -> Path:
 
 
 def require_file(path: Path, what: str) -> Path:
-    """Return `path` if it is a file; otherwise an error that names `what` was looked for."""
+    """Return `path` if it is a file or a link to one; otherwise an error that names `what` was
+    looked for. Pipes and devices are none: some have no end.
+    """
     if not path.is_file():
-        kind = "is a folder, not a file" if path.exists() else "does not exist"
-        raise InputError(f"{what}: {path} {kind}. Check the path.")
+        raise InputError(f"{what}: {path} {_other_than_file(path)}. Check the path.")
     return path
+
+
+def _other_than_file(path: Path) -> str:
+    if path.is_dir():
+        return "is a folder, not a file"
+    return "is a device, pipe or socket, not a file" if path.exists() else "does not exist"
 
 
 def _umask() -> int:

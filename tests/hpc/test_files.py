@@ -14,6 +14,7 @@ from hpc.errors import InputError
 from hpc.files import (
     atomic_file,
     atomic_folder,
+    open_regular_file,
     require_file,
     require_folder,
     sha256_of_bytes,
@@ -228,6 +229,28 @@ def test_digests_are_those_of_sha256(tmp_path):
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
     assert sha256_of_file(tmp_path / "long") == sha256_of_bytes(data)
+
+
+def test_only_files_are_opened(tmp_path):
+    """A pipe without a writer would be waited for, a device read for ever."""
+    (tmp_path / "file").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
+
+    for name in ("file", "link"):
+        with open_regular_file(tmp_path / name) as file:
+            assert file.read() == b"abc"
+    for name in ("endless", "pipe"):
+        for read in (open_regular_file, sha256_of_file):
+            with pytest.raises(OSError, match="It is a device, pipe or socket, not a file"):
+                read(tmp_path / name)
+        with pytest.raises(InputError, match="is a device, pipe or socket, not a file"):
+            require_file(tmp_path / name, "table")
+    with pytest.raises(IsADirectoryError):
+        open_regular_file(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        open_regular_file(tmp_path / "nowhere")
 
 
 def test_what_must_be_there(tmp_path):
