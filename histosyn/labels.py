@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from histosyn.codes import Codes, index_codes, packed_colors, read_codes, unpacked_colors
+from histosyn.codes import Codes, packed_colors, read_codes, unpacked_colors
+from histosyn.file_values import values_text
 from histosyn.images import png_bytes
 from histosyn.schema import (
     MAX_CLASSES,
@@ -36,6 +37,7 @@ __all__ = [
     "colorize",
     "label_image",
     "label_png_bytes",
+    "labels_of_values",
     "load_schema",
     "meaning_of",
     "parse_schema",
@@ -85,9 +87,11 @@ def read_label_map(
 ) -> np.ndarray:
     """Read a label map as uint8 class indices of shape (H, W).
 
-    Grayscale files hold indices. Colour files hold class colours. A palette file holds indices if
-    its used entries are the schema's own, as in the files that histosyn writes. Otherwise its
-    colours count if all of them are class colours, its indices if none is; a mixture is an error.
+    Grayscale files hold the values that the schema gives its classes: their indices, unless it
+    says `value`. Colour files hold class colours. A palette file holds indices, whatever the schema
+    says, if its used entries are the schema's own, as in the files that histosyn writes. Otherwise
+    its colours count if all of them are class colours, its values if none is (or only those of
+    ignored values are not, and both say the same); a mixture is an error.
 
     Raises LabelError naming the file and the value or colour of most of the offending pixels.
     """
@@ -101,28 +105,47 @@ def read_label_map(
 
 def meaning_of(codes: Codes, schema: LabelSchema, tolerance: int = COLOR_TOLERANCE) -> Meaning:
     """Which class each code means, as `read_label_map` takes it."""
-    by_index = None
+    by_value = None
     if codes.indices is not None:
-        known = schema.allowed[codes.indices]
-        by_index = Meaning(by_color=False, classes=codes.indices, known=known)
-        if codes.colors is None or (
-            known.all() and np.array_equal(codes.colors, schema.file_palette[codes.indices])
-        ):
-            return by_index
+        if _is_our_own(codes, schema):
+            every = np.ones(len(codes.indices), dtype=bool)
+            return Meaning(by_color=False, classes=codes.indices, known=every)
+        by_value = Meaning(
+            by_color=False,
+            classes=schema.class_of_value[codes.indices],
+            known=schema.known_values[codes.indices],
+        )
+        if codes.colors is None:
+            return by_value
     snap = _snap(_colors(codes), schema, tolerance)
-    if by_index is not None and not snap.near.any():
-        return by_index
-    mixed = by_index is not None and not snap.near.all()
+    if by_value is not None and (not snap.near.any() or _ignores_the_rest(by_value, snap, schema)):
+        return by_value
+    mixed = by_value is not None and not snap.near.all()
     return Meaning(by_color=True, classes=snap.classes, known=snap.near, mixed=mixed)
+
+
+def _is_our_own(codes: Codes, schema: LabelSchema) -> bool:
+    """Whether a palette file has class indices in the schema's colours, as histosyn writes it."""
+    if codes.indices is None or codes.colors is None or not schema.allowed[codes.indices].all():
+        return False
+    return np.array_equal(codes.colors, schema.file_palette[codes.indices])
+
+
+def _ignores_the_rest(by_value: Meaning, snap: _Snap, schema: LabelSchema) -> bool:
+    """Whether values mean what colours mean, where these are of classes, and else ignored."""
+    if schema.ignore is None:
+        return False
+    agree = np.where(snap.near, snap.classes, schema.ignore) == by_value.classes
+    return bool(not snap.near.all() and by_value.known.all() and agree.all())
 
 
 def strangers_of(codes: Codes, meaning: Meaning, schema: LabelSchema) -> list[Stranger]:
     """The codes that mean nothing under the schema, the one of most pixels first."""
     far = np.flatnonzero(~meaning.known)
-    if not meaning.by_color:
+    if not meaning.by_color and codes.indices is not None:
         found = [
             Stranger(code=int(value), pixels=int(pixels))
-            for value, pixels in zip(meaning.classes[far], codes.pixels[far], strict=True)
+            for value, pixels in zip(codes.indices[far], codes.pixels[far], strict=True)
         ]
         return sorted(found, key=lambda item: -item.pixels)
     # Several entries of a palette may have one colour.
@@ -141,13 +164,47 @@ def strangers_of(codes: Codes, meaning: Meaning, schema: LabelSchema) -> list[St
     ]
 
 
+def labels_of_values(values_HW: np.ndarray, schema: LabelSchema, name: str) -> np.ndarray:
+    """Class indices uint8 (H, W) of the uint8 values of an index file, which errors call `name`.
+
+    Raises LabelError naming a value that the schema does not know.
+    """
+    _refuse_strange(values_HW, schema.known_values, schema, name, _known_text(schema))
+    return schema.class_of_value[values_HW]
+
+
 def checked_indices(labels_HW: np.ndarray, schema: LabelSchema, name: str) -> np.ndarray:
-    """The uint8 array `labels_HW` itself; LabelError naming a value outside the schema."""
-    codes, _ = index_codes(labels_HW)
-    meaning = meaning_of(codes, schema)
-    if not meaning.known.all():
-        raise LabelError(f"{name}: {_complaint(codes, meaning, schema, COLOR_TOLERANCE)}")
+    """The class indices `labels_HW`, uint8, themselves; LabelError naming one outside the schema.
+
+    What the schema says of values in files does not matter: these are no file's.
+    """
+    known_text = f"indices are 0 to {len(schema) - 1}"
+    _refuse_strange(labels_HW, schema.allowed, schema, name, known_text)
     return labels_HW
+
+
+def _refuse_strange(
+    values_HW: np.ndarray, known: np.ndarray, schema: LabelSchema, name: str, known_text: str
+) -> None:
+    """LabelError for values that are not `known`, bool (256,), naming the most frequent one."""
+    strange = np.where(known, 0, np.bincount(values_HW.ravel(), minlength=256))
+    worst = int(strange.argmax())
+    if strange[worst]:
+        raise LabelError(f"{name}: {_outside(worst, int(strange[worst]), schema, known_text)}")
+
+
+def _known_text(schema: LabelSchema) -> str:
+    """What index files may hold, as errors say it."""
+    if schema.values_are_indices:
+        return f"indices are 0 to {len(schema) - 1}"
+    return f"values in files are {values_text(schema.known_values)}"
+
+
+def _outside(value: int, pixels: int, schema: LabelSchema, known_text: str) -> str:
+    return (
+        f"value {value} ({pixels} pixels) is outside schema {schema.name}, whose {known_text}. "
+        "Relabel the file or use the right schema."
+    )
 
 
 def label_image(labels_HW: np.ndarray, schema: LabelSchema) -> Image.Image:
@@ -200,10 +257,7 @@ def _snap(colors: np.ndarray, schema: LabelSchema, tolerance: int) -> _Snap:
 def _complaint(codes: Codes, meaning: Meaning, schema: LabelSchema, tolerance: int) -> str:
     worst, *others = strangers_of(codes, meaning, schema)
     if worst.nearest is None:
-        return (
-            f"value {worst.code} ({worst.pixels} pixels) is outside schema {schema.name}, whose "
-            f"indices are 0 to {len(schema) - 1}. Relabel the file or use the right schema."
-        )
+        return _outside(int(worst.code), worst.pixels, schema, _known_text(schema))
     more = f" (and {len(others)} other colours)" if others else ""
     remedy = (
         "Others in its palette are class colours, so it could mean colours or indices. Recolour "

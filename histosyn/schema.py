@@ -16,6 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from histosyn.file_values import (
+    LARGEST_VALUE,
+    as_written,
+    check_values,
+    value_table,
+    values_from,
+    values_of_classes,
+)
 from hpc.errors import InputError, SchemaError
 
 MAX_CLASSES = 255
@@ -24,11 +32,15 @@ _IGNORE_COLOR = (128, 128, 128)
 
 @dataclass(frozen=True, kw_only=True)
 class LabelClass:
-    """One tissue class; `color` is "#rrggbb"."""
+    """One tissue class; `color` is "#rrggbb".
+
+    `value` says which values in 0..255 stand for it in index files; if empty, its index does.
+    """
 
     name: str
     color: str
     description: str = ""
+    value: tuple[int, ...] = ()
 
     @property
     def rgb(self) -> tuple[int, int, int]:
@@ -40,12 +52,14 @@ class LabelClass:
 class LabelSchema:
     """The classes of a data set in the order of their indices.
 
-    `ignore` is an index outside [0, K) for pixels without a label: networks see no class there.
+    `ignore` is an index outside [0, K) for pixels without a label: networks see no class there. In
+    index files `ignore_values` stand for it, if there are any, or else `ignore` itself.
     """
 
     name: str
     classes: tuple[LabelClass, ...]
     ignore: int | None = None
+    ignore_values: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _check_schema(self)
@@ -75,14 +89,35 @@ class LabelSchema:
             allowed[self.ignore] = True
         return allowed
 
+    @cached_property
+    def class_of_value(self) -> np.ndarray:
+        """The class index of each of 256 values in index files, where known: uint8 (256,)."""
+        position = self._positions[0]
+        return np.where(position == len(self), self.ignore or 0, position).astype(np.uint8)
+
+    @property
+    def known_values(self) -> np.ndarray:
+        """Which of the 256 values of index files mean a class (or ignored): bool (256,)."""
+        return self._positions[1]
+
+    @cached_property
+    def _positions(self) -> tuple[np.ndarray, np.ndarray]:
+        return value_table(_file_values(self))
+
+    @property
+    def values_are_indices(self) -> bool:
+        """Whether index files hold the class indices themselves, as far as the schema says."""
+        return not self.ignore_values and not any(item.value for item in self.classes)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in a schema file."""
         data: dict[str, Any] = {"name": self.name}
         if self.ignore is not None:
-            data["ignore"] = self.ignore
+            data["ignore"] = as_written(self.ignore_values or (self.ignore,))
         data["classes"] = [
             {"name": item.name, "color": item.color}
             | ({"description": item.description} if item.description else {})
+            | ({"value": as_written(item.value)} if item.value else {})
             for item in self.classes
         ]
         return data
@@ -127,9 +162,11 @@ def schema_toml(schema: LabelSchema) -> str:
     """The text of a schema file, which `parse_schema` reads back."""
     lines = [f"name = {_quoted(schema.name)}"]
     if schema.ignore is not None:
-        lines.append(f"ignore = {schema.ignore}")
+        lines.append(f"ignore = {as_written(schema.ignore_values or (schema.ignore,))}")
     for item in schema.classes:
         lines += ["", "[[classes]]", f"name = {_quoted(item.name)}", f'color = "{item.color}"']
+        if item.value:
+            lines.append(f"value = {as_written(item.value)}")
         if item.description:
             lines.append(f"description = {_quoted(item.description)}")
     return "\n".join(lines) + "\n"
@@ -159,7 +196,8 @@ def schema_from_dict(data: dict[str, Any], source: str) -> LabelSchema:
         raise SchemaError(f"{source}: unknown key {sorted(unknown)[0]!r} in the label schema.")
     try:
         classes = tuple(_class_from(item, source) for item in data["classes"])
-        return LabelSchema(name=str(data["name"]), classes=classes, ignore=data.get("ignore"))
+        ignored = _ignored_from(data.get("ignore"), len(classes))
+        return LabelSchema(name=str(data["name"]), classes=classes, **ignored)
     except KeyError as error:
         raise SchemaError(f"{source}: the label schema lacks {error}.") from error
     except TypeError as error:
@@ -180,7 +218,32 @@ def _class_from(data: Any, source: str) -> LabelClass:
     for key in ("name", "color"):
         if key not in data:
             raise SchemaError(f"{source}: one of [[classes]] has no {key}. Add it.")
-    return LabelClass(**data)
+    if "value" not in data:
+        return LabelClass(**data)
+    value = values_from(data["value"], f"{source}: value")
+    return LabelClass(**data | {"value": value})
+
+
+def _ignored_from(data: Any, classes: int) -> dict[str, Any]:
+    """`ignore` and `ignore_values` of a schema from what its file says.
+
+    A value that is no class index is the index, too; for others (0, in many data sets) 255 is it.
+    """
+    if data is None:
+        return {}
+    values = values_from(data, "ignore")
+    if len(values) == 1 and values[0] >= classes:
+        return {"ignore": values[0]}
+    return {"ignore": LARGEST_VALUE, "ignore_values": values}
+
+
+def _file_values(schema: LabelSchema) -> list[tuple[int, ...]]:
+    """The values in index files of each class and, last, of what is ignored, if anything is."""
+    said = [item.value for item in schema.classes]
+    if schema.ignore is None:
+        return values_of_classes(said, ())
+    ignored = schema.ignore_values or (schema.ignore,)
+    return [*values_of_classes(said, ignored), ignored]
 
 
 def _check_schema(schema: LabelSchema) -> None:
@@ -188,7 +251,7 @@ def _check_schema(schema: LabelSchema) -> None:
         raise SchemaError(f"A label schema has 2 to {MAX_CLASSES} classes, not {len(schema)}.")
     for item in schema.classes:
         for what, value in vars(item).items():
-            if not isinstance(value, str):
+            if what != "value" and not isinstance(value, str):
                 raise SchemaError(f"{what} = {value!r} of a class must be text in quotes.")
     for what, values in (
         ("name", [item.name for item in schema.classes]),
@@ -203,6 +266,9 @@ def _check_schema(schema: LabelSchema) -> None:
     ignore = schema.ignore
     if ignore is not None and not (type(ignore) is int and len(schema) <= ignore <= 255):
         raise SchemaError(f"ignore = {ignore!r} must be a whole number in {len(schema)}..255.")
+    holders = [f"class {item.name}" for item in schema.classes] + ["ignored pixels"]
+    file_values = _file_values(schema)
+    check_values(holders[: len(file_values)], file_values)
 
 
 def _is_color(text: str) -> bool:

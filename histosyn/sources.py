@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from histosyn.images import IMAGE_SUFFIXES, read_tile
-from histosyn.labels import LabelSchema, checked_indices, read_label_map
+from histosyn.labels import LabelSchema, labels_of_values, read_label_map
 from histosyn.matlab import MATLAB_SUFFIX, read_matlab_labels, read_matlab_tile
 
 SOURCE_SUFFIXES = IMAGE_SUFFIXES | {MATLAB_SUFFIX}
@@ -31,5 +31,5 @@ def read_source_labels(path: Path, schema: LabelSchema, name: str | None = None)
     """
     if path.suffix.lower() == MATLAB_SUFFIX:
         name = name or str(path)
-        return checked_indices(read_matlab_labels(path, name), schema, name)
+        return labels_of_values(read_matlab_labels(path, name), schema, name)
     return read_label_map(path, schema, name=name)

@@ -55,12 +55,12 @@ def interpret(codes: Codes, schema: LabelSchema) -> Reading:
         colors = ", ".join(str(item.code) for item in strangers[:3])
         hint = f"of its colours some are of classes, but not {colors}"
         return lost(by_color=True, trouble="mixed", hint=hint)
-    if not meaning.by_color:
-        factor = stretch_of(meaning.classes, len(schema))
+    if not meaning.by_color and codes.indices is not None:
+        factor = stretch_of(codes.indices, len(schema))
         if factor is not None:
-            hint = stretch_text(meaning.classes, factor)
+            hint = stretch_text(codes.indices, factor)
             return lost(by_color=False, trouble="scaled", hint=hint)
-        hint = _brightness_hint(meaning.classes, schema)
+        hint = _brightness_hint(codes.indices, schema)
         if hint:
             return lost(by_color=False, trouble="brightness", hint=hint)
     return Reading(

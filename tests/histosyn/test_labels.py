@@ -220,9 +220,14 @@ TWO_CLASSES = "[[classes]]\nname='a'\ncolor='#000000'\n[[classes]]\nname='b'\nco
         ("classes = [3]", "must be a table, not 3"),
         ("[[classes]]\nname='a'\ncolor=5\n" * 2, "color = 5 of a class must be text"),
         ("[[classes]]\nname=1\ncolor='#000000'\n" * 2, "name = 1 of a class must be text"),
-        ("ignore='a'\n" + TWO_CLASSES, "ignore = 'a' must be a whole number in 2..255"),
+        ("ignore='a'\n" + TWO_CLASSES, "ignore = 'a' must be a whole number in 0..255"),
         ("ignore=true\n" + TWO_CLASSES, "ignore = True must be a whole number"),
-        ("ignore=1\n" + TWO_CLASSES, "ignore = 1 must be a whole number"),
+        ("ignore=[]\n" + TWO_CLASSES, r"ignore = \[\] must be a whole number"),
+        ("ignore=1\n" + TWO_CLASSES, "value 1 stands for class b and for ignored pixels"),
+        (TWO_CLASSES + "value=0\n", "value 0 stands for class a and for class b"),
+        (TWO_CLASSES + "value=256\n", "value = 256 must be a whole number in 0..255 or a list"),
+        (TWO_CLASSES + "value='1'\n", "value = '1' must be"),
+        (TWO_CLASSES + "value=[7, true]\n", "must be a whole number in 0..255 or a list"),
     ],
 )
 def test_schema_errors_name_the_file(text: str, match: str) -> None:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +9,7 @@ from histosyn.schema import (
     built_in_schemas,
     load_schema,
     parse_schema,
+    schema_from_dict,
     schema_toml,
 )
 
@@ -20,11 +22,17 @@ def schemas(draw):
     count = draw(st.integers(2, 5))
     names = draw(st.lists(TEXT, min_size=count, max_size=count, unique=True))
     colors = draw(st.lists(COLOR, min_size=count, max_size=count, unique=True))
+    values = draw(
+        st.just([()] * count)
+        | st.permutations(range(256)).map(lambda order: [tuple(order[i:16:5]) for i in range(5)])
+    )
     classes = tuple(
-        LabelClass(name=name, color=color, description=draw(TEXT))
-        for name, color in zip(names, colors, strict=True)
+        LabelClass(name=name, color=color, description=draw(TEXT), value=value)
+        for name, color, value in zip(names, colors, values, strict=False)
     )
     ignore = draw(st.none() | st.integers(count, 255))
+    if ignore is not None and any(ignore in item.value for item in classes):
+        ignore = None
     return LabelSchema(name=draw(TEXT), classes=classes, ignore=ignore)
 
 
@@ -44,3 +52,34 @@ def test_the_palette_of_files_shows_ignored_pixels_in_gray():
     assert palette[:2].tolist() == [[0, 0, 1], [255, 0, 0]]
     assert palette[9].tolist() == [128, 128, 128]
     assert not palette[2:9].any()
+
+
+TWO = "[[classes]]\nname='a'\ncolor='#000000'\n[[classes]]\nname='b'\ncolor='#ffffff'\n"
+
+
+@pytest.mark.parametrize("written", ["0", "[0, 255]", "[0]", "7"])
+def test_ignored_values_read_back_the_same(written):
+    schema = parse_schema(f"ignore = {written}\n{TWO}", "x")
+    assert parse_schema(schema_toml(schema), "x") == schema
+    assert schema_from_dict(schema.as_dict(), "x") == schema
+
+
+def test_where_0_is_ignored_classes_begin_at_1():
+    schema = parse_schema(f"ignore = 0\n{TWO}", "x")
+    assert schema.ignore == 255
+    assert np.flatnonzero(schema.known_values).tolist() == [0, 1, 2]
+    assert schema.class_of_value[:3].tolist() == [255, 0, 1]
+
+
+def test_an_index_for_ignored_pixels_is_also_their_value_in_files():
+    schema = parse_schema(f"ignore = 7\n{TWO}", "x")
+    assert schema.ignore == 7
+    assert schema.values_are_indices
+    assert np.flatnonzero(schema.known_values).tolist() == [0, 1, 7]
+    assert schema.class_of_value[7] == 7
+
+
+def test_classes_without_a_value_have_their_index():
+    schema = parse_schema(f"{TWO}value = [3, 255]\n", "x")
+    assert np.flatnonzero(schema.known_values).tolist() == [0, 3, 255]
+    assert schema.class_of_value[[0, 3, 255]].tolist() == [0, 1, 1]
