@@ -15,6 +15,7 @@ from threading import Thread
 from typing import TypeVar
 
 from hpc.errors import HistosynError
+from hpc.short_paths import keep_sockets_short
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -49,6 +50,7 @@ def map_in_order(
     if processes <= 1:
         yield from map(function, items)
         return
+    keep_sockets_short()
     # Spawned, not forked: a fork would copy the locks of threads that torch or others started.
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_settle_in)
     under_way: deque[Future[list[Outcome]]] = deque()

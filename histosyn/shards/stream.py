@@ -23,6 +23,7 @@ from histosyn.shards.reader import ShardReader
 from hpc.errors import ConfigError, HistosynError, SampleError
 from hpc.parallel import end_with_parent, kill_at_exit
 from hpc.preemption import signals_held_back
+from hpc.short_paths import keep_sockets_short
 from hpc.topology import Topology
 
 OnBadSample = Literal["error", "skip"]
@@ -132,6 +133,8 @@ class ShardStream:
             multiprocessing_context="forkserver" if self.workers else None,
             worker_init_fn=end_with_parent,
         )
+        if self.workers:
+            keep_sockets_short()
         with signals_held_back():
             batches = iter(loader)
         # An error that ends the process may still hold them, by its traceback.
