@@ -1,4 +1,4 @@
-"""Folders for sockets, whose paths have little room: a long TMPDIR, as clusters set it, is too much.
+"""Folders for sockets, whose paths have little room: a long TMPDIR, as clusters have, is too much.
 
 The system takes paths of about a hundred bytes for a socket, and what goes on above (loader
 workers, Ray) puts names of its own behind the folder for temporary files.
