@@ -184,8 +184,9 @@ class ResumableRunConfig:
     """Decides weights, data order, augmentation and noise."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes the GPU if there is one."""
-    precision: Literal["float32", "bfloat16", "float64"] = "float32"
-    """bfloat16 is mixed precision; float64 is for tests."""
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = "float32"
+    """bfloat16 is mixed precision; auto is that where the device computes it natively, and float32
+    elsewhere, for as long as the run lasts; float64 is for tests."""
     report_every: int = 20
     """Steps between reports in metrics.jsonl."""
     checkpoint_every: int = 500

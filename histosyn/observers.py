@@ -91,6 +91,7 @@ class Report:
             "images_per_second": images / seconds,
             "images_per_second_per_rank": images / seconds / self.topology.world_size,
             "data_wait_share": self._waited_seconds / seconds,
+            "precision": trainer.config.run.precision,
             "peak_memory_gib": _peak_memory_gib(trainer.device),
             "eta_seconds": round(remaining * seconds / self._steps),
         }

@@ -20,21 +20,21 @@ class Preset:
 
 PRESETS = {
     "fast": Preset(
-        purpose="small networks in mixed precision: something to look at after minutes on a CPU",
+        purpose="small networks: something to look at after minutes on a CPU",
         settings={
             "generator": {"base_channels": 16, "label_channels": 64},
             "discriminator": {"base_channels": 16},
-            "run": {"precision": "bfloat16"},
+            "run": {"precision": "auto"},
         },
     ),
     "quality": Preset(
-        purpose="large networks in mixed precision, for days on GPUs",
+        purpose="large networks, for days on GPUs",
         settings={
             "generator": {"base_channels": 64},
             "discriminator": {"base_channels": 64},
             "optimizer": {"generator_lr": 1e-4},
             "loss": {"feature_matching": 10.0},
-            "run": {"precision": "bfloat16", "ema_decay": 0.9999},
+            "run": {"precision": "auto", "ema_decay": 0.9999},
         },
     ),
     # Falahkheirkhah et al. 2023, as their published code trains: least squares alone, and one

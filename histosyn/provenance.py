@@ -51,8 +51,6 @@ class Record:
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in the manifest."""
         data = asdict(self)
-        if self.precision == "float32":
-            del data["precision"]
         if self.painted is None:
             del data["painted"]
         else:
@@ -83,8 +81,10 @@ def mark_of(path: Path) -> dict[str, Any] | None:
 
 
 def same_but_for_version(found: dict[str, Any], record: Record) -> bool:
-    """The version that made a tile is told, but does not matter."""
-    return found | {"histosyn": None} == record.as_dict() | {"histosyn": None}
+    """The version that made a tile is told, but does not matter; older ones told no float32."""
+    return {"precision": "float32"} | found | {"histosyn": None} == record.as_dict() | {
+        "histosyn": None
+    }
 
 
 def entry_of(record: Record, data: bytes) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from histosyn.bad_samples import ListBadSamples
 from histosyn.config import RESUMABLE_CHANGES
 from histosyn.config_file import as_plain, as_toml, differing_fields, from_dict
 from histosyn.observers import KeepState, NoticeFailedSave, Report, SaveCheckpoint, ShowProgress
+from histosyn.run_precision import with_settled_precision
 from histosyn.steps import Observer, Settings, StepTrainer
 from hpc import checkpoint, collectives
 from hpc.errors import ConfigError
@@ -36,6 +37,7 @@ from hpc.topology import Topology, detect
 from hpc.watchdog import Watchdog
 
 TrainerKind = TypeVar("TrainerKind", bound=StepTrainer)
+SettingsKind = TypeVar("SettingsKind", bound=Settings)
 
 
 class Training(Protocol[TrainerKind]):
@@ -75,14 +77,15 @@ class Training(Protocol[TrainerKind]):
         """Write the trained model, on the first rank."""
 
 
-# Called with the topology and the device once all ranks are in one process group.
-OpenTraining = Callable[[Topology, torch.device], Training[TrainerKind]]
+# Called with the settled configuration, the topology and the device once all ranks are in one
+# process group.
+OpenTraining = Callable[[SettingsKind, Topology, torch.device], Training[TrainerKind]]
 MakeObservers = Callable[[Topology], tuple[Observer[TrainerKind], ...]]
 
 
 def run_resumable(
-    config: Settings,
-    open_training: OpenTraining[TrainerKind],
+    config: SettingsKind,
+    open_training: OpenTraining[SettingsKind, TrainerKind],
     *,
     extra_observers: MakeObservers[TrainerKind] = lambda topology: (),
     folder_option: str = "--run.folder",
@@ -109,8 +112,9 @@ def run_resumable(
             collectives.decided_by_first(
                 lambda: held.enter_context(_lock(run.folder, folder_option))
             )
+            config = with_settled_precision(config, device)
             keeper = _state_keeper(config, watchdog, device)
-            training = open_training(topology, device)
+            training = open_training(config, topology, device)
             started = _Run(training, config, watchdog, keeper, stop)
             stopped = started.go(extra_observers)
     if stopped is not None:
@@ -263,9 +267,10 @@ class _Run(Generic[TrainerKind]):
         trainer, index = self.trainer, self.trainer.stream.index
         if self.topology.is_first:
             logger.info(
-                "%s: step %d of %d, %d tiles of %dx%d, %d processes, %s",
+                "%s: step %d of %d, %d tiles of %dx%d, %d processes, %s, %s",
                 self.config.run.folder, trainer.step, self.config.run.steps, len(index),
                 *index.tile_size, self.topology.world_size, trainer.device,
+                self.config.run.precision,
             )  # fmt: skip
 
     def _ended(self) -> Stopped | None:

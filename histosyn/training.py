@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ def run_training(
     """
     return run_resumable(
         config,
-        partial(GeneratorTraining, config),
+        GeneratorTraining,
         extra_observers=lambda topology: tuple(make(config, topology) for make in extra_observers),
         stop=stop,
     )

@@ -13,6 +13,7 @@ import json
 import logging
 import re
 import shutil
+from collections import defaultdict
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,20 @@ def load(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
             f"{folder} has its checksums, but histosyn did not write it: {_TENSORS} or {_STATE} "
             f"has another format ({error!r}). Remove it."
         ) from error
+
+
+def without_tensors(folder: Path) -> dict[str, Any]:
+    """What a checkpoint holds besides its tensors, unproven, with None for each of them.
+
+    Raises DamagedFileError if it cannot be read.
+    """
+    try:
+        skeleton = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        return put_together(skeleton, defaultdict(lambda: None))
+    except PermissionError:
+        raise
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DamagedFileError(f"{folder / _STATE} cannot be read ({error!r}).") from error
 
 
 def verify(folder: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def take_snapshot(state: dict[str, Any], over: Snapshot | None = None) -> Snapsh
     return Snapshot(skeleton=skeleton, tensors=copies)
 
 
-def put_together(skeleton: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def put_together(skeleton: Any, tensors: Mapping[str, torch.Tensor | None]) -> Any:
     """The tree that `take_snapshot` was given, with these tensors; tuples have become lists."""
     if not isinstance(skeleton, dict):
         return skeleton

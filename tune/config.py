@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from histosyn.config import TrainConfig
 from histosyn.config_file import as_plain, differing_fields, from_dict, load_toml
@@ -103,10 +103,12 @@ class Sweep:
         run = replace(config.run, folder=self.trial_folder(number), device=device)
         return Candidate(number=number, values=values, training=replace(config, run=run))
 
-    def best_training(self, number: int) -> TrainConfig:
-        """Candidate `number` as a training run of its own, on the base configuration's device."""
+    def best_training(self, number: int, precision: str | None = None) -> TrainConfig:
+        """Candidate `number` as a training run of its own, on the base configuration's device, and
+        in the precision that the trial was computed in."""
         config = self.candidate(number).training
-        run = replace(config.run, folder=self.sweep.folder / "best", device=self.train.run.device)
+        run = replace(config.run, folder=self.sweep.folder / "best", device=self.train.run.device,
+                      precision=cast(Any, precision or config.run.precision))  # fmt: skip
         return replace(config, run=run)
 
     def trial_folder(self, number: int) -> Path:

@@ -21,12 +21,15 @@ _METHOD = (
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A trial: its candidate, how it ended (and why), and its measurements in order of steps."""
+    """A trial: its candidate, how it ended (and why), its measurements in order of steps, and the
+    precision it was computed in, once it has begun.
+    """
 
     candidate: Candidate
     status: Ending | Literal["unfinished"]
     reason: str | None
     evaluations: tuple[Evaluation, ...]
+    precision: str | None
 
     @property
     def last(self) -> Evaluation | None:
@@ -48,6 +51,7 @@ class Row:
             "parameters": self.candidate.values,
             "status": self.status,
             "reason": self.reason,
+            "precision": self.precision,
             "distance": self.distance,
             "last": asdict(self.last) if self.last is not None else None,
             "best": asdict(best) if best is not None else None,
@@ -108,6 +112,7 @@ def _row(candidate: Candidate) -> Row:
         status=outcome.status if outcome else "unfinished",
         reason=outcome.reason if outcome else None,
         evaluations=tuple(folder.evaluations().values()),
+        precision=folder.precision(),
     )
 
 
@@ -119,4 +124,10 @@ def _warnings(rows: list[Row], caveat: str | None) -> Iterator[str]:
         yield (
             f"The best distance is the lowest of {ranked} on the same tiles, which flatters it. "
             "Report one that is measured on tiles that no trial has seen."
+        )
+    precisions = sorted({row.precision for row in rows if row.precision is not None})
+    if len(precisions) > 1 and "run.precision" not in rows[0].candidate.values:
+        yield (
+            f"Trials were computed in {' and '.join(precisions)}, by what their nodes compute "
+            "natively, and differ by that as well. Name one as train.run.precision."
         )

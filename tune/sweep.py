@@ -111,7 +111,7 @@ def _write_best(sweep: Sweep, best: Row) -> None:
         f"# distance {best.distance:.6g} (random extractor) after {best.last.step} steps.\n"
         "# trials.json beside this file says how it was measured.\n\n"
     )
-    write_text(path, origin + as_toml(sweep.best_training(number)))
+    write_text(path, origin + as_toml(sweep.best_training(number, best.precision)))
 
 
 def _nothing_succeeded(rows: list[Row]) -> str:

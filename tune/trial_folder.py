@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from histosyn.config_file import load_toml
 from hpc.errors import DamagedFileError
 from hpc.files import write_json
 from hpc.log import RecordsFile
@@ -55,6 +56,11 @@ class TrialFolder:
             record["step"]: Evaluation(**record)
             for record in sorted(self._evaluations.read(), key=lambda record: record["step"])
         }
+
+    def precision(self) -> str | None:
+        """What the trial is computed in; None if it has not begun."""
+        config = self.path / "config.toml"
+        return str(load_toml(config)["run"]["precision"]) if config.is_file() else None
 
     def mend(self) -> None:
         """Drop a line that a kill cut short, before another is appended to it."""

@@ -40,7 +40,7 @@ def train_segmenter(
     """
     return run_resumable(
         config,
-        partial(SegmenterTraining, config, open_batches, facts),
+        partial(SegmenterTraining, open_batches=open_batches, facts=facts),
         folder_option="OUT",
         stop=stop,
     )
@@ -54,10 +54,11 @@ class SegmenterTraining:
     def __init__(
         self,
         config: SegmenterConfig,
-        open_batches: OpenBatches,
-        facts: Mapping[str, Any],
         topology: Topology,
         device: torch.device,
+        *,
+        open_batches: OpenBatches,
+        facts: Mapping[str, Any],
     ) -> None:
         self.config = config
         self.more_facts = facts

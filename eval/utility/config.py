@@ -123,8 +123,9 @@ class TrainingConfig:
     """Training steps."""
     ema_decay: float = 0.99
     """Decay of the weights' moving average, which is what is tested."""
-    precision: Literal["float32", "bfloat16", "float64"] = "float32"
-    """bfloat16 is mixed precision; float64 is for tests."""
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = "float32"
+    """bfloat16 is mixed precision; auto is that where the device of the first training computes it
+    natively, and float32 elsewhere, for all trainings; float64 is for tests."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes the GPU if there is one."""
     report_every: int = 50
@@ -161,6 +162,12 @@ class UtilityConfig:
 def read_utility(path: Path) -> UtilityConfig:
     """Read `utility.toml`. Raises InputError or ConfigError naming the file and the field."""
     return from_dict(UtilityConfig, load_toml(path), str(path))
+
+
+def saved_precision(folder: Path) -> str | None:
+    """What the trainings of an experiment are computed in; None before it began."""
+    path = folder / SAVED_NAME
+    return read_utility(path).training.precision if path.exists() else None
 
 
 def keep_settings(config: UtilityConfig, as_toml: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from eval.segmenter.model import load_segmenter
 from eval.segmenter.reading import by_unit, read_tiles, require_all
 from eval.segmenter.training import train_segmenter
 from eval.utility.batches import open_cell
-from eval.utility.config import UtilityConfig
+from eval.utility.config import UtilityConfig, saved_precision
 from eval.utility.plan import Cell, Sources
 from hpc.errors import ConfigError, DamagedFileError
 from hpc.files import sha256_of_bytes, write_json
+from hpc.precision import settled
 from hpc.preemption import StopRequest
 from hpc.process_group import device_of
 from hpc.topology import Topology
@@ -44,6 +45,16 @@ class Outcome:
 def folder_of(cell: Cell, config: UtilityConfig) -> Path:
     """Where a cell is trained."""
     return config.experiment.folder / "trainings" / cell.name
+
+
+def with_settled_precision(config: UtilityConfig) -> UtilityConfig:
+    """The configuration with one precision for all trainings: that in which they were begun."""
+    training = config.training
+    if training.precision != "auto":
+        return config
+    device = device_of(Topology(), training.device)
+    precision = settled("auto", device, saved_precision(config.experiment.folder))
+    return replace(config, training=replace(training, precision=precision))
 
 
 def run_cells(

@@ -91,7 +91,7 @@ def utility(
         from eval.utility.plan import Sources, cells_of
         from eval.utility.plot import draw_curve
         from eval.utility.report import report_utility
-        from eval.utility.trainings import find_outcome, run_cells
+        from eval.utility.trainings import find_outcome, run_cells, with_settled_precision
         from hpc.log import set_up_logging
         from hpc.topology import detect
 
@@ -103,6 +103,7 @@ def utility(
             )
         set_up_logging(topology)
         sources = Sources(settings)
+        settings = with_settled_precision(settings)
         keep_settings(settings, as_toml(settings))
         cells = cells_of(settings)
         if not report:

@@ -150,6 +150,11 @@ def submit_synth(
 
     bound = checked_arguments(synth, arguments, "synth", "out")
     _check_part(bound.get("part"))
+    if parts > 1 and bound.get("precision") == "auto":
+        raise InputError(
+            "--precision auto is not for --parts: nodes may differ, and all tiles are to be made "
+            "alike. Name float32 or bfloat16."
+        )
     here = load_site(site)
     request = Request(
         arguments=arguments, folder=bound["out"] / JOBS_FOLDER, time=time or here.time

@@ -17,7 +17,7 @@ def synth(
     like: Path | None = None,
     part: str | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
-    precision: Literal["float32", "bfloat16"] = "float32",
+    precision: Literal["auto", "float32", "bfloat16"] = "float32",
 ) -> None:
     """Turn a folder of label maps into a folder of tissue.
 
@@ -53,10 +53,13 @@ def synth(
     device
         Where to compute; auto takes the GPU if there is one.
     precision
-        bfloat16 takes about half the time and memory; its tiles differ a little from float32's.
+        bfloat16 takes about half the time and memory where the device computes it natively, and
+        many times the time where it does not; its tiles differ a little from float32's. auto takes
+        what the tiles in OUT were made in, else bfloat16 where it is native, else float32.
     """
     from histosyn.model_folder import load_model
     from histosyn.synthesis import SynthesisConfig, synthesize_folder
+    from histosyn.tile_precision import precision_of_tiles
     from hpc.errors import PartialFailureError
     from hpc.log import set_up_logging, track
     from hpc.part import WHOLE, parse_part
@@ -74,8 +77,9 @@ def synth(
     )
     here = device_of(topology, device)
     with process_group(topology, here):
+        chosen = precision_of_tiles(precision, here, out, like=like, part=config.part)
         outcome = synthesize_folder(
-            load_model(model, here, precision),
+            load_model(model, here, chosen),
             labels,
             out,
             config,

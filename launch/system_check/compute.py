@@ -1,4 +1,4 @@
-"""Checks of what computes: torch, the cores, the GPUs."""
+"""Checks of what computes: torch, the processor and its cores, the GPUs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _DRIVER_FILE = Path("/proc/driver/nvidia/version")
 _SIDE = 256
-_BFLOAT16_CAPABILITY = 8
+_KERNELS = "ATEN_CPU_CAPABILITY"
 _GIB = 1 << 30
 _SEVERITY = ("ok", "warning", "error")
 
@@ -26,6 +26,28 @@ def torch_build() -> Outcome:
 
     built_for = f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU"
     return ok(f"torch {torch.__version__}, built for {built_for}")
+
+
+def processor() -> Outcome:
+    """What the processor can do, what torch makes of it, and what precision `auto` is on it."""
+    import torch
+
+    from hpc import precision
+
+    found = precision.processor()
+    auto = "bfloat16" if found.native_bfloat16 else "float32"
+    lacks = f"; no {', no '.join(found.lacks)}" if found.lacks else ""
+    detail = (
+        f"{found.model}: {', '.join(found.instructions) or 'older than all of these'}{lacks}\n"
+        f"torch computes with {torch.backends.cpu.get_cpu_capability()}, precision auto is {auto}"
+    )
+    caps = [cap for cap in (found.cap, _setting(_KERNELS)) if cap]
+    if caps:
+        return warning(
+            f"{detail}, held by {' and '.join(caps)}",
+            "Unset what holds torch to older instructions, unless that is wanted.",
+        )
+    return ok(detail)
 
 
 def cores() -> Outcome:
@@ -101,11 +123,13 @@ def _no_gpu(reasons: list[str]) -> Outcome:
 def _look_at(device: torch.device) -> Outcome:
     import torch
 
+    from hpc.precision import computes_bfloat16
+
     try:
         facts = torch.cuda.get_device_properties(device)
         free, total = torch.cuda.mem_get_info(device)
         multiply(device, torch.float32)
-        bfloat16 = facts.major >= _BFLOAT16_CAPABILITY
+        bfloat16 = computes_bfloat16(device)
         if bfloat16:
             multiply(device, torch.bfloat16)
     except (AssertionError, RuntimeError, HistosynError) as error:
@@ -130,6 +154,11 @@ def multiply(device: torch.device, dtype: torch.dtype) -> None:
     wrong = int((halves @ halves != _SIDE / 4).sum())
     if wrong:
         raise HistosynError(f"{wrong} of {_SIDE * _SIDE} products in {dtype} are wrong")
+
+
+def _setting(name: str) -> str | None:
+    value = os.environ.get(name)
+    return f"{name}={value}" if value else None
 
 
 def _driver() -> str | None:

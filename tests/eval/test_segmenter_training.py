@@ -1,6 +1,7 @@
 """Whole trainings of a segmenter: reproducible, resumable, the same on one and two processes."""
 
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from eval.segmenter.model import load_segmenter
 from eval.segmenter.training import train_segmenter
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.training_data import open_stream
-from hpc import checkpoint
+from hpc import checkpoint, precision
 from hpc.errors import ConfigError
 from hpc.log import RecordsFile
 from hpc.preemption import Stopped
@@ -146,3 +147,16 @@ def test_ignored_pixels_are_left_out(tmp_path):
     pack(tiles, labels, tmp_path / "packed", schema, PackConfig())
     train_segmenter(tiny_segmenter(tmp_path / "packed/train", tmp_path / "run", steps=3))
     assert all(np.isfinite(list(record.values())).all() for record in losses(tmp_path / "run"))
+
+
+def test_precision_auto_is_settled_at_the_first_start(shards, tmp_path, monkeypatch):
+    """And kept where the device would choose another."""
+    config = tiny_segmenter(shards, tmp_path / "run", steps=1, precision="auto")
+    for steps, native in ((1, True), (2, False)):
+        monkeypatch.setattr(precision, "computes_bfloat16", lambda device, able=native: able)
+        shutil.rmtree(tmp_path / "run/model", ignore_errors=True)
+        train_segmenter(replace(config, run=replace(config.run, steps=steps)))
+    facts = load_segmenter(tmp_path / "run/model", torch.device("cpu")).facts
+    assert facts.training["precision"] == "bfloat16"
+    records = RecordsFile(tmp_path / "run/metrics.jsonl").read()
+    assert [record["precision"] for record in records] == ["bfloat16"] * 2

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from experimenting import write_experiment
+from experimenting import write_experiment, write_settings
 from launching import HISTOSYN, started, wait_until
 from PIL import Image
 
@@ -15,6 +15,7 @@ from eval.result import SCHEMA_VERSION
 from eval.utility.config import read_utility
 from eval.utility.plan import Sources, cells_of
 from eval.utility.trainings import find_outcome, folder_of
+from hpc import precision
 from hpc.errors import ConfigError
 from launch.cli import main
 
@@ -130,6 +131,22 @@ def test_another_margin_is_refused(root, tmp_path, capsys):
         main(["eval", "utility", "--config", str(config)])
     assert stopped.value.code == 2
     assert "experiment.margin changed" in capsys.readouterr().err
+
+
+def test_all_trainings_are_computed_in_what_the_first_one_chose(tmp_path, monkeypatch):
+    """Also those that another kind of device goes on with."""
+    one = {"shares": "[1.0]", "arms": '["real"]', "steps": "1"}
+    config = write_experiment(tmp_path, **one, seeds="[0]")
+    for native, seeds in ((True, "[0]"), (False, "[0, 1]")):
+        monkeypatch.setattr(precision, "computes_bfloat16", lambda device, able=native: able)
+        write_settings(tmp_path, **one, seeds=seeds)
+        config.write_text(config.read_text().replace('"float64"', '"auto"'))
+        main(["eval", "utility", "--config", str(config)])
+    result = result_of(tmp_path)
+    assert result["settings"]["config"]["training"]["precision"] == "bfloat16"
+    told = [json.loads(path.read_text())["training"]["precision"]
+            for path in (tmp_path / "experiment/trainings").glob("*/test.json")]  # fmt: skip
+    assert told == ["bfloat16"] * 2
 
 
 def test_a_dry_run_names_the_trainings(root, capsys):

@@ -44,7 +44,7 @@ def test_toml_reads_back_the_same(folder: str, steps: int, weight: float) -> Non
         ({"data": {"shards": "x"}, "run": {"steps": "3"}}, "steps = '3' must be a whole number"),
         ({"data": {"shards": "x"}, "run": {"steps": 2.5}}, "must be a whole number"),
         ({"data": {"shards": "x"}, "run": {"steps": True}}, "must be a whole number"),
-        ({"data": {"shards": "x"}, "run": {"precision": "half"}}, "one of float32, bfloat16"),
+        ({"data": {"shards": "x"}, "run": {"precision": "half"}}, "one of auto, float32, bfloat16"),
         ({"data": {"shards": "x"}, "run": {"steps": 0}}, r"run\.steps = 0 must be at least 1"),
         ({"data": {"shards": "x"}, "run": 3}, "run = 3 must be a table"),
         ({"data": {"shards": "x", "crop": 0}}, r"data\.crop = 0 must be at least 1"),

@@ -283,6 +283,13 @@ def test_parts_are_an_array_and_a_job_that_follows_it(sbatch, capsys):
     assert "Submitted job 1 and then job 2: 3 parts, time 24:00:00." in submitted(capsys)
 
 
+def test_parts_on_nodes_that_may_differ_name_their_precision(capsys):
+    arguments = ("m", "l", "o", "--parts", "3", "--precision")
+    assert submit(*arguments, "auto", "--dry-run", command=("synth",)) == 2
+    assert "Name float32 or bfloat16" in capsys.readouterr().err
+    assert submit(*arguments, "bfloat16", "--dry-run", command=("synth",)) == 0
+
+
 def test_the_distance_of_parts_is_compared_when_all_are_measured(sbatch, capsys):
     sbatch('echo "$@" >> sbatch.log; wc -l < sbatch.log')
 

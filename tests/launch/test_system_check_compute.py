@@ -4,12 +4,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import distributed
 
+from hpc import precision
 from hpc.errors import HistosynError
 from launch.system_check import compute, gloo_rank, processes
 
@@ -18,6 +20,28 @@ def test_more_threads_than_cores(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 10_000)
     assert compute.cores().status == "warning"
     assert "OMP_NUM_THREADS=" in compute.cores().remedy
+
+
+def test_the_processor_and_what_auto_is_on_it(monkeypatch):
+    found = precision.Processor(
+        model="Zen 9", instructions=("AVX2",), lacks=("AVX-512", "AMX-BF16"), native_bfloat16=False
+    )
+    monkeypatch.setattr(precision, "processor", lambda: found)
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)
+    outcome = compute.processor()
+    assert outcome.status == "ok"
+    assert outcome.detail.startswith("Zen 9: AVX2; no AVX-512, no AMX-BF16\n")
+    assert outcome.detail.endswith("precision auto is float32")
+    monkeypatch.setattr(precision, "processor", lambda: replace(found, native_bfloat16=True))
+    assert compute.processor().detail.endswith("precision auto is bfloat16")
+
+
+def test_a_processor_that_the_environment_holds(monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
+    outcome = compute.processor()
+    assert outcome.status == "warning"
+    assert "held by ONEDNN_MAX_CPU_ISA=AVX2 and ATEN_CPU_CAPABILITY=avx2" in outcome.detail
 
 
 @pytest.fixture
@@ -53,6 +77,7 @@ def two_gpus(monkeypatch):
     monkeypatch.setattr(
         torch.cuda, "mem_get_info", lambda device: (free[device.index] << 30, 80 << 30)
     )
+    monkeypatch.setattr(precision, "computes_bfloat16", lambda device: device.index == 1)
     return free
 
 
@@ -61,6 +86,7 @@ def test_gpus_that_work(monkeypatch, two_gpus):
     outcome = compute.gpus()
     assert outcome.status == "ok"
     assert "cuda:1: H999, 70.0 of 80.0 GiB free, compute capability 9.0, bfloat16" in outcome.detail
+    assert "cuda:0: H999, 70.0 of 80.0 GiB free, compute capability 9.0, no bfl" in outcome.detail
     two_gpus[1] = 3
     assert compute.gpus().status == "warning"
     assert "nvidia-smi" in compute.gpus().remedy

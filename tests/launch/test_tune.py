@@ -157,7 +157,11 @@ def test_data_sets_of_other_classes_are_refused(file, data, capsys, tmp_path):
     [
         ("samples = 3", "smaples = 3", "unknown key sweep.smaples; did you mean sweep.samples?"),
         ("1e-3", "1e-6", "the first must be the smaller"),
-        ('"bfloat16"', '"float16"', "run.precision = 'float16' must be one of float32, bfloat16"),
+        (
+            '"bfloat16"',
+            '"float16"',
+            "run.precision = 'float16' must be one of auto, float32, bfloat16",
+        ),
         ("[sweep]", "[sweeps]", "unknown table [sweeps]; did you mean [sweep]?"),
     ],
 )

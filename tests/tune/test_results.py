@@ -90,3 +90,16 @@ def test_without_a_distance_there_is_a_reason(sweep):
 
     assert result.numbers[0].value is None
     assert result.numbers[0].reason == "no trial ended with a measurement"
+
+
+def test_trials_of_different_precision_are_told_apart(sweep, trials):
+    for number, precision in ((0, "bfloat16"), (1, "float32")):
+        text = f'[run]\nprecision = "{precision}"\n'
+        (sweep.trial_folder(number) / "config.toml").write_text(text)
+    rows = collect(sweep)
+    result = summarize(sweep, rows, Yardstick(sweep.sweep, torch.device("cpu")))
+    assert [row["precision"] for row in result.tables["trials"]][:3] == [
+        "float32", "bfloat16", None,
+    ]  # fmt: skip
+    assert any("computed in bfloat16 and float32" in text for text in result.warnings)
+    assert sweep.best_training(1, rows[0].precision).run.precision == "float32"
