@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ from histosyn.shards.dataset import open_shards
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.staging import stage, staging_folder
 from hpc.errors import DamagedFileError, HistosynError
+from hpc.files import sha256_of_file
 
 SHARDS = 6
 
@@ -54,6 +57,81 @@ def test_what_is_there_is_not_copied_again(shards: Path, tmp_path: Path) -> None
         path.unlink()
     assert len(stage_all(shards, to)) == SHARDS
     assert {path: path.stat().st_mtime_ns for path in to.glob("*/*.tar")} == before
+
+
+def forge(copy: Path, size: int) -> None:
+    copy.write_bytes(bytes(size))
+
+
+def test_what_somebody_else_put_there_is_not_believed(shards: Path, tmp_path: Path) -> None:
+    """Of the right name and size, in a folder that was ready before we came."""
+    index, to = open_shards(shards).index, tmp_path / "local"
+    folder = staging_folder(index, to)
+    folder.mkdir(parents=True, mode=0o777)
+    for shard in index.shards:
+        forge(folder / shard.name, shard.size_bytes)
+    (folder / index.shards[2].name).unlink()
+    (folder / index.shards[2].name).symlink_to(shards / index.shards[2].name)
+    list(stage(index, shards, to, {0, 2}))
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    # What is not needed might still be read in place of a bad sample: it is gone.
+    assert sorted(path.name for path in folder.glob("*.tar")) == [
+        "shard-000000.tar", "shard-000002.tar",
+    ]  # fmt: skip
+    for number in (0, 2):
+        copy = folder / index.shards[number].name
+        assert not copy.is_symlink()
+        assert sha256_of_file(copy) == index.shards[number].sha256
+
+
+def test_a_copy_that_was_changed_since_is_made_again(shards: Path, tmp_path: Path) -> None:
+    index, to = open_shards(shards).index, tmp_path / "local"
+    stage_all(shards, to)
+    copy = staging_folder(index, to) / index.shards[1].name
+    times = copy.stat()
+    flip(copy, 1000)
+    os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
+    stage_all(shards, to)
+    assert sha256_of_file(copy) == index.shards[1].sha256
+
+
+def test_a_right_copy_without_a_note_is_read_once(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a process that was killed just before it could write the note."""
+    index, to = open_shards(shards).index, tmp_path / "local"
+    stage_all(shards, to)
+    folder = staging_folder(index, to)
+    (folder / f".{index.shards[3].name}.lock").write_bytes(b"")
+    read = []
+    monkeypatch.setattr(
+        staging, "sha256_of_file", lambda path: read.append(path.name) or sha256_of_file(path)
+    )
+    for path in shards.glob("*.tar"):
+        path.unlink()
+    for _ in range(2):
+        stage_all(shards, to)
+    assert read == [index.shards[3].name]
+
+
+def test_a_folder_of_somebody_else_or_behind_a_link_is_refused(
+    shards: Path, tmp_path: Path
+) -> None:
+    index, to = open_shards(shards).index, tmp_path / "local"
+    folder = staging_folder(index, to)
+    (tmp_path / "theirs").mkdir()
+    to.mkdir()
+    folder.symlink_to(tmp_path / "theirs")
+    with pytest.raises(HistosynError, match="is a link or file, not a folder, so others decide"):
+        stage_all(shards, to)
+    folder.unlink()
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a folder that belongs to another user")
+    os.chown(folder, 65534, 65534)
+    with pytest.raises(HistosynError, match=r"belongs to another user \(uid 65534\)"):
+        stage_all(shards, to)
+    assert not list(folder.iterdir())
 
 
 def test_a_damaged_original_is_named_and_nothing_takes_its_name(
