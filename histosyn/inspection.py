@@ -16,8 +16,9 @@ from histosyn.contact_sheet import Color, LegendItem, Picture, Section, picture
 from histosyn.labels import colorize
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.foreign import foreign_shards
-from histosyn.shards.index import INDEX_NAME, DatasetIndex
+from histosyn.shards.index import INDEX_NAME, DatasetIndex, LeftOut
 from histosyn.shards.reader import ShardReader
+from histosyn.shards.unread import unread_files
 from histosyn.shards.verification import Fault, Track, misfits, verify
 from histosyn.tile_facts import PARTS
 from hpc.errors import DatasetError
@@ -117,6 +118,12 @@ class Inspection:
     straddling: dict[str, tuple[str, ...]]
     verified: bool
 
+    @property
+    def lost(self) -> tuple[LeftOut, ...]:
+        """What no index could take in: damage, and if all is verified whatever was left out."""
+        left_out = (item for part in self.parts for item in part.index.left_out)
+        return tuple(item for item in left_out if self.verified or item.damaged)
+
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
         return {
@@ -194,7 +201,9 @@ def straddling_groups(parts: Sequence[Part]) -> dict[str, tuple[str, ...]]:
 
 
 def _holds_shards(folder: Path) -> bool:
-    return (folder / INDEX_NAME).is_file() or bool(foreign_shards(folder))
+    return (folder / INDEX_NAME).is_file() or (
+        folder.is_dir() and bool(foreign_shards(folder) or unread_files(folder))
+    )
 
 
 def _pictures(part: Part, count: int, seed: int) -> tuple[tuple[Picture, ...], tuple[Fault, ...]]:

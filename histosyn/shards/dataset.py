@@ -18,6 +18,7 @@ from histosyn.shards.index import INDEX_NAME
 from histosyn.shards.index_file import load_index
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.samples_table import SAMPLES_NAME, is_samples_table
+from histosyn.shards.unread import unread_files, unread_text
 from hpc.errors import DatasetError, SampleError
 from hpc.files import refuse_address, require_folder
 from hpc.log import logger, track
@@ -51,11 +52,17 @@ def ensure_index(folder: Path, schema: str | None = None, *, leave_out_bad: bool
 
     To be called by one process. Raises InputError for a folder that isn't there or is no folder
     (webdataset's `pipe:` and other URLs are never followed), DatasetError if there is an index that
-    does not know all tars, or one by another schema.
+    does not know all tars, or one by another schema, or files that look like shards and cannot be
+    read as such; these are only warnings if what is bad is to be left out.
     """
     refuse_address(folder, "shards")
     tars = foreign_shards(require_folder(folder, "shards"))
     where = index_folder(folder)
+    if unread := unread_files(folder):
+        text = unread_text(folder, unread)
+        if not leave_out_bad or not (tars or where):
+            raise DatasetError(text)
+        logger.warning("%s Now it is not used.", text)
     if where is not None:
         _check_index(folder, where, schema, leave_out_bad)
     elif tars:

@@ -25,6 +25,7 @@ from histosyn.shards.index_file import write_index
 from histosyn.shards.notes import Inspected, Note, Size, inspect_shard, note_of
 from hpc.errors import DatasetError, SampleError
 from hpc.files import sha256_of_bytes
+from hpc.log import logger
 from hpc.parallel import map_in_order
 
 _REMEDY = (
@@ -59,6 +60,7 @@ def index_foreign_shards(
         for shard in track(map_in_order(look, paths, batch=1), len(paths))
     ]
     _refuse_copies(shards, folder)
+    _tell_seams(shards, folder)
     size = _common_size(shards, folder)
     odd = [item for shard in shards for item in _of_other_size(shard, size, notes)]
     if odd and not leave_out_bad:
@@ -80,6 +82,8 @@ def index_foreign_shards(
 
 def foreign_shards(folder: Path) -> list[Path]:
     """The tars of a folder, sorted by name; links are followed, pipes and the like are none.
+
+    `unread.unread_files` names what else looks like one.
 
     Raises DatasetError for a name that no index can hold.
     """
@@ -125,16 +129,35 @@ def _refuse_copies(shards: list[Inspected], folder: Path) -> None:
             )
 
 
+def _tell_seams(shards: list[Inspected], folder: Path) -> None:
+    for shard in shards:
+        if shard.seams:
+            logger.warning(
+                "%s is %d archives one behind the other (the second one begins at byte %d): all "
+                "are read.", folder / shard.name, len(shard.seams) + 1, shard.seams[0],
+            )  # fmt: skip
+
+
 def _common_size(shards: list[Inspected], folder: Path) -> tuple[int, int]:
     """The (height, width) of most tiles."""
     sizes = sum((shard.sizes for shard in shards), Counter[Size]())
     if not sizes:
         raise DatasetError(
-            f"{folder} holds no tar with a usable sample. A sample is KEY.tile.png (or .jpg) and "
-            "KEY.label.png."
+            f"{folder} holds no tar with a usable sample{_why_not(shards)}. A sample is "
+            "KEY.tile.png (or .jpg) and KEY.label.png, with no point in KEY."
         )
     (height, width), _ = max(sizes.items(), key=lambda item: (item[1], item[0]))
     return height, width
+
+
+def _why_not(shards: list[Inspected]) -> str:
+    """The first cause in full, and how many more there are."""
+    left_out = [item for shard in shards for item in shard.left_out]
+    if not left_out:
+        return ""
+    first = left_out[0]
+    more = f", and {len(left_out) - 1:,} more left out" if len(left_out) > 1 else ""
+    return f" ({first.shard}, {first.key}: {first.cause.rstrip('.')}{more})"
 
 
 def _of_other_size(shard: Inspected, size: tuple[int, int], notes: Path) -> list[LeftOut]:

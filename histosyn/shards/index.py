@@ -19,6 +19,8 @@ INDEX_NAME = "dataset.json"
 TILE_SUFFIXES = ("tile.png", "tile.jpg", "tile.jpeg")
 LABEL_SUFFIX = "label.png"
 FACTS_SUFFIX = "json"
+# A tile of as many pixels as are read at all, not even compressed.
+LARGEST_IMAGE_BYTES = 512 << 20
 
 LabelValues = Literal["indices", "colours"]
 
@@ -57,11 +59,15 @@ class ShardRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """A sample (or a place in a shard) that could not be indexed, and why."""
+    """A sample (or a place in a shard) that could not be indexed, and why.
+
+    `damaged` is False of what is whole, but not named, paired or kept as a sample is.
+    """
 
     shard: str
     key: str
     cause: str
+    damaged: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -217,7 +217,9 @@ def _shard_from(data: Any) -> Shard:
 def _left_out_from(data: Any) -> LeftOut:
     texts = {key: _item(data, key, "left_out") for key in ("shard", "key", "cause")}
     _require(all(isinstance(text, str) for text in texts.values()), f"left_out has {data!r}")
-    return LeftOut(**texts)
+    damaged = data.get("damaged", True)
+    _require(isinstance(damaged, bool), f"left_out has {data!r}")
+    return LeftOut(**texts, damaged=damaged)
 
 
 def _item(data: Any, key: str, where: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import zlib
@@ -9,15 +10,25 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from histosyn.shards.index import FACTS_SUFFIX, LABEL_SUFFIX, TILE_SUFFIXES, LeftOut
+from histosyn.shards.index import (
+    FACTS_SUFFIX,
+    LABEL_SUFFIX,
+    LARGEST_IMAGE_BYTES,
+    TILE_SUFFIXES,
+    LeftOut,
+)
 from histosyn.shards.samples_table import Member
-from histosyn.shards.tar import TarDamage, TarMember, scan_tar
+from histosyn.shards.tar import TarDamage, TarMember, TarSeam, scan_tar
+from hpc.files import open_regular_file
 
 # Reading these can run code that somebody put into them.
 PICKLES = frozenset({"pickle", "pkl", "pyd", "pth", "pt", "ckpt", "npy", "npz", "joblib", "dill"})
 # As in WebDataset: the key ends at the first point of the file's name.
 _KEY_AND_SUFFIX = re.compile(r"((?:.*/)?[^./][^/.]*)\.([^/]+)", re.DOTALL)
 _OURS = frozenset({*TILE_SUFFIXES, LABEL_SUFFIX, FACTS_SUFFIX})
+_LARGEST_FACTS_BYTES = 1 << 20  # a few lines are due
+_READ_BYTES = 1 << 20
+_SHOWN_SUFFIXES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +43,14 @@ class RawSample:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardContent:
-    """What a shard holds: samples in the order of the file, and what cannot be used."""
+    """What a shard holds: samples in the order of the file, and what cannot be used.
+
+    `seams` are the bytes at which further archives begin in the same file.
+    """
 
     samples: tuple[RawSample, ...]
     left_out: tuple[LeftOut, ...]
+    seams: tuple[int, ...]
 
 
 @dataclass(kw_only=True)
@@ -48,22 +63,34 @@ def content_of(path: Path) -> ShardContent:
     """Scan a shard; raises OSError if it cannot be read."""
     found: defaultdict[str, _Found] = defaultdict(_Found)
     left_out: list[LeftOut] = []
+    seams: list[int] = []
     for item in scan_tar(path):
-        if isinstance(item, TarDamage):
-            left_out.append(LeftOut(shard=path.name, key=f"byte {item.offset}", cause=item.cause))
+        if isinstance(item, TarSeam):
+            seams.append(item.offset)
+        elif isinstance(item, TarDamage):
+            left_out.append(_left_out_at(path, item))
         elif match := _KEY_AND_SUFFIX.fullmatch(item.name):
             _note(found[match[1]], match[2], item)
-        elif not PurePosixPath(item.name).name.startswith("__"):  # WebDataset's notes to itself
+        else:
             _note(found[item.name], "", item)
     samples = []
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         for key, one in found.items():
-            cause = _fault(one)
+            cause = _fault(key, one)
             if cause is None:
                 samples.append(_raw_sample(key, one.members, file.fileno()))
             else:
-                left_out.append(LeftOut(shard=path.name, key=key, cause=cause))
-    return ShardContent(samples=tuple(samples), left_out=tuple(left_out))
+                left_out.append(LeftOut(shard=path.name, key=key, cause=cause, damaged=False))
+    return ShardContent(samples=tuple(samples), left_out=tuple(left_out), seams=tuple(seams))
+
+
+def _left_out_at(path: Path, damage: TarDamage) -> LeftOut:
+    return LeftOut(
+        shard=path.name,
+        key=f"byte {damage.offset}",
+        cause=damage.cause,
+        damaged=not damage.refused,
+    )
 
 
 def _note(found: _Found, suffix: str, member: TarMember) -> None:
@@ -76,18 +103,48 @@ def _note(found: _Found, suffix: str, member: TarMember) -> None:
         found.members[suffix] = member
 
 
-def _fault(found: _Found) -> str | None:
+def _fault(key: str, found: _Found) -> str | None:
     if found.faults:
         return found.faults[0]
     tiles = [suffix for suffix in TILE_SUFFIXES if suffix in found.members]
     if len(tiles) > 1:
         return f"it has two tiles, .{tiles[0]} and .{tiles[1]}"
-    others = ", ".join(f".{suffix}" for suffix in found.members if suffix not in _OURS)
-    seen = f" (it has {others})" if others else ""
     if not tiles:
-        return f"it has no tile: no member .{' or .'.join(TILE_SUFFIXES)}{seen}"
+        return f"it has no tile: no member .{' or .'.join(TILE_SUFFIXES)}{_seen(key, found)}"
     if LABEL_SUFFIX not in found.members:
-        return f"it has no label map: no member .{LABEL_SUFFIX}{seen}"
+        return f"it has no label map: no member .{LABEL_SUFFIX}{_seen(key, found)}"
+    return _size_fault(found.members)
+
+
+def _seen(key: str, found: _Found) -> str:
+    """What there is instead of what is wanted, and perhaps why."""
+    others = [suffix for suffix in found.members if suffix and suffix not in _OURS]
+    if not others:
+        return ""
+    listed = ", ".join(f".{suffix}" for suffix in others[:_SHOWN_SUFFIXES])
+    more = ", …" if len(others) > _SHOWN_SUFFIXES else ""
+    return f" (it has {listed}{more}{_points_in_key(PurePosixPath(key).name, others)})"
+
+
+def _points_in_key(key: str, suffixes: list[str]) -> str:
+    for suffix in suffixes:
+        for wanted in (*TILE_SUFFIXES, LABEL_SUFFIX):
+            if suffix.endswith(f".{wanted}"):
+                rest = suffix.removesuffix(f".{wanted}").replace(".", "-")
+                return (
+                    f"; a key ends at the first point, so write {key}-{rest}.{wanted} for "
+                    f"{key}.{suffix}"
+                )
+    return ""
+
+
+def _size_fault(members: dict[str, TarMember]) -> str | None:
+    """Sizes are compared before anything is read: so much memory is asked for."""
+    for suffix, member in members.items():
+        if suffix in _OURS:
+            most = _LARGEST_FACTS_BYTES if suffix == FACTS_SUFFIX else LARGEST_IMAGE_BYTES
+            if member.size > most:
+                return f"its .{suffix} has {member.size:,} bytes (at most {most:,})"
     return None
 
 
@@ -103,5 +160,10 @@ def _raw_sample(key: str, members: dict[str, TarMember], descriptor: int) -> Raw
 
 
 def _checked(member: TarMember, descriptor: int) -> Member:
-    data = os.pread(descriptor, member.size, member.offset)
-    return Member(offset=member.offset, size=member.size, crc32=zlib.crc32(data))
+    crc32, done = 0, 0
+    while done < member.size:
+        data = os.pread(descriptor, min(_READ_BYTES, member.size - done), member.offset + done)
+        if not data:
+            raise OSError(errno.EIO, "It became shorter while it was read")
+        crc32, done = zlib.crc32(data, crc32), done + len(data)
+    return Member(offset=member.offset, size=member.size, crc32=crc32)

@@ -17,7 +17,7 @@ from histosyn.shards.index import LeftOut
 from histosyn.shards.members import RawSample, content_of
 from histosyn.shards.samples_table import Entry, Member
 from hpc.errors import DatasetError, HistosynError
-from hpc.files import sha256_of_file, write_text
+from hpc.files import open_regular_file, sha256_of_file, write_text
 
 Size = tuple[int, ...]
 # What a sample's JSON says of its group and resolution is believed within reason: every row of the
@@ -49,6 +49,7 @@ class Note:
     size_bytes: int
     looks: tuple[Look, ...]
     left_out: tuple[LeftOut, ...]
+    seams: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ class Inspected:
     resolutions: frozenset[float | None]
     indices: bool
     left_out: tuple[LeftOut, ...]
+    seams: tuple[int, ...]
 
 
 def inspect_shard(path: Path, schema: LabelSchema, notes: Path) -> Inspected:
@@ -78,6 +80,7 @@ def inspect_shard(path: Path, schema: LabelSchema, notes: Path) -> Inspected:
         resolutions=frozenset(look.mpp for look in note.looks),
         indices=all(look.indices for look in note.looks),
         left_out=note.left_out,
+        seams=note.seams,
     )
 
 
@@ -90,25 +93,28 @@ def _read_note(path: Path, identity: list[Any] | None = None) -> Note | None:
     """The note at `path`; None if there is none, or not of this shard as it is now."""
     try:
         data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    if data.pop("of") != identity and identity is not None:
-        return None
-    looks = tuple(
-        Look(**look | {"entry": Entry.from_dict(look["entry"]), "size": tuple(look["size"])})
-        for look in data["looks"]
-    )
-    left_out = tuple(LeftOut(**item) for item in data["left_out"])
-    return Note(**data | {"looks": looks, "left_out": left_out})
+        if data.pop("of") != identity and identity is not None:
+            return None
+        looks = tuple(
+            Look(**look | {"entry": Entry.from_dict(look["entry"]), "size": tuple(look["size"])})
+            for look in data["looks"]
+        )
+        left_out = tuple(LeftOut(**item) for item in data["left_out"])
+        more = {"looks": looks, "left_out": left_out, "seams": tuple(data["seams"])}
+        return Note(**data | more)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None  # none, half of one, or one of another version
 
 
 def _look_through(path: Path, schema: LabelSchema) -> Note:
     left_out: list[LeftOut] = []
     looks: list[Look] = []
+    seams: tuple[int, ...] = ()
     try:
         content = content_of(path)
         left_out += content.left_out
-        with path.open("rb") as file:
+        seams = content.seams
+        with open_regular_file(path) as file:
             for sample in content.samples:
                 try:
                     looks.append(_look_at(sample, file.fileno(), schema))
@@ -126,6 +132,7 @@ def _look_through(path: Path, schema: LabelSchema) -> Note:
         size_bytes=size,
         looks=tuple(looks),
         left_out=tuple(left_out),
+        seams=seams,
     )
 
 

@@ -11,9 +11,15 @@ import numpy as np
 
 from histosyn.images import opened_image, read_tile, without_remedy
 from histosyn.labels import LabelSchema, read_label_map
-from histosyn.shards.index import LABEL_SUFFIX, TILE_SUFFIXES, DatasetIndex, Shard
+from histosyn.shards.index import (
+    LABEL_SUFFIX,
+    LARGEST_IMAGE_BYTES,
+    TILE_SUFFIXES,
+    DatasetIndex,
+    Shard,
+)
 from histosyn.shards.samples_table import Entry, Member
-from histosyn.shards.tar import BLOCK_BYTES, header_fault
+from histosyn.shards.tar_header import BLOCK_BYTES, header_fault
 from hpc.errors import DatasetError, HistosynError, SampleError
 
 # Shards of two blocks of the shuffle, with room to spare; far below what systems allow.
@@ -116,10 +122,15 @@ class ShardReader:
 
     def _bytes(self, shard: int, key: str, member: Member, suffixes: tuple[str, ...]) -> bytes:
         """The data of a member, after a look at the tar header in front of it."""
+        if member.size > LARGEST_IMAGE_BYTES:
+            raise _FaultError(
+                f"its .{suffixes[0]} has {member.size:,} bytes, according to the index"
+            )
         start, end = member.offset - BLOCK_BYTES, member.offset + member.size
         descriptor = self._descriptor(shard)
         try:
-            # A size beyond the file is refused before as much memory is asked for.
+            # A size beyond the file is refused before as much memory is asked for; that of a pipe
+            # or device, which may have no end, is 0.
             size = os.fstat(descriptor).st_size
             data = os.pread(descriptor, end - start, start) if 0 <= start < end <= size else b""
         except OSError as error:
@@ -145,7 +156,7 @@ class ShardReader:
             return self._descriptors[shard]
         path = self._path(shard)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             raise _FaultError(f"the shard cannot be opened ({error.strerror})") from error
         self._descriptors[shard] = descriptor

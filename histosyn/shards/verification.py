@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
@@ -15,6 +16,7 @@ from histosyn.shards.index_file import load_index
 from histosyn.shards.members import content_of
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.samples_table import SAMPLES_NAME
+from histosyn.shards.unread import unread_files
 from hpc.errors import DatasetError, SampleError
 from hpc.files import sha256_of_file
 from hpc.parallel import map_in_order
@@ -49,10 +51,7 @@ Track = Callable[[Iterator[Checked], int], Iterable[Checked]]
 
 
 def misfits(reader: ShardReader) -> tuple[Fault, ...]:
-    """Shards that are missing, unknown or of another size than indexed; none is opened for it."""
-    unknown = {path.name for path in foreign_shards(reader.folders[-1])} - {
-        shard.name for shard in reader.index.shards
-    }
+    """Shards that are missing or of another size than indexed, and `unknown`; none is opened."""
     return (
         *(
             Fault(shard=shard.name, key=WHOLE_FILE, cause=cause)
@@ -60,19 +59,30 @@ def misfits(reader: ShardReader) -> tuple[Fault, ...]:
             if (cause := _misfit(_path(reader, shard), shard))
             and WHOLE_FILE not in _left_out(reader.index, shard)
         ),
-        *(
-            Fault(shard=name, key=WHOLE_FILE, cause="the index does not know it")
-            for name in sorted(unknown)
-        ),
+        *unknown(reader),
     )
+
+
+def unknown(reader: ShardReader) -> tuple[Fault, ...]:
+    """Files that are, or look like, shards, of which the index says nothing."""
+    folder = reader.folders[-1]
+    names = {path.name for path in foreign_shards(folder)}
+    known = {shard.name for shard in reader.index.shards}
+    causes = dict.fromkeys(names - known, "the index does not know it") | {
+        file.name: f"it looks like a shard, but is {file.cause}"
+        for file in unread_files(folder)
+        if file.name not in known
+    }
+    return tuple(Fault(shard=name, key=WHOLE_FILE, cause=causes[name]) for name in sorted(causes))
 
 
 def verify(reader: ShardReader, track: Track = lambda shards, total: shards) -> tuple[Fault, ...]:
     """Read every shard of the last folder of `reader`, on all cores, and compare it with the index.
 
     Compared are its size and sha256, the members of the tar (both ways), each sample as training
-    reads it, and the classes that occur. `track` is handed what is known of each shard and their
-    number, to show progress. What the index itself has left out is no fault.
+    reads it, and the classes that occur; what is `unknown` is named. `track` is handed what is
+    known of each shard and their number, to show progress. What the index itself has left out is no
+    fault.
     """
     index = reader.index
     total = len(index.shards)
@@ -87,6 +97,7 @@ def verify(reader: ShardReader, track: Track = lambda shards, total: shards) -> 
         else:
             pixels += checked.pixels
             samples += checked.samples
+    faults += unknown(reader)
     if comparable:
         faults += _wrong_counts(index, "class_pixels", index.class_pixels, pixels)
         faults += _wrong_counts(index, "class_samples", index.class_samples, samples)
@@ -111,7 +122,7 @@ def check_shard(reader: ShardReader, number: int) -> Checked:
     try:
         if cause := _misfit(path, shard) or _other_content(path, shard):
             look.causes[WHOLE_FILE] = cause
-        if path.exists():
+        if path.is_file():
             _read_samples(reader, number, look)
             _scan(reader, number, look)
     except OSError as error:
@@ -146,11 +157,13 @@ class _Look:
 
 def _misfit(path: Path, shard: Shard) -> str | None:
     try:
-        size = path.stat().st_size
+        status = path.stat()
     except OSError as error:
         return f"it cannot be opened ({error.strerror}), so its {shard.samples} samples are lost"
-    if size != shard.size_bytes:
-        return f"it has {size} bytes, but {shard.size_bytes} according to the index"
+    if not stat.S_ISREG(status.st_mode):
+        return "it is a folder, device, pipe or socket, not a file"
+    if status.st_size != shard.size_bytes:
+        return f"it has {status.st_size} bytes, but {shard.size_bytes} according to the index"
     return None
 
 

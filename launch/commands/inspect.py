@@ -38,8 +38,9 @@ def inspect(
     """Show what is in a packed data set: facts, class histogram, and a page of samples.
 
     The page is a PNG of tiles over their label maps in the colours of the schema. Exits with 2 if
-    anything is wrong: a shard missing or cut short, a sample of the page that cannot be read, a
-    group in two parts; with --verify whatever is not as the index says.
+    anything is wrong: a shard missing, damaged, unknown to the index or compressed, a sample of the
+    page that cannot be read, a group in two parts; with --verify also if anything is not as the
+    index says, or was left out of it.
 
     All parts: histosyn inspect packed
 
@@ -194,7 +195,7 @@ def _verdict(inspection: Inspection) -> str:
         samples += f", {left_out:,} left out"
     if not inspection.verified:
         return f"{samples}. --verify reads them all and compares them with the index."
-    if any(inspection.faults.values()):
+    if inspection.lost or any(inspection.faults.values()):
         return f"{samples}. All were checked."
     return f"{samples}. All were checked and are as the index says."
 
@@ -206,6 +207,13 @@ def _problems(inspection: Inspection, shards: Path) -> str:
             f"{_counted(count, 'fault')} in {shards}, listed above. Copy the shards again or pack "
             "anew; to train without bad samples: --data.on-bad-sample skip."
         )
+    if lost := len(inspection.lost):
+        what = "left out of" if inspection.verified else "damaged in"
+        sentences.append(
+            f"{_counted(lost, 'place or sample', 'places or samples')} {what} {shards}, listed "
+            "above. Repair the shards and index them anew (remove dataset.json), or train without "
+            "these: --data.on-bad-sample skip."
+        )
     if groups := list(inspection.straddling):
         named = ", ".join(groups[:3]) + (", …" if len(groups) > 3 else "")
         sentences.append(
@@ -215,8 +223,8 @@ def _problems(inspection: Inspection, shards: Path) -> str:
     return " ".join(sentences)
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def _counted(number: int, what: str, several: str | None = None) -> str:
+    return f"{number:,} {what if number == 1 else several or f'{what}s'}"
 
 
 def _flat(facts: dict[str, Any]) -> str:

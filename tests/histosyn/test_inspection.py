@@ -155,7 +155,12 @@ def test_shards_of_other_tools_are_indexed_first(tmp_path: Path) -> None:
     (part,) = inspection.as_json()["parts"]
     assert part["samples"] == 4
     assert part["left_out"] == [
-        {"shard": "shard-000001.tar", "key": "byte 0", "cause": "the file is empty"}
+        {
+            "shard": "shard-000001.tar",
+            "key": "byte 0",
+            "cause": "the file is empty",
+            "damaged": True,
+        }
     ]
     assert inspection.faults == {"train": ()}
     # The next time it needs no schema.

@@ -238,11 +238,18 @@ def test_a_shard_that_is_there_twice_and_odd_names_are_refused(tmp_path: Path) -
         ensure_index(shards, SCHEMA.name)
 
 
-def test_a_pipe_among_shards_is_none(tmp_path: Path) -> None:
+def test_what_is_no_file_is_named_and_never_read(tmp_path: Path) -> None:
+    """A pipe without a writer would be waited for, a device has no end."""
     shards = write_shards(tmp_path / "train")
     os.mkfifo(shards / "x.tar")
-    ensure_index(shards, SCHEMA.name)
-    assert len(open_shards(shards).index) == SAMPLES
+    with pytest.raises(DatasetError, match=r"x\.tar looks like a shard, but is a device, pipe or"):
+        ensure_index(shards, SCHEMA.name)
+    (shards / "x.tar").unlink()
+    (shards / "x.tar").symlink_to("/dev/zero")
+    with pytest.raises(SampleError, match=r"x\.tar, whole file: .*It is a device, pipe or socket"):
+        ensure_index(shards, SCHEMA.name)
+    ensure_index(shards, SCHEMA.name, leave_out_bad=True)
+    assert len(open_shards(shards, accept_left_out=True).index) == SAMPLES
 
 
 def write_one(folder: Path, facts: bytes, tile_suffix: str = "tile.png") -> Path:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.shards.tar import BLOCK_BYTES, TarDamage, TarMember, header_fault, scan_tar
+from histosyn.shards.tar import TarDamage, TarMember, scan_tar
+from histosyn.shards.tar_header import BLOCK_BYTES, header_fault
 
 LONG = "folder/" + "n" * 120 + ".tile.png"
 NAMES = ("a.tile.png", "a.label.png", "größe.tile.png", LONG, "empty.json", "z.json")

@@ -107,7 +107,7 @@ def test_a_shard_that_is_cut_short(shards: Path) -> None:
     assert all("cut short" in causes.pop(key) for key in ("tile-06", "tile-07"))
     ((place, cause),) = causes.items()
     assert place.startswith("byte ")
-    assert "tile-06.label.png lacks its last" in cause
+    assert "'tile-06.label.png' lacks its last" in cause
     assert [fault.key for fault in misfits(open_shards(shards))] == [WHOLE_FILE]
 
 
@@ -157,7 +157,7 @@ def test_a_shard_that_nobody_can_read(shards: Path) -> None:
 def test_a_folder_in_place_of_a_shard(shards: Path) -> None:
     (shards / VICTIM).unlink()
     (shards / VICTIM).mkdir()
-    assert causes_of(shards)[WHOLE_FILE] == "it cannot be read (Is a directory)"
+    assert causes_of(shards)[WHOLE_FILE] == ("it is a folder, device, pipe or socket, not a file")
 
 
 def test_an_extra_sample_in_the_tar(shards: Path) -> None:
