@@ -31,7 +31,8 @@ from eval.frechet import frechet_distance_from_features
 from eval.images import TileFolder
 from eval.inception import InceptionExtractor, import_pytorch_fid
 from eval.parts import measure_together
-from histosyn.images import find_images, read_tile
+from histosyn.image_folder import find_images
+from histosyn.images import read_tile
 from hpc.collectives import barrier
 from hpc.parallel import usable_cores
 from hpc.process_group import process_group

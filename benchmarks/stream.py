@@ -23,7 +23,8 @@ import torch
 import webdataset
 from PIL import Image
 
-from histosyn.images import opened_image, read_tile
+from histosyn.image_file import opened_image
+from histosyn.images import read_tile
 from histosyn.labels import LabelSchema, load_schema
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import write_phantom

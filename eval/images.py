@@ -17,7 +17,9 @@ from PIL import Image
 
 from eval.content import Content, content_of_folder, content_of_shards
 from eval.tile_batches import OnBadTile, TileBatch, read_batches
-from histosyn.images import IMAGE_SUFFIXES, find_images, read_tile
+from histosyn.image_folder import find_images
+from histosyn.image_formats import FORMATS_TEXT
+from histosyn.images import read_tile
 from histosyn.shards.dataset import index_folder, open_shards
 from histosyn.shards.foreign import foreign_shards
 from histosyn.shards.reader import ShardReader
@@ -98,9 +100,8 @@ class TileFolder:
             return
         paths = tuple(find_images(require_folder(self.folder, "folder of tiles")))
         if not paths:
-            suffixes = " ".join(sorted(IMAGE_SUFFIXES))
             raise DatasetError(
-                f"{self.folder} holds no image ({suffixes}), nor do its sub-folders. "
+                f"{self.folder} holds no image ({FORMATS_TEXT}), nor do its sub-folders. "
                 f"{_what_to_give_instead(self.folder)}"
             )
         object.__setattr__(self, "paths", paths)

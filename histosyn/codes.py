@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from histosyn.images import opened_image
+from histosyn.image_file import ImageSource, opened_image
+from histosyn.image_limits import MOST_COLORS
 from hpc.errors import LabelError
+
+
+class TooManyColorsError(LabelError):
+    """A file has more colours than a drawing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,24 +29,20 @@ class Codes:
     colors: np.ndarray | None = None
 
 
-def read_codes(source: Path | bytes, name: str) -> tuple[Codes, np.ndarray]:
+def read_codes(source: ImageSource, name: str) -> tuple[Codes, np.ndarray]:
     """Read a label map's codes, and which of them each pixel has: integers (H, W).
 
-    Raises DatasetError for a damaged file, LabelError for one that cannot hold labels.
+    Raises DatasetError for a damaged file, LabelError for one that cannot hold labels: after lossy
+    compression, with transparency, in more colours than a drawing has.
     """
-    with opened_image(source, name) as image:
-        if image.format in ("JPEG", "MPO"):
-            raise LabelError(
-                f"{name} is a JPEG, which changes the values of pixels: classes are lost in it. "
-                "Export the label map again, as PNG."
-            )
+    with opened_image(source, name, lossless=True) as image:
         if image.mode in ("L", "1"):
             return index_codes(np.array(image, dtype=np.uint8))
         if image.mode == "P":
             codes, code_of_pixel_HW = index_codes(np.asarray(image))
             return replace(codes, colors=_palette_of(image)[codes.indices]), code_of_pixel_HW
         if image.mode in ("RGB", "RGBA"):
-            return _color_codes(_opaque(image, name))
+            return _color_codes(_opaque(image, name), name)
         raise LabelError(
             f"{name} has mode {image.mode}; a label map must be 8-bit indices or 8-bit RGB. "
             "Convert the file."
@@ -66,16 +66,31 @@ def _palette_of(image: Image.Image) -> np.ndarray:
     return np.asarray(row.convert("RGB"))[0]
 
 
-def _color_codes(pixels_HWC: np.ndarray) -> tuple[Codes, np.ndarray]:
+def _color_codes(pixels_HWC: np.ndarray, name: str) -> tuple[Codes, np.ndarray]:
     packed = packed_colors(pixels_HWC)
     # Areas have one colour: only the pixels that begin a run of equal ones need sorting.
     flat = packed.ravel()
     starts = np.flatnonzero(np.diff(flat, prepend=flat[:1] ^ 1))
+    _check_number_of_colors(flat[starts], name)
     used, run_code = np.unique(flat[starts], return_inverse=True)
     lengths = np.diff(starts, append=flat.size)
     pixels = np.bincount(run_code, weights=lengths).astype(np.int64)
     codes = Codes(pixels=pixels, colors=unpacked_colors(used))
     return codes, np.repeat(run_code, lengths).reshape(packed.shape)
+
+
+def _check_number_of_colors(packed: np.ndarray, name: str) -> None:
+    """Before they are sorted and compared with classes, which takes memory for each of them."""
+    if len(packed) <= MOST_COLORS:
+        return
+    seen = np.zeros(1 << 24, dtype=bool)
+    seen[packed] = True
+    count = int(np.count_nonzero(seen))
+    if count > MOST_COLORS:
+        raise TooManyColorsError(
+            f"{name} has {count:,} different colours, a drawing has at most {MOST_COLORS:,}: it "
+            "is a photograph or noise, not a label map. Give the label map."
+        )
 
 
 def _opaque(image: Image.Image, name: str) -> np.ndarray:

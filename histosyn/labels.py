@@ -6,13 +6,13 @@ A label map in memory is always an array of class indices; colours exist only in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from histosyn.codes import Codes, packed_colors, read_codes, unpacked_colors
 from histosyn.file_values import values_text
+from histosyn.image_file import ImageSource
 from histosyn.images import png_bytes
 from histosyn.schema import (
     MAX_CLASSES,
@@ -79,7 +79,7 @@ class Stranger:
 
 
 def read_label_map(
-    source: Path | bytes,
+    source: ImageSource,
     schema: LabelSchema,
     *,
     name: str | None = None,
@@ -245,7 +245,9 @@ class _Snap:
 
 
 def _snap(colors: np.ndarray, schema: LabelSchema, tolerance: int) -> _Snap:
-    differences = np.abs(colors[:, None].astype(int) - schema.palette[None].astype(int)).max(axis=2)
+    # Numbers of 16 bits: a file may have tens of thousands of colours, a schema 255 classes.
+    palette = schema.palette[None].astype(np.int16)
+    differences = np.abs(colors[:, None].astype(np.int16) - palette).max(axis=2)
     nearest, second = np.sort(differences, axis=1)[:, :2].T
     return _Snap(
         classes=differences.argmin(axis=1).astype(np.uint8),

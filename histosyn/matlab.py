@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from histosyn.images import MAX_PIXELS
+from histosyn.image_limits import MAX_PIXELS
 from histosyn.mat5 import MAT5_DAMAGE, Level73Error, Variable, read_variables
 from hpc.errors import DatasetError, LabelError
 

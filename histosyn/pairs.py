@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from histosyn.images import find_images
+from histosyn.image_folder import find_images
 from histosyn.sources import SOURCE_SUFFIXES
 from hpc.errors import ConfigError, DatasetError
 from hpc.files import require_folder

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from histosyn.images import IMAGE_SUFFIXES, read_tile
+from histosyn.image_formats import IMAGE_SUFFIXES
+from histosyn.images import read_tile
 from histosyn.labels import LabelSchema, labels_of_values, read_label_map
 from histosyn.matlab import MATLAB_SUFFIX, read_matlab_labels, read_matlab_tile
 

@@ -7,12 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-_MICRONS_PER_INCH = 25_400
-# Microns per pixel of microscopes and scanners. Programs that know of none write 72, 96 or 300 dots
-# per inch, which is 353 to 85 microns.
-_PLAUSIBLE_MPP = (0.05, 20.0)
-# Horizontal and vertical resolution of one tile may differ so much.
-_SQUARE_RATIO = 1.01
+from histosyn.image_file import opened_header
+from histosyn.resolution import resolution_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,27 +27,15 @@ class Header:
 def read_header(path: Path) -> Header:
     """The header of an image that could be decoded; nothing of another file."""
     try:
-        with Image.open(path) as image:
+        with opened_header(path, str(path)) as image:
             return Header(
-                mpp=_mpp(image), deep=_is_deep(image), see_through="transparency" in image.info
+                mpp=resolution_in(image),
+                deep=_is_deep(image),
+                see_through="transparency" in image.info,
             )
     # Pixels that could be decoded are all that counts: odd tags may surface as any exception.
     except Exception:
         return Header()
-
-
-def _mpp(image: Image.Image) -> float | None:
-    """From TIFF tags with a unit or a PNG's pHYs, which Pillow translates to dots per inch."""
-    if image.format not in ("TIFF", "PNG"):
-        return None
-    try:
-        across, down = (_MICRONS_PER_INCH / float(dots) for dots in image.info["dpi"])
-    except (KeyError, TypeError, ValueError, ArithmeticError):
-        return None
-    lowest, highest = _PLAUSIBLE_MPP
-    if not (lowest <= across <= highest and 1 / _SQUARE_RATIO <= across / down <= _SQUARE_RATIO):
-        return None
-    return across
 
 
 def _is_deep(image: Image.Image) -> bool:

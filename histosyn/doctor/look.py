@@ -12,21 +12,27 @@ from typing import Literal
 
 import numpy as np
 
-from histosyn.codes import Codes, index_codes, read_codes
+from histosyn.codes import Codes, TooManyColorsError, index_codes, read_codes
 from histosyn.doctor.header import Header, read_header
 from histosyn.doctor.reading import Reading, interpret
-from histosyn.images import glass_share, opened_image
+from histosyn.image_compression import LossyError
+from histosyn.image_file import opened_image
+from histosyn.image_pages import PagesError
+from histosyn.images import glass_share
 from histosyn.matlab import MATLAB_SUFFIX, read_matlab_labels
 from histosyn.pairs import Pair
 from histosyn.schema import LabelSchema
 from histosyn.sources import read_source_tile
 from hpc.errors import DatasetError, InputError
 
-FlawKind = Literal["damaged", "deep", "transparent", "jpeg", "mode"]
+FlawKind = Literal["damaged", "deep", "transparent", "pages", "lossy", "photograph", "mode"]
 # A label map drawn in areas has fewer colours; without a schema so many of a file are kept.
 KEPT_CODES = 4096
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
+_FLAW_OF_ERROR: tuple[tuple[type[InputError], FlawKind], ...] = (
+    (PagesError, "pages"), (LossyError, "lossy"), (TooManyColorsError, "photograph"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +118,7 @@ def _look_at_tile(pair: Pair) -> TileLook:
         with _named_damage(name):
             tile = read_source_tile(pair.tile, name)
     except InputError as error:
-        return TileLook(flaw=_flaw_of_tile(pair.tile, str(error)))
+        return TileLook(flaw=_flaw_of(pair.tile, error))
     shape = repr(tile.shape).encode()
     return TileLook(
         size=tile.shape[:2],
@@ -135,7 +141,7 @@ def _look_at_label(pair: Pair) -> LabelLook:
         with _named_damage(name):
             codes, code_of_pixel_HW = _codes_of(pair.label, name)
     except InputError as error:
-        return LabelLook(flaw=_flaw_of_label(pair.label, str(error)))
+        return LabelLook(flaw=_flaw_of(pair.label, error))
     return LabelLook(size=code_of_pixel_HW.shape, header=read_header(pair.label), codes=codes)
 
 
@@ -168,25 +174,20 @@ def _shortened(label: LabelLook) -> LabelLook:
     return replace(label, codes=kept, left_out=True)
 
 
-def _flaw_of_tile(path: Path, message: str) -> Flaw:
-    mode, _ = _mode_and_format(path)
-    return Flaw(kind=_kind_of_mode(mode), message=message)
+def _flaw_of(path: Path, error: InputError) -> Flaw:
+    """Why a file was refused."""
+    by_type = [kind for type_, kind in _FLAW_OF_ERROR if isinstance(error, type_)]
+    kind = by_type[0] if by_type else _kind_of_mode(_mode_of(path))
+    return Flaw(kind=kind, message=str(error))
 
 
-def _flaw_of_label(path: Path, message: str) -> Flaw:
-    mode, kind_of_file = _mode_and_format(path)
-    if kind_of_file in ("JPEG", "MPO"):
-        return Flaw(kind="jpeg", message=message)
-    return Flaw(kind=_kind_of_mode(mode), message=message)
-
-
-def _mode_and_format(path: Path) -> tuple[str | None, str | None]:
-    """Of an image that can be decoded; it was refused for one of the two then."""
+def _mode_of(path: Path) -> str | None:
+    """Of an image that can be decoded; it was refused for it then."""
     try:
         with _named_damage(path.name), opened_image(path, path.name) as image:
-            return image.mode, image.format
+            return image.mode
     except InputError:
-        return None, None
+        return None
 
 
 def _kind_of_mode(mode: str | None) -> FlawKind:

@@ -116,6 +116,7 @@ _FLAWED_TILES: tuple[tuple[FlawKind, str, str], ...] = (
      "Convert them to 8-bit RGB, all with the same window of brightness."),
     ("transparent", "tiles with transparent pixels",
      "Save them as opaque RGB, on a background of your choice."),
+    ("pages", "tiles of several pages", "Save the page that is meant as a file of its own."),
     ("mode", "tiles that are not RGB", "Convert them to 8-bit RGB, or leave them out."),
 )  # fmt: skip
 _FLAWED_LABELS: tuple[tuple[FlawKind, str, str], ...] = (
@@ -124,8 +125,12 @@ _FLAWED_LABELS: tuple[tuple[FlawKind, str, str], ...] = (
     ("deep", "label maps of more than 8 bits", "Save the class indices as 8-bit grayscale PNG."),
     ("transparent", "label maps with transparent pixels",
      "Save them as opaque RGB, or as class indices."),
-    ("jpeg", "label maps saved as JPEG",
-     "JPEG changes the values of pixels. Export the label maps again, as PNG."),
+    ("lossy", "label maps after lossy compression (JPEG)",
+     "JPEG and its like change the values of pixels. Export the label maps again, as PNG."),
+    ("pages", "label maps of several pages",
+     "Join channels into class indices, or save the page that is meant as a file of its own."),
+    ("photograph", "label maps with more colours than a drawing has",
+     "These are photographs: look for the label maps."),
     ("mode", "label maps of another kind of pixels",
      "Save them as 8-bit class indices, or in 8-bit RGB."),
 )  # fmt: skip

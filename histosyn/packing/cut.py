@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from histosyn.images import MAX_PIXELS
+from histosyn.image_limits import MAX_PIXELS
 from hpc.errors import DatasetError
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from histosyn.codes import packed_colors, read_codes, unpacked_colors
+from histosyn.image_file import opened_header
 from histosyn.labels import meaning_of, read_label_map
 from histosyn.schema import LabelSchema
 from hpc.errors import DatasetError
@@ -43,15 +42,8 @@ def read_upload(data: bytes, name: str, schema: LabelSchema, most_pixels: int) -
 
 
 def _check_size(data: bytes, name: str, most_pixels: int) -> None:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-    except Image.DecompressionBombError as error:
-        raise DatasetError(
-            f"{name} claims more pixels than this server takes ({most_pixels:,}). Cut it."
-        ) from error
-    except Exception as error:  # what decoders stumble over in hostile files has any type
-        raise DatasetError(f"{name} is no image that can be read. Export it as PNG.") from error
+    with opened_header(data, name) as image:
+        width, height = image.size
     if width * height > most_pixels:
         raise DatasetError(
             f"{name} has {width} x {height} pixels; this server takes {most_pixels:,}. Cut it."

@@ -10,14 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from histosyn.images import (
-    MAX_PIXELS,
-    find_images,
-    opened_image,
-    png_bytes,
-    read_png_text,
-    read_tile,
-)
+from histosyn.image_file import opened_image
+from histosyn.image_folder import find_images
+from histosyn.image_limits import MAX_PIXELS
+from histosyn.images import png_bytes, read_png_text, read_tile
 from hpc.errors import DatasetError
 
 
@@ -107,7 +103,7 @@ def test_a_file_without_permission_is_named(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("histosyn.image_file.open_regular_file", refuse)
     with pytest.raises(DatasetError, match=r"x\.png cannot be read.*Permission denied"):
         read_tile(tmp_path / "x.png")
 
@@ -156,7 +152,7 @@ def test_a_folder_that_cannot_be_searched_is_named(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("histosyn.images.os.scandir", refuse)
+    monkeypatch.setattr("histosyn.image_folder.os.scandir", refuse)
     with pytest.raises(DatasetError, match=r"cannot be searched \(Permission denied\)"):
         find_images(tmp_path)
 

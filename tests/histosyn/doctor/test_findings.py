@@ -84,7 +84,7 @@ def _label(values):
         (_garble_label, "label maps that cannot be read", "0001.png "),
         (_label(DEEP), "label maps of more than 8 bits", "0001.png has mode I;16"),
         (_label(CLEAR), "label maps with transparent pixels", "0001.png has transparent"),
-        (_jpeg_label, "label maps saved as JPEG", "0001.JPG is a JPEG"),
+        (_jpeg_label, "label maps after lossy compression (JPEG)", "0001.JPG is a JPEG"),
         (_cmyk_label, "label maps of another kind", "0001.tif has mode CMYK"),
         (_label(np.full((16, 16), 7, np.uint8)), "values outside", "7: 256 pixels in 1 label map"),
         (_label(GREEN), "colours of no class", "#00ff00: 256 pixels in 1 label map (0001.png)"),

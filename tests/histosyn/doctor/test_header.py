@@ -14,7 +14,7 @@ def saved(path, **options):
     return path
 
 
-@given(st.floats(0.06, 19))
+@given(st.floats(0.06, 9.9))
 def test_microns_per_pixel_come_back(tmp_path_factory, mpp):
     folder = tmp_path_factory.mktemp("files")
     for suffix in ("tif", "png"):
@@ -38,9 +38,8 @@ def test_implausible_resolutions_are_none(tmp_path, dpi):
     assert read_header(saved(tmp_path / "a.tif", dpi=dpi)).mpp is None
 
 
-def test_jpeg_and_bitmap_have_defaults_of_programs_only(tmp_path):
-    for name in ("a.jpg", "a.bmp"):
-        assert read_header(saved(tmp_path / name, dpi=(50_000, 50_000))).mpp is None
+def test_a_bitmap_has_defaults_of_programs_only(tmp_path):
+    assert read_header(saved(tmp_path / "a.bmp", dpi=(50_000, 50_000))).mpp is None
 
 
 def test_what_is_no_image_says_nothing(tmp_path):
