@@ -203,4 +203,4 @@ def _assembled(counted: Sequence[_Counted]) -> tuple[Ints, Floats]:
 
 def _digest(keys: Sequence[str], digests: Sequence[str]) -> str:
     lines = (f"{digest}  {key}\n" for key, digest in zip(keys, digests, strict=True) if digest)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()

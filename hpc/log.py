@@ -21,6 +21,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hpc.files import write_text
+from hpc.readable import ERRORS, readable
 from hpc.topology import Topology
 
 logger = logging.getLogger("histosyn")
@@ -45,8 +46,9 @@ def set_up_logging(topology: Topology, run_folder: Path | None = None) -> None:
         handler = logging.NullHandler()
     else:
         run_folder.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(run_folder / f"log-rank-{topology.rank}.txt", delay=True)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        path = run_folder / f"log-rank-{topology.rank}.txt"
+        handler = logging.FileHandler(path, delay=True, encoding="utf-8", errors=ERRORS)
+        handler.setFormatter(_Readable("%(asctime)s %(levelname)s %(message)s"))
         logger.setLevel(logging.WARNING)
     for old in list(logger.handlers):
         logger.removeHandler(old)
@@ -62,7 +64,7 @@ def key_values(record: dict[str, Any]) -> str:
 
 def on_terminal() -> bool:
     """Whether somebody watches: progress is a bar then, and lines of a job log otherwise."""
-    return sys.stderr.isatty()
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 @contextmanager
@@ -137,11 +139,21 @@ class RecordsFile:
 
 
 def _terminal_handler() -> logging.Handler:
+    handler: logging.Handler
     if on_terminal():
-        return RichHandler(console=_terminal(), show_path=False, show_level=False)
+        handler = RichHandler(console=_terminal(), show_path=False, show_level=False)
+        handler.setFormatter(_Readable("%(message)s"))
+        return handler
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    handler.setFormatter(_Readable("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
     return handler
+
+
+class _Readable(logging.Formatter):
+    """Lines that say names as they are, and that a terminal only shows."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return readable(super().format(record))
 
 
 @cache

@@ -186,7 +186,7 @@ class StopRequest:
         if self._interrupted is None:
             self._interrupted = now
         elif now - self._interrupted > _SAME_SECONDS:
-            if sys.stderr.isatty():
+            if sys.stderr is not None and sys.stderr.isatty():
                 # A progress bar hides the cursor.
                 os.write(sys.stderr.fileno(), b"\x1b[?25h\n")
             os._exit(_INTERRUPTED_EXIT_CODE)

@@ -5,19 +5,25 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
-from rich.console import Console
 from rich.text import Text
 
 from hpc.errors import HistosynError, InputError
 from hpc.preemption import Stopped
 from hpc.topology import is_first_process
+from launch.console import (
+    abandon_output,
+    console,
+    end_streams,
+    open_streams,
+    reader_left,
+    speak_utf8,
+)
 
 # name, "module:function", one line of help
 COMMANDS = (
@@ -118,25 +124,49 @@ def build_app(tokens: Sequence[str] = ()) -> App:
 
 def main(tokens: list[str] | None = None) -> None:
     """Run one command. Exit code 0: done, 1: the work failed, 2: bad usage or bad input."""
+    if tokens is None:
+        speak_utf8()
     tokens = list(sys.argv[1:] if tokens is None else tokens)
     debug = "--debug" in tokens
-    tokens = [token for token in tokens if token != "--debug"]
+    open_streams()
+    try:
+        code = _run([token for token in tokens if token != "--debug"], debug)
+    finally:
+        written = _ended()
+    if code or not written:
+        sys.exit(code or HistosynError.exit_code)
+
+
+def _run(tokens: list[str], debug: bool) -> int:
+    """The exit code of one command; what went wrong has been told."""
     try:
         _parse(tokens)()
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Nothing more may be written at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(HistosynError.exit_code)
     except (HistosynError, CycloptsError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and reader_left():
+            # Whoever read our output has seen enough.
+            abandon_output()
+            return HistosynError.exit_code
         if debug:
             raise
-        sys.exit(_report(error))
+        return _report(error)
     except Stopped as stopped:
         _say(str(stopped))
-        sys.exit(stopped.reason.exit_code)
+        return stopped.reason.exit_code
     except KeyboardInterrupt:
         _say("interrupted. pack, train, synth and tune go on where they stopped when run again.")
-        sys.exit(130)
+        return 130
+    return 0
+
+
+def _ended() -> bool:
+    """Whether all that was printed could be written; why not, has been told."""
+    try:
+        end_streams()
+    except OSError as error:
+        if not reader_left():
+            _say(f"the output cannot be written ({error.strerror or error}).")
+        return False
+    return True
 
 
 def _parse(tokens: list[str]) -> Callable[[], object]:
@@ -166,4 +196,4 @@ def _report(error: HistosynError | CycloptsError | OSError) -> int:
 
 def _say(message: str) -> None:
     text = Text.assemble(("histosyn:", "bold red"), " ", message)
-    Console(stderr=True, soft_wrap=True).print(text)
+    console(stderr=True).print(text)

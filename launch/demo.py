@@ -23,6 +23,7 @@ from typing import Any
 
 from hpc.files import write_text
 from hpc.randomness import generator_of, key_of
+from launch.console import open_streams, say
 
 STEPS = 300
 PROCESSES = 2
@@ -110,10 +111,10 @@ def main(folder: Path, training_steps: int = STEPS) -> None:
     write_text(folder / "ratings.csv", simulated_ratings())
     plan = steps(folder, training_steps)
     for number, step in enumerate(plan, 1):
-        print(f"\n[{number}/{len(plan)}] {step.title}", flush=True)
-        print(f"  $ {_readable(step.command)}", flush=True)
+        say(f"\n[{number}/{len(plan)}] {step.title}")
+        say(f"  $ {_readable(step.command)}")
         if step.makes.exists():
-            print("  done before")
+            say("  done before")
             continue
         finished = subprocess.run(step.command, env=os.environ | {"OMP_NUM_THREADS": "1"})
         if finished.returncode:
@@ -123,7 +124,7 @@ def main(folder: Path, training_steps: int = STEPS) -> None:
             )
     page = folder / "index.html"
     write_text(page, render_page(folder, plan))
-    print(
+    say(
         f"\nDone in {time.monotonic() - started:.0f} s.\n"
         f"Look at   {page} (labels beside tissue), {folder / 'run/samples'} (how it learned)\n"
         f"Numbers   {folder / 'run/metrics.jsonl'}, {folder / 'fid.json'}\n\n"
@@ -227,4 +228,5 @@ def _indented(text: str) -> str:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python -m launch.demo FOLDER")
+    open_streams()
     main(Path(sys.argv[1]))

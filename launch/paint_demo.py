@@ -16,6 +16,7 @@ from pathlib import Path
 from histosyn.pairs import images_by_key
 from hpc.errors import HistosynError
 from hpc.locks import locked
+from launch.console import say
 
 _OF_MAKE_DEMO = Path("runs/demo/run/model")
 _STEPS = 160
@@ -35,7 +36,7 @@ def demo_model() -> Path:
     folder = _cache()
     model = folder / "run" / "model"
     if not (model / "model.safetensors").is_file():
-        print(f"Training a small model for the demo, once; it is kept in {folder}.", flush=True)
+        say(f"Training a small model for the demo, once; it is kept in {folder}.")
         folder.mkdir(parents=True, exist_ok=True)
         with locked(
             folder / "lock",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from cyclopts import App
 
 from hpc.errors import HistosynError, InputError
+from launch.console import say
 from launch.job_file import JobFile
 from launch.slurm import require_slurm, submit
 from launch.watch import Watched, follow
@@ -27,7 +27,7 @@ class Submission:
 
     def dry_run(self) -> None:
         """Print the job files."""
-        print("\n".join(job.text for job in self.jobs), end="")
+        say("\n".join(job.text for job in self.jobs), end="")
 
     def hand_in(self, *, watch: bool) -> None:
         """Submit and tell how to follow. Raises HistosynError if a job that is watched fails."""
@@ -37,12 +37,12 @@ class Submission:
             Watched(number=number, logs=job.logs(number))
             for number, job in zip(numbers, self.jobs, strict=True)
         ]
-        print(f"Submitted job {' and then job '.join(numbers)}: {self.what}.")
+        say(f"Submitted job {' and then job '.join(numbers)}: {self.what}.")
         for job in self.jobs:
-            print(f"  job file  {job.path}")
-        print(f"  follow    {_tail(watched)}")
-        print(f"  state     squeue --jobs {','.join(numbers)}")
-        print(f"  cancel    scancel {' '.join(numbers)}", flush=True)
+            say(f"  job file  {job.path}")
+        say(f"  follow    {_tail(watched)}")
+        say(f"  state     squeue --jobs {','.join(numbers)}")
+        say(f"  cancel    scancel {' '.join(numbers)}")
         if watch:
             _watch(watched)
 
@@ -85,7 +85,7 @@ def warn_of_missing(*paths: Path) -> None:
     """Only a warning: data may lie where the nodes see it, but not this machine."""
     for path in paths:
         if not path.exists():
-            print(f"warning: there is no {path} here; the job will look for it.", file=sys.stderr)
+            say(f"warning: there is no {path} here; the job will look for it.", stderr=True)
 
 
 def _tail(watched: Sequence[Watched]) -> str:
@@ -98,8 +98,8 @@ def _watch(watched: Sequence[Watched]) -> None:
     try:
         states = follow(watched)
     except KeyboardInterrupt:
-        print(f"\nNo longer watched; job {' and '.join(numbers)} goes on. Follow again with\n"
-              f"  {_tail(watched)}", file=sys.stderr)  # fmt: skip
+        say(f"\nNo longer watched; job {' and '.join(numbers)} goes on. Follow again with\n"
+              f"  {_tail(watched)}", stderr=True)  # fmt: skip
         return
     failed = [job for job in watched if states.get(job.number, ("COMPLETED",)) != ("COMPLETED",)]
     # The last job's end is that of all: it looks at what the ones before have left.
@@ -110,4 +110,4 @@ def _watch(watched: Sequence[Watched]) -> None:
             f"{next(iter(job.logs.values())).parent}. Mend what it says and submit again: what is "
             "done is not done again."
         )
-    print(f"Job {' and '.join(numbers)} ended.", file=sys.stderr)
+    say(f"Job {' and '.join(numbers)} ended.", stderr=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from launch.console import say
 from launch.slurm import is_under_way, states_of
 
 # Logs are looked at each second, the controller, which all users share, is asked less often.
@@ -83,8 +83,7 @@ def follow(jobs: Sequence[Watched]) -> dict[str, tuple[str, ...]]:
 def _print_news(tails: Sequence[LogTail], *, is_last: bool = False) -> None:
     for tail in tails:
         for line in tail.news(is_last=is_last):
-            print(line)
-    sys.stdout.flush()
+            say(line)
 
 
 def _tell_changes(
@@ -92,4 +91,4 @@ def _tell_changes(
 ) -> None:
     for number, states in now.items():
         if before.get(number) != states:
-            print(f"job {number}: {', '.join(states).lower()}", file=sys.stderr, flush=True)
+            say(f"job {number}: {', '.join(states).lower()}", stderr=True)

@@ -12,6 +12,7 @@ from eval.segmenter.config import SegmenterConfig
 from histosyn.config_file import as_toml, check_table, load_toml
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
+from launch.console import say
 
 # Positional arguments that are short for a setting.
 _SHORT = {"SHARDS": "--data.shards", "OUT": "--run.folder"}
@@ -67,7 +68,7 @@ def _train(
         Print the effective configuration and stop.
     """
     if dry_run:
-        print(as_toml(settings), end="")
+        say(as_toml(settings), end="")
         return
     run = settings.run
     # Imports take a while, in which a job may be asked to stop as well.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import sys
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from hpc.errors import InputError, PartialFailureError
 from hpc.part import WHOLE, parse_part
 from hpc.preemption import StopRequest
 from launch.commands.eval_faithfulness import number_text
-from launch.console import console
+from launch.console import console, say
 from launch.notes import Notes
 from launch.outputs import check_output_file
 
@@ -74,15 +74,17 @@ def utility(
         from eval.utility.plan import cells_of
 
         cells = cells_of(settings)
-        print(as_toml(settings))
+        say(as_toml(settings))
         console().print(f"{len(cells)} trainings: {', '.join(cell.name for cell in cells)}")
         return
     if patients:
         from eval.utility.plan import patients_of_shares
 
-        table = csv.writer(sys.stdout, lineterminator="\n")
+        lines = io.StringIO()
+        table = csv.writer(lines, lineterminator="\n")
         table.writerow(("share", "seed", "patient"))
         table.writerows(patients_of_shares(settings))
+        say(lines.getvalue(), end="")
         return
     folder = settings.experiment.folder
     seconds = settings.training.stop_seconds_before_end

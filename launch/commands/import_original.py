@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hpc.errors import InputError
+from launch.console import say
 from launch.outputs import check_output_folder
 
 
@@ -40,5 +41,5 @@ def import_original(file: Path, out: Path, *, classes: str) -> None:
     numbers = sum(weight.numel() for weight in weights.values())
     side = facts.generator.fixed_side
     names = ", ".join(item.name for item in facts.schema.classes)
-    print(f"{out}: {numbers / 1e6:.1f} million weights from {file}")
-    print(f"It takes label maps of {side}x{side} pixels with the classes {names}.")
+    say(f"{out}: {numbers / 1e6:.1f} million weights from {file}")
+    say(f"It takes label maps of {side}x{side} pixels with the classes {names}.")

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from hpc.errors import InputError
 from hpc.files import write_json
-from launch.console import console
+from launch.console import console, say
 from launch.outputs import check_output_file
 from launch.run_status import RunStatus, next_word, status_of
 
@@ -48,7 +48,7 @@ def status(
     if next:
         if len(runs) > 1:
             raise InputError("--next takes one run folder.")
-        print(next_word(runs[0]))
+        say(next_word(runs[0]))
         return
     check_output_file(json, "--json")
     found, complaints = [], []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from launch.console import say
+
 
 def synth(
     model: Path,
@@ -90,7 +92,7 @@ def synth(
         )
     if not topology.is_first:
         return
-    print(f"{len(outcome.made)} made, {len(outcome.present)} already there, in {out}")
+    say(f"{len(outcome.made)} made, {len(outcome.present)} already there, in {out}")
     if outcome.failed:
         raise PartialFailureError(
             "\n".join(outcome.failed.values())

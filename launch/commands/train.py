@@ -14,6 +14,7 @@ from histosyn.config_file import as_toml, check_table, load_toml
 from histosyn.presets import PRESETS
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
+from launch.console import say
 
 
 def _layers_below_command_line(app: App, commands: tuple[str, ...], arguments: Any) -> None:
@@ -77,7 +78,7 @@ def _train(
     if fork is not None:
         settings = replace(settings, run=replace(settings.run, fork=fork))
     if dry_run:
-        print(as_toml(settings), end="")
+        say(as_toml(settings), end="")
         return
     run = settings.run
     # Imports take a while, in which a job may be asked to stop as well.

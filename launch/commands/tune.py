@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from launch.console import console, say
 
 if TYPE_CHECKING:
     from eval.result import Result
@@ -88,41 +89,40 @@ def tune(*, config: Path, dry_run: bool = False) -> None:
 def _show_plan(sweep: Sweep) -> None:
     from histosyn.config_file import as_toml
 
-    print("# What all trials share; run.folder and run.device are theirs.")
-    print(as_toml(sweep.train))
+    say("# What all trials share; run.folder and run.device are theirs.")
+    say(as_toml(sweep.train))
     table = Table("trial", title="candidates", title_justify="left")
     _add_columns(table, sweep)
     for number in range(sweep.sweep.samples):
         values = sweep.candidate(number).values
-        table.add_row(str(number), *(escape(_text(values[field])) for field in sweep.space))
-    Console(highlight=False).print(table)
+        table.add_row(str(number), *(_text(values[field]) for field in sweep.space))
+    console().print(table)
 
 
 def _show(result: Result, sweep: Sweep) -> None:
-    console = Console(highlight=False)
+    out = console()
     table = Table("trial", "status", "steps", "distance")
     _add_columns(table, sweep)
     for row in result.tables["trials"]:
         values = [_text(row["parameters"][field]) for field in sweep.space]
         steps = str(row["last"]["step"]) if row["last"] else ""
         distance = "" if row["distance"] is None else f"{row['distance']:.5g}"
-        status = f"[{_STYLES.get(row['status'], '')}]{row['status']}[/]"
-        table.add_row(str(row["number"]), status, steps, distance, *map(escape, values))
-    console.print(table)
+        status = Text(row["status"], _STYLES.get(row["status"], ""))
+        table.add_row(str(row["number"]), status, steps, distance, *values)
+    out.print(table)
     floor = result.numbers[1]
     if floor.value is not None:
-        console.print(f"For scale, real tiles to each other: {floor.value:.4g} (n = {floor.n})")
+        out.print(f"For scale, real tiles to each other: {floor.value:.4g} (n = {floor.n})")
     for warning in result.warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+        out.print(Text("warning: ", style="yellow").append(warning, style="default"))
     best = sweep.sweep.folder / "best.toml"
-    console.print(f"Train the best one: histosyn train --config {escape(str(best))}",
-                  soft_wrap=True)  # fmt: skip
+    out.print(f"Train the best one: histosyn train --config {best}")
 
 
 def _add_columns(table: Table, sweep: Sweep) -> None:
     """A column for each field searched, headed by its name in narrow lines."""
     for field in sweep.space:
-        table.add_column(escape(re.sub(r"([._])", r"\1\n", field)), overflow="fold")
+        table.add_column(re.sub(r"([._])", r"\1\n", field), overflow="fold")
 
 
 def _text(value: Any) -> str:

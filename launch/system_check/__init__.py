@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -47,7 +46,7 @@ def show_system(*, shared: Path | None = None, json: Path | None = None) -> None
 
 def _run(checks: Sequence[Check]) -> list[Outcome]:
     """Run the checks one by one; somebody who waits sees for which."""
-    screen = Console(stderr=True, soft_wrap=True, highlight=False)
+    screen = console(stderr=True)
     with screen.status("") as status:
         outcomes = []
         for check in checks:
