@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from eval.part_file import read_part, write_part
 from eval.parts import MeasuredPart
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes
+from hpc.own_folders import cache_folder
 
 logger = logging.getLogger("histosyn")
 
@@ -29,8 +29,7 @@ _VERSION = 2
 
 def default_folder() -> Path:
     """`histosyn/features` in the user's cache: XDG_CACHE_HOME, or .cache at home."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "histosyn" / "features"
+    return cache_folder() / "features"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -146,6 +146,8 @@ def _run(tokens: list[str], debug: bool) -> int:
             # Whoever read our output has seen enough.
             abandon_output()
             return HistosynError.exit_code
+        if isinstance(error, OSError) and error.filename is None and not _ended():
+            return HistosynError.exit_code
         if debug:
             raise
         return _report(error)

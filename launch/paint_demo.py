@@ -16,6 +16,7 @@ from pathlib import Path
 from histosyn.pairs import images_by_key
 from hpc.errors import HistosynError
 from hpc.locks import locked
+from hpc.own_folders import cache_folder
 from launch.console import say
 
 _OF_MAKE_DEMO = Path("runs/demo/run/model")
@@ -86,5 +87,4 @@ def _installed(command: str) -> Path:
 
 
 def _cache() -> Path:
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "histosyn" / f"paint-demo-{version('histosyn')}"
+    return cache_folder() / f"paint-demo-{version('histosyn')}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from histosyn.config_file import from_dict, load_toml
 from hpc.errors import ConfigError, InputError
+from hpc.own_folders import home
 
 MINIMAL = """\
 partition = "gpu"
@@ -149,7 +150,8 @@ def load_site(path: Path | None = None) -> Site:
 
 
 def _find() -> Path:
-    places = (Path("site.toml"), Path.home() / ".config" / "histosyn" / "site.toml")
+    at_home = home() or Path("~")
+    places = (Path("site.toml"), at_home / ".config" / "histosyn" / "site.toml")
     for place in places:
         if place.is_file():
             return place

@@ -16,6 +16,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -34,8 +35,9 @@ from histosyn.paint.easel import Easel
 from histosyn.paint.guard import Guard
 from histosyn.paint.painting import Painting, parse_painting
 from histosyn.paint.reading import ReadMap, read_upload
-from histosyn.paint.sitting import Sitting
+from histosyn.paint.sitting import NotSavedError, Sitting
 from hpc.errors import HistosynError, InputError
+from hpc.log import logger
 
 # Upload limits hold before anything is decoded.
 _BYTES_OF_FILE = 64 << 20
@@ -58,7 +60,7 @@ def build_app(
         routes=[*studio.routes(), Mount("/", app=page)],
         lifespan=studio.lifespan,
         middleware=[Middleware(Guard, token=token, hosts=hosts, largest_body=largest_body)],
-        exception_handlers={HistosynError: _tell},
+        exception_handlers={HistosynError: _tell, NotSavedError: _tell_not_saved},
     )
     app.state.leave = studio.desk.close
     return app
@@ -167,3 +169,8 @@ async def _lines(events: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
 async def _tell(request: Request, error: Exception) -> Response:
     status = 503 if isinstance(error, BusyError) else 400 if isinstance(error, InputError) else 500
     return JSONResponse({"error": str(error)}, status_code=status)
+
+
+async def _tell_not_saved(request: Request, error: Exception) -> Response:
+    logger.warning("%s", error)
+    return JSONResponse({"error": str(error)}, status_code=HTTPStatus.INSUFFICIENT_STORAGE)

@@ -20,6 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from hpc.errors import InputError
+from hpc.own_folders import require_private
 
 ADDRESS = "127.0.0.1"
 # Of the browser's machine, where ssh forwards to a Unix socket here.
@@ -73,7 +74,9 @@ def listen_on_socket(path: Path, token: str) -> Place:
     Raises InputError for a folder that others can enter, or if somebody listens there already.
     """
     path = path.absolute()
-    _private_folder(path.parent)
+    folder = path.parent.resolve()
+    require_private(folder, f"Choose a folder of your own for the socket, or close it: "
+                            f"chmod 700 {folder}")  # fmt: skip
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_abandoned(path)
@@ -139,16 +142,6 @@ class _Server(uvicorn.Server):
                 signal.signal(name, handler)
 
 
-def _private_folder(folder: Path) -> None:
-    folder.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
-    facts = folder.stat()
-    if facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
-        raise InputError(
-            f"{folder} can be entered by others. Choose a folder of your own for the socket, or "
-            f"close it: chmod 700 {folder}"
-        )
-
-
 def _remove_abandoned(path: Path) -> None:
     """A socket that nobody listens at is what a killed server left."""
     if not path.exists():
@@ -169,4 +162,8 @@ def _url(port: int, token: str) -> str:
 
 
 def _here() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # in a container the user may have no name
+        user = str(os.geteuid())
+    return f"{user}@{socket.gethostname()}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -20,10 +21,16 @@ from histosyn.paint.easel import Easel
 from histosyn.paint.painting import Painting
 from histosyn.provenance import entry_of, tile_png_bytes
 from histosyn.rerolls import areas_png_bytes
+from hpc.errors import HistosynError
 from hpc.files import make_folder, write_bytes
 
 _UNFIT = re.compile(r"[^\w.-]+")
-_LONGEST_NAME = 80
+# Of the 255 bytes that a name may have; a number and a suffix follow.
+_LONGEST_NAME_BYTES = 200
+
+
+class NotSavedError(HistosynError):
+    """A painting could not be saved; nothing of it is left in the sitting's folder."""
 
 
 class Sitting:
@@ -39,25 +46,42 @@ class Sitting:
 
         Nothing is overwritten. The manifest comes last: what it names is whole.
         """
-        label = label_png_bytes(painting.labels_HW, easel.schema)
-        tile = easel.tissue(painting)
+        easel.tissue(painting)
         with self._lock:
-            for part in ("labels", "tiles"):
-                make_folder(self.folder / part)
-            name = self._free(_fit(name))
-            record = easel.record(painting, f"{name}.png")
-            if painting.rerolls.used:
-                make_folder(self.folder / "rerolls")
-                write_bytes(self._path("rerolls", name), areas_png_bytes(painting.rerolls))
-            write_bytes(self._path("labels", name), label)
-            data = tile_png_bytes(tile, record)
-            write_bytes(self._path("tiles", name), data)
-            write_manifest(self.folder / "tiles", {record.file: entry_of(record, data)})
+            try:
+                if self.folder.exists() and not self.folder.is_dir():
+                    raise NotADirectoryError(0, "it is a file, not a folder", str(self.folder))
+                name = self._free(_fit(name))
+                self._write(easel, painting, name)
+            except OSError as error:
+                raise NotSavedError(
+                    f"The painting was not saved: {error.filename or self.folder}: "
+                    f"{error.strerror or error}. Make room, or start paint with another --out; "
+                    "until then, download label map and tissue from the page."
+                ) from error
         return {
             "name": name,
             "label": str(self._path("labels", name)),
             "tile": str(self._path("tiles", name)),
         }
+
+    def _write(self, easel: Easel, painting: Painting, name: str) -> None:
+        """Write the files of a pair. Those of one that cannot be written whole are removed."""
+        record = easel.record(painting, f"{name}.png")
+        tile = tile_png_bytes(easel.tissue(painting), record)
+        files = {"labels": label_png_bytes(painting.labels_HW, easel.schema), "tiles": tile}
+        if painting.rerolls.used:
+            files["rerolls"] = areas_png_bytes(painting.rerolls)
+        try:
+            for part, data in files.items():
+                make_folder(self.folder / part)
+                write_bytes(self._path(part, name), data)
+            write_manifest(self.folder / "tiles", {record.file: entry_of(record, tile)})
+        except Exception:
+            for part in files:
+                with suppress(OSError):
+                    self._path(part, name).unlink()
+            raise
 
     def _path(self, part: str, name: str) -> Path:
         return self.folder / part / f"{name}.png"
@@ -73,4 +97,4 @@ class Sitting:
 def _fit(name: str) -> str:
     """A stem that is a file name everywhere: letters, digits, dots, dashes."""
     plain = _UNFIT.sub("-", unicodedata.normalize("NFC", name)).strip("-._")
-    return plain[:_LONGEST_NAME] or "painting"
+    return plain.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore") or "painting"

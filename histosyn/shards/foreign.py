@@ -8,7 +8,6 @@ shard in a hidden folder, so that it can be interrupted, and only one is in memo
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import stat
 from collections import Counter
@@ -26,6 +25,7 @@ from histosyn.shards.notes import Inspected, Note, Size, inspect_shard, note_of
 from hpc.errors import DatasetError, SampleError
 from hpc.files import sha256_of_bytes
 from hpc.log import logger
+from hpc.own_folders import cache_folder
 from hpc.parallel import map_in_order
 
 _REMEDY = (
@@ -109,8 +109,7 @@ def cached_index_folder(folder: Path) -> Path:
         for status in [path.lstat()]
     ]
     identity = json.dumps([str(folder.resolve()), facts])
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "histosyn" / "indexes" / sha256_of_bytes(identity.encode())[:24]
+    return cache_folder() / "indexes" / sha256_of_bytes(identity.encode())[:24]
 
 
 def _checked(shard: Inspected, folder: Path, leave_out_bad: bool) -> Inspected:

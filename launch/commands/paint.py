@@ -7,8 +7,11 @@ import os
 import secrets
 import sys
 import webbrowser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -98,7 +101,8 @@ def paint(
         easel = Easel(load_model(model, device_of(Topology(), device)), name=_name(model, demo))
         out = out or Path("paintings") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
         app = build_app(easel, Sitting(out), examples, token=token, hosts=list(host_name))
-        serve(app, place, lambda: _tell(place, out, browser), app.state.leave)
+        with _for_browser(place) if browser else nullcontext() as page:
+            serve(app, place, lambda: _tell(place, out, page), app.state.leave)
 
 
 def _name(model: Path, demo: bool) -> str:
@@ -118,7 +122,26 @@ def _require_extra() -> None:
         )
 
 
-def _tell(place: Place, out: Path, browser: bool) -> None:
+@contextmanager
+def _for_browser(place: Place) -> Iterator[Path | None]:
+    """What a browser here is told to open; None if there is none, or none that gets to the place.
+
+    Without somewhere to put it there is the printed address.
+    """
+    from histosyn.paint.opening import opening_page
+    from hpc.log import logger
+
+    with ExitStack() as stack:
+        page = None
+        if place.url is not None and _has_screen():
+            try:
+                page = stack.enter_context(opening_page(place.url))
+            except OSError as error:
+                logger.warning("No browser is opened: %s.", error)
+        yield page
+
+
+def _tell(place: Place, out: Path, page: Path | None) -> None:
     out_of = console()
     if place.url is not None:
         out_of.print(f"Paint at   {place.url}")
@@ -126,8 +149,11 @@ def _tell(place: Place, out: Path, browser: bool) -> None:
         f"Elsewhere  {place.ssh}\n           then open {place.url_through_ssh}\n"
         f"Saved to   {out}\nCtrl-C ends it."
     )
-    if browser and place.url is not None and _has_screen():
-        webbrowser.open(place.url)
+    if out.exists() and not out.is_dir():
+        out_of.print(f"warning: {out} is a file: nothing can be saved. Choose another --out.")
+    if page is not None:
+        # Some browsers keep who opens them waiting until they are closed.
+        Thread(target=webbrowser.open, args=(page.as_uri(),), daemon=True).start()
 
 
 def _has_screen() -> bool:

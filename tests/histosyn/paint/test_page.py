@@ -4,6 +4,7 @@ import io
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from tissue import SCHEMA
 
 from histosyn.labels import label_png_bytes, read_label_map
+from histosyn.paint.opening import opening_page
 from histosyn.rerolls import margin
 
 pytestmark = pytest.mark.slow
@@ -460,3 +462,13 @@ def test_a_server_that_went_away_is_told_and_the_map_is_there(browser, model, fo
     person.wait("document.getElementById('notice').textContent.includes('does not answer')")
     assert person.labels[30, 30] == 2
     context.close()
+
+
+def test_the_file_that_a_browser_is_told_to_open_leads_to_the_page(browser, server):
+    page = browser.new_page()
+    with opening_page(f"{server.url}#token={server.token}") as file:
+        page.goto(file.as_uri())
+        page.wait_for_url(f"{server.url}**", timeout=1000 * PATIENCE_SECONDS)
+        Person.wait(SimpleNamespace(page=page, notice="", errors=[]),
+                    "globalThis.studio !== undefined")  # fmt: skip
+    page.close()

@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -18,7 +19,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from launching import HISTOSYN, started
+from disks import small_disk
+from launching import HISTOSYN, environment, started, wait_until
 from painting import GENERATOR, random_model, serving, stripes
 from PIL import Image
 from tissue import SCHEMA
@@ -57,6 +59,12 @@ def painting(labels=None, seeds="0", **headers):
         "X-Histosyn-Client": "test",
     }
     return {"body": labels.tobytes() + bytes(labels.size), **found, **headers}
+
+
+def fill(disk):
+    with (disk / "ballast").open("wb", buffering=0) as file, pytest.raises(OSError):
+        while True:
+            file.write(bytes(512))
 
 
 def events(answer):
@@ -126,8 +134,16 @@ def test_without_the_token_nothing_is_answered(server, path, token):
     ("headers", "status", "message"),
     [
         ({"Host": "evil.example.org"}, 421, "not known by this name"),
-        ({"Host": ""}, 421, "not known"),
-        ({"Host": "[bad"}, 421, "not known"),
+        ({"Host": ""}, 400, "must be one name"),
+        ({"Host": "[bad"}, 400, "must be one name"),
+        ({"Host": "somebody@localhost"}, 400, "must be one name"),
+        ({"Host": "somebody:secret@127.0.0.1:80"}, 400, "must be one name"),
+        ({"Host": "127.0.0.1:80:80"}, 400, "must be one name"),
+        ({"Host": "127.0.0.1/api"}, 400, "must be one name"),
+        ({"Host": "127.0.0.1, evil.example.org"}, 400, "must be one name"),
+        ({"Origin": "http://["}, 400, "no origin that is an address"),
+        ({"Origin": "http://[bad]:x"}, 400, "no origin that is an address"),
+        ({"Origin": "\xff"}, 403, "another site"),
         ({"Origin": "http://evil.example.org"}, 403, "another site"),
         ({"Origin": "null"}, 403, "another site"),
         ({"Origin": "http://localhost:1"}, 403, "another site"),
@@ -137,6 +153,13 @@ def test_without_the_token_nothing_is_answered(server, path, token):
 def test_other_names_and_other_sites_are_refused(server, headers, status, message):
     assert message in complaint(server.ask("api/model", **headers), status)
     assert server.ask("", **headers)[0] == status
+
+
+def test_a_link_leads_to_the_page_but_not_past_the_token(server):
+    """From a file, or another page: what a browser sends when somebody follows a link."""
+    link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
+    assert server.ask("", token=False, **link)[0] == 200
+    assert "another site" in complaint(server.ask("api/model", **link), 403)
 
 
 def test_a_proxy_that_was_named_is_let_in(server):
@@ -171,6 +194,22 @@ def test_a_body_without_a_length_is_refused(server):
     connection.endheaders()
     assert connection.getresponse().status == 411
     connection.close()
+
+
+def test_a_length_does_not_cover_for_a_body_in_chunks(server):
+    where = urlsplit(server.url)
+    request = (
+        f"POST /api/save HTTP/1.1\r\nHost: {where.netloc}\r\nX-Histosyn-Token: {server.token}\r\n"
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection((where.hostname, where.port), timeout=60) as connection:
+        connection.sendall(request.encode())
+        assert connection.recv(4096).split()[1] in (b"400", b"411")
+
+
+@pytest.mark.parametrize("path", ["%00", "a%00b", "x" * 5000, "%ff%fe", "api/examples/%00"])
+def test_odd_addresses_are_answered_in_words_at_most(server, path):
+    assert server.ask(path)[0] in (400, 404)
 
 
 def bomb(width, height):
@@ -226,6 +265,52 @@ def test_it_answers_still(server):
     assert events(server.ask("api/synthesize", **painting()))[-1]["event"] == "done"
     assert server.process.poll() is None
     assert "Traceback" not in "".join(server.output)
+
+
+BROWSER = """#!/bin/sh
+cat /proc/$$/cmdline > "{seen}.part"; cp "${{1#file://}}" "{seen}.page"; mv "{seen}.part" "{seen}"
+"""
+
+
+def test_the_list_of_processes_shows_no_token(tmp_path):
+    seen, script = tmp_path / "seen", tmp_path / "browser"
+    script.write_text(BROWSER.format(seen=seen))
+    script.chmod(0o755)
+    variables = {"DISPLAY": ":0", "BROWSER": f"{script} %s", "TMPDIR": str(tmp_path)}
+    command = [*HISTOSYN, "paint", str(random_model(tmp_path / "m")), "--port", "0"]
+    with started(command, env=environment(**variables)) as process:
+        wait_until(seen.exists, process)
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate(timeout=60)
+    (token,) = set(re.findall(r"#token=(\S+)", told))
+    assert token.encode() not in seen.read_bytes()
+    assert token in (tmp_path / "seen.page").read_text()
+    assert not list(tmp_path.glob("histosyn-paint-*"))
+
+
+def test_what_cannot_be_saved_is_told_and_leaves_nothing(tmp_path):
+    with (
+        small_disk(tmp_path / "disk", "64k") as disk,
+        serving(random_model(tmp_path / "m"), "--out", disk / "sitting") as server,
+    ):
+        assert server.ask("api/save", **painting())[0] == 200
+        fill(disk)
+        before = sorted(disk.rglob("*.*"))
+        told = complaint(server.ask("api/save", **painting()), 507)
+        assert "not saved" in told and "No space left" in told
+        assert sorted(disk.rglob("*.*")) == before
+        (disk / "ballast").unlink()
+        assert server.ask("api/save", **painting())[0] == 200
+        assert "Traceback" not in "".join(server.output)
+
+
+def test_a_file_in_the_place_of_the_sitting_is_told(tmp_path):
+    (tmp_path / "out").touch()
+    with serving(random_model(tmp_path / "m"), "--out", tmp_path / "out") as server:
+        assert "warning: " in "".join(server.output)
+        told = complaint(server.ask("api/save", **painting()), 507)
+        assert "is a file, not a folder" in told
+        assert "Traceback" not in "".join(server.output)
 
 
 def test_slow_work_tells_how_far_it_is(tmp_path):
