@@ -9,6 +9,7 @@ import pytest
 
 import launch.system_check as command
 from hpc.errors import HistosynError, InputError
+from launch.console import console
 from launch.system_check import software
 from launch.system_check.outcome import Check, absent, failure, ok, warning
 
@@ -124,7 +125,9 @@ def test_warnings_and_what_is_absent_do_not_hinder(checks, monkeypatch, tmp_path
 
 
 def test_the_json_is_there_even_if_nobody_reads_the_table(checks, monkeypatch, tmp_path):
-    def closed():
+    def closed(*, stderr=False):
+        if stderr:
+            return console(stderr=True)
         raise BrokenPipeError
 
     monkeypatch.setattr(command, "console", closed)
