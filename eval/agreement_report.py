@@ -117,6 +117,7 @@ def report_agreement(ratings: Ratings, plan: Plan) -> Result:
             "groups_sha256": None if plan.groups is None else sha256_of_file(plan.groups),
             "arms": [_arm_facts(arm) for arm in ratings.arms],
             "raters_without_rating": list(ratings.silent_raters),
+            "left_aside": list(ratings.left_aside),
         },
         settings=_settings(ratings, plan),
         numbers=tuple(numbers),

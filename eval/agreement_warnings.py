@@ -15,6 +15,7 @@ from eval.ratings import Arm, Ratings, looks_like_a_person
 # Who misses the last images of the file, and so many of them at least, has probably stopped; unless
 # there are more gaps before.
 _STOPPED_AFTER_MISSING = 3
+_NAMED_PAIRS = 3
 
 
 def rating_warnings(ratings: Ratings, *, paired: bool) -> Iterator[str]:
@@ -25,6 +26,11 @@ def rating_warnings(ratings: Ratings, *, paired: bool) -> Iterator[str]:
             f"{','.join(ratings.categories)}. A grade nobody used, or another order, changes "
             "weighted statistics: use --categories."
         )
+    if ratings.left_aside:
+        yield f"Left aside, not taken for readers: {', '.join(ratings.left_aside)}."
+    if alike := ratings.look_alike[:_NAMED_PAIRS]:
+        some = ", ".join(f"{one!r} and {other!r}" for one, other in alike)
+        yield f"Taken for different, but look alike: {some}. Write the same thing alike."
     silent = ratings.silent_raters
     raters = {rater for arm in ratings.arms for rater in arm.raters}.union(silent)
     if people := sum(looks_like_a_person(rater) for rater in raters):

@@ -1,7 +1,7 @@
 """Ratings of readers as category codes, arm by arm.
 
-A rating is missing when its row is absent, its cell is empty, or the cell reads NA, N/A or NaN
-while no category is declared by that name.
+A rating is missing when its row is absent, its cell is empty, or the cell holds a word for nothing
+(NA, NaN, None, ...; docs/tables.md) while no category is declared by that name.
 """
 
 from __future__ import annotations
@@ -13,13 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
+from eval.rating_columns import ARMS, FORMS
 from eval.rating_sample import MISSING, Ints
-from eval.ratings_csv import ARMS, FORMS, Entry, first_repeated, parse_table
+from eval.rating_words import canonical_category, doubtful_grade, is_number
+from eval.ratings_csv import Entry, first_repeated, parse_ratings
+from histosyn.table_cells import (
+    equal_numbers,
+    is_missing,
+    look_alike,
+    plain,
+    refuse_equal_numbers,
+    without_float,
+)
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_file, sha256_of_bytes
 
-_MISSING_WORDS = frozenset({"", "na", "n/a", "nan"})
-_NUMBER = re.compile(r"-?\d+(\.\d*)?")
 _EMAIL = re.compile(r"\S@\S+\.\w")
 _NAME_PART = re.compile(r"[^\W\d_][^\W\d_.'’-]+[\w.'’-]*")
 _ROLES = frozenset({"annotator", "observer", "pathologist", "rater", "reader"})
@@ -57,6 +65,8 @@ class Ratings:
     """A ratings file as read. `declared` is False when the categories are those observed.
 
     `silent_raters`: the raters whom it names and who rated nothing; they are in no arm.
+    `left_aside`: columns and raters that were not read. `look_alike`: pairs of names, of raters,
+    images or grades, that are perhaps one.
     """
 
     path: Path
@@ -66,22 +76,31 @@ class Ratings:
     declared: bool
     arms: tuple[Arm, ...]
     silent_raters: tuple[str, ...]
+    left_aside: tuple[str, ...] = ()
+    look_alike: tuple[tuple[str, str], ...] = ()
 
 
-def read_ratings(path: Path, categories: tuple[str, ...] | None = None) -> Ratings:
+def read_ratings(
+    path: Path,
+    categories: tuple[str, ...] | None = None,
+    raters: tuple[str, ...] | None = None,
+) -> Ratings:
     """Read a ratings file; `categories` is the scale in its order, None: the ratings found in it.
 
-    Raises `InputError` for a file or a scale that can't be used, `DatasetError` (one of them) for
-    what the file says.
+    `raters`: the only ones to compare; None: all that the file has. Raises `InputError` for a file
+    or a scale that can't be used, `DatasetError` (one of them) for what the file says.
     """
     declared = None if categories is None else _checked_scale(categories)
     data = require_file(path, "ratings").read_bytes()
-    table = parse_table(path, data)
-    scale = _observed_scale(table.entries) if declared is None else declared
+    readers = None if raters is None else _checked_raters(raters)
+    table = parse_ratings(path, data, readers, declared)
+    scale = _observed_scale(path, table.entries) if declared is None else declared
     codes = _codes(path, table.entries, scale)
     names = ARMS if table.has_arms else (None,)
     arms = tuple(_arm(name, table.entries, codes) for name in names)
     heard = {rater for arm in arms for rater in arm.raters}
+    named = sorted({entry.rater for entry in table.entries})
+    refuse_equal_numbers(named, f"{path}, raters")
     return Ratings(
         path=path,
         sha256=sha256_of_bytes(data),
@@ -89,7 +108,9 @@ def read_ratings(path: Path, categories: tuple[str, ...] | None = None) -> Ratin
         categories=scale,
         declared=declared is not None,
         arms=arms,
-        silent_raters=tuple(sorted({entry.rater for entry in table.entries} - heard)),
+        silent_raters=tuple(rater for rater in named if rater not in heard),
+        left_aside=table.left_aside,
+        look_alike=_look_alike(named, arms, () if declared else scale),
     )
 
 
@@ -100,13 +121,13 @@ def looks_like_a_person(rater: str) -> bool:
     return bool(_EMAIL.search(rater)) or (is_name and not _ROLES & {word.lower() for word in words})
 
 
-def canonical_category(text: str) -> str:
-    """`text` without surrounding blanks; plain numbers in their shortest form ("1.0" is "1").
-
-    Spreadsheets and data frames write 1.0 for 1 as soon as a column has a missing cell.
-    """
-    text = text.strip()
-    return f"{float(text):.15g}" if _NUMBER.fullmatch(text) else text
+def _checked_raters(raters: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(without_float(plain(name)) for name in raters)
+    if not all(names) or first_repeated(names):
+        raise InputError(
+            f"--raters: {','.join(raters)!r} has an empty or doubled name. Correct it."
+        )
+    return names
 
 
 def _checked_scale(categories: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,9 +142,15 @@ def _checked_scale(categories: tuple[str, ...]) -> tuple[str, ...]:
     return scale
 
 
-def _observed_scale(entries: Iterable[Entry]) -> tuple[str, ...]:
-    found = {canonical_category(entry.text) for entry in entries if not _is_missing(entry.text)}
-    numeric = all(_NUMBER.fullmatch(category) for category in found)
+def _observed_scale(path: Path, entries: Iterable[Entry]) -> tuple[str, ...]:
+    texts = {entry.text: entry.line for entry in reversed(list(entries))}
+    if doubtful := doubtful_grade(texts):
+        raise DatasetError(
+            f"{path}, line {texts[doubtful]}: {doubtful!r} is a grade or a missing rating. Declare "
+            "the scale with --categories: it is a grade if the scale has it."
+        )
+    found = {canonical_category(text) for text in texts if not is_missing(text)}
+    numeric = all(map(is_number, found))
     return tuple(sorted(found, key=float) if numeric else sorted(found))
 
 
@@ -133,7 +160,7 @@ def _codes(path: Path, entries: Iterable[Entry], scale: tuple[str, ...]) -> list
     codes = []
     for entry in entries:
         code = index.get(canonical_category(entry.text))
-        if code is None and not _is_missing(entry.text):
+        if code is None and not is_missing(entry.text):
             raise DatasetError(
                 f"{path}, line {entry.line}: {entry.rater!r} rates image {entry.image!r} "
                 f"{entry.text!r}, which is none of the declared categories {','.join(scale)}. "
@@ -166,5 +193,10 @@ def _arm(name: str | None, entries: Iterable[Entry], codes: list[int]) -> Arm:
     )
 
 
-def _is_missing(text: str) -> bool:
-    return text.lower() in _MISSING_WORDS
+def _look_alike(
+    raters: Iterable[str], arms: Iterable[Arm], scale: Iterable[str]
+) -> tuple[tuple[str, str], ...]:
+    images = sorted({image for arm in arms for image in arm.images})
+    numbers = equal_numbers(images)
+    pairs = [*look_alike(raters), *look_alike(images), *look_alike(scale)]
+    return (*pairs, numbers) if numbers else tuple(pairs)

@@ -1,24 +1,36 @@
-"""What a CSV says of tiles: their groups (patients, slides), parts of the split, resolutions."""
+"""What a table says of tiles: their groups (patients, slides), parts of the split, resolutions."""
 
 from __future__ import annotations
 
-import csv
-import math
+import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from histosyn.sources import SOURCE_SUFFIXES
+from histosyn.table_cells import (
+    finite_number,
+    identifier,
+    is_missing,
+    look_alike,
+    plain,
+    refuse_equal_numbers,
+    without_float,
+)
+from histosyn.table_columns import did_you_mean, meant_by
+from histosyn.tables import Row, Table, read_table
 from hpc.errors import DatasetError
-from hpc.files import require_file
+
+logger = logging.getLogger("histosyn")
 
 PARTS = TRAIN, VAL, TEST = "train", "val", "test"
+_OPTIONAL = ("split", "mpp")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TileFacts:
-    """What a CSV says of a tile: its group, perhaps its part of the split and microns per pixel."""
+    """What a table says of a tile: group, perhaps part of the split and microns per pixel."""
 
     group: str
     part: str | None = None
@@ -26,21 +38,33 @@ class TileFacts:
 
 
 def read_tile_facts(
-    path: Path, column: str = "patient", tile_suffix: str = ""
+    path: Path, column: str | None = "patient", tile_suffix: str = ""
 ) -> dict[str, TileFacts]:
     """Read what is known of tiles: a CSV with the columns `tile` and `column`.
 
-    A column `split` (train, val or test) says where a tile goes, a column `mpp`, which may have
-    empty cells, at which resolution it is. Tiles are named with or without type, and with or
-    without their folder. The keys of the result are these names without type and `tile_suffix`.
-    Raises DatasetError for missing columns, empty or impossible cells and a tile with two different
-    lines.
+    With `column` None groups are not read: each tile is one. A column `split` (train, val or test)
+    says where a tile goes, a column `mpp`, which may have empty cells, at which resolution it is.
+    Other columns are left aside, with a warning that names them. Tiles are named with or without
+    type, and with or without their folder. The keys of the result are these names without type and
+    `tile_suffix`. Raises DatasetError for missing columns, empty or impossible cells and a tile
+    with two different lines. docs/tables.md has all rules.
     """
-    with require_file(path, "groups file").open(newline="", encoding="utf-8-sig") as file:
-        try:
-            return _facts_from(csv.DictReader(file, restval=""), path, column, tile_suffix)
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DatasetError(f"{path} is no CSV in UTF-8 ({error}). Save it as one.") from error
+    needed = ("tile",) if column is None else ("tile", column)
+    table = read_table(path, "groups file", {*needed, *_OPTIONAL})
+    places = _places(table, needed)
+    facts: dict[str, TileFacts] = {}
+    for row in table.rows:
+        where = table.where(row)
+        tile = _required(row, places, "tile", where)
+        identifier(tile, where)
+        group = tile if column is None else identifier(_required(row, places, column, where), where)
+        known = TileFacts(
+            group=group, part=_part(row, places, where), mpp=_resolution(row, places, where)
+        )
+        _note(facts, _bare(tile).as_posix().removesuffix(tile_suffix), known, path)
+    if column is not None:
+        _check_names(sorted({known.group for known in facts.values()}), f"{path}, {column}")
+    return facts
 
 
 def match_facts(
@@ -49,16 +73,17 @@ def match_facts(
     """The facts of each key that `facts`, read from `source`, names.
 
     A name that equals a key comes first. Otherwise name and key belong together if their folders
-    agree as far as both give them: `1` and `/data/A/1` mean `A/1`, but `B/1` does not. Raises
-    DatasetError if a name fits several keys, a key gets two different facts or no name fits.
+    agree as far as both give them: `1` and `/data/A/1` mean `A/1`, but `B/1` does not; how blanks
+    and accents are written, and 1.0 for 1, makes no difference. Raises DatasetError if a name fits
+    several keys, a key gets two different facts or no name fits.
     """
     keys_of = _keys_by_bare_name(keys)
     exact: dict[str, TileFacts] = {}
     loose: dict[str, TileFacts] = {}
     for name, known in facts.items():
-        path = PurePosixPath(name)
-        fitting = [key for key in keys_of[path.name] if _agree(_bare(key).parts, path.parts)]
-        equal = [key for key in fitting if _bare(key) == path]
+        path = _common(name)
+        fitting = [key for key in keys_of[path.name] if _agree(_common(key).parts, path.parts)]
+        equal = [key for key in fitting if _bare(key) == PurePosixPath(name)]
         meant = equal or fitting
         if len(meant) > 1:
             raise DatasetError(
@@ -72,59 +97,68 @@ def match_facts(
         raise DatasetError(
             f"{source} names no tile of the folder, but {next(iter(facts), 'nothing')}; a tile is "
             f"called {next(iter(keys), '')}, for instance. Correct the names."
+            f"{_on_zeros(keys, facts)}"
         )
     return loose | exact
 
 
-def _facts_from(
-    rows: csv.DictReader[str], path: Path, column: str, tile_suffix: str
-) -> dict[str, TileFacts]:
-    present = [name.strip() for name in rows.fieldnames or []]
-    rows.fieldnames = present
-    for name in ("tile", column):
-        if name not in present:
-            raise DatasetError(
-                f"{path} has no column {name!r}, but {', '.join(present) or 'nothing'}. "
-                "Name the tile column 'tile' and pass --group-column for the other."
-            )
-    facts: dict[str, TileFacts] = {}
-    for row in rows:
-        cells = {name: row[name].strip() for name in present if name}
-        if not any(cells.values()):
-            continue
-        where = f"{path}, line {rows.line_num}"
-        for name in ("tile", column):
-            if not cells[name]:
-                raise DatasetError(f"{where}: {name} is empty. Fill it in.")
-        known = TileFacts(
-            group=cells[column], part=_part(cells, where), mpp=_resolution(cells, where)
-        )
-        tile = _bare(cells["tile"]).as_posix().removesuffix(tile_suffix)
-        _note(facts, tile, known, path)
-    return facts
-
-
-def _part(cells: Mapping[str, str], where: str) -> str | None:
-    if "split" not in cells:
-        return None
-    if cells["split"] not in PARTS:
+def _places(table: Table, needed: Sequence[str]) -> dict[str, int]:
+    """Where the needed and the optional columns are. The others are named."""
+    found = {name: table.index(name) for name in (*needed, *_OPTIONAL)}
+    places = {name: place for name, place in found.items() if place is not None}
+    others = [name for at, name in enumerate(table.columns) if at not in places.values()]
+    if missing := [name for name in needed if name not in places]:
         raise DatasetError(
-            f"{where}: split is {cells['split']!r}, not {', '.join(PARTS)}. Correct it."
+            f"{table.path} has no column {missing[0]!r}, but {', '.join(table.columns)}. "
+            "Name the tile column 'tile' and pass --group-column for the other."
+            f"{did_you_mean(others, missing)}"
         )
-    return cells["split"]
+    if others:
+        absent = [name for name in _OPTIONAL if name not in places]
+        doubtful = [name for name in others if meant_by(name, absent)]
+        logger.warning(
+            "%s: these columns are left aside: %s.%s",
+            table.path,
+            ", ".join(others),
+            did_you_mean(doubtful, absent),
+        )
+    return places
 
 
-def _resolution(cells: Mapping[str, str], where: str) -> float | None:
-    text = cells.get("mpp")
-    if not text:
+def _required(row: Row, places: Mapping[str, int], name: str, where: str) -> str:
+    text = row.cells[places[name]]
+    if is_missing(text):
+        said = f"{text!r}, which stands for nothing" if text else "empty"
+        raise DatasetError(f"{where}: {name} is {said}. Fill it in.")
+    return text
+
+
+def _part(row: Row, places: Mapping[str, int], where: str) -> str | None:
+    if "split" not in places:
         return None
-    try:
-        mpp = float(text)
-    except ValueError:
-        mpp = math.nan
-    if not 0 < mpp < math.inf:
+    text = row.cells[places["split"]]
+    if text not in PARTS:
+        raise DatasetError(f"{where}: split is {text!r}, not {', '.join(PARTS)}. Correct it.")
+    return text
+
+
+def _resolution(row: Row, places: Mapping[str, int], where: str) -> float | None:
+    text = row.cells[places["mpp"]] if "mpp" in places else ""
+    if is_missing(text):
+        return None
+    mpp = finite_number(text)
+    if mpp is None or mpp <= 0:
         raise DatasetError(f"{where}: mpp is {text!r}, not microns per pixel. Correct it.")
     return mpp
+
+
+def _check_names(groups: Iterable[str], where: str) -> None:
+    """Two spellings of a patient would put the same tissue on both sides of a split."""
+    groups = list(groups)
+    refuse_equal_numbers(groups, where)
+    if pairs := look_alike(groups):
+        some = ", ".join(f"{one} and {other}" for one, other in pairs[:3])
+        logger.warning("%s: taken for different, but look alike: %s.", where, some)
 
 
 def _note(facts: dict[str, TileFacts], tile: str, known: TileFacts, source: Path) -> None:
@@ -137,19 +171,33 @@ def _note(facts: dict[str, TileFacts], tile: str, known: TileFacts, source: Path
 
 def _bare(name: str) -> PurePosixPath:
     """Without types of files: of `s1.a` and `s1.tif.png` these are none and both."""
-    path = PurePosixPath(name)
+    path = PurePosixPath(name if "/" in name else name.replace("\\", "/"))
     while path.suffix.lower() in SOURCE_SUFFIXES:
         path = path.with_suffix("")
     return path
 
 
+def _common(name: str) -> PurePosixPath:
+    """The same for all spellings of a name: accents, blanks, and 1.0 for 1."""
+    path = _bare(plain(name))
+    return path.with_name(without_float(path.name)) if path.name else path
+
+
 def _keys_by_bare_name(keys: Sequence[str]) -> defaultdict[str, list[str]]:
     keys_of: defaultdict[str, list[str]] = defaultdict(list)
     for key in keys:
-        keys_of[_bare(key).name].append(key)
+        keys_of[_common(key).name].append(key)
     return keys_of
 
 
 def _agree(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     common = min(len(one), len(other))
     return one[-common:] == other[-common:]
+
+
+def _on_zeros(keys: Iterable[str], facts: Iterable[str]) -> str:
+    """A spreadsheet that takes names for numbers drops the zeros at their beginning."""
+    without = {_bare(key).name.lstrip("0") for key in keys}
+    if any(_bare(name).name.lstrip("0") in without for name in facts):
+        return " Zeros at the beginning of a name are missing: format the column as text."
+    return ""

@@ -29,6 +29,7 @@ def agreement(
     categories: Annotated[
         str | None, Parameter(allow_leading_hyphen=True, validator=_refuse_option)
     ] = None,
+    raters: str | None = None,
     margin: Annotated[float | None, Parameter(validator=InRange(gt=0, lt=2))] = None,
     paired: Annotated[bool, Parameter(negative=())] = False,
     resample_raters: Annotated[bool, Parameter(negative=())] = False,
@@ -66,6 +67,10 @@ def agreement(
         The scale in its order, for instance 1,2,3,4,5 or -1,0,1 or none,mild,moderate,severe; also
         the grades that nobody used: they change weighted statistics. Default: the ratings found in
         the file, with a warning.
+    raters
+        The readers to compare, for instance R1,R2; others, and other columns, are left aside.
+        Default: all raters; columns whose names say that they are something else (patient, comment)
+        are left aside, with a warning, and one with values of another scale is refused.
     margin
         The largest difference between the arms that would not matter, set before the ratings were
         seen. With it, every difference is tested for equivalence.
@@ -95,6 +100,7 @@ def agreement(
     if any(path.is_dir() for path in ratings):
         of_ratings = {
             "--categories": categories,
+            "--raters": raters,
             "--margin": margin,
             "--paired": paired or None,
             "--resample-raters": resample_raters or None,
@@ -111,7 +117,8 @@ def agreement(
             )
         result = _of_ratings(
             ratings[0],
-            categories,
+            _listed(categories),
+            _listed(raters),
             replicates=replicates,
             seed=seed,
             resample_raters=resample_raters,
@@ -124,12 +131,20 @@ def agreement(
     show(result)
 
 
-def _of_ratings(path: Path, categories: str | None, **options: Any) -> Result:
+def _of_ratings(
+    path: Path,
+    scale: tuple[str, ...] | None,
+    raters: tuple[str, ...] | None,
+    **options: Any,
+) -> Result:
     from eval.agreement_report import Plan, report_agreement
     from eval.ratings import read_ratings
 
-    scale = None if categories is None else tuple(categories.split(","))
-    return report_agreement(read_ratings(path, scale), Plan(**options))
+    return report_agreement(read_ratings(path, scale, raters), Plan(**options))
+
+
+def _listed(option: str | None) -> tuple[str, ...] | None:
+    return None if option is None else tuple(option.split(","))
 
 
 def _of_label_maps(

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.rating_sample import MISSING
-from eval.ratings import canonical_category, looks_like_a_person, read_ratings
+from eval.rating_words import canonical_category, is_number
+from eval.ratings import looks_like_a_person, read_ratings
+from histosyn.table_cells import is_missing, plain, without_float
+from histosyn.table_columns import NO_READERS, called_otherwise, column_key
 from hpc.errors import DatasetError, InputError
 
 LONG = "image,rater,rating\n"
@@ -17,10 +20,10 @@ LONG = "image,rater,rating\n"
 
 @pytest.fixture
 def read(tmp_path):
-    def read_text(text, categories=None):
+    def read_text(text, categories=None, raters=None):
         path = tmp_path / "ratings.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return read_ratings(path, categories)
+        return read_ratings(path, categories, raters)
 
     return read_text
 
@@ -71,8 +74,23 @@ def test_missing_words_are_missing_unless_declared(read):
     assert arm.codes_IR.tolist() == [[0], [1]]
 
 
-def test_none_is_a_grade(read):
-    assert read(LONG + "a,R1,none\na,R2,mild\n").categories == ("mild", "none")
+WORDS = ["None", "none", "NULL", "null", "nil", ".", "-", "–", "—", "--"]
+
+
+@pytest.mark.parametrize("word", [*WORDS, "", "NA", "N/A", "NaN", "nan", "#N/A", "<NA>", "n.a."])
+def test_every_word_for_nothing_beside_numbers_is_a_missing_rating(read, word):
+    ratings = read(f"image,R1,R2\na,10,{word}\nb,9,10\n")
+    assert ratings.categories == ("9", "10")
+    assert ratings.arms[0].codes_IR.tolist() == [[1, MISSING], [0, 1]]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_for_nothing_that_may_be_a_grade_needs_the_scale(read, word):
+    text = f"image,R1,R2\na,mild,mild\nb,{word},mild\n"
+    with pytest.raises(DatasetError, match=r"line 3: .* is a grade or a missing rating. Declare"):
+        read(text)
+    assert read(text, (word, "mild")).arms[0].codes_IR.tolist() == [[1, 1], [0, 1]]
+    assert read(text, ("mild", "severe")).arms[0].codes_IR.tolist() == [[0, 0], [MISSING, 0]]
 
 
 def test_a_rater_without_any_rating_is_left_out(read):
@@ -127,6 +145,12 @@ def test_a_quoted_header_and_commas_in_names(read):
     assert read('"image","R1"\n"a;b",1\n').arms[0].images == ("a;b",)
 
 
+def test_columns_may_be_capital_and_spreadsheets_leave_empty_ones(read):
+    ratings = read("Image,Rater,RATING,,\na,R1,1,,\nb,R1,2\n")
+    assert ratings.form == "long"
+    assert ratings.arms[0].codes_IR.tolist() == [[0], [1]]
+
+
 WRONG = {
     "empty": ("", "is empty"),
     "blank": ("\n\n", "is empty"),
@@ -136,11 +160,26 @@ WRONG = {
     "no rater column": ("image,arm\na,real\n", "the header is"),
     "half of long": ("image,rater,R1\na,1,1\n", "the header is"),
     "misspelled arm": ("image,rater,rating,arms\na,R1,1,real\n", "the header is"),
+    "other names": ("image,annotator,choice\na,R1,1\n", "mean rater by 'annotator', rating by"),
+    "one other name": ("image,rater,score\na,R1,1\n", "Did you mean rating by 'score'?"),
+    "image by another name": ("image_id,R1,R2\na,1,1\n", "Did you mean image by 'image_id'?"),
+    "arms by another name": ("image,rater,rating,set\na,R1,1,real\n", "mean arm by 'set'?"),
+    "wide, arms hidden": ("image,source,R1\na,fake,1\nb,real,1\n", "mean arm by 'source'?"),
+    "words beside numbers": (
+        "image,R1,R2,was\na,1,2,blurred\nb,2,2,\n",
+        "column 'was' holds words",
+    ),
+    "only comments": ("image,comment\na,1\n", "the header is 'image,comment'"),
+    "one rater, two spellings": (LONG + "a,01,1\nb,1,1\n", "'01' and '1' are one number"),
+    "no image's name": (LONG + "NA,R1,1\n", "line 2: no image is named by 'NA'"),
+    "failed formula": (LONG + "#REF!,R1,1\n", "line 2: #REF! is a formula that failed"),
+    "header again": (LONG + "a,R1,1\n" + LONG, "line 3: the header once more"),
     "bars": ("image|rater|rating\na|R1|1\n", "line 1: the header is 'image|rater|rating'"),
     "cut off after semicolons": ("image;R1;R2\na;1\n", "line 2: 2 cells under 3 columns"),
     "comma among semicolons": ("image;R1;R2\na,1,2\n", "line 2: 1 cells under 3 columns"),
     "nameless column": ("image,R1,\na,1,2\n", "column 3 has no name"),
     "column twice": ("image,R1,R1\na,1,2\n", "two columns are named 'R1'"),
+    "column twice, once as a float": ("image,1,1.0\na,1,2\n", "two columns are named '1'"),
     "cut off": (LONG + "a,R1,1\nb,R", "line 3: 2 cells under 3 columns"),
     "comma too many": (LONG + "a,b,R1,1\n", "line 2: 4 cells under 3 columns"),
     "no image": (LONG + ",R1,1\n", "line 2: no image is named"),
@@ -200,11 +239,88 @@ def test_a_person(rater):
     assert looks_like_a_person(rater)
 
 
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=6)
-NAME = TEXT.map(str.strip).filter(
-    lambda name: name and name not in {"image", "arm", "rater", "rating"}
+def test_columns_that_are_no_readers_are_left_aside_and_named(read):
+    plain = read("image,R1,R2\na,1,2\nb,2,2\n")
+    text = "image,R1,Patient ID,R2,comment\na,1,7,2,\nb,2,7,2,blurred\n"
+    ratings = read(text)
+    assert ratings.left_aside == ("Patient ID", "comment")
+    assert ratings.arms[0].raters == ("R1", "R2")
+    assert (ratings.arms[0].codes_IR == plain.arms[0].codes_IR).all()
+    long = read("image,rater,rating,comment\na,R1,1,x\n")
+    assert (long.left_aside, long.arms[0].raters) == (("comment",), ("R1",))
+
+
+def numbered(column, value):
+    """Two readers who mostly agree on a scale of 1 to 5, and a third column."""
+    rows = (f"i{n:02d},{n % 5 + 1},{(n + (n % 7 == 0)) % 5 + 1},{value(n)}" for n in range(40))
+    return "\n".join([f"image,R1,R2,{column}", *rows])
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("pat", lambda n: n // 4 + 1),
+        ("area", lambda n: 17.5 + n),
+        ("barcode", lambda n: 1000 + n),
+    ],
 )
-GRADE = NAME.filter(lambda grade: grade.lower() not in {"na", "n/a", "nan"})
+def test_a_column_of_another_scale_is_refused_by_name(read, column, value):
+    text = numbered(column, value)
+    with pytest.raises(DatasetError, match=f"column '{column}' has many values that no other"):
+        read(text)
+    ratings = read_raters(read, text, "R1", "R2")
+    assert (ratings.arms[0].raters, ratings.left_aside) == (("R1", "R2"), (column,))
+    assert read_raters(read, text, "R1", column).arms[0].raters == tuple(sorted(["R1", column]))
+
+
+def test_a_third_reader_of_the_same_scale_is_one(read):
+    assert read(numbered("Kim", lambda n: n % 4 + 1)).arms[0].raters == ("Kim", "R1", "R2")
+    assert read(numbered("Kim", lambda n: 6 - n % 6)).arms[0].raters == ("Kim", "R1", "R2")
+    scores = "\n".join(f"i{n},{n + 0.1},{n + 0.2},{n + 0.3}" for n in range(40))
+    assert len(read(f"image,R1,R2,R3\n{scores}\n").arms[0].raters) == 3
+
+
+def read_raters(read, text, *raters):
+    return read(text, None, raters)
+
+
+def test_raters_can_be_named_in_both_forms(read):
+    long = LONG + "a,R1,1\na,R2,2\na,case,3\n"
+    ratings = read_raters(read, long, "R1", "case")
+    assert (ratings.arms[0].raters, ratings.left_aside) == (("R1", "case"), ("R2",))
+    wide = read_raters(read, "image,case,label\na,1,2\n", "label", "case")
+    assert wide.arms[0].raters == ("case", "label")
+    for text in (long, "image,R1\na,1\n"):
+        with pytest.raises(InputError, match="--raters: 'R9' is not among the"):
+            read_raters(read, text, "R1", "R9")
+
+
+def test_one_name_however_it_is_written(read):
+    ratings = read(
+        "image,rater,rating\n1,R\u00a01,2\n1.0,R  2,2\nMu\u0308ller,R 1,2\nMüller,R 2,2\n"
+    )
+    assert ratings.arms[0].images == ("1", "Müller")
+    assert ratings.arms[0].raters == ("R 1", "R 2")
+    assert ratings.look_alike == ()
+
+
+def test_names_that_differ_in_case_alone_are_pointed_out(read):
+    ratings = read(LONG + "a,r1,mild\nA,R1,Mild\n")
+    assert ratings.look_alike == (("R1", "r1"), ("A", "a"), ("Mild", "mild"))
+    assert read(LONG + "1.1,R1,1\n1.10,R1,1\n").look_alike == (("1.1", "1.10"),)
+
+
+# Names as the reader gives them back: NFC, without control characters and double blanks.
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1, max_size=6)
+NAME = TEXT.map(lambda text: without_float(plain(text))).filter(
+    lambda name: (
+        not is_missing(name)
+        and column_key(name) not in NO_READERS
+        and not called_otherwise(name, ("image", "arm", "rater", "rating"))
+        and not name[0].isdigit()
+    )
+)
+GRADE = NAME.filter(lambda grade: not is_number(grade) and grade not in {"real", "synthetic"})
 
 
 @st.composite

@@ -62,7 +62,7 @@ def test_tiles_that_the_csv_forgets_are_named(folders):
         (("tile,patient,split", "0000,a,maybe"), "split is 'maybe'"),
         (("tile,patient,mpp", "0000,a,-1"), "mpp is '-1'"),
         (("tile,patient", "nobody,a"), "names no tile"),
-        (("",), "no column 'tile'"),
+        (("",), "is empty"),
     ],
 )
 def test_an_odd_csv_is_one_sentence(folders, lines, match):
@@ -73,7 +73,7 @@ def test_an_odd_csv_is_one_sentence(folders, lines, match):
 def test_a_csv_that_is_no_text_is_one_sentence(folders):
     path = folders.csv("")
     path.write_bytes(b"tile,patient\n\xff\xfe\x00,\x00")
-    with pytest.raises(DatasetError, match="no CSV in UTF-8"):
+    with pytest.raises(DatasetError, match="not UTF-8 text"):
         folders.examined(groups=path)
 
 
