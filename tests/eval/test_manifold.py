@@ -55,14 +55,12 @@ def by_definition(real, fake, k):
 
     real_radii = [radius(real, number) for number in range(len(real))]
     fake_radii = [radius(fake, number) for number in range(len(fake))]
-    inside = np.array(
-        [[squared(r, f) < radius for f in fake] for r, radius in zip(real, real_radii, strict=True)]
-    )
-    back = np.array(
-        [[squared(r, f) < radius for f, radius in zip(fake, fake_radii, strict=True)] for r in real]
-    )
+    apart = np.array([[squared(r, f) for f in fake] for r in real])
+    reached = apart <= np.array(real_radii)[:, None]
+    inside = (apart < np.array(real_radii)[:, None]) | (apart == 0)
+    back = apart <= np.array(fake_radii)
     return {
-        "precision": inside.any(axis=0).mean(),
+        "precision": reached.any(axis=0).mean(),
         "recall": back.any(axis=1).mean(),
         "density": inside.sum(axis=0).mean() / k,
         "coverage": inside.any(axis=1).mean(),
@@ -104,10 +102,45 @@ def test_each_number_has_its_k():
     assert (mixed.density, mixed.coverage) == (five["density"], five["coverage"])
 
 
-def test_doubled_tiles_have_balls_of_no_size_also_far_from_zero():
-    doubled = np.repeat(np.random.default_rng(0).normal(size=(6, 50)), 2, axis=0) + 1000
+@pytest.mark.parametrize("offset", [0, 1000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_copy_has_everything_also_of_tiles_that_are_there_often(offset, dtype):
+    """Eight of 24 are alike, as glass is: their balls have no size."""
+    real = np.random.default_rng(0).normal(size=(24, 2048)).astype(dtype) * 1e-3 + offset
+    real[3::3] = real[0]
 
-    assert numbers(doubled, doubled, 1) == dict.fromkeys(NAMES, 0)
+    found = numbers(real, real[::-1].copy(), 3)
+
+    assert [found[name] for name in ("precision", "recall", "coverage")] == [1, 1, 1]
+    expected = by_definition(real.astype(float) - offset, real.astype(float) - offset, 3)
+    assert found == pytest.approx(expected)
+
+
+def test_equal_tiles_on_both_sides_or_different_ones():
+    flat = np.full((9, 50), 0.1)
+
+    same = numbers(flat, flat, 3)
+    assert [same[name] for name in ("precision", "recall", "coverage")] == [1, 1, 1]
+    assert numbers(flat, flat + 1e-9, 3) == dict.fromkeys(NAMES, 0)
+
+
+def test_the_edge_is_inside_for_precision_and_recall_outside_for_density_and_coverage():
+    real, fake = np.array([[0.0], [3.0], [100.0]]), np.array([[-3.0], [6.0], [50.0]])
+
+    found = numbers(real, fake, 1)
+
+    assert (found["density"], found["coverage"]) == pytest.approx((2 / 3, 1 / 3))
+    assert found["precision"] == 1
+
+
+def test_ties_do_not_depend_on_rounding():
+    """A copy, moved: each tile is at the edge of the ball of the tile whose neighbour it is."""
+    real = np.random.default_rng(1).normal(size=(40, 300))
+    moved = np.concatenate([real[20:], real[:20]])
+
+    found = numbers(real, moved, 1)
+
+    assert found["density"] == 1
 
 
 def test_tissue_far_away_is_in_no_ball():
