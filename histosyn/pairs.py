@@ -10,6 +10,8 @@ from histosyn.sources import SOURCE_SUFFIXES
 from hpc.errors import ConfigError, DatasetError
 from hpc.files import require_folder
 
+# A file in a tar has a name of at most 255 bytes, of which place and suffix need some.
+LONGEST_KEY_BYTES = 225
 _TILES, _LABELS = "folder of tiles", "folder of label maps"
 
 
@@ -79,7 +81,8 @@ def pair_folders(tiles: Path, labels: Path, naming: Naming = Naming()) -> Pairin
 
 def may_name_a_sample(key: str) -> bool:
     """Whether a tar, and everybody's tools for it, can hold samples of this name."""
-    return key.isprintable() and "\\" not in key
+    fits = key.isprintable() and "\\" not in key
+    return fits and len(key.replace("/", "__").encode()) <= LONGEST_KEY_BYTES
 
 
 def images_by_key(folder: Path, what: str) -> dict[str, Path]:

@@ -22,7 +22,7 @@ def members_of(tar: Path) -> list[tuple[str, bytes]]:
 
 def write_tar(path: Path, members: list[tuple[str, bytes]]) -> None:
     """A tar of plain files, as simple as they come."""
-    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
         for name, data in members:
             info = tarfile.TarInfo(name)
             info.size = len(data)

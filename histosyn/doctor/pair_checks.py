@@ -9,7 +9,7 @@ from histosyn.doctor.finding import Check
 from histosyn.doctor.look import FlawKind, Look
 from histosyn.doctor.reading import Trouble
 from histosyn.doctor.survey import Survey
-from histosyn.pairs import may_name_a_sample
+from histosyn.pairs import LONGEST_KEY_BYTES, may_name_a_sample
 
 # A tile with this share of glass has nothing to learn from.
 GLASS_SHARE = 0.97
@@ -148,7 +148,8 @@ PAIR_CHECKS = (
     Check(
         severity="error",
         what="names that no shard can hold",
-        remedy="Rename the files: no line breaks, backslashes or other unprintable characters.",
+        remedy="Rename the files: no line breaks, backslashes or other unprintable characters, "
+        f"and at most {LONGEST_KEY_BYTES} bytes.",
         places=_unfit_name,
     ),
     *(

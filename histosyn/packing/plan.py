@@ -12,7 +12,7 @@ from pathlib import Path
 from histosyn.packing.config import PackConfig
 from histosyn.packing.samples import Job
 from histosyn.packing.split import split_groups
-from histosyn.pairs import Pair, Pairing, may_name_a_sample, pair_folders
+from histosyn.pairs import LONGEST_KEY_BYTES, Pair, Pairing, may_name_a_sample, pair_folders
 from histosyn.tile_facts import PARTS, TEST, VAL, TileFacts, match_facts, read_tile_facts
 from hpc.errors import ConfigError, DatasetError
 
@@ -144,7 +144,7 @@ def _check_names(jobs: Iterable[Job]) -> None:
         if not may_name_a_sample(job.key):
             raise DatasetError(
                 f"{job.pair.key!r} cannot name a sample: it has a backslash or an unprintable "
-                "character. Rename the files."
+                f"character, or more than {LONGEST_KEY_BYTES} bytes. Rename the files."
             )
         if job.key in seen:
             raise DatasetError(

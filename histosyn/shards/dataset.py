@@ -60,9 +60,9 @@ def ensure_index(folder: Path, schema: str | None = None, *, leave_out_bad: bool
     where = index_folder(folder)
     if unread := unread_files(folder):
         text = unread_text(folder, unread)
-        if not leave_out_bad or not (tars or where):
+        if not (tars or where):
             raise DatasetError(text)
-        logger.warning("%s Now it is not used.", text)
+        _refuse_or_warn(text, leave_out_bad)
     if where is not None:
         _check_index(folder, where, schema, leave_out_bad)
     elif tars:
@@ -132,9 +132,14 @@ def _check_index(folder: Path, where: Path, schema: str | None, leave_out_bad: b
             f"({len(unknown)} in all). Move them away, or remove the index to have all indexed "
             "anew."
         )
-        if not leave_out_bad:
-            raise DatasetError(text)
-        logger.warning("%s They are not used.", text)
+        _refuse_or_warn(text, leave_out_bad)
+
+
+def _refuse_or_warn(text: str, leave_out_bad: bool) -> None:
+    """About files that are not used if what is bad is to be left out."""
+    if not leave_out_bad:
+        raise DatasetError(f"{text} With --data.on-bad-sample skip they are not used.")
+    logger.warning("%s They are not used.", text)
 
 
 def _show(shards: Iterator[Inspected], total: int) -> Iterable[Inspected]:

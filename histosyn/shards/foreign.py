@@ -60,7 +60,7 @@ def index_foreign_shards(
         for shard in track(map_in_order(look, paths, batch=1), len(paths))
     ]
     _refuse_copies(shards, folder)
-    _tell_seams(shards, folder)
+    _tell_oddities(shards, folder)
     size = _common_size(shards, folder)
     odd = [item for shard in shards for item in _of_other_size(shard, size, notes)]
     if odd and not leave_out_bad:
@@ -128,7 +128,13 @@ def _refuse_copies(shards: list[Inspected], folder: Path) -> None:
             )
 
 
-def _tell_seams(shards: list[Inspected], folder: Path) -> None:
+def _tell_oddities(shards: list[Inspected], folder: Path) -> None:
+    """What is no fault, but would be missed by those who counted on it."""
+    if left_aside := sum(shard.left_aside for shard in shards):
+        logger.info(
+            "Hidden files and those of operating systems (.NAME, __MACOSX, Thumbs.db) are left "
+            "aside: %d in the shards of %s.", left_aside, folder,
+        )  # fmt: skip
     for shard in shards:
         if shard.seams:
             logger.warning(
@@ -152,6 +158,9 @@ def _common_size(shards: list[Inspected], folder: Path) -> tuple[int, int]:
 def _why_not(shards: list[Inspected]) -> str:
     """The first cause in full, and how many more there are."""
     left_out = [item for shard in shards for item in shard.left_out]
+    left_aside = sum(shard.left_aside for shard in shards)
+    if not left_out and left_aside:
+        return f" ({left_aside:,} hidden files or files of operating systems are in it)"
     if not left_out:
         return ""
     first = left_out[0]

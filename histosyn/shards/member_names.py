@@ -12,18 +12,20 @@ LONGEST_NAME_BYTES = 1024
 _NOBODYS = frozenset({
     "__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "@eadir",
 })  # fmt: skip
-# Extended headers that an old tool took for files; WebDataset's notes to itself.
-_NOTES = re.compile(r"PaxHeaders?(\.\w+)?|@PaxHeader|__.*__", re.DOTALL)
+# Folders of extended headers that an old tool took for files.
+_HEADERS_AS_FILES = re.compile(r"PaxHeaders?(\.\w+)?")
 _SHOWN_CHARACTERS = 80
 
 
 def is_left_aside(name: str) -> bool:
     """Whether a file is none of the user's: hidden, or some system's or tool's own."""
-    return any(
-        (part.startswith(".") and part not in (".", ".."))
-        or part.lower() in _NOBODYS
-        or _NOTES.fullmatch(part)
-        for part in name.split("/")
+    parts = name.split("/")
+    # WebDataset's notes to itself have such names.
+    if parts[-1] == "@PaxHeader" or (parts[-1].startswith("__") and "." not in parts[-1]):
+        return True
+    return any(map(_HEADERS_AS_FILES.fullmatch, parts[:-1])) or any(
+        (part.startswith(".") and part not in (".", "..")) or part.lower() in _NOBODYS
+        for part in parts
     )
 
 

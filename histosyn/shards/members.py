@@ -18,7 +18,7 @@ from histosyn.shards.index import (
     LeftOut,
 )
 from histosyn.shards.samples_table import Member
-from histosyn.shards.tar import TarDamage, TarMember, TarSeam, scan_tar
+from histosyn.shards.tar import TarAside, TarDamage, TarMember, TarSeam, scan_tar
 from hpc.files import open_regular_file
 
 # Reading these can run code that somebody put into them.
@@ -45,12 +45,14 @@ class RawSample:
 class ShardContent:
     """What a shard holds: samples in the order of the file, and what cannot be used.
 
-    `seams` are the bytes at which further archives begin in the same file.
+    `seams` are the bytes at which further archives begin in the same file, `left_aside` counts the
+    files that are none of the user's.
     """
 
     samples: tuple[RawSample, ...]
     left_out: tuple[LeftOut, ...]
     seams: tuple[int, ...]
+    left_aside: int
 
 
 @dataclass(kw_only=True)
@@ -64,9 +66,12 @@ def content_of(path: Path) -> ShardContent:
     found: defaultdict[str, _Found] = defaultdict(_Found)
     left_out: list[LeftOut] = []
     seams: list[int] = []
+    left_aside = 0
     for item in scan_tar(path):
         if isinstance(item, TarSeam):
             seams.append(item.offset)
+        elif isinstance(item, TarAside):
+            left_aside += 1
         elif isinstance(item, TarDamage):
             left_out.append(_left_out_at(path, item))
         elif match := _KEY_AND_SUFFIX.fullmatch(item.name):
@@ -81,7 +86,12 @@ def content_of(path: Path) -> ShardContent:
                 samples.append(_raw_sample(key, one.members, file.fileno()))
             else:
                 left_out.append(LeftOut(shard=path.name, key=key, cause=cause, damaged=False))
-    return ShardContent(samples=tuple(samples), left_out=tuple(left_out), seams=tuple(seams))
+    return ShardContent(
+        samples=tuple(samples),
+        left_out=tuple(left_out),
+        seams=tuple(seams),
+        left_aside=left_aside,
+    )
 
 
 def _left_out_at(path: Path, damage: TarDamage) -> LeftOut:

@@ -51,6 +51,7 @@ class Note:
     looks: tuple[Look, ...]
     left_out: tuple[LeftOut, ...]
     seams: tuple[int, ...]
+    left_aside: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,7 @@ class Inspected:
     indices: bool
     left_out: tuple[LeftOut, ...]
     seams: tuple[int, ...]
+    left_aside: int
 
 
 def inspect_shard(path: Path, schema: LabelSchema, notes: Path) -> Inspected:
@@ -82,6 +84,7 @@ def inspect_shard(path: Path, schema: LabelSchema, notes: Path) -> Inspected:
         indices=all(look.indices for look in note.looks),
         left_out=note.left_out,
         seams=note.seams,
+        left_aside=note.left_aside,
     )
 
 
@@ -111,10 +114,11 @@ def _look_through(path: Path, schema: LabelSchema) -> Note:
     left_out: list[LeftOut] = []
     looks: list[Look] = []
     seams: tuple[int, ...] = ()
+    left_aside = 0
     try:
         content = content_of(path)
         left_out += content.left_out
-        seams = content.seams
+        seams, left_aside = content.seams, content.left_aside
         with open_regular_file(path) as file:
             for sample in content.samples:
                 try:
@@ -134,6 +138,7 @@ def _look_through(path: Path, schema: LabelSchema) -> Note:
         looks=tuple(looks),
         left_out=tuple(left_out),
         seams=seams,
+        left_aside=left_aside,
     )
 
 

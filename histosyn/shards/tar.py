@@ -58,14 +58,20 @@ class TarSeam:
     offset: int
 
 
-Found = TarMember | TarDamage | TarSeam
+@dataclass(frozen=True, kw_only=True)
+class TarAside:
+    """A member that is none of the user's files: hidden, or an operating system's."""
+
+    name: str
+
+
+Found = TarMember | TarDamage | TarSeam | TarAside
 
 
 def scan_tar(path: Path) -> Iterator[Found]:
     """All members in the order of the file, and every damage between them.
 
-    Hidden files and those of operating systems are passed over. Raises OSError if `path` cannot be
-    read or is no file.
+    Raises OSError if `path` cannot be read or is no file.
     """
     with open_regular_file(path) as file:
         size = file.seek(0, os.SEEK_END)
@@ -119,7 +125,7 @@ class _Scan:
             yield from self._member(header, offset)
             # What claims more than there is may hide others.
             fits = header.next <= self.size
-            offset = header.next if fits else self._next_header(offset + BLOCK_BYTES)
+            offset = header.next if fits else self._next_header(header.offset)
 
     def _member(self, header: Header, start: int) -> Iterator[Found]:
         if header.next > self.size:
@@ -127,9 +133,9 @@ class _Scan:
             cause = f"{shown(header.name)} lacks its last {missing} bytes (cut short)"
             yield TarDamage(offset=start, cause=cause)
         elif is_left_aside(header.name):
-            return
+            yield TarAside(name=header.name)
         elif fault := header.fault or name_fault(header.name):
-            yield TarDamage(offset=start, cause=fault, refused=True)
+            yield TarDamage(offset=start, cause=fault, refused=not header.damaged)
         elif not header.is_folder:
             yield TarMember(name=header.name, offset=header.offset, size=header.size)
 

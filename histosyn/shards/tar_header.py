@@ -29,7 +29,8 @@ _PAX_RECORD = re.compile(rb"([0-9]{1,19}) ([^=]+)=")
 class Header:
     """A sound header: its name, where its data begins, its size, and where the next one is due.
 
-    `fault` says why the member is not to be used though all of it is there.
+    `fault` says why the member is not to be used though all of it is there; `damaged`, that it was
+    once written otherwise.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Header:
     next: int
     is_folder: bool
     fault: str | None
+    damaged: bool
 
 
 def header_at(file: IO[bytes], start: int, file_bytes: int) -> Header | None:
@@ -47,7 +49,7 @@ def header_at(file: IO[bytes], start: int, file_bytes: int) -> Header | None:
     header, and for sizes that cannot be.
     """
     said: dict[str, str] = {}
-    fault = None
+    fault, damaged = None, False
     offset = start
     for _ in range(_MOST_EXTENSIONS + 1):
         info = _block_at(file, offset)
@@ -57,7 +59,7 @@ def header_at(file: IO[bytes], start: int, file_bytes: int) -> Header | None:
             raise tarfile.HeaderError("an extended header without its file")
         offset += BLOCK_BYTES
         if info.type not in _EXTENSIONS:
-            return _header(info, said, fault, offset, file_bytes)
+            return _header(info, said, offset, fault, damaged)
         end = _end_of(offset, info.size)
         if end > file_bytes:
             raise tarfile.HeaderError("an extended header that is cut short")
@@ -67,7 +69,10 @@ def header_at(file: IO[bytes], start: int, file_bytes: int) -> Header | None:
                 f"(at most {_LARGEST_EXTENSION_BYTES:,})"
             )
         else:
-            said |= _said_by(info.type, file.read(info.size))
+            try:
+                said |= _said_by(info.type, file.read(info.size))
+            except tarfile.HeaderError as error:
+                fault, damaged = f"its extended header has {error}", True
         offset = end
     raise tarfile.HeaderError(f"more than {_MOST_EXTENSIONS} extended headers in a row")
 
@@ -137,7 +142,7 @@ def _block_at(file: IO[bytes], offset: int) -> tarfile.TarInfo | None:
 
 
 def _header(
-    info: tarfile.TarInfo, said: Mapping[str, str], fault: str | None, data: int, file_bytes: int
+    info: tarfile.TarInfo, said: Mapping[str, str], data: int, fault: str | None, damaged: bool
 ) -> Header:
     name = said.get("path", info.name).rstrip("/") or info.name
     size = int(said.get("size", info.size))
@@ -151,7 +156,13 @@ def _header(
     elif not (info.type in _FILES or info.isdir()):
         fault = f"{shown(name)} is a link or device, not a file"
     return Header(
-        name=name, offset=data, size=size, next=following, is_folder=info.isdir(), fault=fault
+        name=name,
+        offset=data,
+        size=size,
+        next=following,
+        is_folder=info.isdir(),
+        fault=fault,
+        damaged=damaged,
     )
 
 
@@ -180,7 +191,7 @@ def _pax_records(data: bytes) -> dict[str, str]:
         match = _PAX_RECORD.match(data, start)
         end = start + int(match[1]) if match else 0
         if not match or not match.end() < end <= len(data) or data[end - 1 : end] != b"\n":
-            raise tarfile.HeaderError("a damaged extended header")
+            raise tarfile.HeaderError("a damaged record")
         value = data[match.end() : end - 1]
         records[match[2].decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
         start = end

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from damage import edit_index
+from damage import edit_index, flip, members_of, write_tar
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -89,6 +89,47 @@ def test_faults_are_shown_saved_and_told_by_the_exit_code(
     assert {fault["part"] for fault in faults} == {"train"}
     assert str(len(faults)) in shown.err
     assert Path("packed-train-sheet.png").is_file()
+
+
+def as_of_another_tool(shards: Path) -> None:
+    (shards / "dataset.json").unlink()
+    (shards / "samples.npy").unlink()
+
+
+def test_what_indexing_had_to_leave_out_is_no_success(
+    shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Damage never; what is only named otherwise not if everything was to be verified."""
+    as_of_another_tool(shards)
+    members = members_of(shards / "shard-000001.tar")
+    write_tar(shards / "shard-000001.tar", members[:-3])
+    main(["inspect", str(shards), "--schema", "prostate-3"])
+    write_tar(shards / "shard-000001.tar", [item for item in members if "07.label" not in item[0]])
+    as_of_another_tool(shards)
+    main(["inspect", str(shards), "--schema", "prostate-3"])
+    assert "1 left out of the index" in capsys.readouterr().out
+    failed(str(shards), "--verify")
+    shown = capsys.readouterr()
+    assert "it has no label map" in shown.out
+    assert f"1 place or sample left out of {shards}, listed above." in shown.err
+    as_of_another_tool(shards)
+    flip(shards / "shard-000001.tar", 3)
+    for options in ([], ["--verify"]):
+        failed(str(shards), "--schema", "prostate-3", *options)
+        assert "Repair the shards and index them anew" in capsys.readouterr().err
+
+
+def test_an_unknown_or_compressed_shard_fails_with_and_without_verify(
+    shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shards / "more.tar").write_bytes((shards / "shard-000000.tar").read_bytes())
+    (shards / "shard-000009.tar.gz").write_bytes(b"")
+    for options in ([], ["--verify"]):
+        failed(str(shards), *options)
+        shown = capsys.readouterr()
+        assert "the index does not know it" in shown.out
+        assert "compressed by gzip" in " ".join(shown.out.split())
+        assert "2 faults in" in shown.err
 
 
 def test_many_faults_are_cut_short_and_whole_shards_come_first(

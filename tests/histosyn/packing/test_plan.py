@@ -73,7 +73,7 @@ def test_files_of_neither_suffix_are_told(tmp_path: Path, caplog: pytest.LogCapt
     assert "tile-02.png" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["back\\slash", "bell\a", "latin-\udce9"])
+@pytest.mark.parametrize("name", ["back\\slash", "bell\a", "latin-\udce9", "long" * 60])
 def test_names_that_no_shard_can_hold(tmp_path: Path, name: str) -> None:
     for folder in write_folders(tmp_path, count=1, size=8):
         os.rename(folder / "tile-00.png", folder / f"{name}.png")  # noqa: PTH104

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -120,6 +121,102 @@ def test_a_tar_without_our_names_says_which_are_wanted(tmp_path: Path) -> None:
         ensure_index(folder, SCHEMA.name)
     with pytest.raises(DatasetError, match=r"no tar with a usable sample.*KEY\.tile\.png"):
         ensure_index(folder, SCHEMA.name, leave_out_bad=True)
+
+
+def write_named(folder: Path, *names: tuple[str, str], **format: object) -> Path:
+    """Sound tiles and label maps under any names."""
+    folder.mkdir()
+    tile, labels = (png_bytes(Image.fromarray(array)) for array in blobs(0, 32))
+    with tarfile.open(folder / "0.tar", "w", **format) as archive:
+        for pair in names:
+            for name, data in zip(pair, (tile, labels), strict=True):
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "cause"),
+    [
+        (("a.0.5mpp.tile.png", "a.0.5mpp.label.png"), "write a-0-5mpp.tile.png for a.0.5mpp."),
+        (("a.png", "a.seg.png"), r"it has .png, .seg.png"),
+        (("/data/a.tile.png", "/data/a.label.png"), "leads out of the archive, and 1 more left"),
+        ((".a.tile.png", ".a.label.png"), "2 hidden files or files of operating systems are in"),
+        (("Drüse.tile.png", "Drüse.label.png"), "in another encoding than UTF-8"),
+        (("a" * 300 + ".tile.png", "a" * 300 + ".label.png"), "name of 309 bytes"),
+    ],
+)
+def test_why_nothing_can_be_used_is_told(
+    tmp_path: Path, names: tuple[str, str], cause: str
+) -> None:
+    format = {"format": tarfile.GNU_FORMAT, "encoding": "latin-1"} if "ü" in names[0] else {}
+    shards = write_named(tmp_path / "train", names, **format)
+    with pytest.raises(DatasetError, match="no tar with a usable sample") as error:
+        ensure_index(shards, SCHEMA.name, leave_out_bad=True)
+    assert cause in str(error.value)
+
+
+def test_a_long_name_makes_no_wide_table(tmp_path: Path) -> None:
+    long = "a" * 4000
+    shards = write_named(
+        tmp_path / "train", (f"{long}.tile.png", f"{long}.label.png"), ("b.tile.png", "b.label.png")
+    )
+    ensure_index(shards, SCHEMA.name, leave_out_bad=True)
+    index = open_shards(shards, accept_left_out=True).index
+    assert [entry.key for entry in index.entries(0)] == ["b"]
+    assert [item.damaged for item in index.left_out] == [False, False]
+    assert (shards / "samples.npy").stat().st_size < 1000
+
+
+def test_files_of_macos_do_not_make_samples_bad(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shards = write_named(
+        tmp_path / "train",
+        ("./._a.tile.png", "./._a.label.png"),
+        ("./a.tile.png", "./a.label.png"),
+        (".DS_Store", "__MACOSX/._a.tile.png"),
+    )
+    with caplog.at_level(logging.INFO, "histosyn"):
+        ensure_index(shards, SCHEMA.name)
+    assert [entry.key for entry in open_shards(shards).index.entries(0)] == ["./a"]
+    assert open_shards(shards).read(0, 0)[1].shape == (32, 32)
+    assert "are left aside: 4 in the shards" in caplog.text
+
+
+def test_archives_one_behind_the_other_are_read_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shards = write_shards(tmp_path / "train")
+    paths = sorted(shards.glob("*.tar"))
+    joined = b"".join(path.read_bytes() for path in paths)
+    for path in paths[1:]:
+        path.unlink()
+    paths[0].write_bytes(joined)
+    ensure_index(shards, SCHEMA.name)
+    assert "is 3 archives one behind the other" in caplog.text
+    reader = open_shards(shards)
+    assert len(reader.index) == SAMPLES
+    assert np.array_equal(reader.read(0, SAMPLES - 1)[0], blobs(SAMPLES - 1, 32)[0])
+
+
+def test_a_zero_filled_tail_loses_nothing_in_silence(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "train")
+    path = shards / "0001.tar"
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    with pytest.raises(SampleError, match=r"0001\.tar, .*"):
+        ensure_index(shards, SCHEMA.name)
+    path.write_bytes(bytes(len(data)))
+    with pytest.raises(SampleError, match=r"0001\.tar, byte 0: no file is in it, only zeros"):
+        ensure_index(shards, SCHEMA.name)
+
+
+def test_sizes_of_members_are_limited(tmp_path: Path) -> None:
+    shards = write_one(tmp_path / "train", b" " * (2 << 20))
+    with pytest.raises(SampleError, match=r"a: its \.json has 2,097,152 bytes \(at most 1,048,576"):
+        ensure_index(shards, SCHEMA.name)
 
 
 @pytest.mark.parametrize("text", ["pipe:touch x", "gs://bucket/a.tar", "s3://bucket"])
