@@ -117,6 +117,8 @@ class ModuleExtractor:
                 f"{self._path} gives {shape} for {len(tiles_NHWC)} tiles instead of features "
                 "(N, D). Save a module that pools over the tile."
             )
+        if features.is_complex():
+            raise InputError(f"{self._path} gives complex features. Save a module of real ones.")
         return features.flatten(1).float().cpu().numpy()
 
 

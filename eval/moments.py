@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -66,9 +67,29 @@ class Moments:
         return self.scatter_DD / (require_two(self.n) - 1)
 
 
+def real_numbers(values: ArrayLike, what: str) -> NDArray[Any]:
+    """`values` as an array; InputError, calling it `what`, if they are no real, finite numbers.
+
+    NumPy would take a complex number for its real part, and a text for the number that it spells.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{what} holds {array.dtype.name} values, not real numbers.")
+    if array.dtype.itemsize > np.dtype(np.float64).itemsize:
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise InputError(f"{what} holds values that are not finite.")
+    return array
+
+
 def checked_features(features_ND: ArrayLike) -> NDArray[np.floating]:
     """Return `features_ND` as an array of N vectors; InputError if it is not one, or not finite."""
     features_ND = np.asarray(features_ND)
+    if features_ND.dtype.kind not in "fiub":
+        raise InputError(
+            f"Features must be real numbers, not {features_ND.dtype.name}. Check the extractor."
+        )
     if not np.issubdtype(features_ND.dtype, np.floating):
         features_ND = features_ND.astype(np.float64)
     if features_ND.ndim != 2 or not features_ND.shape[1]:

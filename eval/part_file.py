@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.features import Identity
+from eval.frechet import covariance_fault
 from eval.images import StoredTiles
-from eval.moments import Moments
+from eval.moments import Moments, real_numbers
 from eval.parts import MeasuredPart, merge, require_unchanged
 from eval.population import Features
 from eval.statistics_file import READING_ERRORS, read_arrays
@@ -61,8 +62,8 @@ def read_part(path: Path) -> MeasuredPart:
         return _measured(read_arrays(path))
     except (*READING_ERRORS, InputError) as error:
         raise DatasetError(
-            f"{path} cannot be read as a measured part ({error}). Delete it and measure the part "
-            "again."
+            f"{path} cannot be read as a measured part ({str(error).removesuffix('.')}). Delete it "
+            "and measure the part again."
         ) from error
 
 
@@ -86,9 +87,9 @@ def _texts(values: Sequence[str]) -> NDArray[np.str_]:
 def _measured(arrays: dict[str, NDArray[Any]]) -> MeasuredPart:
     text = {name: str(value) for name, value in arrays.items() if value.dtype.kind == "U"}
     moments = None
-    n, features_MD = int(arrays["n"]), arrays["features"]
+    n, features_MD = int(arrays["n"]), real_numbers(arrays["features"], "features")
     if "mean" in arrays:
-        moments = Moments(n=n, mean_D=arrays["mean"], scatter_DD=arrays["scatter"])
+        moments = _moments(n, arrays)
     tile_size = tuple(int(length) for length in arrays["tile_size"]) or None
     names, digested = _read_texts(arrays["tiles"]), _read_texts(arrays["digested"])
     if features_MD.ndim != 2 or len(names) != len(features_MD):
@@ -116,6 +117,15 @@ def _measured(arrays: dict[str, NDArray[Any]]) -> MeasuredPart:
         ),
         digests=dict(zip(digested, _read_texts(arrays["sha256"]), strict=True)),
     )
+
+
+def _moments(n: int, arrays: dict[str, NDArray[Any]]) -> Moments:
+    mean_D, scatter_DD = (real_numbers(arrays[name], name) for name in ("mean", "scatter"))
+    if n < 0 or mean_D.ndim != 1 or scatter_DD.shape != 2 * mean_D.shape:
+        raise ValueError(f"mean has the shape {mean_D.shape}, scatter {scatter_DD.shape}")
+    if mean_D.size and (fault := covariance_fault(scatter_DD)):
+        raise ValueError(f"scatter: {fault}")
+    return Moments(n=n, mean_D=mean_D, scatter_DD=scatter_DD)
 
 
 def _read_texts(data: NDArray[np.uint8]) -> tuple[str, ...]:

@@ -202,7 +202,7 @@ def distance(real: Population, synthetic: Population) -> float:
             require_two(side.n, side.name)
     if isinstance(real.summary, np.ndarray) and isinstance(synthetic.summary, np.ndarray):
         return frechet_distance_from_features(real.summary, synthetic.summary)
-    return frechet_distance(real.gaussian, synthetic.gaussian)
+    return frechet_distance(real.gaussian, synthetic.gaussian, (real.name, synthetic.name))
 
 
 def require_same_identity(population: Population, other: Identity | None, other_name: str) -> None:

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from eval.content import content_of_file
 from eval.features import Identity
+from eval.frechet import covariance_fault
+from eval.moments import real_numbers
 from eval.population import Population
 from eval.result import versions
 from hpc.errors import DatasetError, InputError
@@ -93,10 +95,11 @@ def read_statistics(path: Path) -> Population:
     try:
         content = read_arrays(path)
         population = _population(path, _summary(content), content)
-    except READING_ERRORS as error:
+    except (*READING_ERRORS, InputError) as error:
         raise DatasetError(
-            f"{path} cannot be read as a statistics file ({error}). It must be an .npz with the "
-            "arrays mu and sigma, as written by --save-statistics or by pytorch-fid."
+            f"{path} cannot be read as a statistics file ({str(error).removesuffix('.')}). It must "
+            "be an .npz with the arrays mu and sigma, as written by --save-statistics or by "
+            "pytorch-fid."
         ) from error
     return replace(population, content=content_of_file(path))
 
@@ -114,11 +117,13 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _summary(content: Mapping[str, NDArray[Any]]) -> Statistics:
-    mean_D, covariance_DD = (np.asarray(content[key], dtype=np.float64) for key in ("mu", "sigma"))
+    mean_D, covariance_DD = (
+        real_numbers(content[key], key).astype(np.float64) for key in ("mu", "sigma")
+    )
     if mean_D.ndim != 1 or covariance_DD.shape != 2 * mean_D.shape:
         raise ValueError(f"mu has the shape {mean_D.shape}, sigma {covariance_DD.shape}")
-    if not (np.isfinite(mean_D).all() and np.isfinite(covariance_DD).all()):
-        raise ValueError("mu or sigma is not finite")
+    if fault := covariance_fault(covariance_DD):
+        raise ValueError(f"sigma: {fault}")
     return Statistics(mean_D=mean_D, covariance_DD=covariance_DD)
 
 

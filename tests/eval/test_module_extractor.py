@@ -146,6 +146,20 @@ def test_a_file_of_something_else_is_refused(tmp_path, content):
         ModuleExtractor(tmp_path / "odd.pt")
 
 
+class Complex(torch.nn.Module):
+    def forward(self, x):
+        return torch.complex(x, x).mean((2, 3))
+
+
+def test_complex_features_are_refused(tmp_path):
+    """Their real parts alone would be measured."""
+    (tmp_path / "tiny.toml").write_text(STATED)
+    save(tmp_path / "tiny.pt", Complex())
+
+    with pytest.raises(InputError, match=r"tiny\.pt gives complex features"):
+        ModuleExtractor(tmp_path / "tiny.pt")
+
+
 def test_a_pickled_network_is_not_unpickled(tmp_path):
     (tmp_path / "pickled.toml").write_text(STATED)
     torch.save(network(), tmp_path / "pickled.pt")

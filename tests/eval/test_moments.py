@@ -101,3 +101,10 @@ def test_one_vector_has_no_covariance():
 def test_other_dimensions_do_not_merge():
     with pytest.raises(InputError, match=r"dimension 2.*dimension 3"):
         Moments.empty(2).merge(Moments.empty(3))
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, "U3", "datetime64[s]"])
+def test_features_that_are_no_real_numbers_are_refused(dtype):
+    """NumPy would take the real part of a complex number, and the number that a text spells."""
+    with pytest.raises(InputError, match="must be real numbers, not "):
+        Moments.of(np.zeros((3, 2)).astype(dtype))

@@ -226,3 +226,28 @@ def test_a_damaged_part_is_named(sides, extractor, tmp_path):
         path.write_bytes(whole[:size])
         with pytest.raises(DatasetError, match=r"real-1-of-3\.npz cannot be read"):
             read_part(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "match"),
+    [
+        ("features", lambda features: features + 1j, "features holds complex128 values"),
+        ("features", lambda features: features * np.nan, "features holds values that are not fin"),
+        ("mean", lambda mean: mean + 1j, "mean holds complex"),
+        ("mean", lambda mean: mean[1:], "mean has the shape"),
+        ("scatter", lambda scatter: -scatter, "scatter: the covariance has a negative variance"),
+        ("scatter", lambda scatter: np.triu(scatter), "scatter: the covariance is not symmetric"),
+    ],
+)
+def test_numbers_that_cannot_be_are_a_damaged_part(
+    sides, extractor, tmp_path, monkeypatch, name, change, match
+):
+    monkeypatch.setattr("eval.population.KEPT_NUMBERS", 4 * extractor.dimension)
+    measure_all(sides, extractor, tmp_path / "parts")
+    path = tmp_path / "parts" / "real-1-of-3.npz"
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    np.savez(path, **arrays | {name: change(arrays[name])})
+
+    with pytest.raises(DatasetError, match=rf"real-1-of-3\.npz cannot be read .*{match}"):
+        read_part(path)

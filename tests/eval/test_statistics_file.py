@@ -91,6 +91,61 @@ def damage_by_nan(path):
     np.savez(path, mu=np.array([0, np.nan]), sigma=np.eye(2))
 
 
+def no_covariance(value):
+    sigma = np.eye(3)
+    sigma[0, 1] = value
+    return sigma
+
+
+NUMBERS = {
+    "complex mean": (np.zeros(3) + 1j, np.eye(3), "mu holds complex128 values, not real"),
+    "complex covariance": (np.zeros(3), np.eye(3) + 1e-30j, "sigma holds complex128 values"),
+    "infinite": (np.zeros(3), np.full((3, 3), np.inf), "sigma holds values that are not finite"),
+    "beyond float64": (
+        np.zeros(3),
+        np.eye(3, dtype=np.longdouble) * np.longdouble("1e400"),
+        "sigma",
+    ),
+    "texts": (np.array(["0", "1", "2"]), np.eye(3), "mu holds str32 values"),
+    "truths": (np.zeros(3), np.eye(3, dtype=bool), "sigma holds bool values"),
+    "dates": (np.zeros(3, "datetime64[s]"), np.eye(3), "mu holds datetime64"),
+    "not symmetric": (np.zeros(3), no_covariance(0.1), "the covariance is not symmetric"),
+    "negative variance": (np.zeros(3), np.diag([1, 1, -0.1]), "a negative variance, -0.1"),
+    "empty": (np.zeros(0), np.zeros((0, 0)), "the covariance is empty"),
+    "a row for a mean": (np.zeros((1, 3)), np.eye(3), r"mu has the shape \(1, 3\)"),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_that_are_no_mean_and_covariance_are_refused_by_name(name, tmp_path):
+    mean, covariance, match = NUMBERS[name]
+    np.savez(tmp_path / "real.npz", mu=mean, sigma=covariance)
+
+    with pytest.raises(DatasetError, match=rf"real\.npz cannot be read .*{match}"):
+        read_statistics(tmp_path / "real.npz")
+
+
+def test_what_only_the_distance_finds_is_told_of_the_file_as_well(tmp_path):
+    for name, covariance in (("a", [[1, 2], [2, 1]]), ("b", np.eye(2)), ("c", np.eye(2) * 1e308)):
+        np.savez(tmp_path / f"{name}.npz", mu=np.zeros(2), sigma=np.array(covariance, float))
+    a, b, c = (read_statistics(tmp_path / f"{name}.npz") for name in "abc")
+
+    with pytest.raises(InputError, match=r"a\.npz: the covariance has a negative eigenvalue, -1:"):
+        distance(b, a)
+    with pytest.raises(InputError, match="too large: "):
+        distance(b, c)
+
+
+def test_rounding_of_others_is_none_of_these(tmp_path):
+    """float32, and a singular covariance with eigenvalues a little below 0."""
+    x = np.random.default_rng(0).normal(size=(20, 64)).astype(np.float32)
+    np.savez(tmp_path / "a.npz", mu=x.mean(0), sigma=np.cov(x.T).astype(np.float32))
+
+    read = read_statistics(tmp_path / "a.npz")
+
+    assert distance(read, read) == pytest.approx(0, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
