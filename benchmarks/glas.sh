@@ -5,8 +5,8 @@ set -euo pipefail
 glas=$1 out=$2 steps=${3:-3000}
 export OMP_NUM_THREADS=1
 
-[ -d "$out/packed" ] || histosyn pack "$glas/tiles" "$glas/labels" "$out/packed" --tile-size 128 \
-    --source-mpp 0.5 --mpp 1.0 --groups "$glas/patients.csv" --val 0.2
+[ -d "$out/packed" ] || histosyn pack "$glas/tiles" "$glas/labels" "$out/packed" --schema prostate-3 \
+    --tile-size 128 --source-mpp 0.5 --mpp 1.0 --groups "$glas/patients.csv" --val 0.2
 
 train() {
     torchrun --nproc-per-node 2 --no-python histosyn train \

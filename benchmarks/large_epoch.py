@@ -25,7 +25,7 @@ import numpy as np
 
 from histosyn.labels import load_schema
 from histosyn.packing.pack import PackConfig, pack
-from histosyn.phantom import write_phantom
+from histosyn.phantom import SCHEMA, write_phantom
 from histosyn.shards.dataset import open_shards
 from histosyn.shards.index import INDEX_NAME, DatasetIndex
 from histosyn.shards.index_file import _as_text
@@ -38,11 +38,15 @@ SHARDS, PER_SHARD, BATCH, REPEATS = 10_000, 1000, 32, 5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path)
-    parser.add_argument("--schema", default="prostate-3")
+    parser.add_argument("--schema", help="of TILES and LABELS")
     arguments = parser.parse_args()
+    if bool(arguments.folders) != bool(arguments.schema):
+        parser.error("TILES and LABELS need --schema, and the phantom that stands in for them none")
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        large = multiply(one_shard(root, arguments.folders, arguments.schema), root / "large")
+        large = multiply(
+            one_shard(root, arguments.folders, arguments.schema or SCHEMA), root / "large"
+        )
         table_mib = (large / SAMPLES_NAME).stat().st_size / 2**20
         index_mib = (large / INDEX_NAME).stat().st_size / 2**20
         print(f"{SHARDS * PER_SHARD:,} samples in {SHARDS:,} shards: {INDEX_NAME} {index_mib:.1f} "

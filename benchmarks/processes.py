@@ -1,6 +1,6 @@
 """doctor and pack on one process and on two: tiles a second, in turns.
 
-    python benchmarks/processes.py TILES LABELS [--schema NAME]
+    python benchmarks/processes.py TILES LABELS --schema NAME
 
 Every file is read four times (--times), under other names: starting processes takes a second or
 two. doctor's tiles are files, pack's are the 256-px tiles that it writes.
@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tiles", type=Path)
     parser.add_argument("labels", type=Path)
-    parser.add_argument("--schema", default="prostate-3")
+    parser.add_argument("--schema", required=True)
     parser.add_argument("--times", type=int, default=4)
     given = parser.parse_args()
     # Here, because each process imports this file anew, and needs less than the first one.

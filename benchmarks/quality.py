@@ -123,8 +123,9 @@ def pack(options: argparse.Namespace) -> None:
 
 
 def pack_tiles(glas: Path, packed: Path, groups: Path) -> None:
-    histosyn("pack", glas / "tiles", glas / "labels", packed, "--tile-size", TILE_SIZE,
-             "--source-mpp", 0.5, "--mpp", 1.0, "--groups", groups)  # fmt: skip
+    histosyn("pack", glas / "tiles", glas / "labels", packed, "--schema", "prostate-3",
+             "--tile-size", TILE_SIZE, "--source-mpp", 0.5, "--mpp", 1.0,
+             "--groups", groups)  # fmt: skip
 
 
 def split_by_patient(file: Path) -> str:

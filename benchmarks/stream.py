@@ -27,7 +27,7 @@ from histosyn.image_file import opened_image
 from histosyn.images import read_tile
 from histosyn.labels import LabelSchema, load_schema
 from histosyn.packing.pack import PackConfig, pack
-from histosyn.phantom import write_phantom
+from histosyn.phantom import SCHEMA, write_phantom
 from histosyn.shards.dataset import open_shards
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.samples_table import Member
@@ -40,10 +40,12 @@ BATCH = 8
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path)
-    parser.add_argument("--schema", default="prostate-3")
+    parser.add_argument("--schema", help="of TILES and LABELS")
     arguments = parser.parse_args()
+    if bool(arguments.folders) != bool(arguments.schema):
+        parser.error("TILES and LABELS need --schema, and the phantom that stands in for them none")
     torch.set_num_threads(1)
-    schema = load_schema(arguments.schema)
+    schema = load_schema(arguments.schema or SCHEMA)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         tiles, labels = arguments.folders or phantom(root)

@@ -135,7 +135,8 @@ def synthesize(folder: Path) -> None:
     labels, tissue = folder / "labels", folder / "tissue"
     quality.write_all(labels, quality.members_of(folder / "real/train", ".label.png"))
     quality.histosyn("synth", folder / "run", labels, tissue, "--overwrite")
-    quality.histosyn("pack", tissue, labels, folder / "packed", "--source-mpp", 1.0)
+    quality.histosyn("pack", tissue, labels, folder / "packed", "--schema", "prostate-3",
+                     "--source-mpp", 1.0)  # fmt: skip
 
 
 def measure(options: argparse.Namespace) -> None:

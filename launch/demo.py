@@ -21,6 +21,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from histosyn.phantom import SCHEMA
 from hpc.files import write_text
 from hpc.randomness import generator_of, key_of
 from launch.console import open_streams, say
@@ -61,14 +62,14 @@ def steps(folder: Path, training_steps: int = STEPS) -> list[Step]:
         Step(
             title="is the data fit for training?",
             command=[*histosyn, "doctor", str(phantom / "tiles"), str(phantom / "labels"),
-                     "--json", str(folder / "doctor.json")],
+                     "--schema", SCHEMA, "--json", str(folder / "doctor.json")],
             makes=folder / "doctor.json",
         ),
         Step(
             title="pack into shards",
             command=[*histosyn, "pack", str(phantom / "tiles"), str(phantom / "labels"),
-                     str(packed), "--groups", str(phantom / "phantom.csv"),
-                     "--source-mpp", "1.0", "--val", "0.1"],
+                     str(packed), "--schema", SCHEMA, "--source-mpp", "1.0",
+                     "--groups", str(phantom / "phantom.csv"), "--val", "0.1"],
             makes=packed / "train" / "dataset.json",
         ),
         Step(

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from histosyn.pairs import images_by_key
+from histosyn.phantom import SCHEMA
 from hpc.errors import HistosynError
 from hpc.locks import locked
 from hpc.own_folders import cache_folder
@@ -61,7 +62,8 @@ def _make(folder: Path) -> None:
     if not (phantom / "phantom.csv").is_file():
         _run("phantom", phantom, "--count", _TILES, "--size", _SIZE)
     if not (packed / "train" / "dataset.json").is_file():
-        _run("pack", phantom / "tiles", phantom / "labels", packed, "--source-mpp", "1.0")
+        _run("pack", phantom / "tiles", phantom / "labels", packed, "--schema", SCHEMA,
+             "--source-mpp", "1.0")  # fmt: skip
     train = (
         "train", "--preset", "fast", "--data.shards", packed / "train",
         "--run.folder", folder / "run", "--run.steps", _STEPS, "--run.ema-decay", "0.99",

@@ -12,9 +12,10 @@ from histosyn.doctor.finding import Finding
 from histosyn.doctor.hints import naming_hint
 from histosyn.doctor.look import Look, look_at
 from histosyn.doctor.pair_checks import PAIR_CHECKS
-from histosyn.doctor.proposal import Proposal, propose
+from histosyn.doctor.proposal import Proposal, propose, propose_for_objects
 from histosyn.doctor.set_checks import SET_CHECKS
 from histosyn.doctor.survey import Survey
+from histosyn.objects import NO_OBJECTS, class_for_objects
 from histosyn.pairs import Naming, Pairing, pair_folders
 from histosyn.schema import LabelSchema
 from histosyn.tile_facts import TileFacts, match_facts, read_tile_facts
@@ -28,6 +29,8 @@ class Source:
     """Where a data set lies and how its files are named.
 
     `groups` is a CSV with the columns `tile` and `group_column`, perhaps `split` and `mpp`.
+    `objects_are` is the class that the numbers of label maps become where they number objects, or
+    "none" where they don't although it looks so.
     """
 
     tiles: Path
@@ -35,6 +38,12 @@ class Source:
     naming: Naming = field(default_factory=Naming)
     groups: Path | None = None
     group_column: str = "patient"
+    objects_are: str | None = None
+
+    @property
+    def folds_objects(self) -> bool:
+        """Whether label maps number objects, all of one class."""
+        return self.objects_are not in (None, NO_OBJECTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +105,15 @@ def examine(
     """
     pairing = pair_folders(source.tiles, source.labels, source.naming)
     facts = _facts_of(source, pairing)
-    pass_over = map_in_order(partial(look_at, schema=schema), pairing.pairs, processes)
-    looks: Iterable[Look] = track(pass_over, len(pairing.pairs))
     proposal = None
+    if source.folds_objects and schema is None:
+        proposal = propose_for_objects(str(source.objects_are))
+        schema = proposal.schema
+    if source.folds_objects and schema is not None:
+        class_for_objects(str(source.objects_are), schema)
+    look = partial(look_at, schema=schema, objects=source.objects_are)
+    pass_over = map_in_order(look, pairing.pairs, processes)
+    looks: Iterable[Look] = track(pass_over, len(pairing.pairs))
     if schema is None:
         looks = list(looks)
         proposal = propose(look.label.codes for look in looks if look.label.codes is not None)

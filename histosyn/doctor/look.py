@@ -20,6 +20,7 @@ from histosyn.image_file import opened_image
 from histosyn.image_pages import PagesError
 from histosyn.images import glass_share
 from histosyn.matlab import MATLAB_SUFFIX, read_matlab_labels
+from histosyn.objects import NO_OBJECTS, Areas, areas_of, folded_codes
 from histosyn.pairs import Pair
 from histosyn.schema import LabelSchema
 from histosyn.sources import read_source_tile
@@ -64,7 +65,8 @@ class LabelLook:
     """Facts of a label map. One that cannot be used has a flaw and nothing else.
 
     `codes` are kept until a schema says what they mean, `left_out` tells that there were more than
-    `KEPT_CODES` of them; then `reading` takes their place.
+    `KEPT_CODES` of them; then `reading` takes their place. `areas` is of files by index, unless it
+    was said whether these number objects.
     """
 
     flaw: Flaw | None = None
@@ -73,6 +75,7 @@ class LabelLook:
     codes: Codes | None = None
     left_out: bool = False
     reading: Reading | None = None
+    areas: Areas | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,15 +104,17 @@ class Look:
         return replace(self, label=replace(self.label, codes=None, reading=reading))
 
 
-def look_at(pair: Pair, schema: LabelSchema | None) -> Look:
-    """Read one pair and keep what the checks need of it; without a schema, its label's codes."""
+def look_at(pair: Pair, schema: LabelSchema | None, objects: str | None = None) -> Look:
+    """Read one pair and keep what the checks need of it; without a schema, its label's codes.
+
+    `objects` is the class that the label map's numbers become, if it numbers objects, or
+    `NO_OBJECTS` if it does not.
+    """
     with warnings.catch_warnings():
         # Pillow warns of odd metadata. What matters of it is a finding.
         warnings.simplefilter("ignore")
-        look = Look(pair=pair, tile=_look_at_tile(pair), label=_look_at_label(pair))
-    if schema is not None:
-        return look.under(schema)
-    return replace(look, label=_shortened(look.label))
+        look = Look(pair=pair, tile=_look_at_tile(pair), label=look_at_label(pair, schema, objects))
+    return look if schema is None else look.under(schema)
 
 
 def _look_at_tile(pair: Pair) -> TileLook:
@@ -135,14 +140,32 @@ def _is_uniform(tile_HWC: np.ndarray) -> bool:
     return bool((tile_HWC[0] == first).all() and (tile_HWC == first).all())
 
 
-def _look_at_label(pair: Pair) -> LabelLook:
-    name = _name(pair, pair.label)
+def look_at_label(
+    pair: Pair,
+    schema: LabelSchema | None = None,
+    objects: str | None = None,
+    name: str | None = None,
+) -> LabelLook:
+    """Read one label map and keep its codes, without a schema at most `KEPT_CODES`.
+
+    `name` is what a flaw calls it, by default its name below its folder.
+    """
+    name = name or _name(pair, pair.label)
+    areas = None
     try:
         with _named_damage(name):
-            codes, code_of_pixel_HW = _codes_of(pair.label, name)
+            if schema is not None and objects not in (None, NO_OBJECTS):
+                codes, code_of_pixel_HW = folded_codes(pair.label, name, schema, objects)
+            else:
+                codes, code_of_pixel_HW = _codes_of(pair.label, name)
+            if codes.indices is not None and objects is None:
+                areas = areas_of(codes.indices[code_of_pixel_HW])
     except InputError as error:
         return LabelLook(flaw=_flaw_of(pair.label, error))
-    return LabelLook(size=code_of_pixel_HW.shape, header=read_header(pair.label), codes=codes)
+    look = LabelLook(
+        size=code_of_pixel_HW.shape, header=read_header(pair.label), codes=codes, areas=areas
+    )
+    return look if schema is not None else _shortened(look)
 
 
 @contextmanager

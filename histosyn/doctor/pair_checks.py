@@ -122,7 +122,8 @@ _FLAWED_TILES: tuple[tuple[FlawKind, str, str], ...] = (
 _FLAWED_LABELS: tuple[tuple[FlawKind, str, str], ...] = (
     ("damaged", "label maps that cannot be read",
      "Replace these files, or remove them and their tiles."),
-    ("deep", "label maps of more than 8 bits", "Save the class indices as 8-bit grayscale PNG."),
+    ("deep", "label maps of more than 8 bits",
+     "Save the class indices as 8-bit grayscale PNG. If they number objects: --objects-are CLASS."),
     ("transparent", "label maps with transparent pixels",
      "Save them as opaque RGB, or as class indices."),
     ("lossy", "label maps after lossy compression (JPEG)",
@@ -139,7 +140,8 @@ _TROUBLES: tuple[tuple[Trouble, str, str], ...] = (
      "They could mean colours or indices. Recolour them, use the schema they were drawn with, or "
      "save their indices as 8-bit grayscale."),
     ("scaled", "label maps whose indices are stretched to be visible",
-     "Divide their values by the factor, rounding to the nearest index."),
+     "Say in the schema which values stand for its classes (value = ...): without --schema one is "
+     "proposed that does. Or divide the values by the factor, rounding to the nearest index."),
     ("brightness", "label maps whose class colours were turned to gray",
      "Export the colours again: several may have become the same gray."),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,35 +18,52 @@ from histosyn.doctor.colors import (
     stray_reason,
 )
 from histosyn.doctor.inventory import STRETCHED_CLASSES, Inventory, take_inventory
-from histosyn.doctor.reading import fitting_schema, stretch_of, stretch_text
-from histosyn.labels import COLOR_TOLERANCE
-from histosyn.schema import MAX_CLASSES, LabelClass, LabelSchema, built_in_schemas, schema_toml
+from histosyn.doctor.reading import fitting_schema, stretch_of
+from histosyn.labels import COLOR_TOLERANCE, meaning_of
+from histosyn.schema import (
+    MAX_CLASSES,
+    LabelClass,
+    LabelSchema,
+    built_in_schemas,
+    load_schema,
+    schema_toml,
+)
 
 NAME = "proposed"
 _IGNORE = 255
 _TOLD_STRAYS = 8
 # A colour with this share of all pixels that is merged into another one is worth a word.
 _TOLD_SHARE = 0.01
-_HEAD = """# Proposed by `histosyn doctor` from the label maps that it found.
+# Values of masks, the commonest of all, in one file or in some files each.
+_MASK = [0, 255]
+_ONE_CLASS = "All pixels are of one class: nothing tells the others."
+# More classes than this are rarely classes.
+_MOST_CLASSES = 32
+_HEAD = """# Proposed by `histosyn {command}` from the label maps that it found.
 # Give the classes their names, and pass this file with --schema.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """A schema, and in `notes` what was assumed to get it, a sentence each."""
+    """A schema, and in `notes` what was assumed to get it, a sentence each.
+
+    `doubts`, which are among the notes or beside them, say why nothing should be made with it
+    before somebody has looked at it.
+    """
 
     schema: LabelSchema
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def built_in(self) -> bool:
         """Whether it is one of the schemas that come with histosyn."""
         return self.schema.name in built_in_schemas()
 
-    def toml(self) -> str:
+    def toml(self, command: str = "doctor") -> str:
         """The text of a schema file, with a word on what to do with it."""
-        return f"{_HEAD}{schema_toml(self.schema)}"
+        return f"{_HEAD.format(command=command)}{schema_toml(self.schema)}"
 
 
 def propose(codes: Iterable[Codes]) -> Proposal | None:
@@ -55,6 +73,23 @@ def propose(codes: Iterable[Codes]) -> Proposal | None:
     index as long as an index has the same colour everywhere.
     """
     inventory = take_inventory(codes)
+    proposal = _of_inventory(inventory)
+    if proposal is None:
+        return None
+    return replace(proposal, doubts=(*proposal.doubts, *_general_doubts(proposal, inventory)))
+
+
+def propose_for_objects(name: str) -> Proposal:
+    """A schema for label maps that number objects, all of one class: that, and the background."""
+    schema = _schema(distinct_colors(2, np.empty((0, 3), dtype=np.uint8)))
+    names = ("background", name)
+    classes = tuple(
+        replace(item, name=of_class) for item, of_class in zip(schema.classes, names, strict=True)
+    )
+    return Proposal(schema=replace(schema, classes=classes))
+
+
+def _of_inventory(inventory: Inventory) -> Proposal | None:
     if inventory.all_colors:
         groups = _groups_of(inventory)
         fitting = _built_in(groups)
@@ -62,9 +97,25 @@ def propose(codes: Iterable[Codes]) -> Proposal | None:
             return fitting
         if inventory.colors or inventory.palette_contradicts:
             return _from_colors(groups, inventory)
-    if inventory.index_pixels.any():
-        return _from_indices(inventory)
-    return _from_stretched(inventory) if inventory.stretched_pixels.any() else None
+    pixels = inventory.index_pixels + inventory.stretched_pixels
+    values = np.flatnonzero(pixels)
+    factor = stretch_of(values, STRETCHED_CLASSES)
+    if factor is not None and (inventory.stretched_pixels.any() or values.tolist() == _MASK):
+        return _from_stretched(values, factor, inventory)
+    if not inventory.index_pixels.any() and pixels.any():
+        inventory = replace(inventory, index_pixels=pixels)
+    return _from_indices(inventory) if pixels.any() else None
+
+
+def _general_doubts(proposal: Proposal, inventory: Inventory) -> list[str]:
+    """Doubts that do not depend on where the schema came from."""
+    doubts = []
+    by_index = int((inventory.index_pixels + inventory.stretched_pixels).sum())
+    if inventory.all_colors and by_index > sum(inventory.palette_colors.values()):
+        doubts.append("Some label maps hold colours and others indices.")
+    if len(proposal.schema) > _MOST_CLASSES:
+        doubts.append(f"{len(proposal.schema)} classes are many: are these label maps?")
+    return doubts
 
 
 def _groups_of(inventory: Inventory) -> list[Group]:
@@ -82,7 +133,8 @@ def _built_in(groups: Sequence[Group]) -> Proposal | None:
         schema = fitting_schema(np.array([group.color for group in chosen], dtype=np.uint8))
         if schema is not None:
             left_out = [group for group in groups if group.stray] if chosen is not groups else []
-            return Proposal(schema=schema, notes=tuple(_stray_notes(left_out)))
+            strays = tuple(_stray_notes(left_out))
+            return Proposal(schema=schema, notes=strays, doubts=strays)
     return None
 
 
@@ -93,7 +145,22 @@ def _from_colors(groups: Sequence[Group], inventory: Inventory) -> Proposal:
     notes += _stray_notes([group for group in groups if group.stray])
     if len(groups) == MAX_CLASSES:
         notes.append("There are more colours than a schema can hold: are these label maps?")
-    return Proposal(schema=_schema(colors), notes=tuple(notes))
+    doubts = [*notes, *_nearly_built_in(kept)]
+    if len(kept) == 1:
+        doubts.append(_ONE_CLASS)
+    return Proposal(schema=_schema(colors), notes=tuple(notes), doubts=tuple(doubts))
+
+
+def _nearly_built_in(groups: Sequence[Group]) -> list[str]:
+    """A doubt if most colours are those of a built-in schema, and some are not."""
+    colors = np.array([group.color for group in groups], dtype=np.uint8)
+    codes = Codes(pixels=np.array([group.pixels for group in groups]), colors=colors)
+    for name in built_in_schemas():
+        known = meaning_of(codes, load_schema(name)).known
+        if known.sum() >= 2 and 2 * codes.pixels[known].sum() > codes.pixels.sum():
+            strange = ", ".join(groups[i].name for i in np.flatnonzero(~known))
+            return [f"The colours are those of {name}, but for {strange}."]
+    return []
 
 
 def _from_indices(inventory: Inventory) -> Proposal:
@@ -105,29 +172,49 @@ def _from_indices(inventory: Inventory) -> Proposal:
         notes.append("255 is taken for pixels without a label (ignore).")
         values = values[:-1]
     classes, stray = _without_strays(values, pixels)
+    doubts = []
     if len(stray):
         shown = ", ".join(f"{value} ({pixels[value]} pixels)" for value in stray[:_TOLD_STRAYS])
-        notes.append(f"Rare and far from the other values, hence taken for strays: {shown}.")
-    count = min(int(classes[-1]) + 1, MAX_CLASSES)
+        doubts.append(f"Rare and far from the other values, hence taken for strays: {shown}.")
+    count = int(classes[-1]) + 1
     if 2 * len(classes) < count:
-        notes.append(
-            f"Of {count} values up to the largest, {len(classes)} occur: are they indices?"
-        )
-    return Proposal(
-        schema=_schema(_colors_of_indices(inventory, count), ignore), notes=tuple(notes)
-    )
+        shown = ", ".join(str(value) for value in classes[:_TOLD_STRAYS])
+        more = ", ..." if len(classes) > _TOLD_STRAYS else ""
+        doubts.append(f"Of {count} values up to the largest, {len(classes)} occur: {shown}{more}.")
+        schema = _of_values([(int(value),) for value in classes], inventory, ignore)
+    else:
+        schema = _schema(_colors_of_indices(inventory, count), ignore)
+    alone = (_ONE_CLASS,) if len(classes) == 1 else ()
+    return Proposal(schema=schema, notes=(*notes, *doubts), doubts=(*doubts, *alone))
 
 
-def _from_stretched(inventory: Inventory) -> Proposal:
-    """From files that all look stretched; together they may not, and count as they are then."""
-    values = np.flatnonzero(inventory.stretched_pixels)
-    factor = stretch_of(values, STRETCHED_CLASSES)
-    if factor is None:
-        return _from_indices(replace(inventory, index_pixels=inventory.stretched_pixels))
+def _from_stretched(values: np.ndarray, factor: float, inventory: Inventory) -> Proposal:
+    """From values that are indices times a factor, in the file or in all of them together."""
     count = round(values[-1] / factor) + 1
-    text = f"The values {stretch_text(values, factor)}: {count} classes are proposed."
-    schema = _schema(distinct_colors(count, _palette(inventory)))
+    exact = [index * factor for index in range(count)]
+    schema = _of_values([_rounded(value) for value in exact], inventory, None)
+    told = ", ".join(f"{value} for {round(value / factor)}" for value in values.tolist())
+    text = f"In the files stands {told}: the schema's value = ... says so."
     return Proposal(schema=schema, notes=(text,))
+
+
+def _rounded(value: float) -> tuple[int, ...]:
+    """The whole numbers that a value may have been rounded to."""
+    return tuple(sorted({math.floor(value), math.ceil(value)}))
+
+
+def _of_values(
+    values: Sequence[tuple[int, ...]], inventory: Inventory, ignore: int | None
+) -> LabelSchema:
+    """A schema whose classes stand for these values in files; an index needs no mention."""
+    if len(values) == 1:
+        values = [*values, (int(values[0] == (0,)),)]
+    schema = _schema(distinct_colors(len(values), _palette(inventory)), ignore)
+    classes = tuple(
+        item if value == (index,) else replace(item, value=value)
+        for index, (item, value) in enumerate(zip(schema.classes, values, strict=True))
+    )
+    return replace(schema, classes=classes)
 
 
 def _with_neighbours(values: np.ndarray, others: np.ndarray) -> np.ndarray:

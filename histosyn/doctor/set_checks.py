@@ -108,6 +108,11 @@ def _contradicting_palettes(survey: Survey) -> Sequence[str]:
     ]
 
 
+def _numbered_objects(survey: Survey) -> Sequence[str]:
+    numbering = survey.numbering
+    return [numbering.reason] if numbering.numbers_objects else []
+
+
 def _two_forms(survey: Survey) -> Sequence[str]:
     by_color, by_index = survey.forms[True], survey.forms[False]
     if not by_color or not by_index:
@@ -157,6 +162,14 @@ def _absent_classes(survey: Survey) -> Sequence[str]:
 
 
 SET_CHECKS = (
+    Check(
+        severity="error",
+        what="label maps that number objects (instances), it seems, instead of naming classes",
+        remedy="Gland 3 of one tile has nothing in common with gland 3 of another. Name the class "
+        "that all of them are: --objects-are CLASS, here and for histosyn pack; 0 becomes the "
+        "first class. If these are classes all the same: --objects-are none.",
+        places=_numbered_objects,
+    ),
     Check(
         severity="error",
         what="colours of no class",
@@ -211,7 +224,8 @@ SET_CHECKS = (
     Check(
         severity="warning",
         what="nothing but class 0 and ignored pixels",
-        remedy="Are these masks of 0 and 255? Then 255 is a class: save it as 1.",
+        remedy="Are these masks of 0 and 255? Then 255 is a class: say value = 255 in it, and "
+        "leave out 'ignore'. Without --schema, such a schema is proposed.",
         places=_nothing_but_ignored,
     ),
     Check(

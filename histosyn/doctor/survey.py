@@ -11,7 +11,9 @@ import numpy as np
 from histosyn.doctor import finding as findings_module
 from histosyn.doctor.finding import Check, Finding
 from histosyn.doctor.look import Look
+from histosyn.doctor.reading import Reading
 from histosyn.labels import Stranger
+from histosyn.objects import Numbering
 from histosyn.pairs import Pairing
 from histosyn.schema import LabelSchema
 from histosyn.tile_facts import TEST, TRAIN, VAL, TileFacts
@@ -51,7 +53,8 @@ class Survey:
     one. `class_pixels` and `class_tiles` (256,) count by class index, `unknown_pixels` what is of
     no class. `strangers` are counted by value or colour; `strange_files` names the files that hold
     them, and `forms` those read by colour (True) or by index (False). `palette` names the first
-    file in which an index has a colour although it is read by index.
+    file in which an index has a colour although it is read by index. `numbering` is of files whose
+    values count.
     """
 
     schema: LabelSchema | None
@@ -69,6 +72,7 @@ class Survey:
     strange_files: dict[str, list[str]] = field(default_factory=lambda: {"color": [], "value": []})
     forms: dict[bool, list[str]] = field(default_factory=lambda: {True: [], False: []})
     palette: dict[int, dict[str, str]] = field(default_factory=dict)
+    numbering: Numbering = field(default_factory=Numbering)
     key_of_mpp: dict[float, str] = field(default_factory=dict)
     tiles_of_mpp: Counter[float] = field(default_factory=Counter)
 
@@ -92,6 +96,8 @@ class Survey:
         self.class_pixels += reading.pixels
         self.class_tiles += reading.pixels > 0
         self.unknown_pixels += reading.unknown
+        if look.label.areas is not None and self._counts_values(reading):
+            self.numbering.count(look.label_name, look.label.areas)
         if reading.trouble is None and reading.by_color is not None:
             _add(self.forms[reading.by_color], look.label_name)
         for index, color in reading.palette:
@@ -102,6 +108,10 @@ class Survey:
             if stranger.code in self.strangers or len(self.strangers) < _KEPT_CODES:
                 tally = self.strangers.setdefault(stranger.code, Tally(stranger=stranger))
                 tally.count(stranger.pixels, look.label_name)
+
+    def _counts_values(self, reading: Reading) -> bool:
+        """Whether it is a file's values that count, and not colours that a schema knows."""
+        return reading.by_color is False or (reading.by_color is None and self.proposed)
 
     def note(self, check: Check, places: Sequence[str]) -> None:
         """Add the places where a check failed to its finding."""

@@ -19,7 +19,8 @@ class PackConfig:
 
     `mpp` is microns per pixel, `tile_size` and `overlap` are pixels after resampling to it. Crops
     with less than `min_tissue`, a share, are left out. Where R, G and B all exceed
-    `bright_to_class_0`, the original's rule, the label becomes 0, whatever was drawn there.
+    `bright_to_class_0`, the original's rule, the label becomes 0, whatever was drawn there. Where
+    label maps number objects, all of these become the class `objects_are`.
     """
 
     naming: Naming = field(default_factory=Naming)
@@ -33,6 +34,7 @@ class PackConfig:
     test: float = 0.0
     min_tissue: float = 0.0
     bright_to_class_0: int | None = None
+    objects_are: str | None = None
     tile_format: TileFormat = "png"
     seed: int = 0
     samples_per_shard: int = 512

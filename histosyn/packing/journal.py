@@ -175,7 +175,7 @@ class WorkFolder:
             path.unlink()
         sync_folder(self._journal)
         self.data.mkdir(exist_ok=True)
-        for path in set(self.data.glob("*/*")) - shards:
+        for path in {path for path in self.data.rglob("*") if path.is_file()} - shards:
             path.unlink()
         for folder in self.data.iterdir():
             if not any(folder.iterdir()):

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from webdataset import TarWriter
 
+from histosyn.doctor.proposal import Proposal
 from histosyn.labels import LabelSchema
 from histosyn.packing.config import PackConfig
 from histosyn.packing.journal import Note, Progress, WorkFolder, locked_work_folder
@@ -27,10 +28,13 @@ from histosyn.packing.samples import CutPair, Job, Sample, cut_pair
 from histosyn.shards.index import DatasetIndex
 from histosyn.shards.index_file import load_index, write_index
 from hpc.errors import DatasetError, HistosynError
-from hpc.files import atomic_file, refuse_address
+from hpc.files import atomic_file, refuse_address, write_text
 from hpc.parallel import map_in_order
 
-__all__ = ["PackConfig", "pack"]
+__all__ = ["SCHEMA_NAME", "PackConfig", "pack"]
+
+# In OUT, the schema that packing proposed.
+SCHEMA_NAME = "schema.toml"
 
 Track = Callable[[Iterable[CutPair], int], Iterable[CutPair]]
 
@@ -52,18 +56,21 @@ def pack(
     config: PackConfig,
     processes: int | None = None,
     track: Track = lambda pairs, total: pairs,
+    proposal: Proposal | None = None,
 ) -> dict[str, DatasetIndex]:
     """Write `out/train` (and `out/val`, `out/test`) from pairs of tiles and label maps.
 
     `processes` are by default as many as there are cores. `track` is handed what the pairs gave,
-    and their number, to show progress. Returns the index of each part. Raises DatasetError or
-    LabelError for the first file that does not fit, HistosynError if nothing can be written; `out`
-    does not exist then, and what is finished waits beside it for the next attempt.
+    and their number, to show progress. A `proposal` is where the schema came from if nobody named
+    it; if nobody made it before, `out/schema.toml` has it. Returns the index of each part. Raises
+    DatasetError or LabelError for the first file that does not fit, HistosynError if nothing can be
+    written; `out` does not exist then, and what is finished waits beside it for the next attempt.
     """
     made_by = {
         "histosyn": version("histosyn"),
         "pillow": version("pillow"),
         "command": "pack",
+        "schema_from": _origin(proposal),
         "config": config.as_dict(),
     }
     refuse_address(out, "OUT")
@@ -78,8 +85,17 @@ def pack(
             _write_shards(work, _steps(track(cut_pairs, len(jobs)), plan, progress), config)
             for part in plan.parts:
                 _write_index(work, part, plan, progress, schema, made_by)
+            if proposal is not None and not proposal.built_in:
+                write_text(work.data / SCHEMA_NAME, proposal.toml("pack"))
             work.publish()
     return {part: load_index(out / part) for part in plan.parts}
+
+
+def _origin(proposal: Proposal | None) -> str:
+    """How the schema was found, for `dataset.json`."""
+    if proposal is None:
+        return "named"
+    return "colours" if proposal.built_in else "proposed"
 
 
 def _steps(cut_pairs: Iterable[CutPair], plan: Plan, progress: Progress) -> Iterator[Step]:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from histosyn.images import glass_share
 from histosyn.labels import LabelSchema, label_png_bytes
+from histosyn.objects import class_for_objects, read_objects
 from histosyn.packing.config import PackConfig, TileFormat
 from histosyn.packing.cut import grid_windows, resample
 from histosyn.pairs import Pair
@@ -68,7 +69,7 @@ def cut_pair(job: Job, schema: LabelSchema, config: PackConfig) -> CutPair:
 
     Raises DatasetError or LabelError, naming the file, if it does not fit.
     """
-    tile, labels = _read_pair(job.pair, schema)
+    tile, labels = _read_pair(job.pair, schema, config.objects_are)
     if config.bright_to_class_0 is not None:
         labels = np.where((tile > config.bright_to_class_0).all(axis=2), np.uint8(0), labels)
     scale = 1.0 if config.mpp is None or job.mpp is None else job.mpp / config.mpp
@@ -84,10 +85,16 @@ def cut_pair(job: Job, schema: LabelSchema, config: PackConfig) -> CutPair:
     return CutPair(samples=tuple(samples), left_out=left_out)
 
 
-def _read_pair(pair: Pair, schema: LabelSchema) -> tuple[np.ndarray, np.ndarray]:
-    """Tile uint8 (H, W, 3) and label map uint8 (H, W)."""
+def _read_pair(
+    pair: Pair, schema: LabelSchema, objects_are: str | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tile uint8 (H, W, 3) and label map uint8 (H, W), objects folded into the class they are."""
     tile = read_source_tile(pair.tile)
-    labels = read_source_labels(pair.label, schema)
+    if objects_are is None:
+        labels = read_source_labels(pair.label, schema)
+    else:
+        index = class_for_objects(objects_are, schema)
+        labels = read_objects(pair.label, index, str(pair.label))
     if tile.shape[:2] != labels.shape:
         raise DatasetError(
             f"{pair.tile} is {tile.shape[1]}x{tile.shape[0]} pixels, but {pair.label} is "

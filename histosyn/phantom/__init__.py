@@ -4,6 +4,12 @@ It is the data of the demo and of the tests. `habits` says how kinds of tissue g
 `nuclei` and `tissue` draw what is where, `stain` how it looks, `data_set` writes folders.
 """
 
-from histosyn.phantom.data_set import MPP, TILES_PER_PATIENT, render_phantom, write_phantom
+from histosyn.phantom.data_set import (
+    MPP,
+    SCHEMA,
+    TILES_PER_PATIENT,
+    render_phantom,
+    write_phantom,
+)
 
-__all__ = ["MPP", "TILES_PER_PATIENT", "render_phantom", "write_phantom"]
+__all__ = ["MPP", "SCHEMA", "TILES_PER_PATIENT", "render_phantom", "write_phantom"]

@@ -35,6 +35,7 @@ def doctor(
     group_column: str = "patient",
     tile_suffix: str = "",
     label_suffix: str = "",
+    objects_are: str | None = None,
     json: Path | None = None,
     write_schema: Path | None = None,
     system: bool = False,
@@ -64,6 +65,9 @@ def doctor(
         How names of tiles end before the type: "_he" for a_he.png.
     label_suffix
         How names of label maps end before the type: "_mask" for a_mask.png.
+    objects_are
+        Class of the objects that label maps number (instance maps: 0, 1, 2, ... one number an
+        object); "none" says that the values are classes although they look like such numbers.
     json
         File for everything that was found, with up to 1000 places a finding.
     write_schema
@@ -89,7 +93,12 @@ def doctor(
 
     naming = Naming(tile_suffix=tile_suffix, label_suffix=label_suffix)
     source = Source(
-        tiles=tiles, labels=labels, naming=naming, groups=groups, group_column=group_column
+        tiles=tiles,
+        labels=labels,
+        naming=naming,
+        groups=groups,
+        group_column=group_column,
+        objects_are=objects_are,
     )
     _examine(source, schema, json, write_schema)
 

@@ -12,10 +12,11 @@ from rich.text import Text
 from launch.console import console
 
 if TYPE_CHECKING:
+    from histosyn.doctor.proposal import Proposal
     from histosyn.labels import LabelSchema
     from histosyn.shards.index import DatasetIndex
 
-
+_AUTO = "auto"
 _NO_GROUPS = (
     "Each tile was a group of its own: tiles of one patient may stand on both sides of the split, "
     "and what is measured then looks better than it is. Name the patients with --groups."
@@ -28,7 +29,8 @@ def pack(
     out: Path,
     /,
     *,
-    schema: str = "prostate-3",
+    schema: str = "auto",
+    objects_are: str | None = None,
     tile_suffix: str = "",
     label_suffix: str = "",
     bright_to_class_0: int | None = None,
@@ -50,14 +52,19 @@ def pack(
 
     Tiles and label maps belong together if their names are equal but for type and suffix. Writes
     OUT/train, OUT/val and OUT/test, each with WebDataset tars and a dataset.json. OUT appears when
-    all is done; if packing was cut short, the same command goes on where it stopped.
+    all is done; if packing was cut short, the same command goes on where it stopped. How label maps
+    may be stored, and what a schema says of them: docs/data.md.
 
-    Two folders: histosyn pack tiles labels packed --tile-size 256 --groups patients.csv --val 0.2
+    Two folders: histosyn pack tiles labels packed --schema prostate-3 --tile-size 256
+    --groups patients.csv --val 0.2
 
-    One folder with a_he.png and a_mask.png: histosyn pack data data packed --tile-suffix _he
-    --label-suffix _mask
+    One folder with a_he.png and a_mask.png: histosyn pack data data packed --schema schema.toml
+    --tile-suffix _he --label-suffix _mask
 
-    MATLAB pairs of the original: histosyn pack he ln packed --bright-to-class-0 220
+    MATLAB pairs of the original: histosyn pack he ln packed --schema prostate-3
+    --bright-to-class-0 220
+
+    Numbered glands: histosyn pack tiles anno packed --label-suffix _anno --objects-are gland
 
     Parameters
     ----------
@@ -68,7 +75,14 @@ def pack(
     out
         Folder to make; it must not exist.
     schema
-        Label schema: prostate-2, prostate-3, colon-10, or a TOML file.
+        Label schema: prostate-2, prostate-3, colon-10, or a TOML file. By default (auto) it is
+        found by the colours of the label maps; of mere indices one is proposed, without names for
+        the classes, and written to OUT/schema.toml. What leaves doubts is refused.
+    objects_are
+        Class of the objects that label maps number (instance maps: 0, 1, 2, ... one number an
+        object): all of them become this class of the schema, 0 its first. Without --schema:
+        background and this. "none" says that the values are classes although they look like such
+        numbers.
     tile_suffix
         How the names of tiles end, before the type; the rest of the name makes the pair.
     label_suffix
@@ -109,6 +123,10 @@ def pack(
         Their number changes no byte of what is written.
     """
     from histosyn.labels import load_schema
+    from histosyn.objects import NO_OBJECTS
+    from histosyn.packing.class_gaps import class_gaps
+    from histosyn.packing.first_look import settle_schema
+    from histosyn.packing.journal import require_absent
     from histosyn.packing.pack import PackConfig
     from histosyn.packing.pack import pack as write_shards
     from histosyn.pairs import Naming
@@ -122,6 +140,7 @@ def pack(
     config = PackConfig(
         naming=Naming(tile_suffix=tile_suffix, label_suffix=label_suffix),
         bright_to_class_0=bright_to_class_0,
+        objects_are=None if objects_are == NO_OBJECTS else objects_are,
         source_mpp=source_mpp,
         mpp=mpp,
         tile_size=tile_size,
@@ -135,22 +154,55 @@ def pack(
         tile_format=tile_format,
         samples_per_shard=samples_per_shard,
     )
-    label_schema = load_schema(schema)
+    require_absent(out)
+    settled = settle_schema(
+        tiles,
+        labels,
+        config,
+        None if schema == _AUTO else load_schema(schema),
+        objects_none=objects_are == NO_OBJECTS,
+        processes=processes,
+        track=lambda looks, total: track(looks, total=total, what="label maps"),
+    )
+    screen = console()
+    if settled.proposal is not None:
+        _tell(settled.proposal, out)
     indexes = write_shards(
         tiles,
         labels,
         out,
-        label_schema,
+        settled.schema,
         config,
         processes,
         lambda pairs, total: track(pairs, total=total, what="pack"),
+        settled.proposal,
     )
-    screen = console()
     screen.print(_parts_table(indexes))
-    screen.print(_classes_table(indexes, label_schema))
+    screen.print(_classes_table(indexes, settled.schema))
+    for note in class_gaps(indexes):
+        screen.print(Text(note, "yellow"))
     if len(indexes) > 1 and groups is None:
         screen.print(Text(_NO_GROUPS, "yellow"))
     screen.print(Text(_summary(indexes, out, min_tissue)))
+
+
+def _tell(proposal: Proposal, out: Path) -> None:
+    """Say which schema was found or proposed, before the work begins."""
+    screen = console()
+    if proposal.built_in:
+        known = f"the colours of the label maps are those of {proposal.schema.name}."
+        screen.print(Text("No schema was named: ", "bold").append(known, "not bold"))
+        return
+    names = ", ".join(item.name for item in proposal.schema.classes)
+    told = (
+        f"the label maps do not tell what their classes are called, so they are packed as {names}, "
+        f"and the schema goes to {out / 'schema.toml'}. To give the classes their names, edit a "
+        "copy of that file and pack again with --schema COPY; pack other folders of the same "
+        "classes with the same file."
+    )
+    screen.print(Text("No schema was named: ", "bold yellow").append(told, "not bold"))
+    for note in proposal.notes:
+        screen.print(Text(f"  {note}"))
 
 
 def _summary(indexes: dict[str, DatasetIndex], out: Path, min_tissue: float) -> str:

@@ -28,7 +28,7 @@ def phantom(out: Path, /, *, count: int = 64, size: int = 128, seed: int = 0) ->
     seed
         Decides the tissue.
     """
-    from histosyn.phantom import MPP, TILES_PER_PATIENT, write_phantom
+    from histosyn.phantom import MPP, SCHEMA, TILES_PER_PATIENT, write_phantom
     from hpc.log import set_up_logging, track
     from hpc.topology import Topology
 
@@ -50,6 +50,6 @@ def phantom(out: Path, /, *, count: int = 64, size: int = 128, seed: int = 0) ->
         shlex.quote(str(out / name)) for name in ("tiles", "labels", "phantom.csv")
     )
     shown.print(
-        f"Next: histosyn pack {tiles} {labels} packed "
+        f"Next: histosyn pack {tiles} {labels} packed --schema {SCHEMA} "
         f"--groups {groups} --source-mpp {MPP} --val 0.2"
     )

@@ -83,7 +83,7 @@ def test_pack_says_what_where_and_what_to_do(
     damage(*folders)
     root = folders[0].parent
     before = everything_below(root)
-    assert run("pack", *folders, root / "out") == 2
+    assert run("pack", *folders, root / "out", "--schema", "prostate-3") == 2
     message = capsys.readouterr().err
     assert message.startswith("histosyn: ")
     assert "Traceback" not in message

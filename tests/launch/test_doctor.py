@@ -107,13 +107,13 @@ def test_a_schema_file_that_differs_is_left_alone(data, tmp_path, capsys):
 
 
 def test_of_very_many_classes_only_those_that_occur_are_shown(data, capsys):
+    values = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64) % 71
     for path in (data / "labels").iterdir():
-        Image.fromarray(np.full((64, 64), 120, np.uint8)).save(path)
+        Image.fromarray(np.where(values == 70, np.uint8(120), values)).save(path)
     _doctor(data)
     shown = capsys.readouterr().out
     assert "class-120" in shown
-    assert "class-119" not in shown
-    assert "Of 121 values up to the largest, 1 occur: are they indices?" in shown
+    assert "│ class-119" not in shown
 
 
 def test_suffixes_and_groups_reach_the_examination(data, tmp_path, capsys):

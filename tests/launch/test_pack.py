@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from tissue import SCHEMA, write_folders
 
+from histosyn.labels import load_schema
+from histosyn.shards.dataset import open_shards
 from launch.cli import main
 
 LONG_NAME = "[red]smooth muscle[/] of the muscularis propria"
@@ -67,9 +70,10 @@ def test_every_option_arrives(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     asked = {
         "tile_size": 16, "overlap": 4, "source_mpp": 2.0, "mpp": 0.5, "group_column": "slide",
         "val": 0.3, "test": 0.3, "min_tissue": 0.5, "bright_to_class_0": 210, "tile_format": "jpg",
-        "seed": 1, "samples_per_shard": 3,
+        "seed": 1, "samples_per_shard": 3, "objects_are": "epithelium",
     }  # fmt: skip
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in asked.items()]
+    options = ["--schema=prostate-3"]
+    options += [f"--{name.replace('_', '-')}={value}" for name, value in asked.items()]
     suffixes = ["--tile-suffix", "_he", "--label-suffix", "_mask"]
     out = tmp_path / "out"
     main(["pack", str(folder), str(folder), str(out), *options, *suffixes, "--groups", str(table),
@@ -95,3 +99,67 @@ def test_help_loads_neither_torch_nor_webdataset() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert "--group-column" in run.stdout
+
+
+def test_without_a_schema_the_one_that_was_proposed_is_told_and_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = write_folders(tmp_path, count=4, size=32)
+    for path in folders[1].iterdir():
+        Image.fromarray(np.arange(1024, dtype=np.uint8).reshape(32, 32) % 3).save(path)
+    out = tmp_path / "out"
+    main(["pack", *map(str, folders), str(out)])
+    shown = capsys.readouterr().out
+    assert "No schema was named" in shown
+    assert f"packed as class-0, class-1, class-2, and the schema goes to {out}/schema.toml" in shown
+    dataset = json.loads((out / "train/dataset.json").read_text())
+    assert dataset["made_by"]["schema_from"] == "proposed"
+    assert load_schema(out / "schema.toml").as_dict() == dataset["schema"]
+    main(["pack", *map(str, folders), str(tmp_path / "again"), "--schema", f"{out}/schema.toml"])
+    again = json.loads((tmp_path / "again/train/dataset.json").read_text())
+    assert again["shards"] == dataset["shards"]
+    assert again["made_by"]["schema_from"] == "named"
+    assert not (tmp_path / "again/schema.toml").exists()
+
+
+def test_a_schema_that_the_colours_tell_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = map(str, write_folders(tmp_path, count=4, size=32))
+    main(["pack", *folders, str(tmp_path / "out")])
+    assert "the colours of the label maps are those of prostate-3." in capsys.readouterr().out
+    made_by = json.loads((tmp_path / "out/train/dataset.json").read_text())["made_by"]
+    assert made_by["schema_from"] == "colours"
+
+
+def test_masks_of_0_and_255_are_packed_as_they_are(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=4, size=32)
+    mask = np.arange(1024, dtype=np.uint8).reshape(32, 32) % 2
+    for path in labels.iterdir():
+        Image.fromarray(mask * np.uint8(255)).save(path)
+    main(["pack", str(tiles), str(labels), str(tmp_path / "out")])
+    reader = open_shards(tmp_path / "out/train")
+    assert np.array_equal(reader.read(0, 0)[1], mask)
+    assert reader.index.class_pixels == (4 * 512, 4 * 512)
+
+
+def test_numbered_objects_are_refused_and_folded_when_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiles, labels = write_folders(tmp_path, count=6, size=32)
+    for count, path in enumerate(sorted(labels.iterdir()), start=2):
+        values = np.zeros((32, 32), dtype=np.uint8)
+        for number in range(count):
+            values[:8, 4 * number : 4 * number + 3] = number + 1
+        Image.fromarray(values).save(path)
+    call = ["pack", str(tiles), str(labels), str(tmp_path / "out"), "--schema", "colon-10"]
+    with pytest.raises(SystemExit, match="2"):
+        main(call)
+    assert "number objects (instances)" in capsys.readouterr().err
+    main([*call, "--objects-are", "blood"])
+    dataset = json.loads((tmp_path / "out/train/dataset.json").read_text())
+    assert dataset["made_by"]["config"]["objects_are"] == "blood"
+    counted = dict(zip(map(str, range(11)), dataset["class_pixels"], strict=True))
+    assert {name for name, pixels in counted.items() if pixels} == {"0", "5"}
+    shown = capsys.readouterr().out
+    assert "Classes that never occur: mature epithelium, " in shown

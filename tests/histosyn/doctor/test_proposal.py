@@ -115,14 +115,14 @@ def test_indices_become_classes_in_colours_that_read_back(count):
         ({0: 9, 1: 9}, 2, None, ""),
         ({0: 9}, 2, None, ""),
         ({0: 9, 2: 9}, 3, None, ""),
-        ({0: 9, 1: 9, 9: 9}, 10, None, "Of 10 values up to the largest, 3 occur"),
+        ({0: 9, 1: 9, 9: 9}, 3, None, "Of 10 values up to the largest, 3 occur: 0, 1, 9."),
         ({0: 9, 1: 9, 255: 9}, 2, 255, "255 is taken for pixels without a label"),
         ({0: 90_000, 1: 90_000, 200: 2}, 2, None, "taken for strays: 200 (2 pixels)."),
         ({0: 90_000, 1: 90_000, 2: 2}, 3, None, ""),
-        ({0: 9, 255: 9}, 2, None, "0, 255 look like 0, 1 times 255: 2 classes are proposed."),
-        ({0: 9, 85: 9, 255: 9}, 4, None, "0, 85, 255 look like 0, 1, 3 times 85: 4 classes"),
-        ({255: 9}, 255, None, "are they indices?"),
-        ({254: 9}, 255, None, "are they indices?"),
+        ({0: 9, 255: 9}, 2, None, "In the files stands 0 for 0, 255 for 1"),
+        ({0: 9, 85: 9, 255: 9}, 4, None, "In the files stands 0 for 0, 85 for 1, 255 for 3"),
+        ({255: 9}, 2, None, "Of 256 values up to the largest, 1 occur: 255."),
+        ({254: 9}, 2, None, "Of 255 values up to the largest, 1 occur: 254."),
     ],
 )
 def test_indices_and_what_is_assumed_of_them(counted, classes, ignore, note):
@@ -133,11 +133,66 @@ def test_indices_and_what_is_assumed_of_them(counted, classes, ignore, note):
     assert bool(note) == bool(proposal.notes)
 
 
-def test_stretched_indices_are_an_error_all_the_same(folders):
+def test_stretched_indices_get_a_schema_that_says_their_values(folders):
     folders.relabel(lambda values: values * np.uint8(85))
-    (finding,) = folders.examined(schema=None).findings
-    assert finding.what == "label maps whose indices are stretched to be visible"
-    assert finding.count == 4
+    diagnosis = folders.examined(schema=None)
+    assert diagnosis.findings == ()
+    assert [item.value for item in diagnosis.schema.classes] == [(), (85,), (170,), (255,)]
+    assert diagnosis.class_pixels == (256, 256, 256, 256)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_masks_of_0_and_255_need_no_conversion(folders, mode):
+    """One of them is all background, which alone looks like an index."""
+    folders.relabel(lambda values: np.where(values > 1, np.uint8(255), np.uint8(0)))
+    folders.put_label("0000", np.zeros((16, 16), dtype=np.uint8))
+    for path in sorted(folders.labels.iterdir()):
+        with Image.open(path) as image:
+            image.convert(mode).save(path)
+    diagnosis = folders.examined(schema=None)
+    assert [item.what for item in diagnosis.findings] == []
+    assert diagnosis.class_pixels == (640, 384)
+    assert diagnosis.proposal.doubts == ()
+    if mode != "RGB":
+        assert [item.value for item in diagnosis.schema.classes] == [(), (255,)]
+
+
+def test_masks_that_are_0_or_255_throughout():
+    proposal = propose([indices_of({0: 9}), indices_of({255: 9})])
+    assert [item.value for item in proposal.schema.classes] == [(), (255,)]
+    assert proposal.schema.ignore is None
+
+
+def test_a_stretch_that_was_rounded_stands_for_both_neighbours():
+    proposal = propose([indices_of({0: 9, 63: 9, 128: 9, 191: 9, 255: 9})])
+    values = [item.value for item in proposal.schema.classes]
+    assert values == [(), (63, 64), (127, 128), (191, 192), (255,)]
+
+
+@pytest.mark.parametrize(
+    ("counted", "doubt"),
+    [
+        ({0: 9}, "All pixels are of one class"),
+        ({255: 9}, "All pixels are of one class"),
+        ({0: 9, 1: 9, 9: 9}, "3 occur"),
+        ({0: 90_000, 1: 90_000, 200: 2}, "strays"),
+        (dict.fromkeys(range(40), 9), "40 classes are many"),
+        ({0: 9, 1: 9}, ""),
+        ({0: 9, 1: 9, 2: 9, 255: 9}, ""),
+        ({0: 9, 255: 9}, ""),
+    ],
+)
+def test_what_should_be_looked_at_before_anything_is_made_of_it(counted, doubt):
+    doubts = propose([indices_of(counted)]).doubts
+    assert doubt in " ".join(doubts)
+    assert bool(doubt) == bool(doubts)
+
+
+def test_colours_beside_indices_leave_doubts():
+    names = [item.color[1:] for item in load_schema("prostate-3").classes]
+    proposal = propose([colors_of(*((name, 99) for name in names)), indices_of({0: 9, 1: 9})])
+    assert proposal.schema.name == "prostate-3"
+    assert proposal.doubts == ("Some label maps hold colours and others indices.",)
 
 
 def test_stretched_files_among_others_do_not_make_250_classes(folders):
@@ -158,8 +213,8 @@ def test_a_file_that_only_looks_stretched_goes_on_where_the_others_end():
 
 def test_files_that_look_stretched_by_different_factors_count_as_they_are():
     proposal = propose([indices_of({0: 9, 13: 9}), indices_of({0: 9, 11: 9})])
-    assert len(proposal.schema) == 14
-    assert proposal.notes == ("Of 14 values up to the largest, 3 occur: are they indices?",)
+    assert [item.value for item in proposal.schema.classes] == [(), (11,), (13,)]
+    assert proposal.notes == ("Of 14 values up to the largest, 3 occur: 0, 11, 13.",)
 
 
 def test_a_palette_gives_indices_their_colours(folders):
@@ -212,3 +267,11 @@ def test_compressed_areas_are_found_again(empty):
     schema = empty.examined(schema=None).schema
     for color in OWN.astype(int):
         assert np.abs(schema.palette.astype(int) - color).max(axis=1).min() < 16
+
+
+def test_colours_of_a_built_in_schema_but_for_one_leave_doubts():
+    names = [item.color[1:] for item in load_schema("prostate-3").classes]
+    proposal = propose([colors_of(*((name, 99) for name in names), ("00ff00", 50))])
+    assert not proposal.built_in
+    assert proposal.doubts == ("The colours are those of prostate-3, but for #00ff00.",)
+    assert propose([colors_of(("0cc828", 9), ("ffffff", 9), ("123456", 9))]).doubts == ()

@@ -1,0 +1,109 @@
+"""A look at the label maps before anything is packed: which schema, and do they number objects?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from histosyn.doctor.look import LabelLook, look_at_label
+from histosyn.doctor.proposal import Proposal, propose, propose_for_objects
+from histosyn.doctor.reading import interpret
+from histosyn.labels import LabelSchema
+from histosyn.objects import Numbering, class_for_objects
+from histosyn.packing.config import PackConfig
+from histosyn.packing.plan import make_plan
+from histosyn.pairs import Pair
+from hpc.errors import LabelError
+from hpc.parallel import map_in_order
+
+Track = Callable[[Iterator[LabelLook], int], Iterable[LabelLook]]
+
+# Where the schema is known, so many label maps, spread over all, tell whether they number objects.
+_SAMPLED = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """The schema to pack by; `proposal` is where it came from, unless it was named."""
+
+    schema: LabelSchema
+    proposal: Proposal | None = None
+
+
+def settle_schema(
+    tiles: Path,
+    labels: Path,
+    config: PackConfig,
+    named: LabelSchema | None,
+    *,
+    objects_none: bool = False,
+    processes: int | None = None,
+    track: Track = lambda looks, total: looks,
+) -> Settled:
+    """The schema that two folders are packed by: `named`, or proposed from the label maps.
+
+    Raises LabelError where nothing should be taken for granted: label maps that seem to number
+    objects, unless `objects_none` says that they don't or the configuration of which class they
+    are, and a proposal with doubts. Else as `make_plan`.
+    """
+    pairs = [job.pair for job in make_plan(tiles, labels, config).jobs]
+    if config.objects_are is not None:
+        proposal = None if named is not None else propose_for_objects(config.objects_are)
+        schema = named or propose_for_objects(config.objects_are).schema
+        class_for_objects(config.objects_are, schema)
+        return Settled(schema=schema, proposal=proposal)
+    if named is not None and objects_none:
+        return Settled(schema=named)
+    chosen = pairs if named is None else _spread(pairs)
+    looks = list(track(map_in_order(_look, chosen, processes), len(chosen)))
+    proposal = propose(look.codes for look in looks if look.codes is not None)
+    settled = _settled(named, proposal, [look.flaw.message for look in looks if look.flaw], labels)
+    if not objects_none:
+        _refuse_objects(chosen, looks, settled, labels)
+    if settled.proposal is not None and settled.proposal.doubts:
+        raise LabelError(
+            f"No schema was named (--schema), and one proposed from {labels} leaves doubts: "
+            f"{' '.join(settled.proposal.doubts)} Have `histosyn doctor` propose one, look at it, "
+            "and pass its file with --schema."
+        )
+    return settled
+
+
+def _look(pair: Pair) -> LabelLook:
+    return look_at_label(pair, name=str(pair.label))
+
+
+def _spread(pairs: Sequence[Pair]) -> list[Pair]:
+    return list(pairs[:: -(-len(pairs) // _SAMPLED)])
+
+
+def _settled(
+    named: LabelSchema | None, proposal: Proposal | None, flaws: Sequence[str], labels: Path
+) -> Settled:
+    if named is not None:
+        return Settled(schema=named)
+    if flaws:
+        raise LabelError(flaws[0])
+    if proposal is None:
+        raise LabelError(f"{labels} holds no label map to propose a schema from. Name one.")
+    return Settled(schema=proposal.schema, proposal=proposal)
+
+
+def _refuse_objects(
+    pairs: Sequence[Pair], looks: Sequence[LabelLook], settled: Settled, labels: Path
+) -> None:
+    numbering = Numbering()
+    for pair, look in zip(pairs, looks, strict=True):
+        if look.codes is None or look.areas is None:
+            continue
+        by_color = interpret(look.codes, settled.schema).by_color
+        if by_color is False or (by_color is None and settled.proposal is not None):
+            numbering.count(pair.label.name, look.areas)
+    if numbering.numbers_objects:
+        raise LabelError(
+            f"{labels}: the label maps number objects (instances), it seems, instead of naming "
+            f"classes: {numbering.reason}. Name the class that all objects are, --objects-are "
+            "CLASS, and 0 becomes the first class; if these are classes all the same: "
+            "--objects-are none."
+        )
