@@ -155,12 +155,12 @@ def _nearly_built_in(groups: Sequence[Group]) -> list[str]:
     """A doubt if most colours are those of a built-in schema, and some are not."""
     colors = np.array([group.color for group in groups], dtype=np.uint8)
     codes = Codes(pixels=np.array([group.pixels for group in groups]), colors=colors)
-    for name in built_in_schemas():
-        known = meaning_of(codes, load_schema(name)).known
-        if known.sum() >= 2 and 2 * codes.pixels[known].sum() > codes.pixels.sum():
-            strange = ", ".join(groups[i].name for i in np.flatnonzero(~known))
-            return [f"The colours are those of {name}, but for {strange}."]
-    return []
+    known_of = {name: meaning_of(codes, load_schema(name)).known for name in built_in_schemas()}
+    name, known = max(known_of.items(), key=lambda item: item[1].sum())
+    if known.sum() < 2 or 2 * codes.pixels[known].sum() <= codes.pixels.sum():
+        return []
+    strange = ", ".join(groups[i].name for i in np.flatnonzero(~known).tolist())
+    return [f"The colours are those of {name}, but for {strange}."]
 
 
 def _from_indices(inventory: Inventory) -> Proposal:
