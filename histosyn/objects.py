@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from histosyn.codes import Codes, index_codes
-from histosyn.images import opened_image
+from histosyn.image_file import opened_image
 from histosyn.matlab import MATLAB_SUFFIX, read_matlab_labels
 from histosyn.schema import LabelSchema
 from hpc.errors import ConfigError, LabelError
@@ -138,11 +138,11 @@ def read_objects(path: Path, index: int, name: str) -> np.ndarray:
     if path.suffix.lower() == MATLAB_SUFFIX:
         numbers_HW = read_matlab_labels(path, name)
     else:
-        with opened_image(path, name) as image:
-            if image.format in ("JPEG", "MPO") or image.mode[:1] not in ("L", "P", "I"):
+        with opened_image(path, name, lossless=True) as image:
+            if image.mode[:1] not in ("L", "P", "I") or "A" in image.mode:
                 raise LabelError(
-                    f"{name} is {image.format} of mode {image.mode}; numbered objects are 8 or 16 "
-                    "bits of gray or a palette, without loss. Export the label map again."
+                    f"{name} has mode {image.mode}; numbered objects are 8 or 16 bits of gray or a "
+                    "palette. Export the label map again."
                 )
             numbers_HW = np.asarray(image)
     return np.where(numbers_HW > 0, np.uint8(index), np.uint8(0))

@@ -161,6 +161,31 @@ def _absent_classes(survey: Survey) -> Sequence[str]:
     return [f"{index} {item.name}" for index, item in classes if survey.class_pixels[index] == 0]
 
 
+def _lone_classes(survey: Survey) -> Sequence[str]:
+    """Classes that one tile has, unless that is all there is."""
+    if survey.schema is None or len(survey.pairing.pairs) < 2:
+        return []
+    return [
+        f"{index} {item.name}: {survey.tile_of_class[index]}"
+        for index, item in enumerate(survey.schema.classes)
+        if survey.class_tiles[index] == 1
+    ]
+
+
+def _classes_of_no_part(survey: Survey) -> Sequence[str]:
+    """Classes that occur, but not in all parts of the split."""
+    if survey.schema is None:
+        return []
+    without = [
+        (index, item.name, [part for part, n in survey.class_tiles_of.items() if not n[index]])
+        for index, item in enumerate(survey.schema.classes)
+        if survey.class_tiles[index]
+    ]
+    return [
+        f"{index} {name}: not in {' and '.join(parts)}" for index, name, parts in without if parts
+    ]
+
+
 SET_CHECKS = (
     Check(
         severity="error",
@@ -239,6 +264,20 @@ SET_CHECKS = (
         what="different tile sizes",
         remedy=_one_size,
         places=_sizes,
+    ),
+    Check(
+        severity="warning",
+        what="classes that occur in one tile only",
+        remedy="What is learned of them is what that tile looks like, and they can be in one part "
+        "of a split only: add examples, or join them to another class.",
+        places=_lone_classes,
+    ),
+    Check(
+        severity="warning",
+        what="classes that a part of the split lacks",
+        remedy="What train lacks is not learned, and what val or test lacks is not measured: split "
+        "the groups in another way.",
+        places=_classes_of_no_part,
     ),
     Check(
         severity="warning",

@@ -50,11 +50,11 @@ class Survey:
     """What the pass has counted so far.
 
     The schema was given or `proposed`. `facts` is what a CSV says of tiles by key, None without
-    one. `class_pixels` and `class_tiles` (256,) count by class index, `unknown_pixels` what is of
-    no class. `strangers` are counted by value or colour; `strange_files` names the files that hold
-    them, and `forms` those read by colour (True) or by index (False). `palette` names the first
-    file in which an index has a colour although it is read by index. `numbering` is of files whose
-    values count.
+    one. `class_pixels` and `class_tiles` (256,) count by class index, `class_tiles_of` the latter
+    for each part of a split, `tile_of_class` names the first; `unknown_pixels` are of no class.
+    `strangers` are counted by value or colour; `strange_files` names the files that hold them, and
+    `forms` those read by colour (True) or by index (False). `palette` names the first file in which
+    an index has a colour although it is read by index. `numbering` is of files whose values count.
     """
 
     schema: LabelSchema | None
@@ -67,6 +67,8 @@ class Survey:
     tile_sizes: Counter[tuple[int, ...]] = field(default_factory=Counter)
     class_pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     class_tiles: np.ndarray = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
+    class_tiles_of: dict[str, np.ndarray] = field(default_factory=dict)
+    tile_of_class: dict[int, str] = field(default_factory=dict)
     unknown_pixels: int = 0
     strangers: dict[int | str, Tally] = field(default_factory=dict)
     strange_files: dict[str, list[str]] = field(default_factory=lambda: {"color": [], "value": []})
@@ -94,7 +96,7 @@ class Survey:
         if reading is None:
             return
         self.class_pixels += reading.pixels
-        self.class_tiles += reading.pixels > 0
+        self._count_classes(look.pair.key, reading.pixels > 0)
         self.unknown_pixels += reading.unknown
         if look.label.areas is not None and self._counts_values(reading):
             self.numbering.count(look.label_name, look.label.areas)
@@ -108,6 +110,15 @@ class Survey:
             if stranger.code in self.strangers or len(self.strangers) < _KEPT_CODES:
                 tally = self.strangers.setdefault(stranger.code, Tally(stranger=stranger))
                 tally.count(stranger.pixels, look.label_name)
+
+    def _count_classes(self, key: str, present: np.ndarray) -> None:
+        self.class_tiles += present
+        for index in np.flatnonzero(present).tolist():
+            self.tile_of_class.setdefault(index, key)
+        part = self.part_of(key)
+        if part is not None:
+            none = np.zeros(256, dtype=np.int64)
+            self.class_tiles_of[part] = self.class_tiles_of.get(part, none) + present
 
     def _counts_values(self, reading: Reading) -> bool:
         """Whether it is a file's values that count, and not colours that a schema knows."""

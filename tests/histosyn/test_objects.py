@@ -116,7 +116,7 @@ def test_objects_become_one_class(tmp_path: Path, kind: str) -> None:
 
 def test_colours_number_nothing(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    with pytest.raises(LabelError, match="a is PNG of mode RGB; numbered objects are 8 or 16 bits"):
+    with pytest.raises(LabelError, match="a has mode RGB; numbered objects are 8 or 16 bits"):
         read_objects(tmp_path / "a.png", 1, "a")
 
 

@@ -218,6 +218,7 @@ def test_one_pass_finds_everything_errors_first(folders):
     assert [item.what for item in found] == [
         "values outside the schema",
         "tiles without a label map",
+        "classes that occur in one tile only",
         "tiles with the pixels of another one",
     ]
 

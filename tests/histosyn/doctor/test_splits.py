@@ -28,6 +28,33 @@ def test_folders_say_the_split_where_the_csv_does_not(empty):
     assert finding.where == ("s: train (train/1), val (Validation/2)",)
 
 
+def test_classes_that_a_part_of_the_split_lacks(folders):
+    for key in ("0000", "0002", "0003"):
+        folders.put_label(key, folders.indices() % 2)
+    folders.put_label("0002", folders.indices() % 3)
+    lacking, lone = folders.examined(groups=folders.csv(*EVERY)).findings
+    assert (lone.severity, lone.where) == ("warning", ("3 nuclei: 0001",))
+    assert lacking.severity == "warning"
+    assert lacking.where == ("2 epithelium: not in test", "3 nuclei: not in val and test")
+
+
+def test_folders_tell_the_parts_whose_classes_are_compared(empty):
+    for key in ("train/1", "train/2", "val/3"):
+        empty.put(key)
+    empty.put_label("val/3", empty.indices() % 3)
+    assert empty.finding().where == ("3 nuclei: not in val",)
+
+
+def test_a_class_of_one_tile_is_told(folders):
+    for key in ("0000", "0001", "0002"):
+        folders.put_label(key, folders.indices() % 3)
+    assert folders.finding().what == "classes that occur in one tile only"
+
+
+def test_where_there_is_one_tile_all_classes_are_in_it(empty):
+    assert empty.fill(1).examined().findings == ()
+
+
 def test_a_copy_on_the_other_side_of_a_split_is_worse_than_one_on_this_side(folders):
     tile = folders.noise()
     for key in ("0000", "0001", "0003"):
