@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from histosyn.image_folder import find_images
+from histosyn.image_folder import search_folder, unread_text
+from histosyn.image_formats import FORMATS_TEXT
+from histosyn.naming import (
+    Ending,
+    Naming,
+    composed,
+    is_jpeg,
+    not_told_apart,
+    told_apart_by_type,
+)
 from histosyn.sources import SOURCE_SUFFIXES
-from hpc.errors import ConfigError, DatasetError
+from hpc.errors import DatasetError
 from hpc.files import require_folder
+
+__all__ = [
+    "LONGEST_KEY_BYTES",
+    "Naming",
+    "Pair",
+    "Pairing",
+    "images_by_key",
+    "may_name_a_sample",
+    "pair_folders",
+]
 
 # A file in a tar has a name of at most 255 bytes, of which place and suffix need some.
 LONGEST_KEY_BYTES = 225
 _TILES, _LABELS = "folder of tiles", "folder of label maps"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Naming:
-    """How files are called: a key, the suffix of their side, the type: a_he.png and a_mask.png.
-
-    With suffixes, tiles and label maps may lie in one folder.
-    """
-
-    tile_suffix: str = ""
-    label_suffix: str = ""
+_NO_SUFFIXES = Naming()
+_IsOfSide = Callable[[Path], bool]
+logger = logging.getLogger("histosyn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,33 +52,37 @@ class Pair:
 class Pairing:
     """What two folders hold: pairs in the order of their keys, and what has no partner.
 
-    `others` lack the suffix that the naming asks for.
+    `others` lack the suffix that the naming asks for; `unread` look like images and are none that
+    can be read.
     """
 
     pairs: tuple[Pair, ...]
     tiles_without_label: tuple[Path, ...]
     labels_without_tile: tuple[Path, ...]
     others: tuple[Path, ...] = ()
+    unread: tuple[Path, ...] = ()
 
 
-def pair_folders(tiles: Path, labels: Path, naming: Naming = Naming()) -> Pairing:
+def pair_folders(tiles: Path, labels: Path, naming: Naming = _NO_SUFFIXES) -> Pairing:
     """Pair the files of two folders, or of one folder given twice, by key.
 
-    Raises InputError if a folder is missing or tiles and label maps cannot be told apart,
-    DatasetError if a folder holds no file of its side or two of a key.
+    In one folder without suffixes, JPEGs are the tiles of other files of the same name. Raises
+    InputError if a folder is missing or tiles and label maps cannot be told apart, DatasetError if
+    a folder holds no file of its side or two of a key.
     """
-    found_tiles = find_images(require_folder(tiles, _TILES), SOURCE_SUFFIXES)
-    found_labels = find_images(require_folder(labels, _LABELS), SOURCE_SUFFIXES)
-    one_folder = tiles.resolve() == labels.resolve()
-    if one_folder and naming.tile_suffix == naming.label_suffix:
-        raise ConfigError(
-            f"{tiles} is to hold tiles and label maps. Say how the names of each end, for "
-            "instance with --label-suffix _mask, or give two folders."
-        )
-    # In one folder, a file is of the side whose suffix says more: a_mask is no tile named a_mask.
-    rivals = (naming.label_suffix, naming.tile_suffix) if one_folder else (None, None)
-    tile_of = _by_key(found_tiles, tiles, _TILES, naming.tile_suffix, rivals[0])
-    label_of = _by_key(found_labels, labels, _LABELS, naming.label_suffix, rivals[1])
+    in_tiles = search_folder(require_folder(tiles, _TILES), SOURCE_SUFFIXES)
+    in_labels = search_folder(require_folder(labels, _LABELS), SOURCE_SUFFIXES)
+    unread = tuple(sorted({*in_tiles.unread, *in_labels.unread}))
+    is_tile: _IsOfSide = naming.tile.fits
+    is_label: _IsOfSide = naming.label.fits
+    if tiles.resolve() == labels.resolve():
+        is_tile, is_label = _sides(in_tiles.images, tiles, naming)
+    tile_of = _by_key(filter(is_tile, in_tiles.images), tiles, naming.tile)
+    label_of = _by_key(filter(is_label, in_labels.images), labels, naming.label)
+    if not tile_of:
+        raise _empty(_TILES, tiles, naming.tile_suffix, in_tiles.unread)
+    if not label_of:
+        raise _empty(_LABELS, labels, naming.label_suffix, in_labels.unread)
     taken = {*tile_of.values(), *label_of.values()}
     return Pairing(
         pairs=tuple(
@@ -75,7 +92,8 @@ def pair_folders(tiles: Path, labels: Path, naming: Naming = Naming()) -> Pairin
         ),
         tiles_without_label=tuple(path for key, path in tile_of.items() if key not in label_of),
         labels_without_tile=tuple(path for key, path in label_of.items() if key not in tile_of),
-        others=tuple(sorted({*found_tiles, *found_labels} - taken)),
+        others=tuple(sorted({*in_tiles.images, *in_labels.images} - taken)),
+        unread=unread,
     )
 
 
@@ -86,34 +104,50 @@ def may_name_a_sample(key: str) -> bool:
 
 
 def images_by_key(folder: Path, what: str) -> dict[str, Path]:
-    """The images below `folder` by key, sorted; `what` is what errors call the folder."""
-    return _by_key(find_images(require_folder(folder, what)), folder, what)
+    """The images below `folder` by key, sorted; `what` is what errors call the folder.
+
+    A warning tells of files that look like images and are not read.
+    """
+    content = search_folder(require_folder(folder, what))
+    if not content.images:
+        raise _empty(what, folder, "", content.unread)
+    if content.unread:
+        logger.warning("%s", unread_text(content.unread))
+    return _by_key(content.images, folder, Ending())
 
 
-def _by_key(
-    paths: list[Path], folder: Path, what: str, suffix: str = "", rival: str | None = None
-) -> dict[str, Path]:
-    """The files of one side by key, sorted; `rival` is the suffix of the other side beside them."""
+def _sides(paths: tuple[Path, ...], folder: Path, naming: Naming) -> tuple[_IsOfSide, _IsOfSide]:
+    """What makes a file of one folder a tile, and what a label map."""
+    tile, label = naming.tile, naming.label
+    if tile != label:
+        return (
+            lambda path: tile.fits(path) and not (label.says_more_than(tile) and label.fits(path)),
+            lambda path: label.fits(path) and not (tile.says_more_than(label) and tile.fits(path)),
+        )
+    if tile.kind or not told_apart_by_type(paths):
+        raise not_told_apart(paths, folder)
+    return (
+        lambda path: tile.fits(path) and is_jpeg(path),
+        lambda path: tile.fits(path) and not is_jpeg(path),
+    )
+
+
+def _by_key(paths: Iterable[Path], folder: Path, ending: Ending) -> dict[str, Path]:
+    """The files of one side by key, sorted."""
     found: dict[str, Path] = {}
     for path in paths:
-        if not _is_of_side(path.stem, suffix, rival):
-            continue
-        named = path.relative_to(folder).with_suffix("").as_posix()
-        key = named.removesuffix(suffix)
+        named = composed(path.relative_to(folder).with_suffix("").as_posix())
+        key = named.removesuffix(ending.words)
         if key in found:
+            differ = "suffix" if found[key].suffix != path.suffix else "form of its accents"
             raise DatasetError(
-                f"{found[key]} and {path} have the same name but for the suffix. Remove one."
+                f"{found[key]} and {path} have the same name but for the {differ}. Remove one."
             )
         found[key] = path
-    if not found:
-        ending = f" with a name that ends in {suffix!r}" if suffix else ""
-        raise DatasetError(
-            f"{what}: {folder} holds no image{ending} (png, jpg, tif, bmp). Check the path."
-        )
     return dict(sorted(found.items()))
 
 
-def _is_of_side(stem: str, suffix: str, rival: str | None) -> bool:
-    if rival is not None and len(rival) > len(suffix) and stem.endswith(rival):
-        return False
-    return stem.endswith(suffix) and len(stem) > len(suffix)
+def _empty(what: str, folder: Path, suffix: str, unread: tuple[Path, ...]) -> DatasetError:
+    named = f" with a name that ends in {suffix!r}" if suffix else ""
+    others = f" {unread_text(unread)}" if unread else " Check the path."
+    return DatasetError(f"{what}: {folder} holds no image{named} ({FORMATS_TEXT}).{others}")

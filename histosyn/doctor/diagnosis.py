@@ -135,7 +135,7 @@ def examine(
 def _facts_of(source: Source, pairing: Pairing) -> dict[str, TileFacts] | None:
     if source.groups is None:
         return None
-    facts = read_tile_facts(source.groups, source.group_column, source.naming.tile_suffix)
+    facts = read_tile_facts(source.groups, source.group_column, source.naming.tile.words)
     keys = [pair.key for pair in pairing.pairs]
     return match_facts(keys, facts, source.groups) if keys else {}
 

@@ -150,8 +150,8 @@ PAIR_CHECKS = (
     Check(
         severity="error",
         what="names that no shard can hold",
-        remedy="Rename the files: no line breaks, backslashes or other unprintable characters, "
-        f"and at most {LONGEST_KEY_BYTES} bytes.",
+        remedy="Rename the files: no line breaks, backslashes or other characters that cannot be "
+        f"printed or are no UTF-8, and at most {LONGEST_KEY_BYTES} bytes.",
         places=_unfit_name,
     ),
     *(

@@ -80,6 +80,10 @@ def _of_no_side(survey: Survey) -> Sequence[str]:
     return [str(path) for path in survey.pairing.others]
 
 
+def _unread(survey: Survey) -> Sequence[str]:
+    return [str(path) for path in survey.pairing.unread]
+
+
 def _naming_remedy(otherwise: str, survey: Survey) -> str:
     return f"{survey.naming_hint} {otherwise}".strip()
 
@@ -136,7 +140,12 @@ def _resolutions(survey: Survey) -> Sequence[str]:
 
 def _sizes(survey: Survey) -> Sequence[str]:
     sizes = survey.tile_sizes.most_common()
-    return [f"{size_text(size)}: {n} tiles" for size, n in sizes] if len(sizes) > 1 else []
+    if len(sizes) < 2:
+        return []
+    return [
+        f"{size_text(size)}: {n} {'tile' if n == 1 else 'tiles'}, e.g. {survey.key_of_size[size]}"
+        for size, n in sizes
+    ]
 
 
 def _one_size(survey: Survey) -> str:
@@ -233,6 +242,12 @@ SET_CHECKS = (
         remedy="Their colours are meant, not their indices. Name the schema that they were drawn "
         "with (--schema), or make one with these colours.",
         places=_contradicting_palettes,
+    ),
+    Check(
+        severity="warning",
+        what="files that look like images and are not read",
+        remedy="Convert what should be, to PNG; they are left out.",
+        places=_unread,
     ),
     Check(
         severity="warning",

@@ -65,6 +65,7 @@ class Survey:
     findings: dict[str, Finding] = field(default_factory=dict)
     key_of_digest: dict[bytes, str] = field(default_factory=dict)
     tile_sizes: Counter[tuple[int, ...]] = field(default_factory=Counter)
+    key_of_size: dict[tuple[int, ...], str] = field(default_factory=dict)
     class_pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     class_tiles: np.ndarray = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     class_tiles_of: dict[str, np.ndarray] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class Survey:
         key = look.pair.key
         if look.tile.size is not None:
             self.tile_sizes[look.tile.size] += 1
+            self.key_of_size.setdefault(look.tile.size, key)
         if look.tile.digest is not None:
             self.key_of_digest.setdefault(look.tile.digest, key)
         mpp = self.mpp_of(look)

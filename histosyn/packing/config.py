@@ -59,6 +59,10 @@ class PackConfig:
         if self.bright_to_class_0 is not None and not 0 <= self.bright_to_class_0 < 255:
             raise ConfigError(f"bright_to_class_0 = {self.bright_to_class_0} must be in 0..254.")
 
+    def scale_of(self, mpp: float | None) -> float:
+        """By which factor a file at so many microns per pixel, None if unknown, is resized."""
+        return 1.0 if self.mpp is None or mpp is None else mpp / self.mpp
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data, the same wherever the data set lies: of paths only the names."""
         return asdict(self) | {"groups": self.groups.name if self.groups else None}

@@ -33,15 +33,22 @@ def resample(
     if scale == 1:
         return tile_HWC, labels_HW
     height, width = labels_HW.shape
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    if size[0] * size[1] > MAX_PIXELS:
+    new_height, new_width = scaled_size((height, width), scale)
+    if new_height * new_width > MAX_PIXELS:
         raise DatasetError(
-            f"A tile of {width}x{height} pixels would have {size[0]}x{size[1]} at that resolution. "
-            "Check --mpp and --source-mpp, or the column mpp."
+            f"A tile of {width}x{height} pixels would have {new_width}x{new_height} at that "
+            "resolution. Check --mpp and --source-mpp, or the column mpp."
         )
+    size = new_width, new_height
     tile = Image.fromarray(tile_HWC).resize(size, Image.Resampling.LANCZOS)
     labels = Image.fromarray(labels_HW).resize(size, Image.Resampling.NEAREST)
     return np.asarray(tile), np.asarray(labels)
+
+
+def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Height and width after `resample`."""
+    height, width = size
+    return max(round(height * scale), 1), max(round(width * scale), 1)
 
 
 def grid_windows(

@@ -22,6 +22,7 @@ from histosyn.doctor.proposal import Proposal
 from histosyn.labels import LabelSchema
 from histosyn.packing.config import PackConfig
 from histosyn.packing.journal import Note, Progress, WorkFolder, locked_work_folder
+from histosyn.packing.odd_size import odd_size
 from histosyn.packing.plan import Plan, make_plan
 from histosyn.packing.records import Described, record_shard
 from histosyn.packing.samples import CutPair, Job, Sample, cut_pair
@@ -82,7 +83,7 @@ def pack(
             jobs = plan.jobs[progress.pair :]
             cut = partial(cut_pair, schema=schema, config=config)
             cut_pairs = map_in_order(cut, jobs, processes, batch=1)
-            _write_shards(work, _steps(track(cut_pairs, len(jobs)), plan, progress), config)
+            _write_shards(work, _steps(track(cut_pairs, len(jobs)), plan, progress, config), config)
             for part in plan.parts:
                 _write_index(work, part, plan, progress, schema, made_by)
             if proposal is not None and not proposal.built_in:
@@ -98,28 +99,22 @@ def _origin(proposal: Proposal | None) -> str:
     return "colours" if proposal.built_in else "proposed"
 
 
-def _steps(cut_pairs: Iterable[CutPair], plan: Plan, progress: Progress) -> Iterator[Step]:
+def _steps(
+    cut_pairs: Iterable[CutPair], plan: Plan, progress: Progress, config: PackConfig
+) -> Iterator[Step]:
     """All samples after `progress`, which moves along."""
     for cut in cut_pairs:
         job = plan.jobs[progress.pair]
         for sample in cut.samples[progress.taken :]:
-            _check_size(sample, job, progress)
+            progress.tile_size = progress.tile_size or sample.size
+            if sample.size != progress.tile_size:
+                raise odd_size(progress.tile_size, sample.size, job, plan.jobs, config)
             progress.taken += 1
             progress.samples[job.part] += 1
             yield Step(sample=sample, job=job, after=progress.snapshot())
         progress.left_out[job.part] += cut.left_out
         progress.pair += 1
         progress.taken = 0
-
-
-def _check_size(sample: Sample, job: Job, progress: Progress) -> None:
-    progress.tile_size = progress.tile_size or sample.size
-    if sample.size != progress.tile_size:
-        raise DatasetError(
-            f"{job.pair.key} is {sample.size[1]}x{sample.size[0]} pixels, others are "
-            f"{progress.tile_size[1]}x{progress.tile_size[0]}. Cut all to one size with "
-            "--tile-size."
-        )
 
 
 def _write_shards(work: WorkFolder, steps: Iterator[Step], config: PackConfig) -> None:

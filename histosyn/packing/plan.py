@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from histosyn.image_folder import unread_text
 from histosyn.packing.config import PackConfig
 from histosyn.packing.samples import Job
 from histosyn.packing.split import split_groups
@@ -73,6 +74,8 @@ def _complete(pairing: Pairing) -> tuple[Pair, ...]:
                 + (f" (and {len(lonely) - 1} more)" if len(lonely) > 1 else "")
                 + ". Add what is missing or remove the file; `histosyn doctor` lists them all."
             )
+    if pairing.unread:
+        logger.warning("%s", unread_text(pairing.unread))
     if pairing.others:
         logger.info(
             "%d files with neither suffix are not looked at, the first is %s",
@@ -86,7 +89,7 @@ def _facts_of(pairs: Sequence[Pair], config: PackConfig) -> dict[str, TileFacts]
     """What is known of each pair, by key. Without a CSV each is a group of its own."""
     if config.groups is None:
         return {pair.key: TileFacts(group=pair.key) for pair in pairs}
-    facts = read_tile_facts(config.groups, config.group_column, config.naming.tile_suffix)
+    facts = read_tile_facts(config.groups, config.group_column, config.naming.tile.words)
     facts_of = match_facts([pair.key for pair in pairs], facts, config.groups)
     for pair in pairs:
         if pair.key not in facts_of:
@@ -143,8 +146,9 @@ def _check_names(jobs: Iterable[Job]) -> None:
     for job in jobs:
         if not may_name_a_sample(job.key):
             raise DatasetError(
-                f"{job.pair.key!r} cannot name a sample: it has a backslash or an unprintable "
-                f"character, or more than {LONGEST_KEY_BYTES} bytes. Rename the files."
+                f"{job.pair.key!r} cannot name a sample: it has a backslash, a character that "
+                f"cannot be printed or is no UTF-8, or more than {LONGEST_KEY_BYTES} bytes. Rename "
+                "the files."
             )
         if job.key in seen:
             raise DatasetError(

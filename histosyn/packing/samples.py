@@ -72,8 +72,7 @@ def cut_pair(job: Job, schema: LabelSchema, config: PackConfig) -> CutPair:
     tile, labels = _read_pair(job.pair, schema, config.objects_are)
     if config.bright_to_class_0 is not None:
         labels = np.where((tile > config.bright_to_class_0).all(axis=2), np.uint8(0), labels)
-    scale = 1.0 if config.mpp is None or job.mpp is None else job.mpp / config.mpp
-    tile, labels = resample(tile, labels, scale)
+    tile, labels = resample(tile, labels, config.scale_of(job.mpp))
     samples, left_out = [], 0
     for name, place, area in _areas(job, labels.shape, config):
         crop = tile[area]

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpc.errors import ConfigError, DatasetError
+from launch.arguments import Suffix
 from launch.console import console
 from launch.outputs import check_output_file
 
@@ -33,8 +34,8 @@ def doctor(
     schema: str | None = None,
     groups: Path | None = None,
     group_column: str = "patient",
-    tile_suffix: str = "",
-    label_suffix: str = "",
+    tile_suffix: Suffix = "",
+    label_suffix: Suffix = "",
     objects_are: str | None = None,
     json: Path | None = None,
     write_schema: Path | None = None,
@@ -51,7 +52,7 @@ def doctor(
     Parameters
     ----------
     tiles
-        Folder of H&E tiles (png, jpg, tif, bmp, mat; sub-folders too).
+        Folder of H&E tiles (png, jpg, tif, bmp, webp, gif, mat; sub-folders too).
     labels
         Folder of label maps of the same names: class indices, or the schema's colours.
     schema
@@ -62,9 +63,9 @@ def doctor(
     group_column
         Its column that names the group of a tile: patient or slide.
     tile_suffix
-        How names of tiles end before the type: "_he" for a_he.png.
+        How names of tiles end before the type: "_he" for a_he.png; or a type: ".tif".
     label_suffix
-        How names of label maps end before the type: "_mask" for a_mask.png.
+        How names of label maps end before the type: "_mask" for a_mask.png; or a type: ".png".
     objects_are
         Class of the objects that label maps number (instance maps: 0, 1, 2, ... one number an
         object); "none" says that the values are classes although they look like such numbers.

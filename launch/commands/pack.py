@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.table import Table
 from rich.text import Text
 
+from launch.arguments import Suffix
 from launch.console import console
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def pack(
     *,
     schema: str = "auto",
     objects_are: str | None = None,
-    tile_suffix: str = "",
-    label_suffix: str = "",
+    tile_suffix: Suffix = "",
+    label_suffix: Suffix = "",
     bright_to_class_0: int | None = None,
     source_mpp: float | None = None,
     mpp: float | None = None,
@@ -61,6 +62,8 @@ def pack(
     One folder with a_he.png and a_mask.png: histosyn pack data data packed --schema schema.toml
     --tile-suffix _he --label-suffix _mask
 
+    One folder as QuPath exports it, a.jpg and a.png: histosyn pack export export packed
+
     MATLAB pairs of the original: histosyn pack he ln packed --schema prostate-3
     --bright-to-class-0 220
 
@@ -69,7 +72,7 @@ def pack(
     Parameters
     ----------
     tiles
-        Folder of H&E tiles (png, jpg, tif, bmp; mat with a variable xx).
+        Folder of H&E tiles (png, jpg, tif, bmp, webp, gif; mat with a variable xx).
     labels
         Folder of label maps: class indices, or the schema's colours (mat with a variable rr).
     out
@@ -84,9 +87,10 @@ def pack(
         background and this. "none" says that the values are classes although they look like such
         numbers.
     tile_suffix
-        How the names of tiles end, before the type; the rest of the name makes the pair.
+        How the names of tiles end, before the type; the rest of the name makes the pair. It may
+        be or include a type: .tif
     label_suffix
-        How the names of label maps end.
+        How the names of label maps end: _mask, -labelled, .png
     bright_to_class_0
         The original's rule: pixels whose R, G and B all exceed this value (0..254) become class 0.
     source_mpp

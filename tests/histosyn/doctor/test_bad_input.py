@@ -3,6 +3,7 @@
 import io
 import os
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,13 +49,15 @@ def test_nothing_readable_means_no_proposal_but_findings(folders):
     assert [item.count for item in diagnosis.findings] == [4]
 
 
-def test_folders_and_sockets_named_like_images_are_no_files(folders, monkeypatch):
+def test_folders_named_like_images_are_none_and_sockets_are_told(folders, monkeypatch):
     (folders.tiles / "folder.png").mkdir()
     monkeypatch.chdir(folders.labels)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket.png")
         os.mkfifo("pipe.png")
-        assert folders.examined().findings == ()
+        (finding,) = folders.examined().findings
+    assert finding.what == "files that look like images and are not read"
+    assert [Path(place).name for place in finding.where] == ["pipe.png", "socket.png"]
 
 
 def test_files_and_folders_without_permission(folders):

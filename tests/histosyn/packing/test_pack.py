@@ -135,7 +135,7 @@ def double_name(tiles: Path, labels: Path) -> None:
         (paint_unknown_colour, LabelError, r"tile-02\.png: colour #01c801 \(1024 pixels\)"),
         (write_unknown_index, LabelError, r"tile-02\.png: value 77"),
         (change_size, DatasetError, "64x64 pixels, but .* is 32x32"),
-        (change_both_sizes, DatasetError, "tile-02 is 64x64 pixels, others are 32x32"),
+        (change_both_sizes, DatasetError, "tile-02 is 64x64 pixels, 3 others are 32x32"),
         (truncate, DatasetError, r"tile-02\.png cannot be read"),
         (double_name, DatasetError, "both give the sample name 'tile-02-x'"),
     ],

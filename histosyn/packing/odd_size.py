@@ -1,0 +1,44 @@
+"""Which tile is of an odd size: not the one that is met second, but the one unlike most."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from histosyn.image_file import size_in_header
+from histosyn.packing.config import PackConfig
+from histosyn.packing.cut import scaled_size
+from histosyn.packing.samples import Job
+from hpc.errors import DatasetError
+
+Size = tuple[int, int]
+# So many headers tell what most are like.
+_ASKED = 1000
+
+
+def odd_size(
+    first: Size, second: Size, job: Job, jobs: Sequence[Job], config: PackConfig
+) -> DatasetError:
+    """The error for `job`, which gives samples of the size `second` where `first` was before."""
+    sizes = {each.pair.key: _size_of(each, config) for each in jobs[:_ASKED]}
+    known = {key: size for key, size in sizes.items() if size is not None} | {job.pair.key: second}
+    counts = Counter(known.values())
+    # Of as many of each, the earlier is the usual size.
+    usual = max(counts, key=lambda size: (counts[size], size == first))
+    odd = [key for key, size in known.items() if size != usual]
+    size = known[odd[0]]
+    more = f" (and {len(odd) - 1} more differ)" if len(odd) > 1 else ""
+    return DatasetError(
+        f"{odd[0]} is {_by(size)} pixels, {counts[usual]} others are {_by(usual)}{more}. Cut all "
+        "to one size with --tile-size, or leave it out."
+    )
+
+
+def _size_of(job: Job, config: PackConfig) -> Size | None:
+    """The size that a pair is packed at, as its label map's header tells."""
+    size = size_in_header(job.pair.label)
+    return None if size is None else scaled_size(size, config.scale_of(job.mpp))
+
+
+def _by(size: Size) -> str:
+    return f"{size[1]}x{size[0]}"
