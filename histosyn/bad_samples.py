@@ -55,10 +55,14 @@ class ListBadSamples:
     def __call__(self, trainer: StepTrainer) -> None:
         """Note the bad samples of a step; at the end of an interval agree on them."""
         assert trainer.facts is not None
-        self._new += [(trainer.step, sample) for sample in trainer.facts.bad_samples]
-        if trainer.step % self.meeting_interval == 0 or trainer.finished or trainer.stopped:
-            self._add(item for part in collectives.gather_objects(self._new) for item in part)
-            self._new = []
+        self._new += [(trainer.step, sample) for sample in trainer.facts.batch.bad]
+        if trainer.step % self.meeting_interval == 0 or trainer.finished:
+            self.settle(trainer)
+
+    def settle(self, trainer: StepTrainer) -> None:
+        """Agree on what came up, so that none that a checkpoint has passed is missing."""
+        self._add(item for part in collectives.gather_objects(self._new) for item in part)
+        self._new = []
 
     def _add(self, items: Iterable[tuple[int, BadSample]]) -> None:
         before = len(self._known)

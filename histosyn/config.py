@@ -191,6 +191,10 @@ class ResumableRunConfig:
     """Steps between reports in metrics.jsonl."""
     checkpoint_every: int = 500
     """Steps between checkpoints."""
+    checkpoint_minutes: float = 10.0
+    """Minutes after which one is due in between, to resume from; 0: none."""
+    log_batches: bool = False
+    """Write the names and digests of what each step saw to batches.jsonl."""
     keep_last: int = 2
     """Checkpoints to keep."""
     keep_every: int | None = None
@@ -205,13 +209,8 @@ class ResumableRunConfig:
     def __post_init__(self) -> None:
         require_at_least(
             self, steps=1, report_every=1, checkpoint_every=1, keep_last=1, keep_every=1,
-            hang_seconds=1, stop_seconds_before_end=0,
+            hang_seconds=1, stop_seconds_before_end=0, checkpoint_minutes=0.0,
         )  # fmt: skip
-        if self.checkpoint_every % self.report_every:
-            raise ConfigError(
-                f"run.checkpoint_every = {self.checkpoint_every} must be a multiple of "
-                f"run.report_every = {self.report_every}: a report must not span a restart."
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,7 +271,7 @@ RESUMABLE_CHANGES = frozenset(
     | {"generator.recompute"}
     | {f"run.{name}" for name in ("folder", "steps", "device", "report_every", "sample_every",
                                   "checkpoint_every", "keep_last", "keep_every", "on_full_disk",
-                                  "channels_last", "compile",
+                                  "channels_last", "compile", "checkpoint_minutes", "log_batches",
                                   "hang_seconds", "stop_seconds_before_end")}
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from histosyn.config_file import as_plain
 from histosyn.model_folder import facts_from_dict
-from histosyn.trainer import Trainer
+from histosyn.trainer import AVERAGE_IS_READY, Trainer
 from hpc import checkpoint
 from hpc.errors import ConfigError, InputError
 from hpc.log import logger
@@ -40,6 +40,7 @@ def take_over_networks(trainer: Trainer, source: Path) -> dict[str, Any]:
         )
     for name, network in networks.items():
         network.load_state_dict(weights[name])
+    trainer.take_over_average(state["trainer"].get(AVERAGE_IS_READY, True))
     _compare_classes(trainer, state, path)
     origin = {
         "path": str(path),

@@ -34,6 +34,7 @@ from histosyn.shards.index import DatasetIndex
 from hpc import checkpoint
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import sha256_of_bytes
+from hpc.log import logger
 
 FORMAT_VERSION = 1
 
@@ -123,7 +124,9 @@ def save_weights(folder: Path, state: dict[str, torch.Tensor], facts: ModelFacts
 def load_model(path: Path, device: torch.device, precision: Precision = "float32") -> Model:
     """Load the generator of a model folder, a checkpoint (its moving average) or a run folder.
 
-    In `precision` bfloat16 it is about twice as fast, and its tiles are not quite the same.
+    In `precision` bfloat16 it is about twice as fast, and its tiles are not quite the same. In
+    a run folder it is the newest checkpoint whose average has its batch statistics, or the model of
+    a run that has ended since.
 
     Raises InputError if `path` is none of these, DamagedFileError if a file of it is damaged.
     """
@@ -132,14 +135,30 @@ def load_model(path: Path, device: torch.device, precision: Precision = "float32
     if (path / checkpoint.RECORD).is_file():
         return _load_checkpoint(path, device, precision)
     if (path / "checkpoints").is_dir():
-        newest = checkpoint.newest_valid(path / "checkpoints")
-        if newest is None:
-            raise InputError(f"{path} holds no valid checkpoint yet. Train longer first.")
-        return _load_checkpoint(newest, device, precision)
+        return _load_run(path, device, precision)
     raise InputError(
         f"{path} is no model: give a model folder ({WEIGHTS}), a checkpoint "
         f"({checkpoint.RECORD}) or a run folder (checkpoints/)."
     )
+
+
+def _load_run(path: Path, device: torch.device, precision: Precision) -> Model:
+    newest = checkpoint.newest_valid(path / "checkpoints")
+    if newest is None:
+        raise InputError(f"{path} holds no valid checkpoint yet. Train longer first.")
+    if not checkpoint.is_resume_only(newest):
+        return _load_checkpoint(newest, device, precision)
+    if (path / "model" / WEIGHTS).is_file():
+        model = _load_model_folder(path / "model", device, precision)
+        if checkpoint.checkpoint_path(newest.parent, model.facts.training["steps"]) == newest:
+            return model
+    ready = checkpoint.newest_valid(newest.parent, also_resume_only=False)
+    if ready is not None:
+        logger.warning(
+            "%s is for going on only; %s is used, the newest one for looking at.",
+            newest, ready.name,
+        )  # fmt: skip
+    return _load_checkpoint(ready or newest, device, precision)
 
 
 def _load_model_folder(path: Path, device: torch.device, precision: Precision) -> Model:
@@ -156,6 +175,12 @@ def _load_model_folder(path: Path, device: torch.device, precision: Precision) -
 
 def _load_checkpoint(path: Path, device: torch.device, precision: Precision) -> Model:
     state = checkpoint.load(path)
+    if checkpoint.is_resume_only(path):
+        raise InputError(
+            f"{path} was saved to go on from, at a stop or by the clock: the batch statistics of "
+            "its average are not counted. Run the training command again: with --run.steps "
+            f"{state['trainer']['step']} it makes the model of this step and ends, else it goes on."
+        )
     facts = facts_from_dict(state["model"], str(path))
     network = _folded(facts, state["trainer"]["players"]["ema"])
     sha256 = sha256_of_bytes(weights_file(network.state_dict()))

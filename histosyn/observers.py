@@ -8,23 +8,27 @@ from __future__ import annotations
 import math
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from histosyn.step_means import StepMeans
 from histosyn.steps import StepTrainer, diverged
 from hpc import checkpoint
+from hpc.due import Due
 from hpc.log import RecordsFile, key_values, logger
 from hpc.outbox import Outbox
+from hpc.pulse import Pulse, timed
 from hpc.run_state import StateKeeper
 from hpc.saver import Saver
 from hpc.topology import Topology
 from hpc.watchdog import Watchdog
 
 _GIB = 1 << 30
+_STATE_SECONDS = 15.0
 # Of what is measured besides losses, what says at a glance whether the game is still played.
 _WORTH_A_LOOK = ("discriminator_accuracy",)
 
@@ -32,8 +36,8 @@ _WORTH_A_LOOK = ("discriminator_accuracy",)
 class Report:
     """Averages what the steps measured and writes one object to `metrics.jsonl`.
 
-    What a run that stops between two reports has measured goes into its checkpoint, as `carried`:
-    the report is the same then as without the stop.
+    What was measured since the last report goes into each checkpoint, as `carried`: after a restart
+    the next one is the same as without it.
     """
 
     def __init__(
@@ -66,10 +70,7 @@ class Report:
         self._waited_seconds += facts.waited_seconds
         self._steps += 1
         if trainer.step % self.report_interval and not trainer.finished:
-            if trainer.stopped:
-                trainer.carried["report"] = self._so_far()
             return
-        trainer.carried.pop("report", None)
         record = self._record(trainer)
         if self.topology.is_first:
             self.outbox.write(self.metrics.path, partial(self.metrics.append, record))
@@ -78,6 +79,13 @@ class Report:
         self._forget()
         if broken is not None:
             raise diverged(*broken)
+
+    def settle(self, trainer: StepTrainer) -> None:
+        """Before a checkpoint: let it carry what no report has told yet. Every rank calls it."""
+        if self._steps:
+            trainer.carried["report"] = self._so_far()
+        else:
+            trainer.carried.pop("report", None)
 
     def _record(self, trainer: StepTrainer) -> dict[str, Any]:
         seconds = time.perf_counter() - self._started
@@ -118,46 +126,93 @@ class Report:
         self._started = time.perf_counter()
 
 
+class Settling(Protocol):
+    """An observer that keeps something back, and must let go of it before a checkpoint."""
+
+    def settle(self, trainer: StepTrainer) -> None:
+        """Write it, or put it into `trainer.carried`; every rank calls it."""
+
+
+class Savable(Protocol):
+    """What checkpoints are made of. Every rank calls its methods."""
+
+    def prepare(self) -> None:
+        """Work out what a checkpoint that users look at must hold besides a step's state."""
+
+    @property
+    def prepared(self) -> bool:
+        """Whether that is there, for this step."""
+
+    def state(self) -> dict[str, Any]:
+        """All that a checkpoint holds; TrainingDivergedError if it is not fit to go on from."""
+
+
 class SaveCheckpoint:
     """Hands the state to `saver`, which writes `checkpoints/step-*` while training goes on.
 
-    `state_of` gives all that a checkpoint holds; every rank asks for it, and all of them raise
-    TrainingDivergedError if it is not fit to go on from.
+    Every `interval` steps it is one that users look at. Those that are due by the clock, or because
+    somebody asked to stop, are for going on: nothing is worked out for them.
     """
 
     def __init__(
         self,
         saver: Saver,
         outbox: Outbox,
-        state_of: Callable[[], dict[str, Any]],
+        savable: Savable,
+        settling: Sequence[Settling],
         topology: Topology,
+        *,
         interval: int,
+        due: Due,
     ) -> None:
         self.saver = saver
         self.outbox = outbox
-        self.state_of = state_of
+        self.savable = savable
+        self.settling = settling
         self.topology = topology
-        self.interval = interval
+        self.checkpoint_interval = interval
+        self.due = due
+        # Whether it is time is agreed on after each step.
+        self.interval = 1
+        self._saved: int | None = None
 
     def __call__(self, trainer: StepTrainer) -> None:
-        """Save on rank 0; all ranks hold the same state.
-
-        What came before must be on the disk: who goes on from a checkpoint does not write it again.
-        """
-        state = self.state_of()
-        if self.topology.is_first and self.outbox.settled():
-            self.saver.save(trainer.step, state)
+        """Save on rank 0 if it is time; all ranks hold the same state."""
+        due = self.due()
+        if trainer.stopped is not None:
+            return
+        if trainer.step % self.checkpoint_interval == 0 or trainer.finished:
+            self.savable.prepare()
+        elif not due:
+            return
+        self._save(trainer)
 
     def save_now(self, trainer: StepTrainer) -> None:
         """Save this step, unless that was done, and wait until it is on the disk."""
-        self.outbox.close()
-        if trainer.step % self.interval:
-            self(trainer)
-        self.saver.close()
+        self.due.settle()
+        if trainer.stopped is not None and self._saved != trainer.step:
+            self._save(trainer)
+        news = timed(f"checkpoint of step {trainer.step}") if self._saved else nullcontext()
+        with news:
+            self.outbox.close()
+            self.saver.close()
+
+    def _save(self, trainer: StepTrainer) -> None:
+        """What came before must be on the disk: who goes on from here does not write it again."""
+        for each in self.settling:
+            each.settle(trainer)
+        state = self.savable.state()
+        self._saved = trainer.step
+        self.due.restart()
+        if self.topology.is_first and self.outbox.settled():
+            self.saver.save(trainer.step, state, resume_only=not self.savable.prepared)
 
 
 class KeepState:
-    """Tells the others that this process takes its steps: the watchdog, and `state.json`."""
+    """Tells the others that this process takes its steps: the watchdog, and `state.json`.
+
+    The file is written every `interval` steps, and by the clock where steps are slow.
+    """
 
     def __init__(
         self, watchdog: Watchdog, keeper: StateKeeper | None, saver: Saver, interval: int
@@ -167,15 +222,18 @@ class KeepState:
         self.saver = saver
         self.write_interval = interval
         self.interval = 1
+        self._written = time.monotonic()
 
     def __call__(self, trainer: StepTrainer) -> None:
         """Give a sign of each step; now and then write how far the run has come."""
         self.watchdog.moved()
-        if trainer.step % self.write_interval == 0:
+        old = time.monotonic() - self._written >= _STATE_SECONDS
+        if old or trainer.step % self.write_interval == 0:
             self.write(trainer)
 
     def write(self, trainer: StepTrainer) -> None:
         """Write how far the run has come, and which checkpoint it could go on from."""
+        self._written = time.monotonic()
         if self.keeper is not None:
             self.keeper.running(trainer.step, max(checkpoint.steps(self.saver.root), default=None))
 
@@ -190,6 +248,22 @@ class NoticeFailedSave:
     def __call__(self, trainer: StepTrainer) -> None:
         """Raise what went wrong; only rank 0 has something to write."""
         self.saver.check()
+
+
+class ShowLife:
+    """Says by time how far training is, where there is no report yet, or for long."""
+
+    def __init__(self, pulse: Pulse, report_interval: int) -> None:
+        self.pulse = pulse
+        self.report_interval = report_interval
+        self.interval = 1
+
+    def __call__(self, trainer: StepTrainer) -> None:
+        """A report has just said more."""
+        if trainer.step % self.report_interval == 0 or trainer.finished:
+            self.pulse.heard()
+        else:
+            self.pulse.reached(trainer.step)
 
 
 class ShowProgress:

@@ -21,6 +21,7 @@ from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 from histosyn.scene import autocast, keyed_noise, position_keys
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import ShardStream
+from hpc.pulse import Pulse, timed
 from hpc.randomness import key_of
 from hpc.topology import Topology
 
@@ -37,17 +38,29 @@ class Recalibration:
         self.device = device
         # Label maps and positions, read when first needed.
         self._kept: list[tuple[torch.Tensor, list[int]]] = []
-        self._done_at: int | None = None
+        # The step whose average has its statistics.
+        self.done_at: int | None = None
 
     @torch.no_grad()
     def __call__(self, generator: Generator, step: int) -> None:
         """Give `generator` its statistics, unless that was done at this step; all ranks call it."""
-        if self._done_at == step or not self.config.run.recalibrate_batches:
+        batches = self.config.run.recalibrate_batches
+        if self.is_done(step):
             return
-        with _counting(generator), autocast(self.config, self.device):
-            for labels_NHW, keys in self._label_maps():
+        pulse = Pulse("batch statistics", total=batches)
+        with (
+            timed(f"batch statistics of the average, {batches} batches"),
+            _counting(generator),
+            autocast(self.config, self.device),
+        ):
+            for done, (labels_NHW, keys) in enumerate(self._label_maps(), 1):
                 generator(labels_NHW, keyed_noise(self.config, labels_NHW, keys))
-        self._done_at = step
+                pulse.reached(done)
+        self.done_at = step
+
+    def is_done(self, step: int) -> bool:
+        """Whether the average of this step has its statistics, or is to have none counted."""
+        return self.done_at == step or not self.config.run.recalibrate_batches
 
     def _label_maps(self) -> Iterator[tuple[torch.Tensor, list[int]]]:
         """This rank's part of each batch, with the keys of its noise."""

@@ -13,17 +13,29 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
 from histosyn.bad_samples import ListBadSamples
+from histosyn.batch_log import LogBatches
 from histosyn.config import RESUMABLE_CHANGES
 from histosyn.config_file import as_plain, as_toml, differing_fields, from_dict
-from histosyn.observers import KeepState, NoticeFailedSave, Report, SaveCheckpoint, ShowProgress
+from histosyn.derived import Derived, is_owed
+from histosyn.observers import (
+    KeepState,
+    NoticeFailedSave,
+    Report,
+    SaveCheckpoint,
+    Settling,
+    ShowLife,
+    ShowProgress,
+)
 from histosyn.run_precision import with_settled_precision
 from histosyn.steps import Observer, Settings, StepTrainer
+from histosyn.trainable import TrainerKind, Training
 from hpc import checkpoint, collectives
+from hpc.due import Due
 from hpc.errors import ConfigError
 from hpc.files import write_text
 from hpc.locks import locked
@@ -31,51 +43,13 @@ from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_loggi
 from hpc.outbox import Outbox
 from hpc.preemption import Stopped, StopRequest
 from hpc.process_group import device_of, one_voice, process_group
+from hpc.pulse import Pulse, timed
 from hpc.run_state import FINISHED, Ending, StateKeeper, record_ending
 from hpc.saver import Saver
 from hpc.topology import Topology, detect
 from hpc.watchdog import Watchdog
 
-TrainerKind = TypeVar("TrainerKind", bound=StepTrainer)
 SettingsKind = TypeVar("SettingsKind", bound=Settings)
-
-
-class Training(Protocol[TrainerKind]):
-    """What a resumable run trains: a trainer, and what is to be done around its steps.
-
-    `new_run` says how to start another run instead of this one, for messages.
-    """
-
-    trainer: TrainerKind
-    new_run: str
-
-    def begin(self) -> bool:
-        """Prepare a new run, on the first rank only; whether the others need a checkpoint of it."""
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint's state, on every rank."""
-
-    def facts(self) -> dict[str, Any]:
-        """What is to be known of the model at this step; `training.data_sha256` is in it."""
-
-    def comment(self) -> str:
-        """What stands above the configuration in `config.toml`: whole lines, or nothing."""
-
-    def stage(self, steps: range) -> None:
-        """Bring the data of these steps near, on every rank."""
-
-    def observers(self, outbox: Outbox) -> tuple[Observer[TrainerKind], ...]:
-        """What happens beside the steps of this kind of training, before checkpoints are saved.
-
-        What it writes goes through the outbox.
-        """
-
-    def require_finite_weights(self) -> None:
-        """Raise TrainingDivergedError for weights that must not become a checkpoint."""
-
-    def ship(self, folder: Path) -> None:
-        """Write the trained model, on the first rank."""
-
 
 # Called with the settled configuration, the topology and the device once all ranks are in one
 # process group.
@@ -141,6 +115,7 @@ class _Run(Generic[TrainerKind]):
         self.keeper = keeper
         self.stop = stop
         self.metrics = RecordsFile(config.run.folder / "metrics.jsonl")
+        self.batches = RecordsFile(config.run.folder / "batches.jsonl")
         self.outbox = Outbox(config.run.on_full_disk)
 
     def go(self, extra_observers: MakeObservers[TrainerKind]) -> Stopped | None:
@@ -151,31 +126,59 @@ class _Run(Generic[TrainerKind]):
         self._announce()
         with _saver(self.config) as saver, _reproducible(), self._progress() as show:
             keep_state = KeepState(self.watchdog, self.keeper, saver, run.report_every)
-            save = SaveCheckpoint(
-                saver, self.outbox, self._state, self.topology, run.checkpoint_every
-            )
-            observers = (
-                *self._reports(),
-                *self.training.observers(self.outbox),
-                save,
-                NoticeFailedSave(saver, run.report_every),
-                *extra_observers(self.topology),
-                *show,
-                keep_state,
+            noting = self._noting()
+            save = self._save(saver, noting)
+            derived = (
+                Derived(self.training.observers(self.outbox)),
+                # They look at a step that is saved.
+                Derived(extra_observers(self.topology)),
             )
             keep_state.write(trainer)
             with self.stop.at_edges(trainer.device):
+                self._make_up(derived)
+                before, after = derived
+                notice = NoticeFailedSave(saver, run.report_every)
+                observers = (*noting, before, save, notice, after, *show, keep_state)
                 trainer.train(observers, self.stop.agreed)
-            if trainer.stopped is not None:
-                save.save_now(trainer)
-            self.outbox.close()
-        if trainer.stopped is None and self.topology.is_first:
-            self.training.ship(run.folder / "model")
-            logger.info("done; model in %s", run.folder / "model")
+            save.save_now(trainer)
+        if trainer.stopped is None:
+            self._ship(run.folder / "model")
         keep_state.write(trainer)
         return self._ended()
 
-    def _state(self) -> dict[str, Any]:
+    def _make_up(self, derived: tuple[Derived[TrainerKind], ...]) -> None:
+        """Do what the stop before this start left undone."""
+        # This step may be the last one only now.
+        ended_early = self.trainer.finished and not self.prepared
+        if is_owed(self.trainer) or ended_early:
+            for each in derived:
+                each.make_up(self.trainer)
+
+    def _ship(self, folder: Path) -> None:
+        self.training.prepare()
+        if self.topology.is_first:
+            with timed("model folder"):
+                self.training.ship(folder)
+            logger.info("done; model in %s", folder)
+
+    def _save(self, saver: Saver, settling: tuple[Settling, ...]) -> SaveCheckpoint:
+        run, is_first = self.config.run, self.topology.is_first
+        self.stop.newest = lambda: max(checkpoint.steps(saver.root), default=None)
+        return SaveCheckpoint(
+            saver, self.outbox, self, settling, self.topology, interval=run.checkpoint_every,
+            due=Due(run.checkpoint_minutes, self.trainer.device, is_first=is_first),
+        )  # fmt: skip
+
+    def prepare(self) -> None:
+        """Work out what users look at besides the state."""
+        self.training.prepare()
+
+    @property
+    def prepared(self) -> bool:
+        """Whether that is there."""
+        return self.training.prepared
+
+    def state(self) -> dict[str, Any]:
         """All that a checkpoint holds."""
         self.training.require_finite_weights()
         return {
@@ -192,7 +195,8 @@ class _Run(Generic[TrainerKind]):
             self._check_resumable(state, newest)
             self.training.load(state)
         if self.topology.is_first:
-            self.metrics.forget_after(self.trainer.step)
+            for records in (self.metrics, self.batches):
+                records.forget_after(self.trainer.step)
             text = self.training.comment() + as_toml(self.config)
             write_text(self.config.run.folder / "config.toml", text)
         collectives.barrier()
@@ -212,7 +216,7 @@ class _Run(Generic[TrainerKind]):
         if not self.training.begin():
             return None
         first = checkpoint.checkpoint_path(root, 0)
-        checkpoint.save(first, self._state())
+        checkpoint.save(first, self.state(), resume_only=not self.prepared)
         return first
 
     def _check_resumable(self, state: dict[str, Any], source: Path) -> None:
@@ -237,31 +241,36 @@ class _Run(Generic[TrainerKind]):
                 f"--run.steps {new.run.steps}. Ask for more steps, or start a new run."
             )
 
-    def _reports(self) -> tuple[Observer[StepTrainer], ...]:
+    def _noting(self) -> tuple[Report | ListBadSamples | LogBatches, ...]:
+        """Who keeps the run's records."""
         trainer, run = self.trainer, self.config.run
         carried = trainer.carried.get("report")
-        report = Report(self.metrics, self.outbox, self.topology, run.report_every, carried)
-        if self.config.data.on_bad_sample == "error":
-            return (report,)
-        bad = ListBadSamples(
-            RecordsFile(run.folder / "bad-samples.jsonl"),
-            self.outbox,
-            trainer.stream.index,
-            self.topology,
-            interval=run.report_every,
-            largest_share=self.config.data.bad_share,
-        )
-        return report, bad
+        noting: list[Report | ListBadSamples | LogBatches] = [
+            Report(self.metrics, self.outbox, self.topology, run.report_every, carried)
+        ]
+        if run.log_batches:
+            noting.append(LogBatches(self.batches, self.outbox, self.topology, run.report_every))
+        if self.config.data.on_bad_sample == "skip":
+            listed = RecordsFile(run.folder / "bad-samples.jsonl")
+            noting.append(
+                ListBadSamples(
+                    listed, self.outbox, trainer.stream.index, self.topology,
+                    interval=run.report_every, largest_share=self.config.data.bad_share,
+                )
+            )  # fmt: skip
+        return tuple(noting)
 
     @contextmanager
     def _progress(self) -> Iterator[tuple[Observer[StepTrainer], ...]]:
-        """A bar with an ETA on rank 0's terminal; elsewhere the reports' lines say it."""
-        if not (self.topology.is_first and on_terminal()):
+        """What rank 0 shows of the steps: a bar on a terminal, else a line now and then."""
+        run, done = self.config.run, self.trainer.step
+        if not self.topology.is_first:
             yield ()
-            return
-        steps = self.config.run.steps
-        with progress_bar(total=steps, done=self.trainer.step, what="train") as move_to:
-            yield (ShowProgress(move_to),)
+        elif not on_terminal():
+            yield (ShowLife(Pulse("step", total=run.steps, done=done), run.report_every),)
+        else:
+            with progress_bar(total=run.steps, done=done, what="train") as move_to:
+                yield (ShowProgress(move_to),)
 
     def _announce(self) -> None:
         trainer, index = self.trainer, self.trainer.stream.index

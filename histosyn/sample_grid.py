@@ -17,6 +17,7 @@ from histosyn.trainer import Trainer
 from hpc.errors import DatasetError, SampleError
 from hpc.files import write_bytes
 from hpc.outbox import Outbox
+from hpc.pulse import timed
 from hpc.randomness import distinct_integers, key_of
 from hpc.topology import Topology
 
@@ -75,7 +76,9 @@ class DrawSamples:
         generator = trainer.averaged_generator()
         if self.topology.is_first:
             path = self.folder / f"step-{trainer.step:08d}.png"
-            self.outbox.write(path, partial(write_bytes, path, self.grid.draw(generator)))
+            with timed("sample grid"):
+                grid = self.grid.draw(generator)
+            self.outbox.write(path, partial(write_bytes, path, grid))
 
 
 def to_uint8(tiles_NCHW: torch.Tensor) -> np.ndarray:

@@ -14,7 +14,7 @@ from torch import nn
 
 from histosyn.config import DataConfig, ResumableRunConfig
 from histosyn.shards.index import DatasetIndex
-from histosyn.shards.stream import BadSample, Batch
+from histosyn.shards.stream import Batch
 from hpc.errors import TrainingDivergedError
 from hpc.preemption import Reason
 
@@ -56,11 +56,11 @@ class Observer(Protocol[Watched]):
 
 @dataclass(kw_only=True)
 class StepFacts:
-    """What a step met on this rank: losses by name, seconds without data, bad samples."""
+    """What a step met on this rank: its batch, losses by name, seconds without data."""
 
+    batch: Batch
     losses: dict[str, torch.Tensor]
     waited_seconds: float
-    bad_samples: tuple[BadSample, ...]
 
 
 class StepTrainer(ABC):
@@ -105,10 +105,8 @@ class StepTrainer(ABC):
             waited_seconds = time.perf_counter() - started
             losses = self.take_step(batch)
             self.step += 1
-            self.facts = StepFacts(
-                losses=losses, waited_seconds=waited_seconds, bad_samples=batch.bad
-            )
-            self.stopped = None if self.finished else agreed_stop()
+            self.facts = StepFacts(batch=batch, losses=losses, waited_seconds=waited_seconds)
+            self.stopped = agreed_stop()
             for observer in observers:
                 if self.step % observer.interval == 0 or self.finished:
                     observer(self)

@@ -20,6 +20,9 @@ from histosyn.steps import StepTrainer
 from histosyn.updates import UPDATES
 from histosyn.watch import watched
 
+# In a checkpoint; those of older versions always were.
+AVERAGE_IS_READY = "average_is_ready"
+
 
 class Trainer(StepTrainer):
     """Plays the game from `step` to the configured number of steps."""
@@ -59,11 +62,22 @@ class Trainer(StepTrainer):
             self._recalibration(ema.network, self.step)
         return ema.network
 
+    @property
+    def average_is_ready(self) -> bool:
+        """Whether the average of this step has its batch statistics."""
+        return self._recalibration is None or self._recalibration.is_done(self.step)
+
+    def take_over_average(self, ready: bool) -> None:
+        """The average was loaded, with statistics of its own or without."""
+        if self._recalibration is not None:
+            self._recalibration.done_at = self.step if ready else None
+
     def state(self) -> dict[str, Any]:
         """Everything that determines the future of this run, but for the configuration."""
         return {
             "step": self.step,
             "images_seen": self.images_seen,
+            AVERAGE_IS_READY: self.average_is_ready,
             "players": self.players.state(),
             "carried": self.carried,
         }
@@ -73,6 +87,7 @@ class Trainer(StepTrainer):
         self.step = state["step"]
         self.players.load(state["players"])
         self.carried = state.get("carried", {})
+        self.take_over_average(state.get(AVERAGE_IS_READY, True))
 
     def learning_rates(self) -> dict[str, float]:
         """Those of both players, which stay as configured."""

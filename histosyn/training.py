@@ -97,7 +97,7 @@ class GeneratorTraining:
         stage_shards(self.config.data, self.trainer.stream, steps, self.topology)
 
     def observers(self, outbox: Outbox) -> tuple[Observer[Trainer], ...]:
-        """Statistics for the moving average where it is needed, sample grids, a watch."""
+        """Sample grids, a watch."""
         data, run = self.config.data, self.config.run
         grid = SampleGrid(
             self.trainer.stream.reader,
@@ -106,10 +106,18 @@ class GeneratorTraining:
             skip_bad=data.on_bad_sample == "skip",
         )
         return (
-            PrepareAverage(run.checkpoint_every),
             DrawSamples(grid, run.folder / "samples", outbox, self.topology, run.sample_every),
             *([WarnOfSaturation(run.report_every)] if self.topology.is_first else []),
         )
+
+    def prepare(self) -> None:
+        """Count the statistics of the moving average, on all ranks."""
+        self.trainer.averaged_generator()
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the moving average has them."""
+        return self.trainer.average_is_ready
 
     def require_finite_weights(self) -> None:
         """Of both players."""
@@ -124,21 +132,6 @@ class GeneratorTraining:
         return model_facts(
             self.config, trainer.stream.index, trainer.step, forked_from=self._origin
         )
-
-
-class PrepareAverage:
-    """Sees that the moving average has its statistics when it becomes part of a checkpoint."""
-
-    def __init__(self, checkpoint_interval: int) -> None:
-        self.checkpoint_interval = checkpoint_interval
-        # A stop asks for a checkpoint after any step.
-        self.interval = 1
-
-    def __call__(self, trainer: Trainer) -> None:
-        """Count them on all ranks where the next observers, or the end of the run, save it."""
-        due = trainer.step % self.checkpoint_interval == 0
-        if due or trainer.finished or trainer.stopped is not None:
-            trainer.averaged_generator()
 
 
 def _check_tiles(config: TrainConfig, index: DatasetIndex) -> None:

@@ -43,7 +43,8 @@ class WarnOfSaturation:
 
     def __call__(self, trainer: StepTrainer) -> None:
         """Compare this rank's tiles of this step."""
-        if self._warned:
+        # What is made up for after a restart has no step of its own.
+        if self._warned or not trainer.watched:
             return
         synthetic, real = (
             float(trainer.watched[f"saturated/{kind}"]) for kind in ("synthetic", "real")

@@ -4,6 +4,9 @@ A checkpoint `step-00001000/` holds `tensors.safetensors`, `state.json` (everyth
 placeholders where tensors belong) and `checkpoint.json`, the commit record: the sha256 of the
 others, written when they are on the disk. The folder is written under a temporary name, flushed
 and renamed (see `hpc.files.atomic_folder`).
+
+A checkpoint may be one to resume from only: what users look at, and what follows from the rest, is
+not in it yet, because there was no time for that. Its commit record says so.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
 _FILES = (_TENSORS, _STATE)
 _ASIDE = "damaged-"
+_RESUME_ONLY = "resume_only"
 _NAME = re.compile(r"step-(\d{8,})")
 _MIB = 1 << 20
 
@@ -44,15 +48,15 @@ def checkpoint_path(root: Path, step: int) -> Path:
     return root / f"step-{step:08d}"
 
 
-def save(folder: Path, state: dict[str, Any]) -> None:
+def save(folder: Path, state: dict[str, Any], *, resume_only: bool = False) -> None:
     """Write a tree of dicts, lists, tensors and JSON scalars as one atomic folder.
 
     Raises FullDiskError or HistosynError if the disk does not take it; nothing is left of it then.
     """
-    write(folder, take_snapshot(state))
+    write(folder, take_snapshot(state), resume_only=resume_only)
 
 
-def write(folder: Path, snapshot: Snapshot) -> None:
+def write(folder: Path, snapshot: Snapshot, *, resume_only: bool = False) -> None:
     """`save` what was copied before."""
     try:
         make_folder(folder.parent)
@@ -67,6 +71,7 @@ def write(folder: Path, snapshot: Snapshot) -> None:
             for name in _FILES:
                 sync_file(temporary / name)
             record = {"format_version": FORMAT_VERSION, "sha256": checksums}
+            record |= {_RESUME_ONLY: True} if resume_only else {}
             (temporary / RECORD).write_text(json.dumps(record, indent=2), encoding="utf-8")
     except OSError as error:
         full = is_full_disk(error)
@@ -137,6 +142,11 @@ def sha256_of_checkpoint(folder: Path) -> str:
     return sha256_of_file(folder / RECORD)
 
 
+def is_resume_only(folder: Path) -> bool:
+    """Whether a checkpoint that is valid was written to resume from, and for nothing else."""
+    return bool(json.loads((folder / RECORD).read_text(encoding="utf-8")).get(_RESUME_ONLY, False))
+
+
 def steps(root: Path) -> dict[int, Path]:
     """The checkpoints below `root` by step, oldest first, valid or not."""
     found = {
@@ -147,12 +157,15 @@ def steps(root: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def newest_valid(root: Path, *, set_aside: bool = False) -> Path | None:
+def newest_valid(
+    root: Path, *, set_aside: bool = False, also_resume_only: bool = True
+) -> Path | None:
     """The newest checkpoint that proves whole; None if there has never been one.
 
-    With `set_aside`, damaged ones that are newer are renamed to damaged-*, which only who writes
-    checkpoints into `root` may ask for. Raises DamagedFileError if there are only damaged ones: to
-    start anew throws away what was learnt, so somebody has to ask for it by removing them.
+    Those to resume from only may be passed over. With `set_aside`, damaged ones that are newer are
+    renamed to damaged-*, which only who writes checkpoints into `root` may ask for. Raises
+    DamagedFileError if there are only damaged ones: to start anew throws away what was learnt, so
+    somebody has to ask for it by removing them.
     """
     damaged: list[Path] = []
     for path in reversed(steps(root).values()):
@@ -161,10 +174,12 @@ def newest_valid(root: Path, *, set_aside: bool = False) -> Path | None:
         except DamagedFileError as error:
             logger.warning("%s The checkpoint is passed over.", error)
             damaged.append(path)
-        else:
-            for broken in damaged if set_aside else ():
-                _set_aside(broken)
-            return path
+            continue
+        if not also_resume_only and is_resume_only(path):
+            continue
+        for broken in damaged if set_aside else ():
+            _set_aside(broken)
+        return path
     damaged += [path for path in root.glob(f"{_ASIDE}step-*") if path.is_dir()]
     if damaged:
         raise DamagedFileError(
@@ -175,14 +190,27 @@ def newest_valid(root: Path, *, set_aside: bool = False) -> Path | None:
 
 
 def prune(root: Path, *, keep_last: int, keep_every: int | None = None) -> None:
-    """Delete all but the last `keep_last` checkpoints and those of every `keep_every`th step."""
+    """Delete all but the last `keep_last` checkpoints and those of every `keep_every`th step.
+
+    The last one that is not to resume from only stays as well: it is what users look at.
+    """
     found = steps(root)
+    newest_first = reversed(found.values())
+    for_users = next((path for path in newest_first if not _said_resume_only(path)), None)
     for step, path in list(found.items())[:-keep_last]:
-        if not (keep_every and step % keep_every == 0):
+        if path != for_users and not (keep_every and step % keep_every == 0):
             # Renamed first: a kill in the middle must not leave what looks like a damaged one.
             doomed = path.with_name(f".{path.name}.pruned.tmp")
             path.rename(doomed)
             _delete(doomed)
+
+
+def _said_resume_only(folder: Path) -> bool:
+    """Of a checkpoint that may be damaged."""
+    try:
+        return is_resume_only(folder)
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def clear_leftovers(root: Path) -> None:

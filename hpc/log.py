@@ -27,6 +27,7 @@ from hpc.topology import Topology
 logger = logging.getLogger("histosyn")
 
 Item = TypeVar("Item")
+_PLAIN_FIRST_SECONDS = 3.0
 _PLAIN_INTERVAL_SECONDS = 10.0
 _COLUMNS = (
     TextColumn("{task.description}"),
@@ -86,11 +87,12 @@ def track(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
                 yield item
                 move_to(done)
         return
-    started = shown = time.monotonic()
+    started = time.monotonic()
+    due = started + _PLAIN_FIRST_SECONDS
     for done, item in enumerate(items):
         now = time.monotonic()
-        if done and now - shown > _PLAIN_INTERVAL_SECONDS:
-            shown = now
+        if done and now > due:
+            due = now + _PLAIN_INTERVAL_SECONDS
             eta = (now - started) / done * (total - done)
             logger.info("%s", key_values({what: f"{done}/{total}", "eta_seconds": round(eta)}))
         yield item
@@ -102,8 +104,8 @@ class RecordsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, record: dict[str, Any]) -> None:
-        """Add one report; it is on the disk when this returns.
+    def append(self, *records: dict[str, Any]) -> None:
+        """Add reports; they are on the disk when this returns.
 
         Raises OSError naming the file, of which nothing is changed then.
         """
@@ -111,10 +113,10 @@ class RecordsFile:
             end = file.tell()
             # What a kill cut short ends here, and is no part of this record.
             cut = end and os.pread(file.fileno(), 1, end - 1) != b"\n"
-            line = b"\n" * cut + json.dumps(record).encode() + b"\n"
+            lines = b"\n" * cut + b"".join(json.dumps(each).encode() + b"\n" for each in records)
             try:
-                while line:
-                    line = line[file.write(line) :]
+                while lines:
+                    lines = lines[file.write(lines) :]
                 os.fsync(file.fileno())
             except OSError as error:
                 file.truncate(end)

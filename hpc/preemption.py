@@ -7,12 +7,13 @@ here: who starts can be asked to stop before its imports are done.
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import torch
 
     from hpc.collectives import DelayedMaximum
+
+logger = logging.getLogger("histosyn")
 
 STOP_FILE = "STOP"
 _LOOK_SECONDS = 1.0
@@ -99,6 +102,9 @@ class StopRequest:
         self._interrupted: float | None = None
         self._old_handlers: dict[int, Any] = {}
         self._exchange: DelayedMaximum | None = None
+        self._told = False
+        # Which step's checkpoint the run could go on from.
+        self.newest: Callable[[], int | None] = lambda: None
         end = job_end_time()
         now = time.time()
         self._deadline = None if end is None else end - min(seconds_before_end, (end - now) / 2)
@@ -147,7 +153,10 @@ class StopRequest:
         """
         assert self._exchange is not None
         largest = self._exchange(self._request)
-        return REASONS[largest - 1] if largest else None
+        if not largest:
+            return None
+        self._tell(REASONS[largest - 1])
+        return REASONS[largest - 1]
 
     def honoured(self, reason: Reason) -> None:
         """Remove the STOP file that asked for it, so that the next start goes on."""
@@ -169,7 +178,7 @@ class StopRequest:
     def _listen(self) -> None:
         """Hear signals also while the main thread waits for others, and look around now and then.
 
-        Only the second Ctrl-C is answered from here.
+        A request is answered with a line from here, and the second Ctrl-C with the end.
         """
         while True:
             ready, _, _ = select.select([self._read], [], [], _LOOK_SECONDS)
@@ -179,6 +188,9 @@ class StopRequest:
                     return
                 if signal.SIGINT in numbers:
                     self._count_interrupt()
+                for number in numbers:
+                    if self._deferred and number in _SIGNALS:
+                        self._tell(REASONS[_SIGNALS[signal.Signals(number)] - 1])
             self._look_around()
 
     def _count_interrupt(self) -> None:
@@ -186,15 +198,47 @@ class StopRequest:
         if self._interrupted is None:
             self._interrupted = now
         elif now - self._interrupted > _SAME_SECONDS:
-            if sys.stderr is not None and sys.stderr.isatty():
-                # A progress bar hides the cursor.
-                os.write(sys.stderr.fileno(), b"\x1b[?25h\n")
-            os._exit(_INTERRUPTED_EXIT_CODE)
+            self._end_at_once()
+
+    def _end_at_once(self) -> None:
+        if sys.stderr is not None and sys.stderr.isatty():
+            # A progress bar hides the cursor.
+            os.write(sys.stderr.fileno(), b"\x1b[?25h\n")
+        if sys.stderr is not None and self._deferred and is_first_process():
+            os.write(sys.stderr.fileno(), f"histosyn: {self._what_is_lost()}\n".encode())
+        os._exit(_INTERRUPTED_EXIT_CODE)
+
+    def _what_is_lost(self) -> str:
+        ended = "ended at once by a second Ctrl-C"
+        try:
+            newest = self.newest()
+        except OSError as error:
+            return f"{ended}; the checkpoints cannot be listed ({error.strerror})."
+        if newest is None:
+            return f"{ended}. Nothing was saved: there is no checkpoint yet."
+        return (
+            f"{ended}. Nothing was saved since step {newest}; the same command goes on from there."
+        )
+
+    def _tell(self, reason: Reason) -> None:
+        """Once, as soon as it is known: saving may have to wait for the end of a long step."""
+        if self._told or not is_first_process():
+            return
+        self._told = True
+        more = ", Ctrl-C again ends it without" if reason is REASONS[_INT - 1] else ""
+        logger.info(
+            "asked to stop (%s): a checkpoint is saved after this step%s", reason.text, more
+        )
 
     def _look_around(self) -> None:
         if self._deadline is not None and time.time() >= self._deadline:
-            self._note(_END)
+            self._ask(_END)
         # The disk may be gone for a moment.
         with suppress(OSError):
             if is_first_process() and self._file.exists():
-                self._note(_FILE)
+                self._ask(_FILE)
+
+    def _ask(self, request: int) -> None:
+        self._note(request)
+        if self._deferred:
+            self._tell(REASONS[request - 1])

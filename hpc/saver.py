@@ -50,9 +50,10 @@ class Saver:
         self._failure: Exception | None = None
         self._snapshot: Snapshot | None = None
 
-    def save(self, step: int, state: dict[str, Any]) -> None:
+    def save(self, step: int, state: dict[str, Any], *, resume_only: bool = False) -> None:
         """Copy the state and write it as the checkpoint of `step` while the caller goes on.
 
+        `resume_only` says that there is more to a checkpoint than this state (`hpc.checkpoint`).
         Waits for the write before. Raises what went wrong in it, and TypeError for a state that a
         checkpoint cannot hold.
         """
@@ -61,9 +62,8 @@ class Saver:
         self._failure = None
         self._snapshot = take_snapshot(state, self._snapshot)
         # A daemon: whoever interrupts by force does not wait for it either.
-        self._thread = Thread(
-            target=self._write, args=(step, self._snapshot), name="checkpoint", daemon=True
-        )
+        given = step, self._snapshot, resume_only
+        self._thread = Thread(target=self._write, args=given, name="checkpoint", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
@@ -103,11 +103,12 @@ class Saver:
     def _may_try_again(self, failure: Exception) -> bool:
         return self.on_full_disk == "retry" and isinstance(failure, FullDiskError)
 
-    def _write(self, step: int, snapshot: Snapshot) -> None:
+    def _write(self, step: int, snapshot: Snapshot, resume_only: bool) -> None:
         """In the thread."""
         try:
             checkpoint.clear_leftovers(self.root)
-            checkpoint.write(checkpoint.checkpoint_path(self.root, step), snapshot)
+            path = checkpoint.checkpoint_path(self.root, step)
+            checkpoint.write(path, snapshot, resume_only=resume_only)
             checkpoint.prune(self.root, keep_last=self.keep_last, keep_every=self.keep_every)
         except Exception as failure:
             self._failure = failure

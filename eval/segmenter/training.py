@@ -91,6 +91,14 @@ class SegmenterTraining:
         """None of its own."""
         return ()
 
+    def prepare(self) -> None:
+        """Nothing: its moving average is ready after each step."""
+
+    @property
+    def prepared(self) -> bool:
+        """Always."""
+        return True
+
     def require_finite_weights(self) -> None:
         """Of the U-Net."""
         require_finite_weights({"segmenter": self.trainer.network}, self.trainer.step)

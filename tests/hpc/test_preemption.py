@@ -120,7 +120,9 @@ def test_the_second_ctrl_c_ends_at_once(tmp_path):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors == ""
+    assert errors.splitlines() == [
+        "histosyn: ended at once by a second Ctrl-C. Nothing was saved: there is no checkpoint yet."
+    ]
 
 
 WITH_CHILDREN = """

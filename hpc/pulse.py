@@ -1,0 +1,55 @@
+"""Signs of progress by time: long work says how far it is after a few seconds, and now and then.
+
+How many items a second there will be is not known beforehand, so it is not items that are counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hpc.log import key_values, logger
+
+# Who starts something wants to see that it works; later on, that it still does.
+_FIRST_SECONDS = 3.0
+_LATER_SECONDS = 30.0
+
+
+class Pulse:
+    """Tells on the log how much of `what` is done, how long a part takes, and when it will end."""
+
+    def __init__(self, what: str, *, total: int, done: int = 0) -> None:
+        self.what = what
+        self.total = total
+        self._done_before = done
+        self._started = self._said = time.monotonic()
+        self._patience = _FIRST_SECONDS
+
+    def reached(self, done: int) -> None:
+        """So much is done now; a line, if the last one is long ago."""
+        now = time.monotonic()
+        if done == self._done_before or now - self._said < self._patience:
+            return
+        self.heard()
+        each = (now - self._started) / (done - self._done_before)
+        line = {
+            self.what: f"{done}/{self.total}",
+            "seconds_each": each,
+            "eta_seconds": round(each * (self.total - done)),
+        }
+        logger.info("%s", key_values(line))
+
+    def heard(self) -> None:
+        """Something else has just told as much."""
+        self._said = time.monotonic()
+        self._patience = _LATER_SECONDS
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Name work that has no steps before it begins, and say afterwards how long it took."""
+    started = time.monotonic()
+    logger.info("%s ...", what)
+    yield
+    logger.info("%s: %.1f s", what, time.monotonic() - started)
