@@ -12,6 +12,7 @@ import torch
 from torch import distributed
 
 from hpc.collectives import broadcast_object
+from hpc.error_file import leave_for_torchrun
 from hpc.errors import HistosynError, InputError
 from hpc.topology import MeetingPoint, Topology, meeting_point
 from hpc.watchdog import Watchdog, connect
@@ -81,6 +82,7 @@ def one_voice(topology: Topology) -> Iterator[None]:
     try:
         yield
     except HistosynError as error:
+        leave_for_torchrun(str(error))
         if topology.local_rank:
             raise SystemExit(error.exit_code) from None
         raise
@@ -92,6 +94,7 @@ def _join(
     try:
         distributed.init_process_group(
             "nccl" if device.type == "cuda" else "gloo",
+            store=_store(topology, point),
             rank=topology.rank,
             world_size=topology.world_size,
             # The watchdog, which knows more, is to be the first.
@@ -103,6 +106,17 @@ def _join(
             f"{point.host}:{point.port} ({str(error).splitlines()[0]}). Check that all processes "
             "were started, and that this address can be reached from every node."
         ) from error
+
+
+def _store(topology: Topology, point: MeetingPoint) -> distributed.Store | None:
+    """Where the ranks meet, if rank 0 was given a socket for it; else torch finds it by itself."""
+    if point.listening is None:
+        return None
+    return distributed.TCPStore(
+        point.host, point.port, is_master=topology.is_first, wait_for_workers=False,
+        timeout=timedelta(seconds=_HEAD_START_SECONDS),
+        master_listen_fd=point.listening if topology.is_first else None,
+    )  # fmt: skip
 
 
 def _disband() -> None:

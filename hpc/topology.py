@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from hpc.errors import InputError
 
+_LISTENING = "HISTOSYN_LISTENING_SOCKET"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
@@ -59,6 +61,24 @@ def is_first_process(environment: Mapping[str, str] | None = None) -> bool:
     return environment.get("RANK", "0") == "0"
 
 
+def is_alone(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether nobody started this process as one of several."""
+    environment = os.environ if environment is None else environment
+    return "RANK" not in environment and "WORLD_SIZE" not in environment
+
+
+def rank_variables(rank: int, count: int, port: int, listening: int) -> dict[str, str]:
+    """What a process must find to be rank `rank` of `count` on this machine, as torchrun has it.
+
+    `listening` is the descriptor of a socket at `port`, which rank 0 inherits for the ranks' store.
+    """
+    return {
+        "RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_RANK": str(rank),
+        "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        _LISTENING: str(listening),
+    }  # fmt: skip
+
+
 def job_id(environment: Mapping[str, str] | None = None) -> str | None:
     """The number of the SLURM job that this process belongs to."""
     environment = os.environ if environment is None else environment
@@ -74,11 +94,15 @@ def job_end_time(environment: Mapping[str, str] | None = None) -> float | None:
 
 @dataclass(frozen=True, kw_only=True)
 class MeetingPoint:
-    """Where the ranks' store is reached, and whether rank 0 keeps it rather than torchrun."""
+    """Where the ranks' store is reached, and whether rank 0 keeps it rather than torchrun.
+
+    `listening` is the descriptor of a socket that rank 0 is to keep it at, if it was given one.
+    """
 
     host: str
     port: int
     kept_by_first: bool
+    listening: int | None = None
 
 
 def meeting_point(environment: Mapping[str, str] | None = None) -> MeetingPoint:
@@ -95,6 +119,7 @@ def meeting_point(environment: Mapping[str, str] | None = None) -> MeetingPoint:
         host=environment["MASTER_ADDR"],
         port=_number(environment, "MASTER_PORT"),
         kept_by_first=environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
+        listening=_number(environment, _LISTENING) if _LISTENING in environment else None,
     )
 
 

@@ -27,6 +27,7 @@ from typing import Any
 
 from torch import distributed
 
+from hpc.error_file import leave_for_torchrun
 from hpc.errors import HistosynError
 from hpc.run_state import Ending
 from hpc.topology import MeetingPoint, Topology
@@ -91,6 +92,7 @@ class Watchdog:
             self._declare(Ending.of(error))
         declared = self._ending
         assert declared is not None
+        leave_for_torchrun(declared.ending.reason)
         if declared.by != self.topology.rank:
             raise SystemExit(declared.ending.exit_code) from None
         if declared.of != self.topology.rank:
@@ -135,6 +137,7 @@ class Watchdog:
             return
         declared = self._ending
         assert declared is not None
+        leave_for_torchrun(declared.ending.reason)
         if declared.by == self.topology.rank:
             sys.stderr.write(f"histosyn: {declared.ending.reason}\n")
             sys.stderr.flush()

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 from rich.text import Text
 
+from hpc.error_file import leave_for_torchrun
 from hpc.errors import HistosynError, InputError
 from hpc.preemption import Stopped
 from hpc.topology import is_first_process
@@ -24,6 +25,7 @@ from launch.console import (
     reader_left,
     speak_utf8,
 )
+from launch.processes import run_processes, take_processes
 
 # name, "module:function", one line of help
 COMMANDS = (
@@ -39,7 +41,7 @@ COMMANDS = (
     ),
     ("pack", "launch.commands.pack:pack", "Turn folders of tiles and label maps into shards."),
     ("inspect", "launch.commands.inspect:inspect", "Show what is in shards, and what is wrong."),
-    ("train", "launch.commands.train:train", "Train a generator; also under torchrun."),
+    ("train", "launch.commands.train:train", "Train a generator, on one process or several."),
     ("status", "launch.commands.status:status", "Tell how training runs stand."),
     ("synth", "launch.commands.synth:synth", "Turn a folder of label maps into tissue."),
     ("paint", "launch.commands.paint:paint", "Paint a label map in the browser, see the tissue."),
@@ -73,7 +75,7 @@ SEGMENTER_COMMANDS = (
     (
         "train",
         "launch.commands.eval_segmenter:train",
-        "Train a segmenter on real tiles; also under torchrun.",
+        "Train a segmenter on real tiles, on one process or several.",
     ),
 )
 SUBMIT_COMMANDS = (
@@ -86,6 +88,7 @@ SUBMIT_EVAL_COMMANDS = (
 )
 
 
+_INTERRUPTED = "interrupted. pack, train, synth and tune go on where they stopped when run again."
 _WRONG_PATH = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
                PermissionError)  # fmt: skip
 
@@ -140,7 +143,11 @@ def main(tokens: list[str] | None = None) -> None:
 def _run(tokens: list[str], debug: bool) -> int:
     """The exit code of one command; what went wrong has been told."""
     try:
-        _parse(tokens)()
+        tokens, processes = take_processes(tokens)
+        command = _parse(tokens)
+        if processes > 1:
+            return run_processes([*tokens, *["--debug"] * debug], processes)
+        command()
     except (HistosynError, CycloptsError, OSError) as error:
         if isinstance(error, BrokenPipeError) and reader_left():
             # Whoever read our output has seen enough.
@@ -151,12 +158,11 @@ def _run(tokens: list[str], debug: bool) -> int:
         if debug:
             raise
         return _report(error)
-    except Stopped as stopped:
-        _say(str(stopped))
-        return stopped.reason.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted. pack, train, synth and tune go on where they stopped when run again.")
-        return 130
+    except (Stopped, KeyboardInterrupt) as stop:
+        # All processes of a group are told to.
+        if is_first_process():
+            _say(str(stop) if isinstance(stop, Stopped) else _INTERRUPTED)
+        return stop.reason.exit_code if isinstance(stop, Stopped) else 130
     return 0
 
 
@@ -177,8 +183,9 @@ def _parse(tokens: list[str]) -> Callable[[], object]:
         command, bound, _ = build_app(tokens).parse_args(
             tokens, exit_on_error=False, print_error=False
         )
-    except (HistosynError, CycloptsError):
+    except (HistosynError, CycloptsError) as error:
         if not is_first_process():
+            leave_for_torchrun(str(error))
             sys.exit(InputError.exit_code)
         raise
     return partial(command, *bound.args, **bound.kwargs)
@@ -197,5 +204,6 @@ def _report(error: HistosynError | CycloptsError | OSError) -> int:
 
 
 def _say(message: str) -> None:
+    leave_for_torchrun(message)
     text = Text.assemble(("histosyn:", "bold red"), " ", message)
     console(stderr=True).print(text)

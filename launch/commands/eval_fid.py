@@ -57,7 +57,7 @@ def fid(
     says what each tells. In place of tiles a statistics file will do, also one written by
     pytorch-fid; then there is the Fréchet distance alone.
 
-    On several GPUs, or CPU cores: torchrun --nproc-per-node 4 --no-python histosyn eval fid ...
+    On several GPUs, or CPU cores: histosyn eval fid --processes 4 ...
 
     Parameters
     ----------

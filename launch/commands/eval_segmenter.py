@@ -54,7 +54,7 @@ def _train(
 
     Example: histosyn eval segmenter train packed/train runs/segmenter
 
-    On several GPUs: torchrun --nproc-per-node 4 --no-python histosyn eval segmenter train ...
+    On several GPUs: histosyn eval segmenter train --processes 4 ...
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def synth(
 
     Example: histosyn synth runs/first labels tissue --variants 3
 
-    On several GPUs, or CPU cores: torchrun --nproc-per-node 4 --no-python histosyn synth ...
+    On several GPUs, or CPU cores: histosyn synth --processes 4 ...
 
     Parameters
     ----------

@@ -53,7 +53,8 @@ def _train(
 
     Example: histosyn train --data.shards packed/train --run.folder runs/first
 
-    On several GPUs: torchrun --nproc-per-node 4 --no-python histosyn train ...
+    On several GPUs: histosyn train --processes 4 ...
+    (or torchrun --nproc-per-node 4 --no-python histosyn train ...)
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ from hpc import checkpoint
 from hpc.checkpoint import (
     checkpoint_path,
     clear_leftovers,
+    is_resume_only,
     load,
     newest_valid,
     prune,
@@ -380,3 +381,25 @@ def test_wherever_the_disk_gets_full(small_disk, room):
     except HistosynError:
         assert list(steps(small_disk)) == [1]
     assert same(load(newest_valid(small_disk)), STATE)
+
+
+def test_one_to_resume_from_only_says_so_and_can_be_passed_over(tmp_path):
+    save(checkpoint_path(tmp_path, 1), STATE)
+    save(checkpoint_path(tmp_path, 2), STATE, resume_only=True)
+    assert [is_resume_only(path) for path in steps(tmp_path).values()] == [False, True]
+    assert same(load(checkpoint_path(tmp_path, 2)), STATE)
+    assert newest_valid(tmp_path) == checkpoint_path(tmp_path, 2)
+    assert newest_valid(tmp_path, also_resume_only=False) == checkpoint_path(tmp_path, 1)
+    prune(tmp_path, keep_last=1)
+    for step in (3, 4, 5):
+        save(checkpoint_path(tmp_path, step), STATE, resume_only=True)
+        prune(tmp_path, keep_last=2)
+    assert list(steps(tmp_path)) == [1, 4, 5], "the last one that users look at stays"
+    save(checkpoint_path(tmp_path, 6), STATE)
+    prune(tmp_path, keep_last=1)
+    assert list(steps(tmp_path)) == [6]
+
+
+def test_where_there_are_none_but_to_resume_from(tmp_path):
+    save(checkpoint_path(tmp_path, 1), STATE, resume_only=True)
+    assert newest_valid(tmp_path, also_resume_only=False) is None

@@ -1,0 +1,132 @@
+"""`--processes N`: a command on several processes of this machine, without torchrun.
+
+The command line is checked here, once, before anything is started. The processes are ranks of one
+group, as under torchrun; they have a session of their own, so that a signal reaches each of them
+once: from here. What is wrong is told by one of them, and nothing comes after it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from hpc.errors import HistosynError, InputError
+from hpc.parallel import usable_cores
+from hpc.topology import is_alone, rank_variables
+
+OPTION = "--processes"
+# Commands whose work is shared by the ranks of a group.
+ON_SEVERAL = (("train",), ("synth",), ("eval", "fid"), ("eval", "segmenter", "train"))
+# What is answered by one process whatever else is asked for.
+_FOR_ONE = ("--help", "-h", "--version", "--dry-run")
+
+_HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP)
+_LOOK_SECONDS = 0.1
+# For the others to notice that one is gone, and to end by themselves (see `hpc.watchdog`).
+_GRACE_SECONDS = 60.0
+
+
+def take_processes(tokens: Sequence[str]) -> tuple[list[str], int]:
+    """The command line without `--processes N`, and N: 1 if it isn't there.
+
+    Raises InputError if N is no number of processes, or if they are started by something else.
+    """
+    rest = list(tokens)
+    if not any(tuple(rest[: len(names)]) == names for names in ON_SEVERAL):
+        return rest, 1
+    at = next((i for i, token in enumerate(rest) if token.split("=")[0] == OPTION), None)
+    if at is None:
+        return rest, 1
+    name, equals, value = rest.pop(at).partition("=")
+    if not equals:
+        value = rest.pop(at) if at < len(rest) else ""
+    if not (value.isascii() and value.isdecimal() and int(value)):
+        raise InputError(f"{name} {value}: how many processes? Give a number, such as 2.")
+    if not is_alone():
+        raise InputError(f"{name} under torchrun: it has started processes already. Leave one out.")
+    return rest, 1 if any(token in _FOR_ONE for token in rest) else int(value)
+
+
+def run_processes(tokens: Sequence[str], count: int) -> int:
+    """Run a command on `count` processes of this machine; the exit code of the one that spoke.
+
+    Raises HistosynError if none could, because all that failed were killed.
+    """
+    with _started(tokens, count) as ranks, _passing_on(ranks):
+        _wait(ranks)
+    codes = [rank.returncode for rank in ranks]
+    told = [code for code in codes if code > 0]
+    if told or not any(codes):
+        return told[0] if told else 0
+    rank, code = next((rank, code) for rank, code in enumerate(codes) if code)
+    raise HistosynError(
+        f"Process {rank} of {count} was killed by {signal.Signals(-code).name}: most often memory "
+        "ran out. Ask for more, or start fewer. The same command goes on where it stopped."
+    )
+
+
+@contextmanager
+def _started(tokens: Sequence[str], count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """The ranks; whatever is left of them at the end is killed."""
+    ranks: list[subprocess.Popen[bytes]] = []
+    # Here it listens before anybody connects, and its port is nobody else's.
+    with socket.create_server(("127.0.0.1", 0), backlog=count * 2) as meeting:
+        try:
+            for number in range(count):
+                port, listening = meeting.getsockname()[1], meeting.fileno()
+                variables = rank_variables(number, count, port, listening)
+                ranks.append(_start(tokens, variables, count, [] if number else [listening]))
+            meeting.close()
+            yield ranks
+        finally:
+            for rank in ranks:
+                rank.kill()
+                rank.wait()
+
+
+def _start(
+    tokens: Sequence[str], variables: dict[str, str], count: int, descriptors: list[int]
+) -> subprocess.Popen[bytes]:
+    # Each would take all cores otherwise.
+    threads = {"OMP_NUM_THREADS": str(max(1, usable_cores() // count))}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "launch", *tokens],
+        env=threads | os.environ | variables,
+        stdin=subprocess.DEVNULL,
+        pass_fds=descriptors,
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def _passing_on(ranks: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Signals go to the ranks, which know what to do; a terminal that is closed is SIGTERM."""
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        for rank in ranks:
+            rank.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)
+
+    before = {number: signal.signal(number, pass_on) for number in _HEARD}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _wait(ranks: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Until all have ended, or one has failed and the others stay for too long."""
+    failed: float | None = None
+    while any(rank.poll() is None for rank in ranks):
+        if failed is None and any(rank.returncode for rank in ranks):
+            failed = time.monotonic()
+        if failed is not None and time.monotonic() - failed > _GRACE_SECONDS:
+            return
+        time.sleep(_LOOK_SECONDS)

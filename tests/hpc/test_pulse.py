@@ -1,0 +1,82 @@
+"""Long work tells how far it is, by time."""
+
+import logging
+
+import pytest
+
+from hpc import pulse
+from hpc.log import logger
+from hpc.pulse import Pulse, timed
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that passes only when told to."""
+
+    class Clock:
+        now = 100.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(pulse, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def told(monkeypatch):
+    lines = []
+
+    class Listener(logging.Handler):
+        def emit(self, record):
+            lines.append(record.getMessage())
+
+    monkeypatch.setattr(logger, "handlers", [Listener()])
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    return lines
+
+
+def test_the_first_line_comes_after_seconds_then_now_and_then(clock, told):
+    beat = Pulse("step", total=100, done=40)
+    at = {}
+    for done in range(41, 101):
+        clock.now += 2
+        before = len(told)
+        beat.reached(done)
+        if len(told) > before:
+            at[done] = told[-1]
+    assert list(at) == [42, 57, 72, 87]
+    assert at[42] == "step=42/100 seconds_each=2 eta_seconds=116"
+
+
+def test_a_step_of_minutes_is_told_as_soon_as_it_is_done(clock, told):
+    beat = Pulse("step", total=9)
+    clock.now += 300
+    beat.reached(0)
+    assert told == []
+    beat.reached(1)
+    assert told == ["step=1/9 seconds_each=300 eta_seconds=2400"]
+
+
+def test_who_was_heard_otherwise_is_quiet(clock, told):
+    beat = Pulse("step", total=9)
+    for done in range(1, 9):
+        clock.now += 20
+        beat.heard()
+        clock.now += 9
+        beat.reached(done)
+    assert told == []
+
+
+def test_work_without_steps_is_named_before_and_timed_after(clock, told):
+    with timed("model folder"):
+        assert told == ["model folder ..."]
+        clock.now += 4.25
+    assert told[1:] == ["model folder: 4.2 s"]
+
+
+def test_what_failed_is_not_timed(told):
+    with pytest.raises(OSError, match="no room"), timed("model folder"):
+        raise OSError("no room")
+    assert told == ["model folder ..."]
