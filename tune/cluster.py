@@ -14,6 +14,7 @@ from hpc.errors import InputError
 from hpc.parallel import usable_cores
 from tune.config import SweepConfig
 from tune.environment import ADDRESS, OF_TRIALS, existing_cluster
+from tune.session_folder import session_folder
 
 # Trials send small dicts only; Ray's default would reserve a third of the memory.
 _OBJECT_STORE_BYTES = 128 << 20
@@ -28,29 +29,29 @@ def cluster(config: SweepConfig) -> Iterator[None]:
     """
     # Workers look for modules in the driver's current folder first. It shall not be the user's,
     # where an eval.py or tune.py may lie.
-    with contextlib.chdir(config.folder):
-        try:
-            ray.init(
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-                runtime_env={"env_vars": OF_TRIALS},
-                **_where(),
-            )
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"Ray cannot be started or joined: {reason}") from error
-    try:
+    with contextlib.ExitStack() as stack:
+        with contextlib.chdir(config.folder):
+            try:
+                ray.init(
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                    runtime_env={"env_vars": OF_TRIALS},
+                    **_where(stack),
+                )
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                reason = str(error).strip().splitlines()[0]
+                raise InputError(f"Ray cannot be started or joined: {reason}") from error
+        stack.callback(ray.shutdown)
         _require_room(config)
         yield
-    finally:
-        ray.shutdown()
 
 
-def _where() -> dict[str, Any]:
+def _where(stack: contextlib.ExitStack) -> dict[str, Any]:
     if address := existing_cluster():
         _require_answer(address)
         return {"address": address}
     return {
+        "_temp_dir": str(stack.enter_context(session_folder())),
         "address": "local",
         "num_cpus": usable_cores(),
         "include_dashboard": False,

@@ -22,6 +22,9 @@ _OF_THE_DRIVER = {
     # Ctrl-C ends a sweep as it ends any other command.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
+# Ray takes 127.0.0.1 for the address by which other machines reach this one, and then listens on
+# all interfaces; where it cannot be a cluster, it listens on 127.0.0.1 and looks for no network.
+_OF_ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 def existing_cluster() -> str | None:
@@ -32,6 +35,8 @@ def existing_cluster() -> str | None:
 def prepare() -> None:
     """Make Ray quiet, and a cluster of our own one that only this user can use."""
     os.environ.update(_OF_THE_DRIVER)
+    if existing_cluster() is None:
+        os.environ.update(_OF_ONE_MACHINE)
     if existing_cluster() is None and "RAY_AUTH_MODE" not in os.environ:
         # Whoever reaches Ray's ports can run code as this user, and nodes are shared. Left to
         # itself, Ray would keep its token in a file that everybody may read.

@@ -29,9 +29,15 @@ from tune.trial_folder import TrialFolder
 
 # What may differ when a sweep goes on: how many trials, on which machine, what does not matter.
 _RESUMABLE = frozenset(
-    {f"sweep.{name}" for name in ("samples", "cpus_per_trial", "gpus_per_trial", "max_concurrent")}
+    {
+        f"sweep.{name}"
+        for name in ("folder", "samples", "cpus_per_trial", "gpus_per_trial", "max_concurrent")
+    }
     | {f"train.{name}" for name in RESUMABLE_CHANGES - {"run.steps"}}
 )
+
+# In sweep.json beside the sweep: what the validation shards hold.
+_VALIDATION_SHA256 = "validation_sha256"
 
 
 def run_sweep(sweep: Sweep) -> Result:
@@ -42,7 +48,7 @@ def run_sweep(sweep: Sweep) -> Result:
     """
     yardstick = Yardstick(sweep.sweep, torch.device("cpu"))
     _require_same_schema(sweep, yardstick)
-    _claim_folder(sweep)
+    _claim_folder(sweep, yardstick.index.identity)
     waiting = [
         number
         for number in range(sweep.sweep.samples)
@@ -86,18 +92,25 @@ def _require_same_schema(sweep: Sweep, yardstick: Yardstick) -> None:
             )
 
 
-def _claim_folder(sweep: Sweep) -> None:
-    """Note the sweep in its folder; ConfigError if the folder is another sweep's."""
+def _claim_folder(sweep: Sweep, validation: str) -> None:
+    """Note the sweep in its folder; ConfigError if the folder is another sweep's.
+
+    The validation shards, whose digest `validation` is, may lie elsewhere than before.
+    """
     path = sweep.sweep.folder / "sweep.json"
     if path.is_file():
-        old = sweep_from_dict(json.loads(path.read_text("utf-8")), str(path))
-        changed = [name for name in old.differences(sweep) if name not in _RESUMABLE]
+        saved = json.loads(path.read_text("utf-8"))
+        may_change = _RESUMABLE
+        if saved.pop(_VALIDATION_SHA256, None) == validation:
+            may_change |= {"sweep.validation"}
+        old = sweep_from_dict(saved, str(path))
+        changed = [name for name in old.differences(sweep) if name not in may_change]
         if changed:
             raise ConfigError(
                 f"{sweep.sweep.folder} holds a sweep with other settings: {', '.join(changed)} "
                 "changed. Restore them to go on, or choose another sweep.folder."
             )
-    write_json(path, sweep.as_plain())
+    write_json(path, {**sweep.as_plain(), _VALIDATION_SHA256: validation})
 
 
 def _write_best(sweep: Sweep, best: Row) -> None:

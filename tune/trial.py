@@ -35,6 +35,14 @@ class Evaluate:
         folder.mend()
         self.known = folder.evaluations()
 
+    def tell_last(self) -> None:
+        """Tell Tune the last measurement again: a kill may have come before what follows from it.
+
+        Tune may end the process in the report.
+        """
+        if self.known:
+            ray.tune.report(asdict(self.known[max(self.known)]))
+
     def __call__(self, trainer: Trainer) -> None:
         """Measure and report; Tune may end the process in the report."""
         self.at(trainer.step, trainer.averaged_generator())
@@ -74,6 +82,7 @@ def _train_and_measure(candidate: Candidate, folder: TrialFolder, sweep: Sweep) 
     device = device_of(Topology(), training.run.device)
     yardstick = Yardstick(sweep.sweep, device)
     evaluate = Evaluate(yardstick, folder, candidate, sweep.sweep.evaluate_every)
+    evaluate.tell_last()
     model = run_training(training, (lambda _config, _topology: evaluate,))
     # A kill between the last checkpoint and its measurement leaves a run that has no step to take.
     if training.run.steps not in evaluate.known:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from histosyn.config_file import load_toml
 from hpc.errors import DamagedFileError
-from hpc.files import write_json
+from hpc.files import make_folder, write_json
 from hpc.log import RecordsFile
 
 Ending = Literal["finished", "stopped", "diverged", "failed"]
@@ -43,11 +43,15 @@ class Outcome:
 
 
 class TrialFolder:
-    """The sweep's files in a trial's run folder: `evaluations.jsonl` and `outcome.json`."""
+    """The sweep's files in a trial's run folder.
+
+    `evaluations.jsonl`, `decisions.jsonl` (that it goes on) and `outcome.json` (that it has ended).
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._evaluations = RecordsFile(path / "evaluations.jsonl")
+        self._decisions = RecordsFile(path / "decisions.jsonl")
         self._outcome = path / "outcome.json"
 
     def evaluations(self) -> dict[int, Evaluation]:
@@ -61,6 +65,19 @@ class TrialFolder:
         """What the trial is computed in; None if it has not begun."""
         config = self.path / "config.toml"
         return str(load_toml(config)["run"]["precision"]) if config.is_file() else None
+
+    def decided_step(self) -> int:
+        """Up to which step's measurement it is decided that the trial goes on; 0 for none.
+
+        It was so for each measurement that others came after, whether or not that was noted.
+        """
+        noted = [record["step"] for record in self._decisions.read()]
+        return max([0, *noted, *list(self.evaluations())[:-1]])
+
+    def add_decision(self, step: int) -> None:
+        """Note that the trial goes on after its measurement at `step`."""
+        make_folder(self.path)
+        self._decisions.append({"step": step, "decision": "go on"})
 
     def mend(self) -> None:
         """Drop a line that a kill cut short, before another is appended to it."""

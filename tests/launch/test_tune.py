@@ -1,6 +1,7 @@
 """`histosyn tune` as its users meet it, but for the trials themselves (see tests/tune)."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -139,6 +140,21 @@ def test_what_does_not_decide_the_trials_may_change(file, ended, capsys):
 
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     assert len(rows) == 2
+
+
+def test_a_sweep_that_was_moved_is_the_same_sweep(file, ended, data, capsys):
+    """With its shards, as when a whole project is moved."""
+    tune(file)
+    ended.sweep.folder.rename(ended.sweep.folder.with_name("elsewhere"))
+    moved = shutil.copytree(data, file.parent / "moved shards")
+    text = file.read_text().replace('folder = "sweep"', 'folder = "elsewhere"')
+    file.write_text(text.replace(str(data), str(moved)))
+    capsys.readouterr()
+
+    tune(file)
+
+    assert "histosyn train --config " in capsys.readouterr().out
+    assert not ended.sweep.folder.exists()
 
 
 def test_data_sets_of_other_classes_are_refused(file, data, capsys, tmp_path):

@@ -22,6 +22,7 @@ def test_a_cluster_of_our_own_has_a_token_nobody_knows(environment):
     assert environment["RAY_AUTH_MODE"] == "token"
     assert len(first) == 64
     assert environment["RAY_AUTH_TOKEN"] != first
+    assert environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
 
 
 @pytest.mark.parametrize("settings", [{"RAY_ADDRESS": "head:6379"}, {"RAY_AUTH_MODE": "disabled"}])
@@ -30,6 +31,8 @@ def test_a_cluster_of_others_has_its_own_rules(environment, settings):
     prepare()
 
     assert "RAY_AUTH_TOKEN" not in environment
+    alone = "RAY_ADDRESS" not in settings
+    assert ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" in environment) == alone
     assert environment["RAY_USAGE_STATS_ENABLED"] == "0"
 
 

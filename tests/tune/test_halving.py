@@ -97,3 +97,52 @@ def test_decisions_after_a_restart_are_those_without_it(sweep):
 
     assert disturbed == undisturbed
     assert {decision for *_, decision in disturbed} == {GO_ON, STOP}
+
+
+def measured(sweep, number, *distances):
+    folder = folder_of(sweep, number)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    for step, distance in enumerate(distances, 1):
+        folder.add(Evaluation(step=step, images_seen=8 * step, distance=distance))
+    return folder
+
+
+def test_a_kill_before_the_decision_does_not_spare_a_trial(sweep):
+    measured(sweep, 0, 1.0, 0.9).conclude(Outcome(status="finished"))
+    measured(sweep, 1, 5.0)
+    scheduler = start(sweep, [1])
+
+    assert report(scheduler, 1, 1, 5.0) == STOP
+    assert folder_of(sweep, 1).outcome() == Outcome(status="stopped")
+
+
+def test_it_is_not_compared_with_itself(sweep):
+    """Of (1, 3) and its own 1.6 a third is better than 1.4; of (1, 3) alone, than 1.67."""
+    measured(sweep, 0, 1.0).conclude(Outcome(status="stopped"))
+    measured(sweep, 1, 3.0).conclude(Outcome(status="stopped"))
+    measured(sweep, 2, 1.6)
+
+    assert report(start(sweep, [2]), 2, 1, 1.6) == GO_ON
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_what_was_decided_is_not_decided_again(sweep, noted):
+    """Whether that was noted, or is plain as another measurement came after."""
+    folder = measured(sweep, 1, 5.0) if noted else measured(sweep, 1, 5.0, 5.0)
+    if noted:
+        folder.add_decision(1)
+    measured(sweep, 0, 1.0).conclude(Outcome(status="stopped"))
+    scheduler = start(sweep, [1])
+
+    last = 1 if noted else 2
+    assert report(scheduler, 1, last, 5.0) == GO_ON
+    assert report(scheduler, 1, last, 5.0) == GO_ON
+
+
+def test_that_a_trial_goes_on_is_written_down(sweep):
+    measured(sweep, 0, 1.0)
+    assert folder_of(sweep, 0).decided_step() == 0
+
+    report(start(sweep), 0, 1, 1.0)
+
+    assert folder_of(sweep, 0).decided_step() == 1

@@ -1,9 +1,13 @@
 """Sweeps under a real Ray, in a network that holds nothing but loopback (Ray looks outside)."""
 
+import contextlib
+import ipaddress
 import json
 import os
+import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -224,6 +228,77 @@ def assert_another_sweep_is_refused(sweeps):
 
 
 @pytest.mark.slow
+def test_nobody_else_gets_to_the_ray_of_a_sweep(sweeps):
+    """In a network that has more than loopback, with nobody at the other end."""
+    sweep = sweeps.write(samples=1, steps=4000, evaluate_every=1000, grace_period=4000)
+    long = sweeps.folder / "a-very-long-name-for-a-temporary-folder" / ("x" * 60)
+    long.mkdir(parents=True)
+    sweeps.environment |= {"TMPDIR": str(long)}
+    sweeps.environment.pop("RAY_TMPDIR")
+
+    process = sweeps.start(shell=f'{ANOTHER_INTERFACE} && exec "$@"')
+    try:
+        wait_for(lambda: (sweep.trial_folder(0) / "metrics.jsonl").exists(), process)
+        ours = list(processes_in_the_network_of(process))
+        folders = {found for pid in ours for found in RAY_FOLDER.findall(command_of(pid))}
+        addresses = listening(process)
+        commands = "".join(map(command_of, ours))
+        token = environment_of(trial_process(process))["RAY_AUTH_TOKEN"]
+        modes = {stat.S_IMODE(Path(folder).stat().st_mode) for folder in folders}
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=100)
+
+    assert addresses and addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert len(folders) == 1 and modes == {0o700}
+    assert token not in commands
+    assert not any(Path(folder).exists() for folder in folders)
+
+
+ANOTHER_INTERFACE = (
+    "ip link add here type veth peer name there && ip addr add 10.9.8.7/24 dev here && "
+    "ip link set here up && ip link set there up && ip route add default via 10.9.8.1"
+)
+RAY_FOLDER = re.compile(r"(/\S*?/ray-\w{8})/r/session_")
+
+
+def processes_in_the_network_of(driver):
+    network = Path(f"/proc/{driver.pid}/ns/net").readlink()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "ns/net").readlink() == network:
+                yield int(process.name)
+
+
+def command_of(process):
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def environment_of(process):
+    pairs = Path(f"/proc/{process}/environ").read_bytes().decode().split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+def listening(driver):
+    """The addresses at which somebody listens in the driver's network."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{driver.pid}/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_ = line.split()
+            words = bytes.fromhex(local.partition(":")[0])
+            # Words of four bytes, each in the order of this machine.
+            turned = b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))
+            address = ipaddress.ip_address(turned)
+            if state == "0A":
+                mapped = getattr(address, "ipv4_mapped", None)
+                found.add(f"::ffff:{mapped}" if mapped else str(address))
+    return found
+
+
+@pytest.mark.slow
 def test_more_samples_go_on_from_the_first_ones(sweeps):
     first = sweeps.write(samples=2)
     sweeps.succeed()
@@ -258,6 +333,48 @@ def test_killed_trials_and_a_killed_sweep_go_on_where_they_were(sweeps, data, tm
     assert all_evaluations(sweep) == all_evaluations(undisturbed)
     assert [len(records) for records in all_evaluations(sweep)] == [10, 10]
     assert {row["status"] for row in trials(sweep)} == {"finished"}
+
+
+@pytest.mark.slow
+def test_a_sweep_killed_before_a_decision_decides_as_if_it_had_not_been(
+    sweeps, data, tmp_path_factory
+):
+    """One trial at a time, so that the decisions depend on nothing but the distances."""
+    settings = {"samples": 3, "steps": 6, "more": "max_concurrent = 1"}
+    sweep = sweeps.write(**settings)
+    killed = sweeps.run(
+        before="import os, tune.halving as halving; "
+        "halving.TrialFolder.conclude = lambda *_: os._exit(9)"
+    )
+    assert killed.returncode == 9, killed.stderr
+    sweeps.succeed()
+
+    other = Sweeps(sweeps.prefix, data, tmp_path_factory.mktemp("undisturbed"),
+                   sweeps.environment["RAY_TMPDIR"])  # fmt: skip
+    undisturbed = other.write(**settings)
+    other.succeed()
+    assert all_evaluations(sweep) == all_evaluations(undisturbed)
+    statuses = [[row["status"] for row in trials(each)] for each in (sweep, undisturbed)]
+    assert statuses[0] == statuses[1]
+    assert "stopped" in statuses[0]
+
+
+@pytest.mark.slow
+def test_a_sweep_that_was_moved_goes_on(sweeps):
+    first = sweeps.write(samples=1)
+    sweeps.succeed()
+    (sweeps.folder / "elsewhere").mkdir()
+    first.sweep.folder.rename(sweeps.folder / "elsewhere" / "sweep")
+
+    moved = sweeps.write(samples=2, folder=sweeps.folder / "elsewhere")
+    sweeps.succeed()
+
+    rows = trials(moved)
+    assert sorted(row["number"] for row in rows) == [0, 1]
+    assert all(row["folder"].startswith(str(moved.sweep.folder)) for row in rows)
+    assert not first.sweep.folder.exists()
+    best = from_dict(TrainConfig, load_toml(moved.sweep.folder / "best.toml"), "best.toml")
+    assert best.run.folder.parent == moved.sweep.folder
 
 
 def trial_process(driver):
