@@ -16,8 +16,10 @@ from hpc.errors import DatasetError
 
 # Further images are counted up to here.
 MOST_PAGES = 1000
-_NEW_SUBFILE_TYPE, _IMAGE_DESCRIPTION = 254, 270
-_REDUCED = 1
+_NEW_SUBFILE_TYPE, _WIDTH, _LENGTH, _IMAGE_DESCRIPTION = 254, 256, 257, 270
+_REDUCED, _MASK = 1, 4
+# Set in `image.info` where a page says which pixels of the image are to be seen.
+MASK = "transparency mask"
 # ImageJ tells the number of images in a stack, which may lie behind one directory.
 _IMAGEJ_IMAGES = re.compile(r"^images=(\d+)$", re.MULTILINE)
 
@@ -28,16 +30,17 @@ class PagesError(DatasetError):
 
 @dataclass(frozen=True, kw_only=True)
 class _Page:
-    """Width and height; `reduced` if the file says that it is a smaller copy."""
+    """Width and height, and whether it is said to be a smaller copy, or a transparency mask."""
 
     size: tuple[int, int]
-    reduced: bool
+    reduced: bool = False
+    mask: bool = False
 
 
 def require_one_image(image: Image.Image, name: str) -> None:
     """PagesError, with their number, if the file of an image, not yet decoded, holds others.
 
-    The image is the file's first one before and after.
+    The image is the file's first one before and after. A transparency mask is noted in its info.
     """
     count = _stated_images(image)
     if not count and not getattr(image, "is_animated", False):
@@ -47,6 +50,8 @@ def require_one_image(image: Image.Image, name: str) -> None:
         image.seek(0)
         if count or not all(_is_copy(page, first) for page in others):
             raise PagesError(_complaint(name, max(count, len(others) + 1)))
+        if any(page.mask for page in others):
+            image.info[MASK] = True
     else:
         raise PagesError(_complaint(name, getattr(image, "n_frames", 2)))
 
@@ -57,16 +62,29 @@ def _pages(image: Image.Image) -> Iterator[_Page]:
             image.seek(number)
         except EOFError:
             return
-        kind = getattr(image, "tag_v2", {}).get(_NEW_SUBFILE_TYPE, 0)
-        yield _Page(size=image.size, reduced=isinstance(kind, int) and bool(kind & _REDUCED))
+        except SyntaxError:  # pixels of a kind that Pillow doesn't know, as those of a mask
+            if image.format != "TIFF":
+                raise
+        yield _page_of(image)
+
+
+def _page_of(image: Image.Image) -> _Page:
+    if image.format != "TIFF":
+        return _Page(size=image.size)
+    tags = getattr(image, "tag_v2", {})
+    kind = int(tags.get(_NEW_SUBFILE_TYPE, 0))
+    size = int(tags[_WIDTH]), int(tags[_LENGTH])
+    return _Page(size=size, reduced=bool(kind & _REDUCED), mask=bool(kind & _MASK))
 
 
 def _is_copy(page: _Page, first: _Page) -> bool:
-    """Whether a page is the first one in small: said to be, or smaller in like proportions."""
+    """Whether a page is the first one in small, said to be or smaller in like proportions, or
+    belongs to it.
+    """
     (width, height), (full_width, full_height) = page.size, first.size
     # Halving rounds up or down.
     alike = abs(width * full_height - height * full_width) <= full_width + full_height
-    return page.reduced or (width < full_width and height < full_height and alike)
+    return page.reduced or page.mask or (width < full_width and height < full_height and alike)
 
 
 def _stated_images(image: Image.Image) -> int:

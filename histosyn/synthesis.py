@@ -19,6 +19,7 @@ from histosyn.fixed_size import require_sizes, sizes_that_matter
 from histosyn.labels import read_label_map
 from histosyn.manifest import read_manifest, write_manifest
 from histosyn.model_folder import Model
+from histosyn.naming import composed
 from histosyn.networks.generator import draw_noise
 from histosyn.pairs import images_by_key
 from histosyn.provenance import Record, entry_of, mark_of, same_but_for_version, tile_png_bytes
@@ -74,7 +75,7 @@ class Job:
     @classmethod
     def of_record(cls, record: Record, labels: Path) -> Job:
         """The job that makes what a record tells of."""
-        key = Path(record.label).with_suffix("").as_posix()
+        key = composed(Path(record.label).with_suffix("").as_posix())
         return cls(key=key, label=labels / record.label, variant=record.variant, output=record.file)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from histosyn.image_file import opened_header
+from histosyn.image_pages import MASK
 from histosyn.resolution import resolution_in
 
 
@@ -31,7 +32,7 @@ def read_header(path: Path) -> Header:
             return Header(
                 mpp=resolution_in(image),
                 deep=_is_deep(image),
-                see_through="transparency" in image.info,
+                see_through="transparency" in image.info or MASK in image.info,
             )
     # Pixels that could be decoded are all that counts: odd tags may surface as any exception.
     except Exception:

@@ -1,6 +1,8 @@
 """Label maps as raters: against counting every pixel, and what is said of maps that do not fit."""
 
 import json
+import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -270,3 +272,22 @@ def test_scores_are_those_of_a_confusion_matrix(confusion):
         )
     mean = scores["mean_dice"][0]
     assert (plain.mean_dice is None and np.isnan(mean)) or mean == pytest.approx(plain.mean_dice)
+
+
+def test_names_that_are_no_utf_8_do_not_matter(folders):
+    """As an old zip from Windows leaves them on Linux."""
+    names = [b"Dr\xfcse_%d.png" % number for number in range(6)]
+    for folder in folders[:2]:
+        for path, name in zip(sorted(folder.iterdir()), names, strict=True):
+            path.rename(folder / os.fsdecode(name))
+    result = report(*folders[:2])
+    assert json.loads(json.dumps(result.as_json()))
+
+
+def test_names_pair_in_either_unicode_form(folders):
+    for folder, form in zip(folders[:2], ("NFC", "NFD"), strict=True):
+        for path in list(folder.iterdir()):
+            path.rename(folder / unicodedata.normalize(form, f"Drüse {path.name}"))
+    shared = tally(open_raters(folders[:2]), SCHEMA).tiles
+    assert len(shared) == 6
+    assert all(unicodedata.is_normalized("NFC", key) for key in shared)

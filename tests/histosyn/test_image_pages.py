@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from histosyn.codes import read_codes
+from histosyn.doctor.header import read_header
 from histosyn.image_file import opened_image, size_in_header
 from histosyn.image_pages import MOST_PAGES, PagesError
 from histosyn.images import read_tile
@@ -136,3 +137,17 @@ def test_five_channels_in_one_page_are_told():
     data = b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory + bytes(4)
     with pytest.raises(DatasetError, match="holds 5 channels"):
         read_codes(data, "x")
+
+
+@pytest.mark.parametrize("photometric", [1, 4])
+def test_a_transparency_mask_is_no_second_image(tmp_path, photometric):
+    """As GDAL writes it. It is read as opaque, like a transparent colour, and doctor says so."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[254] = 4
+    mask = with_tags(Image.new("1", (64, 48), 1), tags)
+    data = saved("TIFF", Image.fromarray(TILE), mask)
+    place = data.rindex(b"\x06\x01\x03\x00\x01\x00\x00\x00")  # the mask's tag 262
+    data = data[: place + 8] + bytes([photometric]) + data[place + 9 :]
+    assert np.array_equal(read_tile(data, "x"), TILE)
+    (tmp_path / "x.tif").write_bytes(data)
+    assert read_header(tmp_path / "x.tif").see_through

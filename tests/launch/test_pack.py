@@ -12,6 +12,7 @@ from tissue import SCHEMA, write_folders
 
 from histosyn.labels import load_schema
 from histosyn.shards.dataset import open_shards
+from histosyn.shards.index_file import load_index
 from launch.cli import main
 
 LONG_NAME = "[red]smooth muscle[/] of the muscularis propria"
@@ -163,3 +164,43 @@ def test_numbered_objects_are_refused_and_folded_when_named(
     assert {name for name, pixels in counted.items() if pixels} == {"0", "5"}
     shown = capsys.readouterr().out
     assert "Classes that never occur: mature epithelium, " in shown
+
+
+@pytest.mark.parametrize("command", ["pack", "doctor"])
+@pytest.mark.parametrize("value", ["-labelled", "=-labelled"])
+def test_a_suffix_may_begin_with_a_hyphen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, value: str
+) -> None:
+    """As QuPath calls label maps where they have the type of the tiles."""
+    tiles, labels = write_folders(tmp_path, count=3, size=32)
+    for path in list(labels.iterdir()):
+        path.rename(tiles / f"{path.stem}-labelled.png")
+    out = [str(tmp_path / "out")] if command == "pack" else []
+    option = ["--label-suffix", value] if value[0] == "-" else [f"--label-suffix{value}"]
+    monkeypatch.chdir(tmp_path)
+    main([command, str(tiles), str(tiles), *out, *option, "--schema", "prostate-3"])
+    assert command == "doctor" or (tmp_path / "out/train/dataset.json").is_file()
+
+
+@pytest.mark.parametrize("option", ["--tile-suffix", "--label-suffix"])
+def test_an_option_is_no_suffix(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["pack", str(tmp_path), str(tmp_path), "out", option, "--schema", "prostate-3"])
+    assert stopped.value.code == 2
+    assert "The suffix is missing: --schema is an option" in capsys.readouterr().err
+
+
+def test_the_folder_that_qupath_writes_is_packed_as_it_is(tmp_path: Path) -> None:
+    tiles, labels = write_folders(tmp_path, count=3, size=32)
+    export = tmp_path / "export"
+    export.mkdir()
+    for number, path in enumerate(sorted(tiles.iterdir())):
+        stem = f"S1 A-3 [d=2.5,x={number * 80},y=0,w=80,h=80]"
+        Image.open(path).save(export / f"{stem}.jpg", quality=95)
+        (labels / path.name).rename(export / f"{stem}.png")
+    out = tmp_path / "out"
+    main(["pack", str(export), str(export), str(out), "--schema", "prostate-3"])
+    assert load_index(out / "train").class_pixels
+    assert len(load_index(out / "train")) == 3

@@ -167,6 +167,12 @@ def test_different_sizes_are_packed_at_the_largest_that_fits_all(empty, sizes, r
     assert remedy in finding.remedy
 
 
+def test_a_tile_of_each_size_is_named(folders):
+    folders.put("big", size=32)
+    finding = folders.named("different tile sizes")
+    assert finding.where == ("16x16: 4 tiles, e.g. 0000", "32x32: 1 tile, e.g. big")
+
+
 def test_a_strange_colour_is_told_once_with_all_its_pixels_and_files(folders):
     near = np.add(folders.schema.palette[1], (0, 30, 0), dtype=int)
     for key in ("0000", "0001", "0002", "0003"):

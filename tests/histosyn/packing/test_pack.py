@@ -54,7 +54,7 @@ def test_any_name_of_a_folder_is_just_a_name(
 def test_long_names_fit_into_a_shard(tmp_path: Path) -> None:
     """A name of the plain tar format ends after 100 characters."""
     tiles, labels = write_folders(tmp_path, count=1, size=32)
-    name = "/".join(["slide-of-a-patient"] * 12)
+    name = "/".join(["slide-of-a-patient"] * 11)
     for folder in (tiles, labels):
         (folder / name).mkdir(parents=True)
         (folder / "tile-00.png").rename(folder / name / "ä.png")
