@@ -24,6 +24,7 @@ from histosyn.networks import modulation
 from histosyn.networks.patterns import LabelPyramid
 from histosyn.networks.product import product
 from histosyn.presets import PRESETS
+from hpc.precision import device_text
 
 REFERENCE = "plain float32"
 SCENES = ("nuclei-4", "nuclei-11", "regions-4", "noise-4")
@@ -95,6 +96,7 @@ class Case:
 
 def print_table(make: Callable[..., Any], given: argparse.Namespace, tiles: int) -> None:
     """`make(case, device)` gives work that does so many tiles."""
+    print(f"On {device_text(torch.device(given.device))}, {given.threads} threads:\n", flush=True)
     print("| " + " | ".join(HEAD) + " |\n" + "|---" * len(HEAD) + "|")
     scenes = [scene.rsplit("-", 1) for scene in (*given.scenes, *given.real)]
     for channels, size, (kind, k) in itertools.product(given.channels, given.size, scenes):
@@ -113,7 +115,10 @@ def print_table(make: Callable[..., Any], given: argparse.Namespace, tiles: int)
             )
             for way in (REFERENCE, *given.ways)
         }
-        rates = {f"matmul {name}": (name, given.threads) for name in ("float32", "bfloat16")}
+        # Where bfloat16 is emulated its product takes minutes: only if it is asked for.
+        halves = any("bfloat16" in way for way in given.ways)
+        named = ("float32", "bfloat16") if halves else ("float32",)
+        rates = {f"matmul {name}": (name, given.threads) for name in named}
         costs = take_turns(
             functools.partial(_either, make), ways | rates, given.device, given.rounds
         )

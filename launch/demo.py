@@ -29,7 +29,7 @@ from launch.console import open_streams, say
 from launch.demo_forecast import REPORT_EVERY, Forecast
 
 # Under five minutes on two cores without AVX-512, in float32 (benchmarks/README.md).
-STEPS = 220
+STEPS = 200
 PROCESSES = 2
 _LOOK_SECONDS = 1.0
 SHOWN = 12
@@ -81,7 +81,7 @@ def steps(folder: Path, training_steps: int = STEPS) -> list[Step]:
             command=[*torchrun, "train", "--data.shards", str(packed / "train"),
                      "--preset", "fast", "--run.folder", str(run),
                      "--run.steps", str(training_steps), "--run.ema-decay", "0.99",
-                     "--run.sample-every", "110", "--run.checkpoint-every", "110",
+                     "--run.sample-every", "100", "--run.checkpoint-every", "100",
                      "--run.report-every", str(REPORT_EVERY)],
             makes=run / "model" / "model.safetensors",
         ),

@@ -1,7 +1,7 @@
 """The model that `histosyn paint --demo` paints with: made once, then kept.
 
 That of `make demo` if it is in the current folder, else a small one that is trained on phantom
-tissue, in a minute or two on two cores, and kept in the user's cache.
+tissue, in a few minutes on two cores, and kept in the user's cache.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def paint(
         A model folder, a checkpoint, or a run folder (its newest checkpoint).
     demo
         Paint with a model of phantom tissue: that of `make demo` if it is there, else a small one
-        that is trained first, in a minute or two, and kept for the next time.
+        that is trained first, in a few minutes, and kept for the next time.
     labels
         Folder of label maps to start from, in the model's schema.
     out
