@@ -75,12 +75,10 @@ def replicated(
     """
     if not len(source.codes_IC):
         return [np.empty((len(panel.statistics), 0)) for panel in panels]
-    codes_UC, counts_U = patterns(source.codes_IC)
     values = [np.empty((len(panel.statistics), resampling.replicates)) for panel in panels]
     start = 0
-    for times_BU in _draws(source, codes_UC, counts_U, n_categories, resampling):
-        rows = slice(start, start + len(times_BU))
-        drawn = Sample(codes_IR=codes_UC, n_categories=n_categories, times_BI=times_BU)
+    for drawn in drawn_samples(source, n_categories, resampling):
+        rows = slice(start, start + drawn.replicates)
         draws_BC = None if source.rater_times_BC is None else source.rater_times_BC[rows]
         for panel, values_SB in zip(panels, values, strict=True):
             columns = tuple(source.first_column + rater for rater in panel.raters)
@@ -90,15 +88,32 @@ def replicated(
     return values
 
 
+def drawn_samples(
+    source: Source, n_categories: int, resampling: Resampling, columns: int = 0
+) -> Iterator[Sample]:
+    """The replicates of all columns, in blocks: of fewer rows if `columns`, cells a row, are more.
+
+    Two sources whose `columns` are equal, and more than they have cells, come in equal blocks.
+    """
+    codes_UC, counts_U = patterns(source.codes_IC)
+    for times_BU in _draws(source, codes_UC, counts_U, n_categories, resampling, columns):
+        yield Sample(codes_IR=codes_UC, n_categories=n_categories, times_BI=times_BU)
+
+
 def _draws(
-    source: Source, codes_UC: Ints, counts_U: Ints, n_categories: int, resampling: Resampling
+    source: Source,
+    codes_UC: Ints,
+    counts_U: Ints,
+    n_categories: int,
+    resampling: Resampling,
+    columns: int,
 ) -> Iterator[Floats]:
     """Blocks (b, U): how often each pattern is drawn."""
     draw = partial(
         resamples,
         replicates=resampling.replicates,
         key=(resampling.seed, source.stream),
-        columns=max(len(codes_UC), codes_UC.shape[1] * n_categories),
+        columns=max(len(codes_UC), codes_UC.shape[1] * n_categories, columns),
     )
     if source.group_of_I is None:
         yield from draw(len(source.codes_IC), counts=counts_U)

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
+from eval.agreement_comparison import independent_kappas
+from eval.agreement_detection import detection_numbers, require_confidence
 from eval.agreement_difference import (
     NOT_EQUIVALENCE,
     permutation_test,
     permuted_differences,
 )
+from eval.agreement_plan import DIFFERENCE, RATERS_TOO, Plan
 from eval.agreement_replicates import (
     Panel,
     Resampling,
@@ -37,8 +39,6 @@ from eval.ratings import ARMS, Arm, Ratings
 from eval.result import Number, Result
 from hpc.files import sha256_of_file
 
-DIFFERENCE = "real minus synthetic"
-_RATERS_TOO = " and raters"
 _MISSING_RATINGS = (
     "Gwet 2014: observed agreement from images with two or more ratings, chance from all images "
     "rated; Krippendorff: images with one rating ignored; Cohen, Light: images both raters rated; "
@@ -47,31 +47,6 @@ _MISSING_RATINGS = (
 _NO_IMAGES = "an arm has no rated image, so there is nothing to exchange"
 _OTHER_RATERS = "the arms have different raters, so images cannot be exchanged between them"
 _PATIENTS = "images of a patient are not independent, so they cannot be exchanged one by one"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How ratings are measured, decided beforehand.
-
-    `replicates` of the images, and random permutations, with `seed`. With `resample_raters` raters
-    are drawn too, wherever three or more are compared. `margin` is the largest difference of two
-    arms that would not matter, for the equivalence test. `paired`: equal names in both arms are
-    pairs, which are drawn and swapped together. `groups` is a CSV tile,patient: whole patients are
-    drawn; there are then no intervals by formula and no permutation test, which take images for
-    independent.
-    """
-
-    replicates: int = 2000
-    seed: int = 0
-    resample_raters: bool = False
-    margin: float | None = None
-    paired: bool = False
-    groups: Path | None = None
-
-    @property
-    def units(self) -> str:
-        """What is drawn, in words."""
-        return "images" if self.groups is None else "patients"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +63,11 @@ def report_agreement(ratings: Ratings, plan: Plan) -> Result:
     """Every statistic of every arm and their difference.
 
     Where no arm has enough raters to draw from, only images are drawn, with a warning. Raises
-    InputError if arms are to be paired and an image has no partner.
+    InputError if arms are to be paired and an image has no partner, or if confidence in being of an
+    arm is asked for and there is only one.
     """
+    if plan.confidence is not None:
+        require_confidence(ratings)
     drawable = any(enough_raters(arm.raters) for arm in ratings.arms)
     not_drawn = [raters_not_drawn()] if plan.resample_raters and not drawable else []
     plan = replace(plan, resample_raters=plan.resample_raters and drawable)
@@ -105,8 +83,13 @@ def report_agreement(ratings: Ratings, plan: Plan) -> Result:
         for arm, source in zip(ratings.arms, sources, strict=True)
     ]
     numbers = [number for one in measured for panel in one.numbers for number in panel]
+    comparisons = []
     if len(measured) == 2:
         numbers += _differences(measured[0], measured[1], ratings.categories, plan)
+        if not plan.paired and plan.groups is None:
+            comparisons = independent_kappas(measured[0].numbers, measured[1].numbers)
+    if plan.confidence is not None:
+        numbers += detection_numbers(ratings, sources, resampling, plan)
     return Result(
         kind="agreement",
         inputs={
@@ -130,6 +113,7 @@ def report_agreement(ratings: Ratings, plan: Plan) -> Result:
             "marginals": [
                 row for arm in ratings.arms for row in marginals(arm, ratings.categories)
             ],
+            "independent_kappas": comparisons,
             "pairwise": [table for one in measured for table in pairwise(one.arm, one.numbers[1:])],
         },
     )
@@ -143,10 +127,11 @@ def _settings(ratings: Ratings, plan: Plan) -> dict[str, Any]:
         "missing_ratings": _MISSING_RATINGS,
         "replicates": plan.replicates,
         "seed": plan.seed,
-        "resampled": plan.units + (_RATERS_TOO if plan.resample_raters else ""),
+        "resampled": plan.units + (RATERS_TOO if plan.resample_raters else ""),
         "interval_level": INTERVAL_LEVEL,
         "margin": plan.margin,
         "paired": plan.paired,
+        "confidence": plan.confidence,
         "not_equivalence": NOT_EQUIVALENCE,
     }
 
@@ -182,7 +167,7 @@ def _number(
     arm: Arm, panel: Panel, data: Sample, statistic: Statistic, values_B: Floats, plan: Plan
 ) -> Number:
     plain = number_of(statistic, data.of_raters(panel.raters), interval_level=INTERVAL_LEVEL)
-    over = _over(plan, plan.resample_raters and draws_raters(panel, statistic))
+    over = plan.over(plan.resample_raters and draws_raters(panel, statistic))
     about = {
         "arm": arm.name,
         "compared": panel.compared,
@@ -193,10 +178,6 @@ def _number(
         about |= {"by_formula": [], "null_test": None}
     single = "image" if plain.n == 1 else None
     return with_interval(replace(plain, details=about), values_B, over=over, single=single)
-
-
-def _over(plan: Plan, raters_too: bool) -> str:
-    return f"percentile bootstrap over {plan.units}{_RATERS_TOO if raters_too else ''}"
 
 
 def _differences(
@@ -250,10 +231,8 @@ def _why_no_exchange(arms: tuple[Arm, Arm], plan: Plan) -> str | None:
 
 def _over_both(plan: Plan, statistic: Statistic, panels: tuple[Panel, Panel]) -> str:
     """What the replicates of a difference are drawn from, in words."""
-    together = plan.paired or plan.groups is not None
-    how = "both arms together" if together else "each arm by itself"
     drawn = [plan.resample_raters and draws_raters(panel, statistic) for panel in panels]
-    over = f"{_over(plan, all(drawn))}, {how}"
+    over = plan.over_both(all(drawn))
     if any(drawn) and not all(drawn):
         over += f"; raters of the {ARMS[drawn.index(True)]} arm only"
     return over

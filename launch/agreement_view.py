@@ -9,13 +9,15 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from eval.agreement_plan import DIFFERENCE
+from launch.agreement_comparison_view import comparison_notes, show_comparisons
 from launch.console import console
 from launch.notes import Notes
+from launch.number_table import interval_text, plain_table, value_text
 
 if TYPE_CHECKING:
     from eval.result import Number, Result
@@ -38,9 +40,10 @@ def show_ratings(result: Result) -> None:
     arms = [fact["arm"] for fact in result.inputs["arms"]]
     for arm in arms:
         _show_arm(out, result, arm, notes)
-    differences = [n for n in result.numbers if n.details["arm"] not in arms]
+    differences = [n for n in result.numbers if n.details["arm"] == DIFFERENCE]
     if differences:
         out.print(_difference_table(differences, result.settings["margin"], notes))
+    show_comparisons(out, result, notes)
     out.print()
     for line in notes.lines():
         out.print(line)
@@ -182,6 +185,7 @@ def _footnotes(result: Result, has_difference: bool) -> Iterator[str]:
                 "undefined replicates counted as beyond it; none if more than 5 % are undefined."
             )
         yield settings["not_equivalence"]
+    yield from comparison_notes(result)
     yield f"Scale ({settings['categories_from']}): {', '.join(settings['categories'])}."
 
 
@@ -214,30 +218,8 @@ def _formula_interval(number: Number) -> tuple[float, float] | None:
     return found[0]["interval"] if found else None
 
 
-def plain_table(title: str) -> Table:
-    """A table without a frame, for narrow terminals."""
-    return Table(
-        title=title,
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-
-
 def _title(arm: str | None, text: str) -> str:
     return f"\n{arm} images, {text}" if arm else f"\n{text}"
-
-
-def value_text(value: float | None) -> str:
-    """Three digits, or "none"."""
-    return "none" if value is None else f"{value:z.3f}"
-
-
-def interval_text(interval: tuple[float, float] | None) -> str:
-    """Low to high, two digits: there is no third that means anything."""
-    return "" if interval is None else f"{interval[0]:z.2f} to {interval[1]:z.2f}"
 
 
 def _p_value(test: dict[str, Any] | None) -> str:

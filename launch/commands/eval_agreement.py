@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
@@ -33,6 +33,7 @@ def agreement(
     margin: Annotated[float | None, Parameter(validator=InRange(gt=0, lt=2))] = None,
     paired: Annotated[bool, Parameter(negative=())] = False,
     resample_raters: Annotated[bool, Parameter(negative=())] = False,
+    confidence: Literal["real", "synthetic"] | None = None,
     schema: str | None = None,
     groups: Path | None = None,
     replicates: Annotated[int, Parameter(validator=InRange(gte=1))] = 2000,
@@ -44,11 +45,14 @@ def agreement(
     Per arm: percent agreement; Light's, Fleiss' and Conger's κ, Brennan-Prediger's (Randolph's) κ,
     Gwet's AC1 and AC2, Krippendorff's α, intraclass correlations; Cohen's κ and Scott's π of every
     pair. Each with an interval by bootstrap and, where one is known, by formula. With both arms,
-    the difference real - synthetic with interval, permutation test and equivalence test.
+    the difference real - synthetic with interval, permutation test, equivalence test and, by
+    formula, the comparison of independent κ.
 
     Example: histosyn eval agreement ratings.csv --categories 1,2,3,4,5 --json agreement.json
 
     Example: histosyn eval agreement ratings.csv --categories none,mild,severe --margin 0.1
+
+    Example: histosyn eval agreement sure.csv --categories 1,2,3,4,5 --confidence synthetic
 
     With folders in place of the CSV, label maps of the same tiles are compared, pixel by pixel:
     κ, α, Dice and IoU, of all classes and of each, with intervals by bootstrap over tiles or
@@ -80,6 +84,10 @@ def agreement(
     resample_raters
         Draw raters too, as if other readers of the same kind had read: wider intervals, for
         claims beyond the readers at hand. Needs three raters or more.
+    confidence
+        Ratings are how sure a reader is, in rising order of the scale, that an image is synthetic
+        (or real): how well readers tell the arms apart is then reported, too, as the area under the
+        ROC curve (AUC) of each reader and the mean of readers.
     schema
         Label schema of the label maps: prostate-2, prostate-3, colon-10 or a TOML file.
     groups
@@ -104,6 +112,7 @@ def agreement(
             "--margin": margin,
             "--paired": paired or None,
             "--resample-raters": resample_raters or None,
+            "--confidence": confidence,
         }
         _refuse(of_ratings, "is for ratings in a CSV, not for label maps")
         show = show_labels
@@ -122,6 +131,7 @@ def agreement(
             replicates=replicates,
             seed=seed,
             resample_raters=resample_raters,
+            confidence=confidence,
             margin=margin,
             paired=paired,
             groups=groups,

@@ -82,6 +82,9 @@ def test_readers_who_always_disagree_have_a_result(tmp_path, images, capsys):
         (["--category", "1,2"], "--category"),
         (["--categories", "--margin", "0.1"], "The grades are missing: --margin is an option"),
         (["--categories"], "requires an argument"),
+        (["--raters", "R1,R9"], "'R9' is not among the columns"),
+        (["--raters", "R1,,R2"], "has an empty or doubled name"),
+        (["--confidence", "real"], "--confidence needs rated images of both arms"),
     ],
 )
 def test_errors_are_one_message_and_exit_code_2(ratings, tokens, message, capsys):
@@ -146,6 +149,38 @@ def test_no_verdict_and_no_interval_are_said_in_the_table(tmp_path, capsys):
     table = text[text.index("real minus synthetic, all raters") :]
     (row,) = [line for line in table.splitlines() if line.startswith("percent_agreement")]
     assert f"\n{row.split()[-1]} no interval from a single synthetic image" in table
+
+
+def test_telling_the_arms_apart_is_a_table_of_its_own(tmp_path, capsys):
+    out = tmp_path / "out.json"
+    tokens = ["--categories", "1,2,3", "--replicates", 50, "--confidence", "synthetic"]
+    run(arms_file(tmp_path), *tokens, "--json", out)
+    text = capsys.readouterr().out
+    table = text[text.index("telling real from synthetic by confidence") :]
+    row = next(line for line in table.splitlines() if line.startswith("mean of readers"))
+    assert row.split()[3] == "0.500"
+    assert "DeLong 1988, logit" in table
+    assert "does not show that readers cannot tell" in table.replace("\n", " ")
+    independent = text[text.index("by formula, arms independent") :]
+    assert "light_kappa" in independent
+    assert "Fleiss, Levin & Paik 2003, 18.1" in independent
+    saved = json.loads(out.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert saved["settings"]["confidence"] == "synthetic"
+    assert [n["n"] for n in saved["numbers"] if n["name"] == "auc"] == [10] * 4
+
+
+def test_raters_can_be_named_and_other_columns_are(tmp_path, capsys):
+    path = tmp_path / "r.csv"
+    rows = [f"i{n},{n % 3},{n * n % 3},{n},p{n % 4}" for n in range(12)]
+    path.write_text("\n".join(["image,R1,R2,pt,patient", *rows]) + "\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as stopped:
+        run(path, "--replicates", 20)
+    assert stopped.value.code == 2
+    assert "column 'pt' has many values that no other column has" in capsys.readouterr().err
+    run(path, "--raters", "R1,R2", "--replicates", 20)
+    text = capsys.readouterr().out
+    assert "all raters: 2" in text
+    assert "warning: Left aside, not taken for readers: pt, patient." in text
 
 
 def test_without_permutations_it_says_why(tmp_path, capsys):
