@@ -20,7 +20,7 @@ from eval.tile_batches import OnBadTile, TileBatch, read_batches
 from histosyn.image_folder import find_images
 from histosyn.image_formats import FORMATS_TEXT
 from histosyn.images import read_tile
-from histosyn.shards.dataset import index_folder, open_shards
+from histosyn.shards.dataset import ensure_index, index_folder, open_shards
 from histosyn.shards.foreign import foreign_shards
 from histosyn.shards.reader import ShardReader
 from histosyn.tile_facts import match_facts, read_tile_facts
@@ -170,6 +170,8 @@ class TileShards:
     reader: ShardReader = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        # What lies there and is not in the index is told.
+        ensure_index(self.folder, leave_out_bad=self.on_bad_tile == "skip")
         object.__setattr__(self, "reader", open_shards(self.folder))
 
     @property

@@ -15,7 +15,7 @@ from eval.content import Content, content_of_file, content_of_folder, content_of
 from histosyn.images import read_tile
 from histosyn.labels import LabelSchema, read_label_map
 from histosyn.pairs import images_by_key
-from histosyn.shards.dataset import index_folder, open_shards
+from histosyn.shards.dataset import ensure_index, index_folder, open_shards
 from histosyn.shards.reader import ShardReader
 from histosyn.tile_facts import match_facts, read_tile_facts
 from hpc.errors import DatasetError
@@ -59,6 +59,7 @@ class ShardTiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        ensure_index(folder)
         self.reader: ShardReader = open_shards(folder)
         self.schema = self.reader.index.schema
         self.bad: tuple[str, ...] = ()

@@ -53,6 +53,8 @@ def index_foreign_shards(
     """
     paths = foreign_shards(folder)
     notes = to / _NOTES
+    if notes.is_symlink():
+        raise DatasetError(f"{notes} is a link: what is written there lands elsewhere. Remove it.")
     notes.mkdir(parents=True, exist_ok=True)
     look = partial(inspect_shard, schema=schema, notes=notes)
     shards = [

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hpc.errors import DatasetError
-from hpc.files import atomic_file
+from hpc.files import atomic_file, open_regular_file
 
 SAMPLES_NAME = "samples.npy"
 
@@ -154,6 +154,7 @@ class SamplesTable:
 
 
 def _mapped(path: Path) -> Any:
+    open_regular_file(path).close()  # numpy would wait for a pipe
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # numpy only warns of headers that Python 2 would write
         return np.load(path, mmap_mode="r", allow_pickle=False)

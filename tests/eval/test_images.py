@@ -214,3 +214,14 @@ def test_an_array_is_cut_into_batches():
 def test_an_array_of_other_things_is_refused(tiles):
     with pytest.raises(InputError, match=r"must be \(N, H, W, 3\) uint8"):
         TileArray(name="memory", tiles_NHWC=tiles)
+
+
+def test_shards_that_the_index_does_not_know_are_told(tmp_path):
+    """A distance of a part of the tiles would not say that it is one."""
+    shards = pack_blobs(tmp_path, count=2, size=32)
+    (shards / "more.tar").write_bytes((shards / "shard-000000.tar").read_bytes())
+    with pytest.raises(DatasetError, match=r"does not know, such as more\.tar"):
+        open_tiles(shards)
+    (shards / "more.tar").rename(shards / "more.tar.gz")
+    with pytest.raises(DatasetError, match=r"more\.tar\.gz looks like a shard"):
+        open_tiles(shards)

@@ -432,3 +432,23 @@ def test_indexing_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch) -> No
     assert looked == ["0002.tar"]
     assert len(open_shards(shards).index) == SAMPLES
     assert not list(shards.glob(".*"))
+
+
+def test_notes_of_another_making_are_made_anew_and_never_behind_a_link(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "train")
+    hidden = shards / ".histosyn-indexing"
+    (tmp_path / "elsewhere").mkdir()
+    hidden.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DatasetError, match="is a link"):
+        ensure_index(shards, SCHEMA.name)
+    assert not list((tmp_path / "elsewhere").iterdir())
+    hidden.unlink()
+    hidden.mkdir()
+    status = (shards / "0000.tar").stat()
+    identity = [status.st_size, status.st_mtime_ns, SCHEMA.as_dict()]
+    for number, note in enumerate(([], {"of": None}, "[" * 100_000)):
+        text = note if isinstance(note, str) else json.dumps(note)
+        (hidden / f"{number:04d}.tar.json").write_text(text)
+    (hidden / "0000.tar.json").write_text(json.dumps({"of": identity, "looks": 5}))
+    ensure_index(shards, SCHEMA.name)
+    assert len(open_shards(shards).index) == SAMPLES

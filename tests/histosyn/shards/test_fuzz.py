@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tissue import SCHEMA, blobs, pack_blobs
 
 from histosyn.shards.dataset import ensure_index, open_shards
-from hpc.errors import DatasetError
+from hpc.errors import DatasetError, InputError
 
 SAMPLES, SIZE, BLOCK = 4, 16, 512
 MOST_MEMORY = 64 << 20
@@ -68,7 +68,7 @@ def read_all(shards: Path, schema: str | None) -> int:
         ensure_index(shards, schema, leave_out_bad=True)
         reader = open_shards(shards, accept_left_out=True)
         rows = range(len(reader.index))
-    except DatasetError:
+    except InputError:
         return 0
     read = 0
     for row in rows:

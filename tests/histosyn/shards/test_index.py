@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -252,3 +253,16 @@ def test_whatever_stands_anywhere_it_is_an_index_or_an_error_for_the_user(
         assert "dataset.json" in str(error)
     else:
         hash(index.shards)
+
+
+def test_a_table_that_is_a_pipe_or_device_is_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path)
+    table = tmp_path / "samples.npy"
+    table.unlink()
+    os.mkfifo(table)
+    with pytest.raises(DatasetError, match="It is a device, pipe or socket, not a file"):
+        load_index(tmp_path).entry(0, 0)
+    table.unlink()
+    table.symlink_to("/dev/zero")
+    with pytest.raises(DatasetError, match="It is a device, pipe or socket, not a file"):
+        load_index(tmp_path).entry(0, 0)
