@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from histosyn.codes import Codes, TooManyColorsError, index_codes, read_codes
+from histosyn.doctor.blemishes import ink_share, is_blank, sharpness_of
 from histosyn.doctor.header import Header, read_header
 from histosyn.doctor.reading import Reading, interpret
 from histosyn.image_compression import LossyError
@@ -49,7 +50,8 @@ class TileLook:
     """Facts of a tile. One that cannot be used has a flaw and nothing else.
 
     `size` is (H, W); `digest` stands for the pixels; `glass` is the share of them that is nearly
-    white; `uniform` says that all are equal.
+    white, `ink` that in colours of pens; `uniform` says that all are equal, `blank` that there is
+    glass only. `sharpness` is told of what has something on it.
     """
 
     flaw: Flaw | None = None
@@ -57,6 +59,9 @@ class TileLook:
     digest: bytes | None = None
     glass: float = 0.0
     uniform: bool = False
+    blank: bool = False
+    ink: float | None = None
+    sharpness: tuple[float, float] | None = None
     header: Header = field(default_factory=Header)
 
 
@@ -125,11 +130,15 @@ def _look_at_tile(pair: Pair) -> TileLook:
     except InputError as error:
         return TileLook(flaw=_flaw_of(pair.tile, error))
     shape = repr(tile.shape).encode()
+    uniform, blank = _is_uniform(tile), is_blank(tile)
     return TileLook(
         size=tile.shape[:2],
         digest=hashlib.sha256(shape + tile.tobytes()).digest(),
         glass=glass_share(tile),
-        uniform=_is_uniform(tile),
+        uniform=uniform,
+        blank=blank,
+        ink=ink_share(tile),
+        sharpness=None if uniform or blank else sharpness_of(tile),
         header=read_header(pair.tile),
     )
 

@@ -100,9 +100,11 @@ def _many_colors(look: Look, survey: Survey) -> Sequence[str]:
 
 
 def _glass(look: Look, survey: Survey) -> Sequence[str]:
-    if look.tile.uniform or look.tile.glass < GLASS_SHARE:
+    if look.tile.uniform:
         return []
-    return [f"{look.pair.key}: {look.tile.glass:.1%} nearly white"]
+    if look.tile.glass >= GLASS_SHARE:
+        return [f"{look.pair.key}: {look.tile.glass:.1%} nearly white"]
+    return [f"{look.pair.key}: bright and without colour"] if look.tile.blank else []
 
 
 def _uniform(look: Look, survey: Survey) -> Sequence[str]:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from histosyn.doctor.finding import Check
+from histosyn.doctor.learning_checks import LEARNING_CHECKS
 from histosyn.doctor.pair_checks import MPP_RATIO, size_text
 from histosyn.doctor.reading import fitting_schema
 from histosyn.doctor.survey import Survey, Tally
@@ -112,22 +113,11 @@ def _contradicting_palettes(survey: Survey) -> Sequence[str]:
     ]
 
 
-def _numbered_objects(survey: Survey) -> Sequence[str]:
-    numbering = survey.numbering
-    return [numbering.reason] if numbering.numbers_objects else []
-
-
 def _two_forms(survey: Survey) -> Sequence[str]:
     by_color, by_index = survey.forms[True], survey.forms[False]
     if not by_color or not by_index:
         return []
     return [f"by colour: {by_color[0]}", f"by index: {by_index[0]}"]
-
-
-def _nothing_but_ignored(survey: Survey) -> Sequence[str]:
-    ignore = None if survey.schema is None else survey.schema.ignore
-    found = np.flatnonzero(survey.class_pixels).tolist()
-    return ["0 and 255"] if ignore == 255 and found == [0, 255] else []
 
 
 def _resolutions(survey: Survey) -> Sequence[str]:
@@ -163,47 +153,7 @@ def _one_size(survey: Survey) -> str:
     )
 
 
-def _absent_classes(survey: Survey) -> Sequence[str]:
-    if survey.schema is None or not survey.class_pixels.any():
-        return []
-    classes = enumerate(survey.schema.classes)
-    return [f"{index} {item.name}" for index, item in classes if survey.class_pixels[index] == 0]
-
-
-def _lone_classes(survey: Survey) -> Sequence[str]:
-    """Classes that one tile has, unless that is all there is."""
-    if survey.schema is None or len(survey.pairing.pairs) < 2:
-        return []
-    return [
-        f"{index} {item.name}: {survey.tile_of_class[index]}"
-        for index, item in enumerate(survey.schema.classes)
-        if survey.class_tiles[index] == 1
-    ]
-
-
-def _classes_of_no_part(survey: Survey) -> Sequence[str]:
-    """Classes that occur, but not in all parts of the split."""
-    if survey.schema is None:
-        return []
-    without = [
-        (index, item.name, [part for part, n in survey.class_tiles_of.items() if not n[index]])
-        for index, item in enumerate(survey.schema.classes)
-        if survey.class_tiles[index]
-    ]
-    return [
-        f"{index} {name}: not in {' and '.join(parts)}" for index, name, parts in without if parts
-    ]
-
-
 SET_CHECKS = (
-    Check(
-        severity="error",
-        what="label maps that number objects (instances), it seems, instead of naming classes",
-        remedy="Gland 3 of one tile has nothing in common with gland 3 of another. Name the class "
-        "that all of them are: --objects-are CLASS, here and for histosyn pack; 0 becomes the "
-        "first class. If these are classes all the same: --objects-are none.",
-        places=_numbered_objects,
-    ),
     Check(
         severity="error",
         what="colours of no class",
@@ -263,13 +213,6 @@ SET_CHECKS = (
     ),
     Check(
         severity="warning",
-        what="nothing but class 0 and ignored pixels",
-        remedy="Are these masks of 0 and 255? Then 255 is a class: say value = 255 in it, and "
-        "leave out 'ignore'. Without --schema, such a schema is proposed.",
-        places=_nothing_but_ignored,
-    ),
-    Check(
-        severity="warning",
         what="microns per pixel that disagree",
         remedy="Bring the tiles to one resolution: a generator learns one size of nuclei.",
         places=_resolutions,
@@ -280,24 +223,5 @@ SET_CHECKS = (
         remedy=_one_size,
         places=_sizes,
     ),
-    Check(
-        severity="warning",
-        what="classes that occur in one tile only",
-        remedy="What is learned of them is what that tile looks like, and they can be in one part "
-        "of a split only: add examples, or join them to another class.",
-        places=_lone_classes,
-    ),
-    Check(
-        severity="warning",
-        what="classes that a part of the split lacks",
-        remedy="What train lacks is not learned, and what val or test lacks is not measured: split "
-        "the groups in another way.",
-        places=_classes_of_no_part,
-    ),
-    Check(
-        severity="warning",
-        what="classes that never occur",
-        remedy="They cannot be learned: add examples, or use a schema without them.",
-        places=_absent_classes,
-    ),
+    *LEARNING_CHECKS,
 )

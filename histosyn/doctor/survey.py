@@ -78,6 +78,8 @@ class Survey:
     numbering: Numbering = field(default_factory=Numbering)
     key_of_mpp: dict[float, str] = field(default_factory=dict)
     tiles_of_mpp: Counter[float] = field(default_factory=Counter)
+    ink_of: dict[str, float] = field(default_factory=dict)
+    sharpness_of: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def count(self, look: Look) -> None:
         """Take in the facts of one pair."""
@@ -87,6 +89,10 @@ class Survey:
             self.key_of_size.setdefault(look.tile.size, key)
         if look.tile.digest is not None:
             self.key_of_digest.setdefault(look.tile.digest, key)
+        if look.tile.ink is not None:
+            self.ink_of[key] = look.tile.ink
+        if look.tile.sharpness is not None:
+            self.sharpness_of[key] = look.tile.sharpness
         mpp = self.mpp_of(look)
         if mpp is not None:
             self.key_of_mpp.setdefault(mpp, key)

@@ -132,7 +132,7 @@ def _see_through_label(folders):
          "0001: 100.0%"),
         (_tile(np.full((16, 16, 3), 0, np.uint8)), "tiles of one colour", "0001"),
         (_copy_tile, "tiles with the pixels of another", "0003 has the pixels of 0001"),
-        (lambda folders: folders.put("big", size=32), "different tile sizes", "16x16: 4 tiles"),
+        (lambda folders: folders.put("big", size=24), "different tile sizes", "16x16: 4 tiles"),
         (lambda folders: folders.relabel(lambda values: values % 3), "classes that never occur",
          "3 nuclei"),
         (_deep_tile, "tiles of 16 bits a channel", "0001.png"),
