@@ -7,7 +7,7 @@ and raters, if asked, of the mean over readers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from eval.rating_sample import MISSING, Floats, ratio
 from eval.rating_words import is_number
 from eval.ratings import Arm, Ratings
 from eval.result import Number
-from eval.roc import INTERVAL_METHOD, METHOD, areas, areas_of_counts, logit_interval
+from eval.roc import METHOD, areas, areas_of_counts, formula_interval
 from hpc.errors import InputError
 
 
@@ -94,7 +94,7 @@ def _of_readers(raters: tuple[str, ...], positive: _Side, negative: _Side, plan:
         str(side.arm.name): int(np.any([side.rated(rater) for rater in raters], axis=0).sum())
         for side in (positive, negative)
     }
-    formula = _by_formula(raters, positive, negative, value)
+    formula = _by_formula(raters, positive, negative)
     return Number(
         name="auc",
         value=value,
@@ -111,25 +111,14 @@ def _of_readers(raters: tuple[str, ...], positive: _Side, negative: _Side, plan:
     )
 
 
-def _by_formula(
-    raters: tuple[str, ...], positive: _Side, negative: _Side, value: float
-) -> list[dict[str, Any]]:
+def _by_formula(raters: tuple[str, ...], positive: _Side, negative: _Side) -> list[dict[str, Any]]:
     """DeLong's interval, as far as all these readers rated the same images."""
     rated = [np.array([side.rated(rater) for rater in raters]) for side in (positive, negative)]
     if any((one != one[0]).any() for one in rated):
         return []
     found = areas(*([side.codes(rater) for rater in raters] for side in (positive, negative)))
-    if found.covariance_RR is None:
-        return []
-    error = float(np.sqrt(max(found.covariance_RR.mean(), 0.0)))
-    return [
-        {
-            "method": INTERVAL_METHOD,
-            "interval": logit_interval(value, error, INTERVAL_LEVEL),
-            "level": INTERVAL_LEVEL,
-            "standard_error": error,
-        }
-    ]
+    formula = formula_interval(found, INTERVAL_LEVEL)
+    return [asdict(formula)] if formula else []
 
 
 def _replicates(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from eval.rating_words import is_number
 from histosyn.table_cells import is_missing
-from histosyn.table_columns import NO_READERS, called_otherwise, column_key, did_you_mean
+from histosyn.table_columns import called_otherwise, did_you_mean, is_no_reader
 from histosyn.tables import Table
 from hpc.errors import DatasetError, InputError
 
@@ -95,7 +95,7 @@ def _readers(
     if any(called_otherwise(name, ("rater", "rating")) for name in others):
         hint = did_you_mean(others, ("rater", "rating"))
         raise _header_error(table, f"{hint} Or name the columns that are readers with --raters.")
-    readers = {name: at for name, at in others.items() if column_key(name) not in NO_READERS}
+    readers = {name: at for name, at in others.items() if not is_no_reader(name)}
     if not readers:
         raise _header_error(table, "")
     if declared is None:

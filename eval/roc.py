@@ -13,15 +13,18 @@ Legend: R readers, M positive and N negative images, B replicates, K grades in r
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
+from eval.agreement_variance import FormulaInterval
 from eval.moments import real_numbers
 from eval.rating_sample import Floats, ratio
+from eval.result import Number
 from hpc.errors import InputError
 
 METHOD = "Mann-Whitney, ties one half"
@@ -66,6 +69,48 @@ def areas(positive_RM: ArrayLike, negative_RN: ArrayLike) -> Areas:
         covariance_RR = np.atleast_2d(np.cov(below_RM)) / m + np.atleast_2d(np.cov(above_RN)) / n
     return Areas(
         values_R=below_RM.mean(axis=1), covariance_RR=covariance_RR, n_positive=m, n_negative=n
+    )
+
+
+def auc_of(
+    positive: Sequence[float | None], negative: Sequence[float | None], *, level: float = 0.95
+) -> Number:
+    """The AUC of one reader's confidence, with DeLong's interval; None and NaN are missing ratings.
+
+    `value` is None, with the reason, without a rating of each kind. The interval is None from a
+    single image of a kind, or where the reader separates the kinds completely.
+    """
+    rated = [
+        [one for one in side if one is not None and one == one] for side in (positive, negative)
+    ]
+    counts = {"positive": len(rated[0]), "negative": len(rated[1])}
+    missing = [kind for kind, count in counts.items() if not count]
+    found = None if missing else areas(*rated)
+    formula = None if found is None else formula_interval(found, level)
+    interval = formula.interval if formula else None
+    return Number(
+        name="auc",
+        value=None if found is None else float(found.values_R[0]),
+        n=sum(counts.values()),
+        method=METHOD,
+        interval=interval,
+        interval_level=level if interval else None,
+        interval_method=INTERVAL_METHOD if interval else None,
+        reason=f"no {' and no '.join(missing)} image was rated" if missing else None,
+        details={"images": counts, "by_formula": [asdict(formula)] if formula else []},
+    )
+
+
+def formula_interval(found: Areas, level: float) -> FormulaInterval | None:
+    """The interval of the mean of areas, and its standard error; None without one."""
+    if found.covariance_RR is None:
+        return None
+    error = math.sqrt(max(float(found.covariance_RR.mean()), 0.0))
+    return FormulaInterval(
+        method=INTERVAL_METHOD,
+        interval=logit_interval(float(found.values_R.mean()), error, level),
+        level=level,
+        standard_error=error,
     )
 
 

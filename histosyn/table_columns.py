@@ -32,23 +32,36 @@ ALSO_CALLED: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )  # fmt: skip
 # What a table of ratings holds beside them. A column of such a name is never a reader.
-NO_READERS = frozenset(
-    {"age", "batch", "case", "caseid", "center", "centre", "cohort", "comment", "comments",
-     "consensus", "date", "diagnosis", "dx", "file", "filename", "filepath", "fold", "gender",
-     "gold", "goldstandard", "group", "groundtruth", "gt", "height", "hospital", "id", "index",
-     "institution", "lab", "magnification", "mpp", "notes", "note", "number", "organ", "path",
-     "patient", "patientid", "reference", "remark", "remarks", "row", "scanner", "set", "sex",
-     "site", "slide", "slideid", "specimen", "split", "stain", "subject", "subjectid", "subset",
-     "time", "timestamp", "tissue", "truth", "url", "width", "x", "y", "year", "unnamed0",
-     "createdat", "updatedat", "leadtime", "duration", "seconds", "tile", "tileid", "session",
-     "order", "description", "text", "explanation", "reason"}
+_NO_READERS = frozenset(
+    {"age", "batch", "case", "center", "centre", "cohort", "consensus", "createdat", "date",
+     "description", "diagnosis", "explanation", "file", "filepath", "fold", "gender", "gold",
+     "goldstandard", "group", "groundtruth", "height", "hospital", "id", "index",
+     "institution", "lab", "leadtime", "magnification", "mpp", "mrn", "number", "order", "organ",
+     "path", "patient", "pid", "reason", "reference", "row", "scanner", "session", "set",
+     "sex", "site", "slide", "specimen", "split", "stain", "subject", "subset", "text", "tile",
+     "timestamp", "tissue", "truth", "unnamed0", "updatedat", "url", "width", "year"}
 )  # fmt: skip
+# With one of the endings they are numbers and names of things, without they may be people: Pat.
+_THINGS = ("batch", "block", "case", "file", "group", "hospital", "image", "lab", "pat", "patient",
+           "pt", "sample", "scanner", "site", "slide", "specimen", "study", "subject", "task",
+           "tile")  # fmt: skip
+_ENDINGS = ("id", "ids", "no", "nr", "num", "number", "name", "code", "key")
+_NUMBERED = frozenset(thing + ending for thing in _THINGS for ending in _ENDINGS)
+# As one of them or at the end of a reader's name: R1_comment, R1_seconds.
+_BESIDE = ("comment", "comments", "confidence", "date", "duration", "note", "notes", "remark",
+           "remarks", "seconds", "time")  # fmt: skip
 _NEAR = 0.8
 
 
 def column_key(name: str) -> str:
     """A name of a column without case, blanks and signs."""
     return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def is_no_reader(name: str) -> bool:
+    """Whether a column beside readers says by its name that it is something else."""
+    key = column_key(name)
+    return key in _NO_READERS or key in _NUMBERED or key.endswith(_BESIDE)
 
 
 def called_otherwise(name: str, wanted: Iterable[str]) -> str | None:

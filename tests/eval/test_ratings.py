@@ -12,7 +12,7 @@ from eval.rating_sample import MISSING
 from eval.rating_words import canonical_category, is_number
 from eval.ratings import looks_like_a_person, read_ratings
 from histosyn.table_cells import is_missing, plain, without_float
-from histosyn.table_columns import NO_READERS, called_otherwise, column_key
+from histosyn.table_columns import called_otherwise, is_no_reader
 from hpc.errors import DatasetError, InputError
 
 LONG = "image,rater,rating\n"
@@ -315,7 +315,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size
 NAME = TEXT.map(lambda text: without_float(plain(text))).filter(
     lambda name: (
         not is_missing(name)
-        and column_key(name) not in NO_READERS
+        and not is_no_reader(name)
         and not called_otherwise(name, ("image", "arm", "rater", "rating"))
         and not name[0].isdigit()
     )

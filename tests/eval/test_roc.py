@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from eval.roc import areas, areas_of_counts, logit_interval
+from eval.roc import areas, areas_of_counts, auc_of, logit_interval
 from hpc.errors import InputError
 
 # Hanley & McNeil 1982, Radiology 143:29, table I: 109 CT images, ratings from definitely normal to
@@ -32,6 +32,26 @@ def test_the_example_of_hanley_and_mcneil():
     assert error == pytest.approx(0.0307, abs=5e-5)
     assert area - 1.959964 * error == pytest.approx(0.83295, abs=5e-5)
     assert area + 1.959964 * error == pytest.approx(0.95339, abs=5e-5)
+
+
+def test_a_number_says_how_it_was_made():
+    number = auc_of([*ratings(ABNORMAL), None, float("nan")], ratings(NORMAL).tolist())
+    low, high = number.interval
+    assert (number.name, number.n, number.reason) == ("auc", 109, None)
+    assert number.details["images"] == {"positive": 51, "negative": 58}
+    assert (number.interval_level, number.interval_method) == (0.95, "DeLong 1988, logit")
+    assert (low, high) == pytest.approx((0.8165, 0.9402), abs=2e-3)
+    assert number.details["by_formula"][0]["standard_error"] == pytest.approx(0.0307, abs=5e-5)
+    (ninety,) = [auc_of(ratings(ABNORMAL), ratings(NORMAL), level=0.9).interval]
+    assert low < ninety[0] < ninety[1] < high
+
+
+def test_no_number_has_a_reason():
+    number = auc_of([None], [1, 2])
+    assert (number.value, number.interval) == (None, None)
+    assert number.reason == "no positive image was rated"
+    assert auc_of([], []).reason == "no positive and no negative image was rated"
+    assert (auc_of([3], [1, 2]).value, auc_of([3], [1, 2]).interval) == (1, None)
 
 
 @given(GRADES, GRADES)

@@ -20,7 +20,7 @@ from histosyn.table_cells import (
     plain,
     with_decimal_point,
 )
-from histosyn.table_columns import did_you_mean, meant_by
+from histosyn.table_columns import did_you_mean, is_no_reader, meant_by
 from histosyn.tables import Table, parse_table, read_table
 from hpc.errors import DatasetError, InputError
 
@@ -241,6 +241,20 @@ def test_numbers_are_finite_and_of_plain_digits(text: str, number: float | None)
 )
 def test_what_a_column_is_probably_called_here(name: str, meant: str | None) -> None:
     assert meant_by(name, ("image", "rater", "rating")) == meant
+
+
+NO_READERS = """Patient,patient_id,Patient No.,case,CaseID,slide name,Comment,R1_comment,R1 seconds,
+notes,age,Sex,site,group,split,mpp,Unnamed: 0,truth,R2 confidence,diagnosis,pt_id,time"""
+
+
+@pytest.mark.parametrize("name", NO_READERS.split(","))
+def test_what_is_no_reader(name: str) -> None:
+    assert is_no_reader(name)
+
+
+@pytest.mark.parametrize("name", ["R1", "Pat", "Casey", "Reader A", "X", "GT", "7", "Noah"])
+def test_who_may_be_a_reader(name: str) -> None:
+    assert not is_no_reader(name)
 
 
 def test_nothing_is_meant_twice() -> None:
