@@ -110,8 +110,6 @@ def _opened(data: bytes, name: str) -> Image.Image:
         other = kind_of(data)
         inside = f", but {other} inside" if other else ""
         raise DatasetError(f"{name} is no image of a known kind{inside}. {REPLACE}")
-    if kind == "JPEG" and data.count(_SCAN) > MOST_JPEG_SCANS:
-        raise DatasetError(f"{name} has more than {MOST_JPEG_SCANS} scans. {REPLACE}")
     with warnings.catch_warnings():
         # Of Pillow at half of its own limit, and of odd metadata: `MAX_PIXELS` is what counts.
         warnings.simplefilter("ignore")
@@ -120,6 +118,8 @@ def _opened(data: bytes, name: str) -> Image.Image:
         except Image.UnidentifiedImageError as error:
             raise DatasetError(_unknown(data, kind, name)) from error
         _check_pixels(image, name)
+        if "progressive" in image.info and data.count(_SCAN) > MOST_JPEG_SCANS:
+            raise DatasetError(f"{name} has more than {MOST_JPEG_SCANS} scans. {REPLACE}")
         require_one_image(image, name)
     return image
 

@@ -158,7 +158,7 @@ def test_a_tiff_whose_tiles_claim_an_absurd_size_is_refused() -> None:
 
 
 def test_a_jpeg_of_very_many_scans_is_refused() -> None:
-    data = saved("JPEG")
+    data = saved("JPEG", progressive=True)
     end = data.rindex(b"\xff\xd9")
     scan = data[data.index(b"\xff\xda") : end]
     assert read_tile(data, "x").shape == (16, 24, 3)
