@@ -16,9 +16,15 @@ _PNG_NOTES = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _ON_ITS_SIDE = (5, 6, 7, 8)
 
 
+def orientation_of(image: Image.Image) -> int:
+    """1, upright, to 8: how an image that is not decoded lies, as far as its header says."""
+    told = image.format == "TIFF" or any(note in image.info for note in _NOTES)
+    return _exif_orientation(image) if told else 1
+
+
 def turn_upright(image: Image.Image) -> None:
     """Turn a decoded image in place as its orientation says; Pillow does so for a TIFF itself."""
-    if image.format != "TIFF" and _orientation(image) != 1:
+    if image.format != "TIFF" and orientation_of(image) != 1:
         ImageOps.exif_transpose(image, in_place=True)
 
 
@@ -37,16 +43,12 @@ def upright_size(image: Image.Image, data: bytes) -> tuple[int, int]:
 
 def _swaps_sides(image: Image.Image) -> bool:
     if image.format != "TIFF":
-        return _orientation(image) in _ON_ITS_SIDE
+        return orientation_of(image) in _ON_ITS_SIDE
     # Pillow gives the size that a tag leads to, but turns by XMP, too.
     tags = getattr(image, "tag_v2", {})
     return ExifTags.Base.Orientation not in tags and (
         "xmp" in image.info and _exif_orientation(image) in _ON_ITS_SIDE
     )
-
-
-def _orientation(image: Image.Image) -> int:
-    return _exif_orientation(image) if any(note in image.info for note in _NOTES) else 1
 
 
 def _exif_orientation(image: Image.Image) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from histosyn.image_file import opened_header
+from histosyn.image_orientation import orientation_of
 from histosyn.image_pages import MASK
 from histosyn.resolution import resolution_in
 
@@ -16,13 +17,14 @@ from histosyn.resolution import resolution_in
 class Header:
     """`mpp` is microns per pixel, if plausible.
 
-    Two surprises are decoded without a word: `deep` colours in 16 bits a channel, cut to 8, and
-    colours that the file declares `see_through`.
+    Three surprises are decoded without a word: `deep` colours in 16 bits a channel, cut to 8,
+    colours that the file declares `see_through`, and lying images that are `turned` upright.
     """
 
     mpp: float | None = None
     deep: bool = False
     see_through: bool = False
+    turned: bool = False
 
 
 def read_header(path: Path) -> Header:
@@ -32,6 +34,7 @@ def read_header(path: Path) -> Header:
             return Header(
                 mpp=resolution_in(image),
                 deep=_is_deep(image),
+                turned=orientation_of(image) != 1,
                 see_through="transparency" in image.info or MASK in image.info,
             )
     # Pixels that could be decoded are all that counts: odd tags may surface as any exception.

@@ -95,6 +95,13 @@ def _surprising_label(what: str, look: Look, survey: Survey) -> Sequence[str]:
     return [look.label_name] if getattr(look.label.header, what) else []
 
 
+def _one_turned(look: Look, survey: Survey) -> Sequence[str]:
+    tile, label = look.tile, look.label
+    if None in (tile.size, label.size) or tile.header.turned == label.header.turned:
+        return []
+    return [look.tile_name if tile.header.turned else look.label_name]
+
+
 def _many_colors(look: Look, survey: Survey) -> Sequence[str]:
     return [look.label_name] if look.label.left_out else []
 
@@ -215,6 +222,13 @@ PAIR_CHECKS = (
         what="tiles with a transparent colour, read as opaque",
         remedy="Save them as opaque RGB, on a background of your choice.",
         places=partial(_surprising_tile, "see_through"),
+    ),
+    Check(
+        severity="warning",
+        what="one of a pair turned upright, as its file says, and the other not",
+        remedy="See by histosyn inspect that classes lie on their tissue; if not, save the tile as "
+        "it lies, without orientation (EXIF).",
+        places=_one_turned,
     ),
     Check(
         severity="warning",

@@ -95,9 +95,11 @@ def _read_pair(
         index = class_for_objects(objects_are, schema)
         labels = read_objects(pair.label, index, str(pair.label))
     if tile.shape[:2] != labels.shape:
+        lying = tile.shape[:2] == labels.shape[::-1]
         raise DatasetError(
             f"{pair.tile} is {tile.shape[1]}x{tile.shape[0]} pixels, but {pair.label} is "
-            f"{labels.shape[1]}x{labels.shape[0]}. They must be equal."
+            f"{labels.shape[1]}x{labels.shape[0]}. They must be equal"
+            f"{', and both upright (see EXIF orientation in docs/images.md)' if lying else ''}."
         )
     return tile, labels
 

@@ -1,4 +1,8 @@
 import io
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from histosyn.codes import index_codes, packed_colors, read_codes, unpacked_colors
+from histosyn.codes import (
+    TooManyColorsError,
+    index_codes,
+    packed_colors,
+    read_codes,
+    unpacked_colors,
+)
 
 SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
@@ -60,3 +70,47 @@ def test_a_colour_is_one_integer_and_back(colors):
     array = np.array(colors, dtype=np.uint8)
     assert np.array_equal(unpacked_colors(packed_colors(array)), array)
     assert packed_colors(array)[0] == int(bytes(array[0]).hex(), 16)
+
+
+def noise(side):
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    return encoded(Image.fromarray(pixels))
+
+
+def test_more_colours_than_a_drawing_has_are_refused():
+    with pytest.raises(TooManyColorsError, match=r"x has \d{2,3},\d{3} different colours"):
+        read_codes(noise(320), "x")
+
+
+def test_as_many_runs_of_few_colours_are_a_drawing():
+    pixels = np.random.default_rng(0).integers(0, 2, (320, 320, 1), dtype=np.uint8).repeat(3, 2)
+    codes, _ = read_codes(encoded(Image.fromarray(pixels)), "x")
+    assert len(codes.pixels) == 2
+
+
+def test_a_bomb_of_colours_costs_little_memory():
+    """A million colours times 100 classes would be gigabytes."""
+    code = """
+import resource, sys
+from histosyn.labels import LabelClass, LabelSchema, read_label_map
+classes = tuple(LabelClass(name=f"c{i}", color=f"#{i:02x}0000") for i in range(100))
+schema = LabelSchema(name="x", classes=classes)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for data in (sys.argv[1], sys.argv[2]):
+    try:
+        read_label_map(data, schema)
+    except Exception as error:
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        print(type(error).__name__, grown >> 10)
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{side}.png" for side in (1024, 255)]
+        for path in paths:
+            path.write_bytes(noise(int(path.stem)))
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, paths)],
+            capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+    outcomes = [line.split() for line in done.stdout.splitlines()]
+    assert [outcome for outcome, _ in outcomes] == ["TooManyColorsError", "LabelError"]
+    assert max(int(grown) for _, grown in outcomes) < 400

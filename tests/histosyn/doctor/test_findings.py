@@ -173,6 +173,64 @@ def test_a_tile_of_each_size_is_named(folders):
     assert finding.where == ("16x16: 4 tiles, e.g. 0000", "32x32: 1 tile, e.g. big")
 
 
+def lying():
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    return exif
+
+
+def test_a_tile_that_is_turned_although_its_label_map_is_not_is_told(folders):
+    folders.put_tile("0001", folders.noise(), exif=lying())
+    finding = folders.named("one of a pair turned upright, as its file says, and the other not")
+    assert (finding.severity, finding.where) == ("warning", ("0001.png",))
+
+
+def test_pairs_that_are_turned_alike_are_sound(folders):
+    folders.put_tile("0001", folders.noise(), exif=lying())
+    folders.put_label("0001", folders.indices(), exif=lying())
+    assert folders.examined().findings == ()
+
+
+def _stack(folders):
+    page = Image.fromarray(folders.indices())
+    (folders.labels / "0001.png").unlink()
+    page.save(folders.labels / "0001.tif", save_all=True, append_images=[page, page])
+
+
+def _lossy_webp(folders):
+    Image.fromarray(folders.schema.palette[folders.indices()]).save(
+        folders.labels / "0001.png", "WEBP"
+    )
+
+
+def _noise(folders):
+    pixels = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folders.labels / "0001.png")
+    Image.fromarray(pixels).save(folders.tiles / "0001.png")
+
+
+@pytest.mark.parametrize(
+    ("damage", "what", "where"),
+    [
+        (_stack, "label maps of several pages", "0001.tif holds 3 images"),
+        (_lossy_webp, "label maps after lossy compression", "0001.png is a lossy WebP"),
+        (_noise, "label maps with more colours than a drawing has", "different colours"),
+    ],
+)
+def test_label_maps_that_cannot_be_believed(folders, damage, what, where):
+    damage(folders)
+    finding = next(item for item in folders.examined().findings if item.what.startswith(what))
+    assert finding.severity == "error"
+    assert where in finding.where[0]
+
+
+def test_files_that_are_not_read_are_told(folders):
+    for name in ("0000.jp2", "slide.svs"):
+        (folders.tiles / name).touch()
+    finding = folders.named("files that look like images and are not read")
+    assert (finding.severity, finding.count) == ("warning", 2)
+
+
 def test_a_strange_colour_is_told_once_with_all_its_pixels_and_files(folders):
     near = np.add(folders.schema.palette[1], (0, 30, 0), dtype=int)
     for key in ("0000", "0001", "0002", "0003"):
