@@ -12,13 +12,13 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from hpc.errors import InputError
+from hpc.leftovers import replaced_name, temporary_file, temporary_folder
 
 _BLOCK_BYTES = 1 << 20
 
@@ -89,15 +89,15 @@ def make_folder(folder: Path) -> None:
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for writing that takes the name `path` only when the block ends without error."""
     make_folder(path.parent)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
+    descriptor, temporary = temporary_file(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+            temporary.chmod(0o666 & ~_umask())
+            # While it is open, and so held: nobody takes it for a leftover.
+            temporary.replace(path)
         sync_folder(path.parent)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
@@ -132,7 +132,8 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     if path.exists() and not replace:
         raise InputError(f"{path} exists already. Remove it or choose another name.")
     make_folder(path.parent)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+    descriptor, temporary = temporary_folder(path)
+    replaced = replaced_name(temporary)
     try:
         yield temporary
         for folder, _, names in os.walk(temporary):
@@ -144,15 +145,17 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
             raise InputError(f"{path} appeared meanwhile, so another process works on it too. "
                              "Remove it or choose another name.")  # fmt: skip
         if path.exists():
-            path.rename(temporary.with_suffix(".old"))
+            path.rename(replaced)
         temporary.rename(path)
         sync_folder(path.parent)
-        shutil.rmtree(temporary.with_suffix(".old"), ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
     except BaseException:
-        if temporary.with_suffix(".old").exists() and not path.exists():
-            temporary.with_suffix(".old").rename(path)
+        if replaced.exists() and not path.exists():
+            replaced.rename(path)
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    finally:
+        os.close(descriptor)
 
 
 def refuse_address(path: Path, what: str) -> None:

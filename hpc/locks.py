@@ -1,18 +1,66 @@
-"""One process at a time: a lock that ends with the process that holds it, whatever ends it."""
+"""Who may write into a folder: a lock that tells its owner, and ends with it, whatever ends it.
+
+path                  held for the moment in which somebody looks who else is there, and enters
+path.PID-abcd1234     one for each owner, who holds it as long as it works; says who that is
+
+A lock of the system (flock) is given back by a process that dies, of kill -9 too, and by the server
+of a network file system when the client is gone. A file that nobody holds is therefore what a dead
+process has left, and is removed by the next one.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
+import secrets
+import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from hpc.errors import InputError
+from hpc.topology import job_id
 
 logger = logging.getLogger("histosyn")
+
+# Who enters holds the door for milliseconds; one that was stopped in it must not stop all others.
+_PATIENCE_SECONDS = 20.0
+_POLL_SECONDS = 0.1
+_LARGEST_OWNER_BYTES = 1 << 14
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Who holds a lock. Owners of the same `work` may hold it together, each with its own `share`.
+
+    Without a name of the work nobody else may.
+    """
+
+    work: str = ""
+    share: str = ""
+    host: str = field(default_factory=socket.gethostname)
+    pid: int = field(default_factory=os.getpid)
+    job: str | None = field(default_factory=job_id)
+    since: str = field(default_factory=_now)
+
+    def __str__(self) -> str:
+        job = f", job {self.job}" if self.job else ""
+        share = f", part {self.share}" if self.share else ""
+        return f"process {self.pid} on {self.host}{job}{share}, since {self.since}"
+
+    def may_join(self, other: Owner) -> bool:
+        """Whether both may work in the folder at the same time."""
+        return bool(self.work) and self.work == other.work and self.share != other.share
 
 
 def _nothing() -> None:
@@ -21,47 +69,134 @@ def _nothing() -> None:
 
 @contextmanager
 def locked(
-    path: Path, *, busy: str, risk: str, before: Callable[[], None] = _nothing
+    path: Path,
+    *,
+    busy: str,
+    risk: str,
+    work: str = "",
+    share: str = "",
+    wait: bool = False,
+    before: Callable[[], None] = _nothing,
 ) -> Iterator[None]:
-    """Hold the lock `path` during the block; its folders are made if need be, and go if empty.
+    """Hold the lock `path` during the block; its folders are made if need be, and go then if empty.
 
-    `before` is called ahead of each attempt, to look whether it still makes sense. Raises
-    InputError(busy) if another process holds the lock. Where the file system knows no locks there
-    is a warning that ends with `risk`.
+    Owners with the same `work`, such as the parts of a job array, hold it together, each with its
+    own `share`. `before` is called ahead of each attempt, to look whether it still makes sense. If
+    another process holds the lock, raises InputError(busy) and says which, or waits for it. Where
+    the file system knows no locks there is a warning that ends with `risk`.
     """
-    made = [folder for folder in path.parent.parents if not folder.exists()]
-    file = _taken(path, busy, risk, before)
+    made = [folder for folder in path.parents if not folder.exists()]
+    mine = Owner(work=work, share=share)
+    file = _entered(path, mine, busy, risk, wait, before)
     try:
         with file:
             try:
                 yield
             finally:
-                path.unlink(missing_ok=True)
+                Path(file.name).unlink(missing_ok=True)
     finally:
         # After closing: network file systems keep a file, and so its folder, as long as it is open.
         with suppress(OSError):
-            for folder in (path.parent, *made):
+            for folder in made:
                 folder.rmdir()
 
 
-def _taken(path: Path, busy: str, risk: str, before: Callable[[], None]) -> IO[bytes]:
-    """The lock file, open: whoever closes it gives the lock back."""
+def _entered(
+    path: Path, mine: Owner, busy: str, risk: str, wait: bool, before: Callable[[], None]
+) -> IO[bytes]:
+    """The file of this owner, open: whoever closes it gives the lock back."""
+    told = False
     while True:
         before()
+        with _door(path, busy, risk):
+            rival = _rival(path, mine)
+            if rival is None:
+                return _new_owner(path, mine)
+        if not wait:
+            raise InputError(f"{busy} It is {rival}.")
+        if not told:
+            logger.info("%s Waiting for it: %s.", busy, rival)
+            told = True
+        time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def _door(path: Path, busy: str, risk: str) -> Iterator[None]:
+    """Only one process at a time looks who is there and enters."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Who held the lock may finish and remove the file at any moment: then try again.
+        # Who held the door may remove it, or the folder, at any moment: then try again.
         with suppress(FileNotFoundError), ExitStack() as unless_held:
             file = unless_held.enter_context(path.open("ab"))
-            _take(file, path, busy, risk)
-            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            try:
+                free = _take(file)
+            except OSError as error:
+                logger.warning("%s cannot be locked (%s). %s", path.parent, error.strerror, risk)
+                free = True
+            if free and os.path.samestat(path.stat(), os.fstat(file.fileno())):
                 unless_held.pop_all()
-                return file
+                break
+        if time.monotonic() > deadline:
+            raise InputError(busy)
+        time.sleep(_POLL_SECONDS / 10)
+    with file:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
-def _take(file: IO[bytes], path: Path, busy: str, risk: str) -> None:
+def _take(file: IO[bytes]) -> bool:
+    """Whether nobody else holds it; OSError where the file system knows no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InputError(busy) from error
-    except OSError as error:
-        logger.warning("%s cannot be locked (%s). %s", path.parent, error.strerror, risk)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _rival(path: Path, mine: Owner) -> Owner | None:
+    """Who is there and works at something else; files of the dead are removed."""
+    for other in sorted(path.parent.glob(f"{path.name}.*-*")):
+        with suppress(FileNotFoundError), other.open("rb") as file:
+            owner = _read(file)
+            if not _is_held(file, owner):
+                other.unlink(missing_ok=True)
+            elif not mine.may_join(owner):
+                return owner
+    return None
+
+
+def _read(file: IO[bytes]) -> Owner:
+    with suppress(ValueError, TypeError, RecursionError):
+        return Owner(**json.loads(file.read(_LARGEST_OWNER_BYTES)))
+    return Owner(host="an unknown host", pid=0, job=None, since="an unknown time")
+
+
+def _is_held(file: IO[bytes], owner: Owner) -> bool:
+    try:
+        return not _take(file)
+    except OSError:
+        # No locks here. Of this host's processes it can be said which are alive; who died on
+        # another host must not keep everybody out for ever.
+        return owner.host == socket.gethostname() and _is_alive(owner.pid)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return pid > 0
+
+
+def _new_owner(path: Path, mine: Owner) -> IO[bytes]:
+    file = path.with_name(f"{path.name}.{mine.pid}-{secrets.token_hex(4)}").open("xb")
+    with suppress(OSError):
+        _take(file)
+    file.write(json.dumps(asdict(mine)).encode())
+    file.flush()
+    return file

@@ -1,9 +1,13 @@
 """Locks of real processes: one holds it, none keeps it beyond its end, nothing is left behind."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
+from select import select
 
 import pytest
 
@@ -14,22 +18,36 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from hpc.locks import locked
-with locked(Path(sys.argv[1]), busy="taken", risk=""):
+path, work, share = sys.argv[1:]
+with locked(Path(path), busy="taken", risk="", work=work, share=share):
     print("held", flush=True)
-    time.sleep(600)
+    sys.stdin.read()
 """
 
 
 def lock(path, **options):
-    return locked(path, **{"busy": "it is taken", "risk": "Take care."} | options)
+    return locked(path, **{"busy": "it is taken.", "risk": "Take care."} | options)
+
+
+@contextmanager
+def holder(path, work="", share=""):
+    """Another process that holds the lock until its stdin is closed, or it is killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path), work, share],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_two_cannot_hold_it_and_nothing_is_left(tmp_path):
     path = tmp_path / "run" / "lock"
-    with lock(path):
-        with pytest.raises(InputError, match="it is taken"), lock(path):
-            pass
-        assert path.exists()
+    with lock(path), pytest.raises(InputError, match="it is taken"), lock(path):
+        pass
     with lock(path):
         pass
     assert list(tmp_path.iterdir()) == []
@@ -41,21 +59,89 @@ def test_a_folder_with_other_things_stays(tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["work"]
 
 
-def test_it_ends_with_its_process(tmp_path):
+def test_who_holds_it_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    monkeypatch.setattr("hpc.locks.socket.gethostname", lambda: "n1")
+    with holder(tmp_path / "lock") as process:
+        written = json.loads(next(tmp_path.glob("lock.*")).read_text())
+        assert (written["pid"], written["job"]) == (process.pid, "4711")
+        told = rf"it is taken. It is process {process.pid} on .+, job 4711, since \d{{4}}-\d\d-\d\d"
+        with pytest.raises(InputError, match=told), lock(tmp_path / "lock"):
+            pass
+
+
+@pytest.mark.parametrize(("work", "share"), [("", ""), ("a", "1/2")])
+def test_it_ends_with_its_process(tmp_path, work, share):
     path = tmp_path / "lock"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert holder.stdout.readline() == "held\n"
+    with holder(path, work, share) as process:
         with pytest.raises(InputError), lock(path):
             pass
-        os.kill(holder.pid, signal.SIGKILL)
-    finally:
-        holder.kill()
-        holder.communicate()
-    with lock(path):
-        pass
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        # What the dead process has left neither keeps anybody out nor stays.
+        assert len(list(tmp_path.iterdir())) == 1
+        with lock(path):
+            assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_of_the_same_work_share_it(tmp_path):
+    path = tmp_path / "lock"
+    with holder(path, "seed 0", "1/3"):
+        with lock(path, work="seed 0", share="2/3"):
+            pass
+        for other in (
+            {},
+            {"work": "seed 1", "share": "2/3"},
+            {"work": "seed 0", "share": "1/3"},
+        ):
+            with pytest.raises(InputError, match="part 1/3, since"), lock(path, **other):
+                pass
+        with holder(path, "seed 0", "2/3"), pytest.raises(InputError), lock(path):
+            pass
+
+
+def test_one_alone_is_not_joined_by_a_part(tmp_path):
+    with holder(tmp_path / "lock"), pytest.raises(InputError):
+        with lock(tmp_path / "lock", work="seed 0", share="1/3"):
+            pass
+
+
+def test_who_waits_gets_it(tmp_path):
+    """The second process reports only after the first has let go."""
+    path, waiting = tmp_path / "lock", HOLD.replace('risk=""', 'risk="", wait=True')
+    with holder(path) as first:
+        second = subprocess.Popen(
+            [sys.executable, "-c", waiting, str(path), "", ""],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            assert not select([second.stdout], [], [], 1)[0]
+            first.communicate("")
+            assert second.stdout.readline() == "held\n"
+        finally:
+            second.kill()
+            second.communicate()
+
+
+def test_of_many_at_once_one_gets_it(tmp_path):
+    count = """
+import sys
+from pathlib import Path
+from hpc.locks import locked
+place = Path(sys.argv[1])
+for _ in range(25):
+    with locked(place / "lock", busy="taken", risk="", wait=True):
+        text = (place / "count").read_text()
+        (place / "count").write_text(str(int(text) + 1))
+"""
+    (tmp_path / "count").write_text("0")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", count, str(tmp_path)]) for _ in range(4)
+    ]
+    assert [process.wait() for process in processes] == [0] * 4
+    assert (tmp_path / "count").read_text() == "100"
+    assert [path.name for path in tmp_path.iterdir()] == ["count"]
 
 
 def test_what_makes_no_sense_any_more_is_not_locked(tmp_path):
@@ -67,11 +153,26 @@ def test_what_makes_no_sense_any_more_is_not_locked(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_damaged_owner_file_that_is_held_keeps_others_out(tmp_path):
+    with holder(tmp_path / "lock"):
+        next(tmp_path.glob("lock.*")).write_bytes(b"\xff[[[")
+        with pytest.raises(InputError, match="an unknown host"), lock(tmp_path / "lock"):
+            pass
+
+
 def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, caplog):
     def no_locks(*_):
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr("hpc.locks.fcntl.flock", no_locks)
     with lock(tmp_path / "lock"):
+        assert "cannot be locked (No locks available). Take care." in caplog.text
+        # This very process is alive, and that can be seen without locks.
+        with pytest.raises(InputError, match=f"process {os.getpid()} on"), lock(tmp_path / "lock"):
+            pass
+    (tmp_path / "lock.1-dead").write_text(
+        re.sub(r"\s+", "", '{"host": "elsewhere", "pid": 1, "job": null, "since": "once"}')
+    )
+    with lock(tmp_path / "lock"):
         pass
-    assert "cannot be locked (No locks available). Take care." in caplog.text
+    assert list(tmp_path.iterdir()) == []
