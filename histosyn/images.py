@@ -54,10 +54,11 @@ def png_bytes(image: Image.Image, text: dict[str, str] | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def read_png_text(path: Path) -> dict[str, str]:
+def read_png_text(source: Path | bytes) -> dict[str, str]:
     """The text chunks of a PNG, pixels not decoded; empty if it is no readable PNG."""
+    name = "PNG" if isinstance(source, bytes) else str(source)
     try:
-        with opened_header(path, str(path)) as image:
+        with opened_header(source, name) as image:
             return {key: str(value) for key, value in getattr(image, "text", {}).items()}
     except Exception:  # of damage behind the header, which has any type
         return {}

@@ -7,11 +7,13 @@ it wrote. The next run over the whole folder makes them one.
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from hpc.errors import InputError
 from hpc.files import write_text
+from hpc.locks import locked
 from hpc.part import WHOLE, Part
 
 MANIFEST = "manifest.jsonl"
@@ -48,6 +50,20 @@ def write_manifest(out: Path, entries: Entries, part: Part = WHOLE) -> None:
     _write(out / MANIFEST, read_manifest(out) | entries)
     for path in of_parts:
         path.unlink()
+
+
+def tiles_lock(out: Path, *, work: str = "", share: str = "") -> AbstractContextManager[None]:
+    """Who writes tiles and manifests into `out` holds this; see `hpc.locks` for work and share.
+
+    Raises InputError, which names the other, if another process writes there.
+    """
+    return locked(
+        out / ".lock",
+        busy=f"Another process is writing into {out}. Wait for it, or choose another folder.",
+        risk=f"Let no other process write into {out}.",
+        work=work,
+        share=share,
+    )
 
 
 def _of_parts(out: Path) -> list[Path]:

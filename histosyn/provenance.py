@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image
 
 from histosyn.images import png_bytes, read_png_text
-from hpc.files import sha256_of_bytes
 
 _CHUNK = "histosyn"
 _NOTICE = "Synthetic histology tile made by histosyn. It shows no real tissue."
@@ -32,10 +31,24 @@ class Painted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Resampled:
+    """A label map was brought from `source_mpp` microns per pixel to the model's `mpp`."""
+
+    source_mpp: float
+    mpp: float
+
+    @property
+    def scale(self) -> float:
+        """Pixels a side for each pixel a side before."""
+        return self.source_mpp / self.mpp
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """How one tile was made; a line of the manifest and a text chunk of its PNG.
 
     The noise is keyed by seed, name of the label map and variant, unless it was `painted`.
+    `label_sha256` is that of the label map's file, before it was `resampled`.
     """
 
     file: str
@@ -46,11 +59,14 @@ class Record:
     model_sha256: str
     histosyn: str = field(default_factory=lambda: version("histosyn"))
     painted: Painted | None = None
+    resampled: Resampled | None = None
     precision: str = "float32"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in the manifest."""
         data = asdict(self)
+        if self.resampled is None:
+            del data["resampled"]
         if self.painted is None:
             del data["painted"]
         else:
@@ -63,7 +79,10 @@ class Record:
         painted = data.get("painted")
         if painted is not None:
             painted = Painted(**(painted | {"seeds": tuple(painted["seeds"])}))
-        return cls(**(data | {"painted": painted}))
+        resampled = data.get("resampled")
+        if resampled is not None:
+            resampled = Resampled(**{name: float(value) for name, value in resampled.items()})
+        return cls(**(data | {"painted": painted, "resampled": resampled}))
 
 
 def tile_png_bytes(tile_HWC: np.ndarray, record: Record) -> bytes:
@@ -72,12 +91,13 @@ def tile_png_bytes(tile_HWC: np.ndarray, record: Record) -> bytes:
     return png_bytes(Image.fromarray(tile_HWC), text)
 
 
-def mark_of(path: Path) -> dict[str, Any] | None:
+def mark_of(source: Path | bytes) -> dict[str, Any] | None:
     """What `tile_png_bytes` wrote into a PNG; None for a file that isn't ours."""
     try:
-        return json.loads(read_png_text(path)[_CHUNK])
-    except (KeyError, ValueError):
+        mark = json.loads(read_png_text(source)[_CHUNK])
+    except (KeyError, ValueError, RecursionError):
         return None
+    return mark if isinstance(mark, dict) else None
 
 
 def same_but_for_version(found: dict[str, Any], record: Record) -> bool:
@@ -87,6 +107,6 @@ def same_but_for_version(found: dict[str, Any], record: Record) -> bool:
     }
 
 
-def entry_of(record: Record, data: bytes) -> dict[str, Any]:
-    """A line of the manifest for the bytes of an output."""
-    return record.as_dict() | {"output_sha256": sha256_of_bytes(data)}
+def entry_of(record: Record, output_sha256: str) -> dict[str, Any]:
+    """A line of the manifest for an output of this digest."""
+    return record.as_dict() | {"output_sha256": output_sha256}

@@ -10,7 +10,7 @@ from histosyn.manifest import read_manifest_file
 from histosyn.provenance import Painted, Record
 from histosyn.rerolls import MOST_REROLLS, Rerolls, read_areas
 from hpc.errors import InputError
-from hpc.files import require_file, sha256_of_file
+from hpc.files import require_file, sha256_of_bytes, sha256_of_file
 
 
 def repeated_records(manifest: Path, labels: Path, model_sha256: str) -> dict[str, Record]:
@@ -44,9 +44,10 @@ def rerolls_of(painted: Painted, manifest: Path, size: tuple[int, ...]) -> Rerol
     if painted.areas is None:
         return Rerolls(areas_HW=np.zeros(size, np.uint8), seeds=painted.seeds)
     path = require_file(manifest.parent / painted.areas, "map of re-rolled areas")
-    if sha256_of_file(path) != painted.areas_sha256:
+    data = path.read_bytes()
+    if sha256_of_bytes(data) != painted.areas_sha256:
         raise InputError(f"{path} was altered since the tile was made. Restore it.")
-    return Rerolls(areas_HW=read_areas(path), seeds=painted.seeds)
+    return Rerolls(areas_HW=read_areas(data, str(path)), seeds=painted.seeds)
 
 
 def _record(entry: dict[str, object], manifest: Path) -> Record:

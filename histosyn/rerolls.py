@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -111,11 +110,11 @@ def areas_png_bytes(rerolls: Rerolls) -> bytes:
     return png_bytes(Image.fromarray(rerolls.areas_HW))
 
 
-def read_areas(path: Path) -> np.ndarray:
-    """What `areas_png_bytes` wrote; raises DatasetError for anything else."""
-    with opened_image(path, str(path)) as image:
+def read_areas(data: bytes, name: str) -> np.ndarray:
+    """What `areas_png_bytes` wrote; DatasetError, which calls it `name`, for anything else."""
+    with opened_image(data, name) as image:
         if image.mode != "L":
-            raise DatasetError(f"{path} has mode {image.mode}, not 8-bit numbers. Copy it again.")
+            raise DatasetError(f"{name} has mode {image.mode}, not 8-bit numbers. Copy it again.")
         return np.array(image)
 
 

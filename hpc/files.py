@@ -158,6 +158,15 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         os.close(descriptor)
 
 
+def as_path(value: str | os.PathLike[str], what: str) -> Path:
+    """A path as a Path; InputError, naming `what`, for anything else than a text or path."""
+    if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
+        raise InputError(f"{what}: {value!r} is no path. Give a text or a pathlib.Path.")
+    if not str(value) or "\0" in str(value):
+        raise InputError(f"{what}: {str(value)!r} is no path. Give the name of a file or folder.")
+    return Path(value)
+
+
 def refuse_address(path: Path, what: str) -> None:
     """InputError for what other tools would fetch, write to or run: URLs and `pipe:` commands."""
     text = str(path)

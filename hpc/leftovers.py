@@ -1,4 +1,4 @@
-"""Temporary names of files and folders that are being written, and what dead processes left of them.
+"""Temporary names of what is being written, and what dead processes left of it.
 
 Whoever writes holds a lock on the temporary file, which ends with the process: what nobody holds
 was left by a kill, and the next run of the command removes it.
@@ -99,7 +99,7 @@ def _held(descriptor: int, name: str) -> bool:
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
-        return os.path.samestat(os.stat(name), os.fstat(descriptor))
+        return os.path.samestat(Path(name).stat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
 

@@ -32,20 +32,29 @@ def resample(
     """
     if scale == 1:
         return tile_HWC, labels_HW
-    height, width = labels_HW.shape
-    new_height, new_width = scaled_size((height, width), scale)
-    if new_height * new_width > MAX_PIXELS:
+    height, width = resampled_size(labels_HW.shape, scale)
+    tile = Image.fromarray(tile_HWC).resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(tile), resample_labels(labels_HW, scale)
+
+
+def resample_labels(labels_HW: np.ndarray, scale: float) -> np.ndarray:
+    """A label map resized by `scale`. Raises DatasetError if it would be too large."""
+    height, width = resampled_size(labels_HW.shape, scale)
+    return np.asarray(Image.fromarray(labels_HW).resize((width, height), Image.Resampling.NEAREST))
+
+
+def resampled_size(size: tuple[int, ...], scale: float) -> tuple[int, int]:
+    """`scaled_size`; DatasetError if that is too large."""
+    height, width = scaled_size(size, scale)
+    if height * width > MAX_PIXELS:
         raise DatasetError(
-            f"A tile of {width}x{height} pixels would have {new_width}x{new_height} at that "
-            "resolution. Check --mpp and --source-mpp, or the column mpp."
+            f"{size[1]}x{size[0]} pixels would become {width}x{height} at that resolution. "
+            "Check the microns per pixel that were given."
         )
-    size = new_width, new_height
-    tile = Image.fromarray(tile_HWC).resize(size, Image.Resampling.LANCZOS)
-    labels = Image.fromarray(labels_HW).resize(size, Image.Resampling.NEAREST)
-    return np.asarray(tile), np.asarray(labels)
+    return height, width
 
 
-def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+def scaled_size(size: tuple[int, ...], scale: float) -> tuple[int, int]:
     """Height and width after `resample`."""
     height, width = size
     return max(round(height * scale), 1), max(round(width * scale), 1)

@@ -16,13 +16,13 @@ from itertools import count
 from pathlib import Path
 
 from histosyn.labels import label_png_bytes
-from histosyn.manifest import write_manifest
+from histosyn.manifest import tiles_lock, write_manifest
 from histosyn.paint.easel import Easel
 from histosyn.paint.painting import Painting
 from histosyn.provenance import entry_of, tile_png_bytes
 from histosyn.rerolls import areas_png_bytes
 from hpc.errors import HistosynError
-from hpc.files import make_folder, write_bytes
+from hpc.files import make_folder, sha256_of_bytes, write_bytes
 
 _UNFIT = re.compile(r"[^\w.-]+")
 # Of the 255 bytes that a name may have; a number and a suffix follow.
@@ -44,15 +44,17 @@ class Sitting:
     def save(self, easel: Easel, painting: Painting, name: str) -> dict[str, str]:
         """Write a pair under a name that is free; returns the name and the files' paths.
 
-        Nothing is overwritten. The manifest comes last: what it names is whole.
+        Nothing is overwritten. The manifest comes last: what it names is whole. Raises InputError
+        if another process, such as `synth`, is writing there.
         """
         easel.tissue(painting)
         with self._lock:
             try:
                 if self.folder.exists() and not self.folder.is_dir():
                     raise NotADirectoryError(0, "it is a file, not a folder", str(self.folder))
-                name = self._free(_fit(name))
-                self._write(easel, painting, name)
+                with tiles_lock(self.folder / "tiles"):
+                    name = self._free(_fit(name))
+                    self._write(easel, painting, name)
             except OSError as error:
                 raise NotSavedError(
                     f"The painting was not saved: {error.filename or self.folder}: "
@@ -76,7 +78,7 @@ class Sitting:
             for part, data in files.items():
                 make_folder(self.folder / part)
                 write_bytes(self._path(part, name), data)
-            write_manifest(self.folder / "tiles", {record.file: entry_of(record, tile)})
+            write_manifest(self.folder / "tiles", {record.file: entry_of(record, sha256_of_bytes(tile))})
         except Exception:
             for part in files:
                 with suppress(OSError):

@@ -109,11 +109,9 @@ def test_who_is_told_can_end_the_work():
     assert shares == [0, 0.25, 0.5]
 
 
-def test_areas_survive_their_file(tmp_path):
+def test_areas_survive_their_file():
     areas = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    path = tmp_path / "areas.png"
-    path.write_bytes(areas_png_bytes(Rerolls(areas_HW=areas, seeds=tuple(range(255)))))
-    np.testing.assert_array_equal(read_areas(path), areas)
-    path.write_bytes(b"no image")
-    with pytest.raises(DatasetError, match="no image"):
-        read_areas(path)
+    data = areas_png_bytes(Rerolls(areas_HW=areas, seeds=tuple(range(255))))
+    np.testing.assert_array_equal(read_areas(data, "areas.png"), areas)
+    with pytest.raises(DatasetError, match="areas.png is no image"):
+        read_areas(b"no image", "areas.png")

@@ -102,9 +102,9 @@ def test_parts_of_the_same_work_share_it(tmp_path):
 
 
 def test_one_alone_is_not_joined_by_a_part(tmp_path):
-    with holder(tmp_path / "lock"), pytest.raises(InputError):
-        with lock(tmp_path / "lock", work="seed 0", share="1/3"):
-            pass
+    path = tmp_path / "lock"
+    with holder(path), pytest.raises(InputError), lock(path, work="seed 0", share="1/3"):
+        pass
 
 
 def test_who_waits_gets_it(tmp_path):
@@ -136,9 +136,7 @@ for _ in range(25):
         (place / "count").write_text(str(int(text) + 1))
 """
     (tmp_path / "count").write_text("0")
-    processes = [
-        subprocess.Popen([sys.executable, "-c", count, str(tmp_path)]) for _ in range(4)
-    ]
+    processes = [subprocess.Popen([sys.executable, "-c", count, str(tmp_path)]) for _ in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
     assert (tmp_path / "count").read_text() == "100"
     assert [path.name for path in tmp_path.iterdir()] == ["count"]

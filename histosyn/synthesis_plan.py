@@ -1,0 +1,194 @@
+"""What a folder of label maps is to become: which tiles, how each is made, what is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from histosyn.fixed_size import Size, sizes_that_matter
+from histosyn.label_resolution import SaidResolution, resampling, resolutions_of
+from histosyn.model_folder import Model
+from histosyn.packing.cut import resampled_size
+from histosyn.pairs import images_by_key
+from histosyn.provenance import Record, entry_of, mark_of, same_but_for_version
+from histosyn.repetition import repeated_records
+from hpc.errors import InputError
+from hpc.files import as_path, sha256_of_bytes, sha256_of_file
+from hpc.log import logger
+from hpc.part import WHOLE, Part
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisConfig:
+    """How a folder is synthesized; `overwrite` replaces tiles of another seed or model.
+
+    Of several processes that know nothing of each other, such as the tasks of a job array, each
+    makes its `part`.
+    """
+
+    seed: int = 0
+    variants: int = 1
+    overwrite: bool = False
+    part: Part = WHOLE
+    resolution: SaidResolution = field(default_factory=SaidResolution)
+    # The manifest of tiles that are to be made again: it has seeds and variants of its own.
+    like: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.variants < 1:
+            raise InputError(f"variants = {self.variants} must be at least 1.")
+        if self.like is None:
+            return
+        object.__setattr__(self, "like", as_path(self.like, "like"))
+        if (self.seed, self.variants) != (0, 1):
+            raise InputError(
+                f"{self.like} has seeds and variants of its own. Leave out --seed and --variants."
+            )
+        if self.resolution.given:
+            raise InputError(
+                f"{self.like} says how each label map was resampled. Leave out "
+                f"{' and '.join(self.resolution.given)}."
+            )
+
+    def work(self, model: Model, labels: Path) -> str:
+        """The same for processes that may make parts of one folder together."""
+        like = None if self.like is None else sha256_of_file(self.like)
+        facts = [self.seed, self.variants, self.overwrite, self.part.count, repr(self.resolution)]
+        identity = [*facts, like, model.sha256, model.precision, str(labels.resolve())]
+        return sha256_of_bytes(json.dumps(identity).encode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One tile to make: `key` names the label map, `record` says how, but for what is read of it.
+
+    `again` is the manifest if the very same tile is to be made once more.
+    """
+
+    key: str
+    label: Path
+    record: Record
+    again: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What is at the place of a tile: nothing (or an altered output), this very tile, another one
+    of ours, or a file that isn't ours and that nothing may replace.
+
+    `entry` is the line of the manifest for a tile that is done.
+    """
+
+    state: Literal["missing", "done", "stranger", "foreign"]
+    entry: dict[str, Any] | None = None
+
+
+_MISSING = Standing(state="missing")
+
+
+def planned_jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:
+    """All tiles that `labels` is to become, in a fixed order; those of the config's part.
+
+    Raises InputError if there are none, two of one name, or a manifest that does not fit.
+    """
+    if config.like is not None:
+        jobs = _repeated(model, labels, config.like)
+    else:
+        jobs = _jobs(model, labels, config)
+    share = config.part.share(len(jobs))
+    return jobs[share.start : share.stop]
+
+
+def sizes_to_make(jobs: Iterable[Job], model: Model) -> dict[str, Size]:
+    """The sizes that a model that can make only one is asked for, by label map."""
+    sizes: dict[str, Size] = {}
+    for job in {job.label: job for job in jobs}.values():
+        found = sizes_that_matter([job.label], model.facts.generator)
+        scale = job.record.resampled.scale if job.record.resampled else 1.0
+        sizes |= {name: resampled_size(size, scale) for name, size in found.items()}
+    return sizes
+
+
+def standing(path: Path, job: Job, manifest: Mapping[str, dict[str, Any]]) -> Standing:
+    """What is at `path`, where the tile of a job goes; its file is read once."""
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return _MISSING
+    sha256 = sha256_of_bytes(data)
+    known = manifest.get(job.record.file, {}).get("output_sha256")
+    if known is not None and known != sha256:
+        logger.warning("%s was altered since it was made; it is made again.", path)
+        return _MISSING
+    found = mark_of(data)
+    if found is None:
+        return Standing(state="foreign")
+    record = job.record
+    if job.again is None:
+        try:
+            record = replace(record, label_sha256=sha256_of_file(job.label))
+        except OSError:
+            return _MISSING  # to be told when it is read to be made
+    if same_but_for_version(found, record):
+        return Standing(state="done", entry=entry_of(record, sha256))
+    return Standing(state="stranger")
+
+
+def _jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:
+    label_maps = images_by_key(labels, "folder of label maps")
+    mpp_of = _resolutions(label_maps, model, config)
+    jobs: dict[str, Job] = {}
+    for key, path in label_maps.items():
+        for variant in range(1, config.variants + 1):
+            output = f"{key}.png" if config.variants == 1 else f"{key}.v{variant}.png"
+            if output in jobs:
+                raise InputError(
+                    f"{path} and {jobs[output].label} would both become {output}. Rename one."
+                )
+            record = Record(
+                file=output,
+                label=path.relative_to(labels).as_posix(),
+                label_sha256="",
+                seed=config.seed,
+                variant=variant,
+                model_sha256=model.sha256,
+                resampled=resampling(mpp_of.get(key), model.facts.mpp),
+                precision=model.precision,
+            )
+            jobs[output] = Job(key=key, label=path, record=record)
+    return list(jobs.values())
+
+
+def _resolutions(
+    label_maps: Mapping[str, Path], model: Model, config: SynthesisConfig
+) -> dict[str, float]:
+    said = config.resolution
+    if model.facts.mpp is None:
+        if said.given:
+            raise InputError(
+                f"{' and '.join(said.given)} cannot be used: this model does not know at how many "
+                "microns per pixel its training tiles were (pack them with --source-mpp)."
+            )
+        return {}
+    return resolutions_of(label_maps, said)
+
+
+def _repeated(model: Model, labels: Path, like: Path) -> list[Job]:
+    records = repeated_records(like, labels, model.sha256)
+    others = {record.precision for record in records.values()} - {model.precision}
+    if others:
+        raise InputError(
+            f"{like}: tiles were made in {others.pop()}, not {model.precision}. Pass --precision."
+        )
+    return [
+        Job(
+            key=Path(record.label).with_suffix("").as_posix(),
+            label=labels / record.label,
+            record=record,
+            again=like,
+        )
+        for record in records.values()
+    ]

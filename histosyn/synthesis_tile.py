@@ -1,0 +1,110 @@
+"""One tile: a label map goes through the network alone.
+
+Floating-point results of a convolution may depend on the batch they are computed in, and here the
+same seed must give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from histosyn.fixed_size import require_sizes
+from histosyn.labels import LabelSchema
+from histosyn.model_folder import Model
+from histosyn.networks.generator import draw_noise
+from histosyn.rerolls import Rerolls, paint_tissue
+from histosyn.sample_grid import to_uint8
+from histosyn.windows import Memory
+from hpc.errors import LabelError
+from hpc.rounding import one_way_of_computing
+
+_NAMED_CLASSES = 12
+
+
+@torch.inference_mode()
+def synthesize(model: Model, labels_HW: ArrayLike, noise_key: int) -> np.ndarray:
+    """One tile, uint8 (H, W, 3), for one label map (H, W) of class indices.
+
+    The map may be an array or a tensor of any type of whole numbers. Raises LabelError for
+    anything else, for an index that is none of the model's classes, and for another size than the
+    one that the model makes, if it makes only one.
+    """
+    labels_HW = class_indices(labels_HW, model.facts.schema)
+    device = model.network.exit.weight.device
+    height, width = labels_HW.shape
+    require_sizes({"The label map": (height, width)}, model.facts.generator)
+    labels = torch.from_numpy(labels_HW).long()[None].to(device)
+    noise = draw_noise([int(noise_key)], model.facts.generator, height, width, device)
+    with one_way_of_computing():
+        return to_uint8(model.network(labels, noise))[0]
+
+
+@torch.inference_mode()
+def synthesize_painted(
+    model: Model,
+    labels_HW: ArrayLike,
+    seed: int,
+    rerolls: Rerolls,
+    told: Callable[[float], None] = lambda share: None,
+    memory: Memory | None = None,
+) -> tuple[np.ndarray, bool]:
+    """One tile, uint8 (H, W, 3), with areas of noise of their own, and whether it is exact.
+
+    `told` and `memory` as in `paint_tissue`; without a memory every tile is exact. Raises
+    LabelError as `synthesize` does, and if the areas are not those of a map of this size.
+    """
+    labels_HW = class_indices(labels_HW, model.facts.schema)
+    require_sizes({"The label map": labels_HW.shape}, model.facts.generator)
+    if rerolls.areas_HW.shape != labels_HW.shape:
+        raise LabelError(
+            f"The label map is {_size(labels_HW)} pixels, the map of re-rolled areas "
+            f"{_size(rerolls.areas_HW)}. They must be equal."
+        )
+    with one_way_of_computing():
+        made = paint_tissue(model.network, labels_HW, seed, rerolls, told, memory)
+        return to_uint8(made.values)[0], made.exact
+
+
+def class_indices(labels_HW: ArrayLike, schema: LabelSchema) -> np.ndarray:
+    """A label map as uint8 (H, W) of indices that the schema has.
+
+    Raises LabelError for another shape, another type than whole numbers, or an unknown index.
+    """
+    array = np.asarray(labels_HW.cpu() if isinstance(labels_HW, torch.Tensor) else labels_HW)
+    if array.ndim != 2 or not array.size:
+        raise LabelError(
+            f"A label map has the shape (H, W), not {array.shape}. Give one map of class indices, "
+            "without channels or batch."
+        )
+    if array.dtype.kind not in "iu":
+        raise LabelError(
+            f"A label map holds class indices, whole numbers, not {array.dtype}. Convert it."
+        )
+    # Only those that fit into a byte can be looked up; the others are unknown anyway.
+    fits = (array >= 0) & (array <= 255)
+    known = fits & schema.allowed[np.where(fits, array, 0).astype(np.uint8)]
+    if not known.all():
+        unknown, pixels = np.unique(array[~known], return_counts=True)
+        worst = pixels.argmax()
+        raise LabelError(
+            f"The label map has value {unknown[worst]} ({pixels[worst]} pixels), which is no class "
+            f"of {schema.name}: {_classes(schema)}. Relabel it, or use a model of its classes."
+        )
+    return np.ascontiguousarray(array, dtype=np.uint8)
+
+
+def _classes(schema: LabelSchema) -> str:
+    named = [f"{index} {item.name}" for index, item in enumerate(schema.classes)]
+    if schema.ignore is not None:
+        named.append(f"{schema.ignore} (ignored)")
+    if len(named) <= _NAMED_CLASSES:
+        return ", ".join(named)
+    return f"{', '.join(named[: _NAMED_CLASSES - 1])}, ... {named[-1]}"
+
+
+def _size(array_HW: np.ndarray) -> str:
+    return "x".join(map(str, reversed(array_HW.shape)))
