@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hpc.errors import ConfigError
+from hpc.paths import settle_paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +40,11 @@ class DataConfig:
     bad_share: float = 0.01
     """With skip: stop nevertheless when a larger share of the samples is bad."""
     stage_to: Path | None = None
-    """Folder on the node's own disk to copy the shards to before training; $NAMES are replaced."""
+    """Folder on the node's own disk to copy the shards to before training, such as $TMPDIR."""
 
     def __post_init__(self) -> None:
+        # Each node has a place of its own for the copies.
+        settle_paths(self, "data", later=("stage_to",))
         require_at_least(self, global_batch=1, workers=0, crop=1, stain_jitter=0.0, bad_share=0.0)
         for name in ("stain_jitter", "bad_share"):
             if getattr(self, name) >= 1:
@@ -161,6 +164,7 @@ class LossConfig:
     """Steps between two computations of that penalty, which then counts so many times."""
 
     def __post_init__(self) -> None:
+        settle_paths(self, "loss")
         require_at_least(
             self, adversarial=0.0, feature_matching=0.0, perceptual=0.0, label_mix=0.0,
             class_weight_cap=1.0, r1=0.0, r1_interval=1,
@@ -207,6 +211,7 @@ class ResumableRunConfig:
     """Stop when a checkpoint does not fit on the disk, or go on and try again at the next one."""
 
     def __post_init__(self) -> None:
+        settle_paths(self, "run")
         require_at_least(
             self, steps=1, report_every=1, checkpoint_every=1, keep_last=1, keep_every=1,
             hang_seconds=1, stop_seconds_before_end=0, checkpoint_minutes=0.0,

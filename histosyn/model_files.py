@@ -14,12 +14,13 @@ import torch
 from safetensors import SafetensorError
 
 from histosyn.labels import LabelSchema
+from histosyn.model_place import CONFIG, WEIGHTS
 from histosyn.shards.index import DatasetIndex
 from histosyn.steps import Settings
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import atomic_folder, sha256_of_bytes
 
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+CARD = "README.md"
 
 
 @dataclass(frozen=True, kw_only=True)

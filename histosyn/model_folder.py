@@ -5,11 +5,12 @@ Spectral normalization is folded into the weights, so a model needs no training 
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch.nn.utils import parametrize
@@ -18,8 +19,6 @@ from histosyn.config import GeneratorConfig, TrainConfig
 from histosyn.config_file import from_dict
 from histosyn.labels import LabelSchema, schema_from_dict
 from histosyn.model_files import (
-    CONFIG,
-    WEIGHTS,
     class_table,
     damaged_model,
     read_model_files,
@@ -28,6 +27,7 @@ from histosyn.model_files import (
     weights_file,
     write_model_files,
 )
+from histosyn.model_place import CONFIG, WEIGHTS, model_kind
 from histosyn.networks.generator import Generator
 from histosyn.networks.inference import Precision, made_ready
 from histosyn.shards.index import DatasetIndex
@@ -35,6 +35,8 @@ from hpc import checkpoint
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import sha256_of_bytes
 from hpc.log import logger
+from hpc.paths import as_path
+from hpc.run_folder import CHECKPOINTS
 
 FORMAT_VERSION = 1
 
@@ -121,7 +123,11 @@ def save_weights(folder: Path, state: dict[str, torch.Tensor], facts: ModelFacts
     write_model_files(folder, state, facts.as_dict(), partial(_model_card, facts))
 
 
-def load_model(path: Path, device: torch.device, precision: Precision = "float32") -> Model:
+def load_model(
+    path: str | os.PathLike[str],
+    device: torch.device | str = "cpu",
+    precision: Precision = "float32",
+) -> Model:
     """Load the generator of a model folder, a checkpoint (its moving average) or a run folder.
 
     In `precision` bfloat16 it is about twice as fast, and its tiles are not quite the same. In
@@ -130,20 +136,38 @@ def load_model(path: Path, device: torch.device, precision: Precision = "float32
 
     Raises InputError if `path` is none of these, DamagedFileError if a file of it is damaged.
     """
-    if (path / WEIGHTS).is_file():
-        return _load_model_folder(path, device, precision)
-    if (path / checkpoint.RECORD).is_file():
-        return _load_checkpoint(path, device, precision)
-    if (path / "checkpoints").is_dir():
-        return _load_run(path, device, precision)
-    raise InputError(
-        f"{path} is no model: give a model folder ({WEIGHTS}), a checkpoint "
-        f"({checkpoint.RECORD}) or a run folder (checkpoints/)."
-    )
+    path, device = as_path(path, "model"), _device(device)
+    _require_precision(precision)
+    match model_kind(path):
+        case "model":
+            return _load_model_folder(path, device, precision)
+        case "checkpoint":
+            return _load_checkpoint(path, device, precision)
+        case "run":
+            return _load_run(path, device, precision)
+
+
+def _device(device: torch.device | str) -> torch.device:
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"device {device!r} is none. Give cpu, cuda, cuda:1 or a torch.device."
+        ) from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {device}: no GPU is to be seen here. Give cpu.")
+    return found
+
+
+def _require_precision(precision: str) -> None:
+    if precision not in get_args(Precision):
+        raise InputError(
+            f"precision {precision!r} is none. Give {' or '.join(get_args(Precision))}."
+        )
 
 
 def _load_run(path: Path, device: torch.device, precision: Precision) -> Model:
-    newest = checkpoint.newest_valid(path / "checkpoints")
+    newest = checkpoint.newest_valid(path / CHECKPOINTS)
     if newest is None:
         raise InputError(f"{path} holds no valid checkpoint yet. Train longer first.")
     if not checkpoint.is_resume_only(newest):

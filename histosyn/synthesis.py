@@ -33,9 +33,10 @@ from histosyn.synthesis_plan import (
 from histosyn.synthesis_tile import synthesize, synthesize_painted
 from hpc import collectives
 from hpc.errors import HistosynError, InputError, LabelError
-from hpc.files import as_path, open_regular_file, sha256_of_bytes, write_bytes
+from hpc.files import open_regular_file, sha256_of_bytes, write_bytes
 from hpc.leftovers import remove_leftovers
 from hpc.part import WHOLE
+from hpc.paths import as_path
 from hpc.randomness import key_of
 from hpc.topology import Topology
 

@@ -12,13 +12,15 @@ from histosyn.fixed_size import Size, sizes_that_matter
 from histosyn.label_resolution import SaidResolution, resampling, resolutions_of
 from histosyn.model_folder import Model
 from histosyn.packing.cut import resampled_size
+from histosyn.naming import composed
 from histosyn.pairs import images_by_key
 from histosyn.provenance import Record, entry_of, mark_of, same_but_for_version
 from histosyn.repetition import repeated_records
 from hpc.errors import InputError
-from hpc.files import as_path, sha256_of_bytes, sha256_of_file
+from hpc.files import sha256_of_bytes, sha256_of_file
 from hpc.log import logger
 from hpc.part import WHOLE, Part
+from hpc.paths import as_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +187,7 @@ def _repeated(model: Model, labels: Path, like: Path) -> list[Job]:
         )
     return [
         Job(
-            key=Path(record.label).with_suffix("").as_posix(),
+            key=composed(Path(record.label).with_suffix("").as_posix()),
             label=labels / record.label,
             record=record,
             again=like,

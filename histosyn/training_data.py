@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from histosyn.config import DataConfig
@@ -13,6 +12,7 @@ from histosyn.shards.stream import ShardStream
 from histosyn.steps import Settings
 from hpc import collectives
 from hpc.log import track
+from hpc.paths import expanded_path
 from hpc.topology import Topology
 
 
@@ -67,10 +67,13 @@ def _open_reader(data: DataConfig) -> ShardReader:
         collectives.decided_by_first(reader.check_shards)
     if data.stage_to is None:
         return reader
-    staged = staging_folder(reader.index, _on_this_node(data.stage_to))
-    return ShardReader(reader.index, staged, data.shards)
+    places: list[Path] = []
+    stage_to = data.stage_to
+    # What is not set on one node is said by all.
+    collectives.together(lambda: places.append(_on_this_node(stage_to)))
+    return ShardReader(reader.index, staging_folder(reader.index, places[0]), data.shards)
 
 
 def _on_this_node(folder: Path) -> Path:
     """A job's own folder has a name that only the job knows, such as $TMPDIR."""
-    return Path(os.path.expandvars(folder))
+    return expanded_path(folder, "data.stage_to")

@@ -28,12 +28,12 @@ from safetensors.torch import load_file
 from hpc.errors import DamagedFileError, FullDiskError, HistosynError, InputError
 from hpc.files import atomic_folder, make_folder, sha256_of_bytes, sha256_of_file, sync_file
 from hpc.outbox import is_full_disk
+from hpc.run_folder import RECORD
 from hpc.tensor_tree import Snapshot, put_together, take_snapshot, write_tensors
 
 logger = logging.getLogger("histosyn")
 
 FORMAT_VERSION = 1
-RECORD = "checkpoint.json"
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
 _FILES = (_TENSORS, _STATE)

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from hpc.errors import InputError
 from hpc.leftovers import replaced_name, temporary_file, temporary_folder
+from hpc.paths import near_names
 
 _BLOCK_BYTES = 1 << 20
 
@@ -158,15 +159,6 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def as_path(value: str | os.PathLike[str], what: str) -> Path:
-    """A path as a Path; InputError, naming `what`, for anything else than a text or path."""
-    if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
-        raise InputError(f"{what}: {value!r} is no path. Give a text or a pathlib.Path.")
-    if not str(value) or "\0" in str(value):
-        raise InputError(f"{what}: {str(value)!r} is no path. Give the name of a file or folder.")
-    return Path(value)
-
-
 def refuse_address(path: Path, what: str) -> None:
     """InputError for what other tools would fetch, write to or run: URLs and `pipe:` commands."""
     text = str(path)
@@ -180,24 +172,28 @@ def refuse_address(path: Path, what: str) -> None:
 def require_folder(path: Path, what: str) -> Path:
     """Return `path` if it is a folder; otherwise an error that names `what` was looked for."""
     if not path.is_dir():
-        kind = "is a file, not a folder" if path.exists() else "does not exist"
-        raise InputError(f"{what}: {path} {kind}. Check the path.")
+        raise InputError(f"{what}: {path} {_instead(path, 'a file, not a folder')}")
     return path
 
 
 def require_file(path: Path, what: str) -> Path:
-    """Return `path` if it is a file or a link to one; otherwise an error that names `what` was
-    looked for. Pipes and devices are none: some have no end.
-    """
+    """Return `path` if it is a file; otherwise an error that names `what` was looked for."""
     if not path.is_file():
-        raise InputError(f"{what}: {path} {_other_than_file(path)}. Check the path.")
+        raise InputError(f"{what}: {path} {_instead(path, 'a folder, not a file')}")
     return path
 
 
-def _other_than_file(path: Path) -> str:
-    if path.is_dir():
-        return "is a folder, not a file"
-    return "is a device, pipe or socket, not a file" if path.exists() else "does not exist"
+def require_there(path: Path, what: str) -> Path:
+    """Return `path` if there is anything; otherwise an error that names `what` was looked for."""
+    if not path.exists():
+        raise InputError(f"{what}: {path} {_instead(path, '')}")
+    return path
+
+
+def _instead(path: Path, kind: str) -> str:
+    if path.exists():
+        return f"is {kind}. Check the path."
+    return f"does not exist{near_names(path)}. Check the path."
 
 
 def _umask() -> int:

@@ -16,10 +16,11 @@ from typing import Any
 
 from hpc.errors import DamagedFileError, InputError
 from hpc.log import RecordsFile
+from hpc.run_folder import CHECKPOINTS, RECORD
 from hpc.run_state import STATE_FILE, RunState, read_state
 from launch.slurm import is_under_way, states_of
 
-_METRICS, _CHECKPOINTS, _RECORD = "metrics.jsonl", "checkpoints", "checkpoint.json"
+_METRICS = "metrics.jsonl"
 _CHECKPOINT = re.compile(r"step-(\d{8,})")
 # A run that reports more seldom than this is given three of its own intervals.
 _SILENCE = timedelta(minutes=10)
@@ -71,12 +72,12 @@ def next_word(folder: Path) -> str:
 def status_of(folder: Path, now: datetime | None = None) -> RunStatus:
     """How the run of a folder stands. Raises InputError if `folder` is no run folder."""
     if not any(
-        (folder / name).exists() for name in (STATE_FILE, _METRICS, _CHECKPOINTS, "config.toml")
+        (folder / name).exists() for name in (STATE_FILE, _METRICS, CHECKPOINTS, "config.toml")
     ):
         raise InputError(
             f"{folder} is no run folder: no {STATE_FILE} and no {_METRICS}. Check the path."
         )
-    last_checkpoint = _newest_checkpoint(folder / _CHECKPOINTS)
+    last_checkpoint = _newest_checkpoint(folder / CHECKPOINTS)
     reports = _last_reports(folder / _METRICS)
     last = reports[-1] if reports else {}
     common: dict[str, Any] = {
@@ -177,7 +178,7 @@ def _newest_checkpoint(folder: Path) -> int | None:
     steps = [
         int(match[1])
         for path in folder.glob("step-*")
-        if (match := _CHECKPOINT.fullmatch(path.name)) and (path / _RECORD).is_file()
+        if (match := _CHECKPOINT.fullmatch(path.name)) and (path / RECORD).is_file()
     ]
     return max(steps, default=None)
 

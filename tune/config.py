@@ -22,6 +22,7 @@ from typing import Any, Literal, cast
 from histosyn.config import TrainConfig
 from histosyn.config_file import as_plain, differing_fields, from_dict, load_toml
 from hpc.errors import ConfigError
+from hpc.paths import settle_paths
 from tune.space import Distribution, draw, parse_space, with_values
 
 _TABLES = ("train", "search", "sweep")
@@ -55,6 +56,7 @@ class SweepConfig:
     """Most trials at a time. Default: as many as there are cores and GPUs for."""
 
     def __post_init__(self) -> None:
+        settle_paths(self, "sweep")
         for name in ("samples", "evaluate_every", "grace_period", "cpus_per_trial"):
             self._require(name, at_least=1)
         self._require("evaluation_tiles", at_least=2)

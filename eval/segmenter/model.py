@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -17,15 +18,10 @@ from eval.segmenter.config import NetworkConfig
 from eval.segmenter.network import UNet
 from histosyn.config_file import from_dict
 from histosyn.labels import LabelSchema, schema_from_dict
-from histosyn.model_files import (
-    CONFIG,
-    WEIGHTS,
-    class_table,
-    damaged_model,
-    read_model_files,
-    write_model_files,
-)
+from histosyn.model_files import class_table, damaged_model, read_model_files, write_model_files
+from histosyn.model_place import CONFIG, WEIGHTS, segmenter_folder
 from hpc.errors import DamagedFileError, DatasetError, InputError
+from hpc.paths import as_path
 
 FORMAT_VERSION = 1
 KIND = "segmenter"
@@ -94,17 +90,12 @@ def save_segmenter(folder: Path, network: UNet, facts: SegmenterFacts) -> None:
     write_model_files(folder, state, facts.as_dict(), partial(_model_card, facts))
 
 
-def load_segmenter(path: Path, device: torch.device | str = "cpu") -> Segmenter:
+def load_segmenter(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Segmenter:
     """Load a segmenter from its model folder, or from the run folder that holds one in `model/`.
 
     Raises InputError if `path` is neither, DamagedFileError if a file of it is damaged.
     """
-    folder = path / "model" if (path / "model" / WEIGHTS).is_file() else path
-    if not (folder / WEIGHTS).is_file():
-        raise InputError(
-            f"{path} is no segmenter: give a model folder ({WEIGHTS}), or the folder of a finished "
-            "run of `histosyn eval segmenter train`."
-        )
+    folder = segmenter_folder(as_path(path, "segmenter"))
     files = read_model_files(folder)
     facts = facts_from_dict(files.config, str(folder / CONFIG))
     network = UNet(facts.network, len(facts.schema))

@@ -11,6 +11,7 @@ from histosyn.config import require_at_least
 from histosyn.config_file import as_plain, differing_fields, from_dict, load_toml
 from hpc.errors import ConfigError
 from hpc.files import write_text
+from hpc.paths import settle_paths
 
 Arm = Literal["real", "augmentation", "real+synthetic", "synthetic"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
@@ -56,6 +57,7 @@ class DataConfig:
     """Loader processes."""
 
     def __post_init__(self) -> None:
+        settle_paths(self, "data")
         require_at_least(self, global_batch=2, crop=1, stain_jitter=0.0, workers=0)
         for name in ("synthetic_part", "control_stain_jitter"):
             if not 0 < getattr(self, name) < 1:
@@ -102,6 +104,7 @@ class ExperimentConfig:
     """Resamples for the intervals."""
 
     def __post_init__(self) -> None:
+        settle_paths(self, "experiment")
         require_at_least(self, replicates=1)
         if not 0 < self.margin < 1:
             raise ConfigError(f"experiment.margin = {self.margin} must lie in (0, 1).")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from histosyn.pairs import Naming
 from hpc.errors import ConfigError
+from hpc.paths import settle_paths
 
 TileFormat = Literal["png", "jpg"]
 
@@ -40,6 +41,7 @@ class PackConfig:
     samples_per_shard: int = 512
 
     def __post_init__(self) -> None:
+        settle_paths(self, "pack")
         if self.mpp is not None and self.source_mpp is None and self.groups is None:
             raise ConfigError(
                 "To resample to --mpp, say at which the tiles are: --source-mpp, or a column mpp "

@@ -15,7 +15,7 @@ from histosyn.shards.foreign import (
     index_foreign_shards,
 )
 from histosyn.shards.index import INDEX_NAME
-from histosyn.shards.index_file import load_index
+from histosyn.shards.index_file import load_index, no_data_set
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.samples_table import SAMPLES_NAME, is_samples_table
 from histosyn.shards.unread import unread_files, unread_text
@@ -67,6 +67,17 @@ def ensure_index(folder: Path, schema: str | None = None, *, leave_out_bad: bool
         _check_index(folder, where, schema, leave_out_bad)
     elif tars:
         _index(folder, schema, leave_out_bad)
+
+
+def require_shards(folder: Path, what: str = "data set") -> Path:
+    """Return `folder` if it may be one of shards, whoever made them; nothing is read for it.
+
+    Raises InputError or DatasetError, naming `what` or the folder.
+    """
+    refuse_address(folder, what)
+    if index_folder(require_folder(folder, what)) is None and not foreign_shards(folder):
+        raise no_data_set(folder)
+    return folder
 
 
 def index_folder(folder: Path) -> Path | None:

@@ -34,6 +34,7 @@ from histosyn.shards.samples_table import (
     row_type,
     write_table,
 )
+from histosyn.tile_facts import PARTS
 from hpc.errors import DatasetError
 from hpc.files import require_folder, sha256_of_bytes, write_text
 
@@ -95,16 +96,27 @@ def load_index(folder: Path, index_folder: Path | None = None) -> DatasetIndex:
     """
     path = require_folder(index_folder or folder, "data set") / INDEX_NAME
     if not path.is_file():
-        raise DatasetError(
-            f"{folder} holds no {INDEX_NAME}, so it is no packed data set (or packing was cut "
-            "short). Give the folder that `histosyn pack` wrote, such as OUT/train."
-        )
+        raise no_data_set(folder)
     try:
         return _index_from(json.loads(path.read_text("utf-8")), path)
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path} is damaged ({error}). Pack the data set again.") from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}). Check it.") from error
+
+
+def no_data_set(folder: Path) -> DatasetError:
+    """The error for a folder without index: it may hold the parts of a data set."""
+    parts = [folder / name for name in PARTS if (folder / name / INDEX_NAME).is_file()]
+    if parts:
+        return DatasetError(
+            f"{folder} holds {' and '.join(part.name for part in parts)}, the parts of a packed "
+            f"data set, and no shards itself. Name one of them: did you mean {parts[0]}?"
+        )
+    return DatasetError(
+        f"{folder} holds no {INDEX_NAME}, so it is no packed data set (or packing was cut "
+        "short). Give the folder that `histosyn pack` wrote, such as OUT/train."
+    )
 
 
 def _kind_and_number_of_rows(

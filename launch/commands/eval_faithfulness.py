@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hpc.errors import PartialFailureError
 from launch.console import console
+from launch.inputs import check_inputs
 from launch.notes import Notes
 from launch.outputs import check_output_file
 
@@ -73,6 +74,13 @@ def faithfulness(
     json
         File for the result with all that made it: confusion matrices, hashes, settings, warnings.
     """
+    check_output_file(json, "--json")
+    check_inputs(
+        segmenter=segmenter,
+        folders={"folder of tiles": synthetic, "folder of label maps": labels},
+        shards={"--real": real},
+        files={"--groups": groups},
+    )
     from eval.faithfulness import Settings
     from eval.faithfulness import faithfulness as measure
     from eval.labelled_tiles import ShardTiles, SyntheticTiles, open_labels
@@ -86,7 +94,6 @@ def faithfulness(
 
     topology = detect()
     set_up_logging(topology)
-    check_output_file(json, "--json")
     reader = load_segmenter(segmenter, device_of(topology, device))
     asked = open_labels(labels, reader.facts.schema, groups, group_column)
     result = measure(

@@ -14,6 +14,7 @@ from hpc.errors import InputError, PartialFailureError
 from hpc.part import Part, parse_part
 from launch.console import console
 from launch.fid_table import show
+from launch.inputs import check_inputs
 from launch.outputs import check_output_file, check_output_folder
 
 if TYPE_CHECKING:
@@ -106,9 +107,15 @@ def fid(
     json
         File for the result with all that made it: settings, hashes, versions, warnings.
     """
+    chosen = _chosen_part(part, parts_folder)
+    check_inputs(
+        paths={"real tiles": real, "synthetic tiles": synthetic},
+        files={"--inception-weights": inception_weights, "--groups": groups},
+    )
+    check_output_file(json, "--json")
+    check_output_folder(save_statistics, "--save-statistics")
     from eval.comparison_file import Comparison
 
-    chosen = _chosen_part(part, parts_folder)
     comparison = Comparison(
         real=real,
         synthetic=synthetic,
@@ -127,8 +134,6 @@ def fid(
         "seed": seed,
         "device": device,
     }
-    check_output_file(json, "--json")
-    check_output_folder(save_statistics, "--save-statistics")
     if chosen is not None and parts_folder is not None:
         _measure_parts(comparison, network, chosen, parts_folder, batch_size)
         return

@@ -13,6 +13,7 @@ from histosyn.config_file import as_toml, check_table, load_toml
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
 from launch.console import say
+from launch.inputs import check_inputs
 
 # Positional arguments that are short for a setting.
 _SHORT = {"SHARDS": "--data.shards", "OUT": "--run.folder"}
@@ -70,7 +71,8 @@ def _train(
     if dry_run:
         say(as_toml(settings), end="")
         return
-    run = settings.run
+    run, data = settings.run, settings.data
+    check_inputs(shards={"shards": data.shards}, schema=data.schema)
     # Imports take a while, in which a job may be asked to stop as well.
     with StopRequest(run.folder, seconds_before_end=run.stop_seconds_before_end) as stop:
         from eval.segmenter.training import train_segmenter

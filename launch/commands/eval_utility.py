@@ -15,11 +15,13 @@ from hpc.part import WHOLE, parse_part
 from hpc.preemption import StopRequest
 from launch.commands.eval_faithfulness import number_text
 from launch.console import console, say
+from launch.inputs import check_inputs
 from launch.notes import Notes
 from launch.outputs import check_output_file
 
 if TYPE_CHECKING:
     from eval.result import Number, Result
+    from eval.utility.config import UtilityConfig
 
 RESULT_NAME, CURVE_NAME = "utility.json", "utility.png"
 
@@ -78,6 +80,7 @@ def utility(
         console().print(f"{len(cells)} trainings: {', '.join(cell.name for cell in cells)}")
         return
     if patients:
+        check_inputs(shards={"data.real": settings.data.real})
         from eval.utility.plan import patients_of_shares
 
         lines = io.StringIO()
@@ -86,6 +89,7 @@ def utility(
         table.writerows(patients_of_shares(settings))
         say(lines.getvalue(), end="")
         return
+    _check_inputs(settings)
     folder = settings.experiment.folder
     seconds = settings.training.stop_seconds_before_end
     # Imports take a while, in which a job may be asked to stop as well.
@@ -127,6 +131,20 @@ def utility(
             f"{len(missing)} of {len(cells)} trainings are not done, such as {missing[0]}. Run "
             "the command without --report, or the missing parts."
         )
+
+
+def _check_inputs(settings: UtilityConfig) -> None:
+    """Folders with {seed} in their names are looked for when the seeds are known."""
+    data = settings.data
+    named = [folder for folder in data.synthetic if "{seed}" not in str(folder)]
+    check_inputs(
+        shards={"data.real": data.real, "data.test": data.test}
+        | {f"data.synthetic[{number}]": folder for number, folder in enumerate(named)},
+        folders={
+            "data.synthetic_tiles": data.synthetic_tiles,
+            "data.synthetic_labels": data.synthetic_labels,
+        },
+    )
 
 
 def _show(result: Result, folder: Path) -> None:

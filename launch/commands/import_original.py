@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hpc.errors import InputError
 from launch.console import say
+from launch.inputs import check_inputs
 from launch.outputs import check_output_folder
 
 
@@ -31,6 +32,7 @@ def import_original(file: Path, out: Path, *, classes: str) -> None:
     if out.exists():
         raise InputError(f"{out} exists. Choose another name for the model folder.")
     check_output_folder(out, "OUT")
+    check_inputs(files={"original's weights": file}, schema=classes)
     # Imported only here, so that help and wrong paths do not wait for torch.
     from histosyn.model_folder import save_weights
     from histosyn.original import import_original

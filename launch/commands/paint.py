@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
+from hpc.errors import InputError
 from launch.console import console
+from launch.inputs import check_inputs
 
 if TYPE_CHECKING:
     from histosyn.paint.serving import Place
@@ -70,6 +72,9 @@ def paint(
         Where to compute; auto takes the GPU if there is one.
     """
     _require_extra()
+    if demo == (model is not None):
+        raise InputError("Give a model, or --demo: histosyn paint MODEL, histosyn paint --demo.")
+    check_inputs(model=model, folders={"folder of label maps": labels})
     # oneDNN keeps what it prepared for each shape it met; every painting has shapes of its own, and
     # the default of 1024 takes gigabytes. Read when torch first computes.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
@@ -79,13 +84,10 @@ def paint(
     from histosyn.paint.serving import listen_on_port, listen_on_socket, serve
     from histosyn.paint.sitting import Sitting
     from histosyn.pairs import images_by_key
-    from hpc.errors import InputError
     from hpc.log import set_up_logging
     from hpc.process_group import device_of
     from hpc.topology import Topology
 
-    if demo == (model is not None):
-        raise InputError("Give a model, or --demo: histosyn paint MODEL, histosyn paint --demo.")
     set_up_logging(Topology())
     examples = {} if labels is None else images_by_key(labels, "folder of label maps")
     token = secrets.token_urlsafe(24)
@@ -114,8 +116,6 @@ def _name(model: Path, demo: bool) -> str:
 
 
 def _require_extra() -> None:
-    from hpc.errors import InputError
-
     if not all(map(importlib.util.find_spec, ("starlette", "uvicorn"))):
         raise InputError(
             "Painting needs starlette and uvicorn. Install them: pip install -e '.[paint]'"

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number as InRange
+
+from histosyn.label_resolution import SaidResolution
+from launch.inputs import check_inputs
 
 from launch.console import say
 
@@ -16,6 +22,9 @@ def synth(
     seed: int = 0,
     variants: int = 1,
     overwrite: bool = False,
+    source_mpp: Annotated[float | None, Parameter(validator=InRange(gt=0))] = None,
+    base_mpp: Annotated[float | None, Parameter(validator=InRange(gt=0))] = None,
+    resolutions: Path | None = None,
     like: Path | None = None,
     part: str | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -45,9 +54,18 @@ def synth(
         Tiles for each label map.
     overwrite
         Replace tiles in OUT that were made with another model, seed or label map.
+    source_mpp
+        Microns per pixel of the label maps. If they are not the model's, the label maps are
+        resampled, and the tiles have another size than they: nuclei keep their size in microns.
+    base_mpp
+        Microns per pixel of the slides, for label maps that QuPath named, such as
+        `slide [d=2,x=0,y=0,w=512,h=512].png`: d times as much.
+    resolutions
+        CSV with the columns tile and mpp: microns per pixel of each label map. It goes before
+        --base-mpp, that before --source-mpp, and these before a tag in the file.
     like
         A manifest.jsonl, of `synth` or of `histosyn paint`: make the tiles that it tells of again,
-        with their seeds, variants and re-rolled areas. The same model is needed.
+        with their seeds, variants, resampling and re-rolled areas. The same model is needed.
     part
         Make one part only, such as 3/16, while other processes make the others. Then run the
         command without it: it makes what is missing and writes one manifest. `histosyn submit
@@ -59,6 +77,13 @@ def synth(
         many times the time where it does not; its tiles differ a little from float32's. auto takes
         what the tiles in OUT were made in, else bfloat16 where it is native, else float32.
     """
+    said = SaidResolution(source_mpp=source_mpp, base_mpp=base_mpp, table=resolutions)
+    check_inputs(
+        model=model,
+        folders={"folder of label maps": labels},
+        files={"--like": like, "--resolutions": resolutions},
+    )
+    # Imported only here, so that help and wrong paths do not wait for torch.
     from histosyn.model_folder import load_model
     from histosyn.synthesis import SynthesisConfig, synthesize_folder
     from histosyn.tile_precision import precision_of_tiles
@@ -74,6 +99,7 @@ def synth(
         seed=seed,
         variants=variants,
         overwrite=overwrite,
+        resolution=said,
         like=like,
         part=WHOLE if part is None else parse_part(part),
     )

@@ -15,6 +15,7 @@ from histosyn.presets import PRESETS
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
 from launch.console import say
+from launch.inputs import check_inputs
 
 
 def _layers_below_command_line(app: App, commands: tuple[str, ...], arguments: Any) -> None:
@@ -81,7 +82,12 @@ def _train(
     if dry_run:
         say(as_toml(settings), end="")
         return
-    run = settings.run
+    run, data = settings.run, settings.data
+    check_inputs(
+        shards={"shards": data.shards},
+        schema=data.schema,
+        paths={"run.fork": run.fork, "loss.perceptual_network": settings.loss.perceptual_network},
+    )
     # Imports take a while, in which a job may be asked to stop as well.
     with StopRequest(run.folder, seconds_before_end=run.stop_seconds_before_end) as stop:
         from histosyn.training import run_training

@@ -11,6 +11,8 @@ from rich.text import Text
 
 from launch.console import console, say
 
+from launch.inputs import check_inputs
+
 if TYPE_CHECKING:
     from eval.result import Result
     from tune.config import Sweep
@@ -72,6 +74,12 @@ def tune(*, config: Path, dry_run: bool = False) -> None:
     if dry_run:
         _show_plan(sweep)
         return
+    check_inputs(
+        shards={
+            "sweep.validation": sweep.sweep.validation,
+            "train.data.shards": sweep.candidate(0).training.data.shards,
+        }
+    )
     from hpc.errors import PartialFailureError
     from tune.sweep import run_sweep
 

@@ -1,0 +1,44 @@
+"""What a path that is to be a model holds, seen from the outside: nothing is loaded for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from hpc.errors import InputError
+from hpc.paths import near_names
+from hpc.run_folder import CHECKPOINTS, RECORD
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+Kind = Literal["model", "checkpoint", "run"]
+
+
+def model_kind(path: Path) -> Kind:
+    """Whether `path` is a model folder, a checkpoint or a run folder; InputError for all else."""
+    if (path / WEIGHTS).is_file():
+        return "model"
+    if (path / RECORD).is_file():
+        return "checkpoint"
+    if (path / CHECKPOINTS).is_dir():
+        return "run"
+    kinds = f"a model folder ({WEIGHTS}), a checkpoint ({RECORD}) or a run folder ({CHECKPOINTS}/)"
+    raise InputError(f"{path} is no model: {_fault(path)}. Give {kinds}.")
+
+
+def segmenter_folder(path: Path) -> Path:
+    """The model folder of a segmenter, itself or in its run's folder; InputError for all else."""
+    for folder in (path / "model", path):
+        if (folder / WEIGHTS).is_file():
+            return folder
+    raise InputError(
+        f"{path} is no segmenter: {_fault(path)}. Give a model folder ({WEIGHTS}), or the folder "
+        "of a finished run of `histosyn eval segmenter train`."
+    )
+
+
+def _fault(path: Path) -> str:
+    if path.is_dir():
+        return "the folder holds none of its files"
+    if path.exists():
+        return "it is a file, not a folder"
+    return f"it does not exist{near_names(path)}"

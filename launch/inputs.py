@@ -1,0 +1,54 @@
+"""What a command is to read, looked at before it imports torch: a wrong path is told at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from histosyn.labels import load_schema
+from histosyn.model_place import model_kind, segmenter_folder
+from histosyn.shards.dataset import require_shards
+from hpc.errors import HistosynError
+from hpc.files import require_file, require_folder, require_there
+from hpc.topology import is_first_process
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """Of the processes of torchrun, one says what is wrong."""
+    try:
+        yield
+    except HistosynError as error:
+        if not is_first_process():
+            sys.exit(error.exit_code)
+        raise
+
+
+def check_inputs(
+    *,
+    model: Path | None = None,
+    segmenter: Path | None = None,
+    shards: dict[str, Path | None] | None = None,
+    schema: str | None = None,
+    folders: dict[str, Path | None] | None = None,
+    files: dict[str, Path | None] | None = None,
+    paths: dict[str, Path | None] | None = None,
+) -> None:
+    """InputError for the first of these that is not there, or is something else.
+
+    Folders, files, and paths that may be either, by what they are called; None is not looked for.
+    """
+    with told_once():
+        if model is not None:
+            model_kind(model)
+        if segmenter is not None:
+            segmenter_folder(segmenter)
+        for kinds, look in ((shards, require_shards), (folders, require_folder),
+                            (files, require_file), (paths, require_there)):  # fmt: skip
+            for what, path in (kinds or {}).items():
+                if path is not None:
+                    look(path, what)
+        if schema is not None:
+            load_schema(schema)
