@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,11 +30,11 @@ def check_inputs(
     *,
     model: Path | None = None,
     segmenter: Path | None = None,
-    shards: dict[str, Path | None] | None = None,
+    shards: Mapping[str, Path | None] | None = None,
     schema: str | None = None,
-    folders: dict[str, Path | None] | None = None,
-    files: dict[str, Path | None] | None = None,
-    paths: dict[str, Path | None] | None = None,
+    folders: Mapping[str, Path | None] | None = None,
+    files: Mapping[str, Path | None] | None = None,
+    paths: Mapping[str, Path | None] | None = None,
 ) -> None:
     """InputError for the first of these that is not there, or is something else.
 
