@@ -11,6 +11,7 @@ from eval.tile_batches import OnBadTile
 from histosyn.config_file import from_dict
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_file, write_json
+from hpc.locks import locked
 
 NAME = "comparison.json"
 
@@ -50,17 +51,27 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
         for name, value in asdict(comparison).items()
         if value is not None
     }
-    path = folder / NAME
-    if path.is_file():
-        before = _read(path)
-        differing = [name for name in {*facts, *before} if facts.get(name) != before.get(name)]
-        if differing:
-            raise InputError(
-                f"{folder} holds parts of another comparison: they differ in "
-                f"{', '.join(sorted(differing))}. Choose another folder, or remove it."
-            )
+    # Parts start together, and only one of them writes it.
+    with locked(
+        folder / ".lock",
+        busy=f"Another part is beginning in {folder}.",
+        risk="Start one part before the others.",
+        wait=True,
+    ):
+        _note_facts(folder / NAME, facts)
+
+
+def _note_facts(path: Path, facts: dict[str, object]) -> None:
+    if not path.is_file():
+        write_json(path, facts)
         return
-    write_json(path, facts)
+    before = _read(path)
+    differing = [name for name in {*facts, *before} if facts.get(name) != before.get(name)]
+    if differing:
+        raise InputError(
+            f"{path.parent} holds parts of another comparison: they differ in "
+            f"{', '.join(sorted(differing))}. Choose another folder, or remove it."
+        )
 
 
 def read_comparison(folder: Path) -> Comparison:

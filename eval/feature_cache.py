@@ -20,6 +20,7 @@ from eval.parts import MeasuredPart
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes
 from hpc.own_folders import cache_folder
+from hpc.leftovers import remove_leftovers
 
 logger = logging.getLogger("histosyn")
 
@@ -68,6 +69,7 @@ class FeatureCache:
     def store(self, path: Path, measured: MeasuredPart) -> None:
         """Keep what was measured; a warning if that is not possible, for the work is done."""
         try:
+            remove_leftovers(path.parent)
             write_part(path, measured)
         except OSError as error:
             logger.warning(

@@ -10,7 +10,7 @@ and `state.json` for those who watch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -38,6 +38,7 @@ from hpc import checkpoint, collectives
 from hpc.due import Due
 from hpc.errors import ConfigError
 from hpc.files import write_text
+from hpc.leftovers import remove_leftovers
 from hpc.locks import locked
 from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging
 from hpc.outbox import Outbox
@@ -83,9 +84,7 @@ def run_resumable(
         with one_voice(topology):
             device = device_of(topology, run.device)
         with process_group(topology, device, timeout_seconds=run.hang_seconds) as watchdog:
-            collectives.decided_by_first(
-                lambda: held.enter_context(_lock(run.folder, folder_option))
-            )
+            collectives.decided_by_first(lambda: _claim(run.folder, folder_option, held))
             config = with_settled_precision(config, device)
             keeper = _state_keeper(config, watchdog, device)
             training = open_training(config, topology, device)
@@ -299,12 +298,15 @@ class _Run(Generic[TrainerKind]):
         return stopped
 
 
-def _lock(folder: Path, option: str) -> AbstractContextManager[None]:
-    return locked(
+def _claim(folder: Path, option: str, held: ExitStack) -> None:
+    """Keep others out for as long as `held` holds, and remove what the dead were writing."""
+    lock = locked(
         folder / "lock",
         busy=f"Another process is training in {folder}. Wait for it, or choose another {option}.",
         risk=f"Let no other process train in {folder}.",
     )
+    held.enter_context(lock)
+    remove_leftovers(folder, below=True)
 
 
 def _state_keeper(config: Settings, watchdog: Watchdog, device: torch.device) -> StateKeeper | None:

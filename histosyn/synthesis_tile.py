@@ -94,7 +94,7 @@ def class_indices(labels_HW: ArrayLike, schema: LabelSchema) -> np.ndarray:
             f"The label map has value {unknown[worst]} ({pixels[worst]} pixels), which is no class "
             f"of {schema.name}: {_classes(schema)}. Relabel it, or use a model of its classes."
         )
-    return np.ascontiguousarray(array, dtype=np.uint8)
+    return np.array(array, dtype=np.uint8, order="C")
 
 
 def _classes(schema: LabelSchema) -> str:

@@ -6,15 +6,20 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from hpc.errors import InputError
+from hpc.leftovers import remove_leftovers
 
 
 def check_output_file(path: Path | None, option: str) -> None:
-    """InputError, naming `option`, unless `path` is None or a file can be written there."""
+    """InputError, naming `option`, unless `path` is None or a file can be written there.
+
+    What a dead process left of an earlier attempt is removed.
+    """
     if path is None:
         return
     if path.is_dir():
         raise InputError(f"{option}: {path} is a folder. Name a file, for instance in it.")
     check_output_folder(path.parent, option)
+    remove_leftovers(path.parent, path.name)
 
 
 def check_output_folder(path: Path | None, option: str) -> None:

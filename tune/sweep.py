@@ -20,6 +20,8 @@ from histosyn.config_file import as_toml
 from histosyn.shards.dataset import open_shards
 from hpc.errors import ConfigError, DatasetError, HistosynError, InputError
 from hpc.files import write_json, write_text
+from hpc.leftovers import remove_leftovers
+from hpc.locks import locked
 from hpc.log import logger
 from tune.config import Sweep, sweep_from_dict
 from tune.environment import prepare
@@ -48,6 +50,18 @@ def run_sweep(sweep: Sweep) -> Result:
     """
     yardstick = Yardstick(sweep.sweep, torch.device("cpu"))
     _require_same_schema(sweep, yardstick)
+    folder = sweep.sweep.folder
+    with locked(
+        folder / ".lock",
+        busy=f"Another process is running the sweep in {folder}. Wait for it, or choose another "
+        "sweep.folder.",
+        risk=f"Let no other process sweep in {folder}.",
+    ):
+        return _run_alone(sweep, yardstick)
+
+
+def _run_alone(sweep: Sweep, yardstick: Yardstick) -> Result:
+    remove_leftovers(sweep.sweep.folder)
     _claim_folder(sweep, yardstick.index.identity)
     waiting = [
         number

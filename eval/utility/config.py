@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
 from eval.segmenter.config import LossConfig, NetworkConfig, OptimizerConfig
 from histosyn.config import require_at_least
-from histosyn.config_file import as_plain, differing_fields, from_dict, load_toml
+from histosyn.config_file import as_plain, as_toml, differing_fields, from_dict, load_toml
 from hpc.errors import ConfigError
-from hpc.files import write_text
+from hpc.files import sha256_of_bytes, write_text
+from hpc.leftovers import remove_leftovers
+from hpc.locks import locked
 from hpc.paths import settle_paths
 
 Arm = Literal["real", "augmentation", "real+synthetic", "synthetic"]
@@ -173,7 +176,7 @@ def saved_precision(folder: Path) -> str | None:
     return read_utility(path).training.precision if path.exists() else None
 
 
-def keep_settings(config: UtilityConfig, as_toml: str) -> None:
+def keep_settings(config: UtilityConfig) -> None:
     """Save the configuration of an experiment; the margin, above all, stays what it was.
 
     Raises ConfigError if the folder's experiment was started with other settings.
@@ -188,7 +191,25 @@ def keep_settings(config: UtilityConfig, as_toml: str) -> None:
                 f"{', '.join(changed)} changed ({_old_values(before, changed)}). Restore them to "
                 "go on, or choose another experiment.folder."
             )
-    write_text(path, as_toml)
+    remove_leftovers(config.experiment.folder)
+    write_text(path, as_toml(config))
+
+
+def experiment_lock(config: UtilityConfig, share: str) -> AbstractContextManager[None]:
+    """Who trains or reports in the experiment's folder holds this.
+
+    Parts of one experiment hold it together, each with its own `share`; the whole has none. Raises
+    InputError, which names the other, if another process works there.
+    """
+    folder = config.experiment.folder
+    return locked(
+        folder / ".lock",
+        busy=f"Another process is working on the experiment in {folder}. Wait for it, give each "
+        "process a part of its own (--part), or choose another experiment.folder.",
+        risk=f"Let no other process work in {folder}, but for other parts.",
+        work=sha256_of_bytes(as_toml(config).encode()) if share else "",
+        share=share,
+    )
 
 
 def _old_values(before: UtilityConfig, names: list[str]) -> str:

@@ -16,6 +16,7 @@ from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.index import INDEX_NAME, DatasetIndex
 from histosyn.shards.reader import ShardReader
 from hpc.errors import DatasetError
+from hpc.locks import locked
 from hpc.randomness import key_of, permutation
 
 _FROM_SHARD = ".label"
@@ -142,9 +143,16 @@ def _synthetic_folders(config: UtilityConfig, real: ShardReader) -> tuple[Path, 
     if data.synthetic_tiles is None or data.synthetic_labels is None:
         return data.synthetic
     packed = config.experiment.folder / "synthetic"
-    if not (packed / "train" / INDEX_NAME).is_file():
-        schema = real.index.schema
-        pack(data.synthetic_tiles, data.synthetic_labels, packed, schema, PackConfig())
+    # Parts that start together: one packs, the others wait for it.
+    with locked(
+        config.experiment.folder / ".synthetic.lock",
+        busy=f"Another process is packing the synthetic tiles into {packed}.",
+        risk="Start one part first, and the others when it trains.",
+        wait=True,
+    ):
+        if not (packed / "train" / INDEX_NAME).is_file():
+            schema = real.index.schema
+            pack(data.synthetic_tiles, data.synthetic_labels, packed, schema, PackConfig())
     return (packed / "train",)
 
 

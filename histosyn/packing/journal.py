@@ -1,7 +1,7 @@
 """How far packing got: a note for each finished shard, from which the same command goes on.
 
 .OUT.packing/
-    lock            held by the process that packs
+    lock.PID-...    held by the process that packs (see hpc.locks)
     plan.json       what is packed and how: another plan, and all of this is worthless
     pairs           digests of the pairs: what stood before the first changed pair is kept
     journal/        000000.json, ...: a finished shard, and where to go on after it
@@ -27,6 +27,7 @@ from histosyn.packing.plan import DIGEST_BYTES
 from histosyn.shards.index import ShardRecord
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import sync_folder, write_bytes, write_json
+from hpc.leftovers import remove_leftovers
 from hpc.locks import locked
 
 logger = logging.getLogger("histosyn")
@@ -230,6 +231,7 @@ def locked_work_folder(out: Path) -> Iterator[WorkFolder]:
         # Again at each attempt: who held the lock may have finished.
         before=lambda: require_absent(out),
     ):
+        remove_leftovers(work.path)
         try:
             yield work
         except BaseException:

@@ -21,6 +21,8 @@ from histosyn.shards.samples_table import SAMPLES_NAME, is_samples_table
 from histosyn.shards.unread import unread_files, unread_text
 from hpc.errors import DatasetError, SampleError
 from hpc.files import refuse_address, require_folder
+from hpc.leftovers import remove_leftovers
+from hpc.locks import locked
 from hpc.log import logger, track
 
 # So many left-out samples are logged; the index lists them all.
@@ -112,10 +114,21 @@ def _index(folder: Path, schema: str | None, leave_out_bad: bool) -> None:
             "`histosyn inspect`, --schema) to have them indexed, or pack anew."
         )
     to = folder if _may_write_index(folder) else cached_index_folder(folder)
-    logger.info("Indexing the shards of %s (once; the index goes into %s).", folder, to)
-    index = index_foreign_shards(
-        folder, load_schema(schema), to, leave_out_bad=leave_out_bad, track=_show
-    )
+    # Jobs that start together on new shards: one indexes them, the others wait for it.
+    with locked(
+        to / ".index.lock",
+        busy=f"Another process is indexing the shards of {folder}.",
+        risk="Let one process index them first.",
+        wait=True,
+    ):
+        if index_folder(folder) is not None:
+            _check_index(folder, to, schema, leave_out_bad)
+            return
+        logger.info("Indexing the shards of %s (once; the index goes into %s).", folder, to)
+        remove_leftovers(to)
+        index = index_foreign_shards(
+            folder, load_schema(schema), to, leave_out_bad=leave_out_bad, track=_show
+        )
     for item in index.left_out[:_LOGGED]:
         logger.warning("Left out: %s, %s: %s", item.shard, item.key, item.cause)
     if len(index.left_out) > _LOGGED:

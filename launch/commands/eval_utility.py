@@ -64,7 +64,7 @@ def utility(
     json
         Another file for the result, beside utility.json.
     """
-    from eval.utility.config import keep_settings, read_utility
+    from eval.utility.config import experiment_lock, keep_settings, read_utility
     from histosyn.config_file import as_toml
 
     chosen = WHOLE if part is None else parse_part(part)
@@ -93,7 +93,11 @@ def utility(
     folder = settings.experiment.folder
     seconds = settings.training.stop_seconds_before_end
     # Imports take a while, in which a job may be asked to stop as well.
-    with StopRequest(folder, seconds_before_end=seconds) as stop:
+    role = "report" if report else "" if part is None else str(chosen)
+    with (
+        StopRequest(folder, seconds_before_end=seconds) as stop,
+        experiment_lock(settings, role),
+    ):
         from eval.utility.plan import Sources, cells_of
         from eval.utility.plot import draw_curve
         from eval.utility.report import report_utility
@@ -110,7 +114,7 @@ def utility(
         set_up_logging(topology)
         sources = Sources(settings)
         settings = with_settled_precision(settings)
-        keep_settings(settings, as_toml(settings))
+        keep_settings(settings)
         cells = cells_of(settings)
         if not report:
             share = chosen.share(len(cells))

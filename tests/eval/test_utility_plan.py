@@ -10,7 +10,6 @@ from tissue import SCHEMA, pack_blobs, write_folders
 from eval.utility.batches import open_cell
 from eval.utility.config import keep_settings, read_utility
 from eval.utility.plan import Cell, Sources, cells_of
-from histosyn.config_file import as_toml
 from histosyn.packing.pack import PackConfig, pack
 from hpc.errors import ConfigError, DatasetError
 
@@ -166,9 +165,9 @@ def test_what_contradicts_itself_is_refused(tmp_path, change, message):
 
 def test_a_margin_cannot_be_changed_afterwards(config, tmp_path):
     here = replace(config, experiment=replace(config.experiment, folder=tmp_path))
-    keep_settings(here, as_toml(here))
+    keep_settings(here)
     more = replace(here, experiment=replace(here.experiment, seeds=(0, 1, 2)))
-    keep_settings(more, as_toml(more))
+    keep_settings(more)
     wider = replace(here, experiment=replace(here.experiment, margin=0.5))
     with pytest.raises(ConfigError, match=r"experiment\.margin changed .*was 0\.1"):
-        keep_settings(wider, as_toml(wider))
+        keep_settings(wider)
