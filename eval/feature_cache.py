@@ -19,8 +19,8 @@ from eval.part_file import read_part, write_part
 from eval.parts import MeasuredPart
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes
-from hpc.own_folders import cache_folder
 from hpc.leftovers import remove_leftovers
+from hpc.own_folders import cache_folder
 
 logger = logging.getLogger("histosyn")
 

@@ -53,7 +53,7 @@ def opened_header(source: ImageSource, name: str) -> Iterator[Image.Image]:
     """
     with ExitStack() as until_read:
         with _one_sentence(name):
-            image = until_read.enter_context(_opened(_bytes_of(source, name), name))
+            image = until_read.enter_context(_opened(image_bytes(source, name), name))
         yield image
 
 
@@ -64,7 +64,7 @@ def size_in_header(source: ImageSource) -> tuple[int, int] | None:
     """
     try:
         with _one_sentence(""), ExitStack() as until_read:
-            data = _bytes_of(source, "")
+            data = image_bytes(source, "")
             return upright_size(until_read.enter_context(_opened(data, "")), data)
     except InputError:
         return None
@@ -72,7 +72,7 @@ def size_in_header(source: ImageSource) -> tuple[int, int] | None:
 
 def _decoded(source: ImageSource, name: str, intact: bool, lossless: bool) -> Image.Image:
     with _one_sentence(name), ExitStack() as until_decoded:
-        data = _bytes_of(source, name)
+        data = image_bytes(source, name)
         image = until_decoded.enter_context(_opened(data, name))
         if image.format == "PNG" and not intact:
             image.verify()
@@ -85,7 +85,7 @@ def _decoded(source: ImageSource, name: str, intact: bool, lossless: bool) -> Im
         return image
 
 
-def _bytes_of(source: ImageSource, name: str) -> bytes:
+def image_bytes(source: ImageSource, name: str) -> bytes:
     """The content of a regular file of sensible size, or what was given."""
     if not isinstance(source, bytes):
         with open_regular_file(Path(source)) as file:

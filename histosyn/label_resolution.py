@@ -16,7 +16,7 @@ from pathlib import Path
 
 from histosyn.provenance import Resampled
 from histosyn.tile_facts import match_facts, read_tile_facts
-from hpc.errors import InputError
+from hpc.errors import DatasetError, InputError
 
 # Nearer than this, two resolutions are the same: scanners of one magnification differ by so much,
 # and resampling would fray the outlines for nothing.
@@ -54,7 +54,7 @@ class SaidResolution:
 
 
 def resolutions_of(label_maps: Mapping[str, Path], said: SaidResolution) -> dict[str, float]:
-    """The microns per pixel of each label map, by key, as far as anything tells.
+    """The microns per pixel of each label map, by key, as far as it was said.
 
     Raises InputError or DatasetError for a table that is damaged or fits none of the keys, and if
     no name has QuPath's region although the slides' resolution is given.
@@ -91,8 +91,13 @@ def resampling(source_mpp: float | None, model_mpp: float | None) -> Resampled |
 def _from_table(keys: Sequence[str], table: Path | None) -> dict[str, float]:
     if table is None:
         return {}
-    facts = match_facts(keys, read_tile_facts(table, "mpp"), table)
-    return {key: known.mpp for key, known in facts.items() if known.mpp is not None}
+    facts = match_facts(keys, read_tile_facts(table, column=None), table)
+    found = {key: known.mpp for key, known in facts.items() if known.mpp is not None}
+    if not found:
+        raise DatasetError(
+            f"{table} says of no label map at how many microns per pixel it is. Add a column mpp."
+        )
+    return found
 
 
 def _downsample(key: str) -> float | None:

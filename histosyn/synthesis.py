@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from histosyn.fixed_size import require_sizes
+from histosyn.image_file import image_bytes
 from histosyn.labels import read_label_map
 from histosyn.manifest import Entries, read_manifest, tiles_lock, write_manifest
 from histosyn.model_folder import Model
@@ -33,7 +34,7 @@ from histosyn.synthesis_plan import (
 from histosyn.synthesis_tile import synthesize, synthesize_painted
 from hpc import collectives
 from hpc.errors import HistosynError, InputError, LabelError
-from hpc.files import open_regular_file, sha256_of_bytes, write_bytes
+from hpc.files import sha256_of_bytes, write_bytes
 from hpc.leftovers import remove_leftovers
 from hpc.part import WHOLE
 from hpc.paths import as_path
@@ -81,10 +82,9 @@ def synthesize_folder(
     config, topology = config or SynthesisConfig(), topology or Topology()
     labels, out = as_path(labels, "folder of label maps"), as_path(out, "OUT")
     _keep_apart(labels, out)
-    planned = planned_jobs(model, labels, config)
+    jobs = planned_jobs(model, labels, config, topology)
     with ExitStack() as held:
         manifest = collectives.decided_by_first(lambda: _claim(out, model, labels, config, held))
-        jobs = planned[topology.rank :: topology.world_size]
         require_sizes(_merged(sizes_to_make(jobs, model)), model.facts.generator)
         present = _present(out, jobs, manifest, config.overwrite)
         made, failed = _make(model, out, [j for j in jobs if j.record.file not in present], track)
@@ -154,8 +154,7 @@ def _make(model: Model, out: Path, jobs: list[Job], track: Track) -> tuple[Entri
 
 def _made(model: Model, path: Path, job: Job) -> dict[str, Any]:
     """Make one tile and write it. What is recorded is what was read and what was written."""
-    with open_regular_file(job.label) as file:
-        source = file.read()
+    source = image_bytes(job.label, str(job.label))
     record = replace(job.record, label_sha256=sha256_of_bytes(source))
     if job.again is not None and record != job.record:
         raise LabelError(f"{job.label} was replaced after synthesis began. Start it again.")

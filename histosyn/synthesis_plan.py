@@ -16,11 +16,13 @@ from histosyn.naming import composed
 from histosyn.pairs import images_by_key
 from histosyn.provenance import Record, entry_of, mark_of, same_but_for_version
 from histosyn.repetition import repeated_records
+from histosyn.resolution import resolution_of
 from hpc.errors import InputError
 from hpc.files import sha256_of_bytes, sha256_of_file
 from hpc.log import logger
 from hpc.part import WHOLE, Part
 from hpc.paths import as_path
+from hpc.topology import Topology
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +69,15 @@ class SynthesisConfig:
 class Job:
     """One tile to make: `key` names the label map, `record` says how, but for what is read of it.
 
-    `again` is the manifest if the very same tile is to be made once more.
+    `again` is the manifest if the very same tile is to be made once more. `mpp_is_said` if the user
+    told the label map's resolution.
     """
 
     key: str
     label: Path
     record: Record
     again: Path | None = None
+    mpp_is_said: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,17 +95,30 @@ class Standing:
 _MISSING = Standing(state="missing")
 
 
-def planned_jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:
-    """All tiles that `labels` is to become, in a fixed order; those of the config's part.
+def planned_jobs(
+    model: Model, labels: Path, config: SynthesisConfig, topology: Topology
+) -> list[Job]:
+    """The tiles that `labels` is to become, in a fixed order; this rank's of the config's part.
 
     Raises InputError if there are none, two of one name, or a manifest that does not fit.
     """
     if config.like is not None:
-        jobs = _repeated(model, labels, config.like)
-    else:
-        jobs = _jobs(model, labels, config)
-    share = config.part.share(len(jobs))
-    return jobs[share.start : share.stop]
+        return _mine(_repeated(model, labels, config.like), config.part, topology)
+    jobs = _mine(_jobs(model, labels, config), config.part, topology)
+    return [_by_its_tag(job, model.facts.mpp) for job in jobs]
+
+
+def _mine(jobs: list[Job], part: Part, topology: Topology) -> list[Job]:
+    share = part.share(len(jobs))
+    return jobs[share.start : share.stop][topology.rank :: topology.world_size]
+
+
+def _by_its_tag(job: Job, model_mpp: float | None) -> Job:
+    """A job whose label map nobody has said the resolution of may be told it by the file."""
+    if job.mpp_is_said or model_mpp is None:
+        return job
+    resampled = resampling(resolution_of(job.label), model_mpp)
+    return replace(job, record=replace(job.record, resampled=resampled))
 
 
 def sizes_to_make(jobs: Iterable[Job], model: Model) -> dict[str, Size]:
@@ -160,7 +177,7 @@ def _jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:
                 resampled=resampling(mpp_of.get(key), model.facts.mpp),
                 precision=model.precision,
             )
-            jobs[output] = Job(key=key, label=path, record=record)
+            jobs[output] = Job(key=key, label=path, record=record, mpp_is_said=key in mpp_of)
     return list(jobs.values())
 
 

@@ -179,7 +179,8 @@ def require_folder(path: Path, what: str) -> Path:
 def require_file(path: Path, what: str) -> Path:
     """Return `path` if it is a file; otherwise an error that names `what` was looked for."""
     if not path.is_file():
-        raise InputError(f"{what}: {path} {_instead(path, 'a folder, not a file')}")
+        kind = "a folder" if path.is_dir() else "a device, pipe or socket"
+        raise InputError(f"{what}: {path} {_instead(path, f'{kind}, not a file')}")
     return path
 
 

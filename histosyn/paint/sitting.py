@@ -78,7 +78,9 @@ class Sitting:
             for part, data in files.items():
                 make_folder(self.folder / part)
                 write_bytes(self._path(part, name), data)
-            write_manifest(self.folder / "tiles", {record.file: entry_of(record, sha256_of_bytes(tile))})
+            write_manifest(
+                self.folder / "tiles", {record.file: entry_of(record, sha256_of_bytes(tile))}
+            )
         except Exception:
             for part in files:
                 with suppress(OSError):

@@ -9,9 +9,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
 from histosyn.label_resolution import SaidResolution
-from launch.inputs import check_inputs
-
 from launch.console import say
+from launch.inputs import check_inputs
 
 
 def synth(

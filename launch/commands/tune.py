@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.console import console, say
-
 from launch.inputs import check_inputs
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ import pytest
 from painting import random_model
 from tissue import SCHEMA, blobs
 
-from histosyn.images import read_png_text, read_tile, size_in_header
+from histosyn.image_file import size_in_header
+from histosyn.images import read_png_text, read_tile
 from histosyn.label_resolution import EQUAL_WITHIN, SaidResolution, resampling, resolutions_of
-from histosyn.labels import label_png_bytes
+from histosyn.labels import label_image, label_png_bytes
 from histosyn.manifest import MANIFEST, read_manifest
 from histosyn.model_folder import load_model
 from histosyn.packing.cut import resample_labels
@@ -101,6 +102,21 @@ def test_a_second_run_knows_and_another_resolution_is_a_stranger(model, labels, 
         synthesize_folder(model, labels, out)
     with pytest.raises(InputError, match="resolution"):
         synthesize_folder(model, labels, out, said(source_mpp=0.25))
+
+
+def test_a_tag_in_the_file_tells_if_nobody_else_does(model, labels, tmp_path):
+    labels_HW = blobs(0, 64)[1]
+    for name, format, dpi in (("t", "TIFF", 25400 / 2), ("p", "PNG", 25400 / 2), ("q", "PNG", 96)):
+        path = labels / f"{name}.{format.lower()}"
+        label_image(labels_HW, SCHEMA).save(path, format=format, dpi=(dpi, dpi))
+    out = tmp_path / "out"
+    synthesize_folder(model, labels, out)
+    assert {key: size for key, size in sizes(out).items() if len(key) == 1 and key != "a"} == {
+        "t": 128, "p": 128, "q": 64,
+    }  # fmt: skip
+    assert sizes(out)["a"] == 64
+    synthesize_folder(model, labels, tmp_path / "said", said(source_mpp=0.5))
+    assert set(sizes(tmp_path / "said").values()) == {32}
 
 
 def test_what_is_said_to_be_equal_changes_nothing(model, labels, tmp_path):
