@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from histosyn.file_values import values_text
 from histosyn.labels import LabelSchema
 from histosyn.model_place import CONFIG, WEIGHTS
 from histosyn.shards.index import DatasetIndex
@@ -109,4 +110,15 @@ def class_table(schema: LabelSchema) -> str:
 | index | class | colour |
 |---|---|---|
 {rows}
-"""
+{_values_note(schema)}"""
+
+
+def _values_note(schema: LabelSchema) -> str:
+    """A paragraph on what stands for classes in index files, where that is not their index."""
+    if schema.values_are_indices:
+        return ""
+    said = [
+        f"{values_text(schema.known_values & (schema.class_of_value == index))} for {item.name}"
+        for index, item in enumerate(schema.classes)
+    ]
+    return f"\nIn index files that histosyn did not write stands {', '.join(said)}.\n"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from histosyn.shards.index import LeftOut
     from histosyn.shards.verification import Fault
 
+# What the index says of label maps in shards, in words.
+_STORED = {"indices": "class indices", "colours": "colours or values that the schema explains"}
 _PARTS = ("train", "val", "test")
 _MOST_SAMPLES = 200
 _SHOWN = 20
@@ -136,7 +138,7 @@ def _facts(part: Part) -> dict[str, str]:
         f"{part.size_bytes / (1 << 20):,.1f} MiB",
         "tiles": f"{width}x{height} pixels, {mpp}",
         "groups": f"{len(part.groups):,}" + (f" ({alone:,} tiles without one)" if alone else ""),
-        "labels": f"schema {index.schema.name}, stored as {index.label_values}",
+        "labels": f"schema {index.schema.name}, stored as {_STORED[index.label_values]}",
         "made by": _flat(index.made_by),
     }
 

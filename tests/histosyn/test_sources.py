@@ -8,6 +8,7 @@ from PIL import Image
 from scipy.io import savemat
 from tissue import SCHEMA, blobs
 
+from histosyn.labels import schema_from_dict
 from histosyn.sources import read_source_labels, read_source_tile
 from hpc.errors import DatasetError, HistosynError, LabelError
 
@@ -34,6 +35,14 @@ def test_pairs_of_the_original(tmp_path: Path, kind: type) -> None:
     labels = read_source_labels(write_mat(tmp_path / "l.mat", rr=LABELS.astype(kind)), SCHEMA)
     assert np.array_equal(labels, LABELS)
     assert (labels.dtype, labels.flags.c_contiguous) == (np.uint8, True)
+
+
+def test_values_of_matlab_files_stand_for_what_the_schema_says(tmp_path: Path) -> None:
+    schema = schema_from_dict(SCHEMA.as_dict() | {"ignore": 0}, "x")
+    path = write_mat(tmp_path / "l.mat", rr=[[0, 1, 4]])
+    assert read_source_labels(path, schema).tolist() == [[255, 0, 3]]
+    with pytest.raises(LabelError, match=r"value 5 .*values in files are 0 to 4"):
+        read_source_labels(write_mat(tmp_path / "m.mat", rr=[[0, 5]]), schema)
 
 
 def test_logical_label_maps(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from ranks import run_ranks
 from tissue import SCHEMA, blobs
 
 from histosyn.config import GeneratorConfig
-from histosyn.images import read_png_text
-from histosyn.labels import label_png_bytes
+from histosyn.images import png_bytes, read_png_text
+from histosyn.labels import label_png_bytes, schema_from_dict
 from histosyn.manifest import MANIFEST, read_manifest
 from histosyn.model_folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator, Noise
@@ -61,6 +61,30 @@ def images(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.png")
     }
+
+
+def test_a_model_reads_the_values_of_files_that_it_was_packed_from(tmp_path: Path) -> None:
+    """Masks of 0 and 255, and the same as histosyn writes them, are the same tissue."""
+    classes = [{"name": "other", "color": "#ffffff"},
+               {"name": "gland", "color": "#c80000", "value": 255}]  # fmt: skip
+    schema = schema_from_dict({"name": "mask", "classes": classes}, "x")
+    facts = ModelFacts(
+        generator=GENERATOR, schema=schema, tile_size=(64, 64), mpp=1.0, training={"steps": 0}
+    )
+    save_model(tmp_path / "model", Generator(GENERATOR, 2), facts)
+    labels_HW = (blobs(0, 64)[1] % 2).astype(np.uint8)
+    for name, data in (
+        ("masks", png_bytes(Image.fromarray(labels_HW * np.uint8(255)))),
+        ("ours", label_png_bytes(labels_HW, schema)),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(data)
+        assert synthesize(tmp_path / "model", tmp_path / name, tmp_path / f"{name}-out").made
+    mask, ours = (
+        np.asarray(Image.open(tmp_path / f"{name}-out" / "a.png")) for name in ("masks", "ours")
+    )
+    assert np.array_equal(mask, ours)
+    assert "stands 0 for other, 255 for gland." in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_one_tile_a_label_map_of_its_size(model_folder: Path, labels: Path, tmp_path: Path) -> None:

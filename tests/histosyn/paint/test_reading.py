@@ -6,7 +6,7 @@ from painting import stripes
 from PIL import Image
 from tissue import SCHEMA, SHARED
 
-from histosyn.labels import label_png_bytes, load_schema
+from histosyn.labels import label_png_bytes, load_schema, schema_from_dict
 from histosyn.paint.reading import read_upload
 from hpc.errors import DatasetError, LabelError
 
@@ -39,6 +39,17 @@ def test_our_own_files_have_nothing_that_is_off():
     found = read_upload(label_png_bytes(stripes(), SCHEMA), "map", SCHEMA, 1 << 20)
     np.testing.assert_array_equal(found.labels_HW, stripes())
     assert found.snapped == ()
+
+
+def test_masks_are_read_as_the_schema_says():
+    classes = [{"name": "other", "color": "#ffffff"},
+               {"name": "gland", "color": "#c80000", "value": 255}]  # fmt: skip
+    schema = schema_from_dict({"name": "mask", "classes": classes}, "x")
+    wanted = stripes() % 2
+    found = read_upload(png(Image.fromarray(wanted * np.uint8(255))), "map", schema, 1 << 20)
+    np.testing.assert_array_equal(found.labels_HW, wanted)
+    found = read_upload(label_png_bytes(wanted, schema), "map", schema, 1 << 20)
+    np.testing.assert_array_equal(found.labels_HW, wanted)
 
 
 def test_a_colour_that_is_off_is_named_with_its_class():

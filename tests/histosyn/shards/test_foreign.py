@@ -71,6 +71,24 @@ def test_they_are_indexed_once_and_read_like_ours(tmp_path: Path, colours: bool)
     assert (shards / "dataset.json").stat().st_mtime_ns == before
 
 
+def test_label_maps_whose_values_the_schema_explains_are_read(tmp_path: Path) -> None:
+    shards = tmp_path / "train"
+    shards.mkdir()
+    tile, labels = blobs(0, 32)
+    mask = (labels > 1).astype(np.uint8)
+    with ShardWriter(f"file:{shards}/%04d.tar", verbose=0) as writer:
+        writer.write({
+            "__key__": "a", "tile.png": png_bytes(Image.fromarray(tile)),
+            "label.png": png_bytes(Image.fromarray(mask * np.uint8(255))),
+        })  # fmt: skip
+    classes = "classes = [{name = 'a', color = '#ffffff'}, {name = 'b', color = '#0', value = 255}]"
+    (tmp_path / "mask.toml").write_text(classes.replace("#0", "#000000"))
+    ensure_index(shards, str(tmp_path / "mask.toml"))
+    reader = open_shards(shards)
+    assert np.array_equal(reader.read(0, 0)[1], mask)
+    assert reader.index.class_pixels == tuple(np.bincount(mask.ravel()))
+
+
 def test_jpeg_tiles_are_read(tmp_path: Path) -> None:
     shards = write_shards(tmp_path / "train", tile="jpg")
     ensure_index(shards, SCHEMA.name)
