@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eval.rating_words import is_number
+from eval.rating_words import canonical_category, is_number
 from histosyn.table_cells import is_missing
 from histosyn.table_columns import called_otherwise, did_you_mean, is_no_reader
 from histosyn.tables import Table
@@ -25,8 +25,9 @@ KNOWN = frozenset({"image", "rater", "rating", "arm"})
 _NAME_THEM = "If it is a reader, name all readers with --raters; if not, delete the column"
 _ARM_WORDS = frozenset({*ARMS, "fake", "generated", "synth"})
 # A column is suspected from so many different values that no other column has, in such a share of
-# its cells, if of no other column so large a share is its own.
+# its cells, where two others or more hardly have any.
 _OWN_VALUES, _OWN_SHARE, _OTHERS_SHARE = 3, 0.25, 0.1
+_NEARLY_ALL = 0.9
 _MANY_CELLS = 10
 
 
@@ -100,7 +101,11 @@ def _readers(
         raise _header_error(table, "")
     if declared is None:
         cells = {
-            name: [row.cells[at] for row in table.rows if not is_missing(row.cells[at])]
+            name: [
+                canonical_category(row.cells[at])
+                for row in table.rows
+                if not is_missing(row.cells[at])
+            ]
             for name, at in readers.items()
         }
         _refuse_another_kind(table, cells)
@@ -130,22 +135,38 @@ def _refuse_another_kind(table: Table, cells: Mapping[str, Sequence[str]]) -> No
 
 def _refuse_own_values(table: Table, cells: Mapping[str, Sequence[str]]) -> None:
     """Numbers of patients, sizes, free text: values that no other column has."""
-    if len(cells) < 3:
-        return
     columns_with = Counter(text for texts in cells.values() for text in set(texts))
     own = {
         name: [text for text in texts if columns_with[text] == 1] for name, texts in cells.items()
     }
     shares = {name: len(own[name]) / max(len(texts), 1) for name, texts in cells.items()}
-    name = max(shares, key=lambda column: shares[column])
-    rest = max(share for column, share in shares.items() if column != name)
-    many = len(cells[name]) >= _MANY_CELLS and len(set(own[name])) >= _OWN_VALUES
-    if many and shares[name] >= _OWN_SHARE and rest <= _OTHERS_SHARE:
-        raise DatasetError(
-            f"{table.path}: column {name!r} has many values that no other column has, such as "
-            f"{own[name][0][:40]!r}, so it seems to be no reader. {_NAME_THEM}, or declare the "
-            "scale (--categories)."
-        )
+    if sum(share <= _OTHERS_SHARE for share in shares.values()) > 1:
+        for name, share in shares.items():
+            many = len(set(own[name])) >= _OWN_VALUES or share >= _NEARLY_ALL
+            if len(cells[name]) >= _MANY_CELLS and share >= _OWN_SHARE and many:
+                raise DatasetError(
+                    f"{table.path}: column {name!r} has many values that no other column has, such "
+                    f"as {own[name][0][:40]!r}, so it seems to be no reader. {_NAME_THEM}, or "
+                    "declare the scale (--categories)."
+                )
+    elif len(cells) == 2 and all(len(texts) >= _MANY_CELLS for texts in cells.values()):
+        one, other = cells
+        if _apart(cells[one], cells[other]):
+            raise DatasetError(
+                f"{table.path}: the values of columns {one!r} and {other!r} are of two scales, so "
+                f"one of them seems to be no reader. {_NAME_THEM}, or declare the scale "
+                "(--categories)."
+            )
+
+
+def _apart(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two columns have no value in common, and as numbers lie apart, too."""
+    if set(one) & set(other):
+        return False
+    if not all(is_number(text) for text in (*one, *other)):
+        return True
+    first, second = sorted([float(text) for text in texts] for texts in (one, other))
+    return max(first) < min(second)
 
 
 def _header_error(table: Table, hint: str) -> DatasetError:

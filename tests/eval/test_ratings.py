@@ -262,6 +262,7 @@ def numbered(column, value):
         ("pat", lambda n: n // 4 + 1),
         ("area", lambda n: 17.5 + n),
         ("barcode", lambda n: 1000 + n),
+        ("width_px", lambda n: 512),
     ],
 )
 def test_a_column_of_another_scale_is_refused_by_name(read, column, value):
@@ -276,8 +277,30 @@ def test_a_column_of_another_scale_is_refused_by_name(read, column, value):
 def test_a_third_reader_of_the_same_scale_is_one(read):
     assert read(numbered("Kim", lambda n: n % 4 + 1)).arms[0].raters == ("Kim", "R1", "R2")
     assert read(numbered("Kim", lambda n: 6 - n % 6)).arms[0].raters == ("Kim", "R1", "R2")
+    as_float = read(numbered("Kim", lambda n: f"{n % 5 + 1}.0" if n else ""))
+    assert as_float.categories == ("1", "2", "3", "4", "5")
     scores = "\n".join(f"i{n},{n + 0.1},{n + 0.2},{n + 0.3}" for n in range(40))
     assert len(read(f"image,R1,R2,R3\n{scores}\n").arms[0].raters) == 3
+
+
+def test_several_such_columns_do_not_hide_each_other(read):
+    text = numbered("high,wide", lambda n: f"{n + 100},{n + 200}")
+    with pytest.raises(DatasetError, match="column 'high' has many values"):
+        read(text)
+
+
+def test_of_two_columns_neither_may_be_of_another_scale(read):
+    def two(value):
+        rows = (f"i{n},{n % 5 + 1},{value(n)}" for n in range(20))
+        return "\n".join(["image,R1,other", *rows])
+
+    for value in (lambda n: 100 + n, lambda n: -n - 1):
+        with pytest.raises(DatasetError, match="'R1' and 'other' are of two scales"):
+            read(two(value))
+    assert len(read(two(lambda n: n % 5 + 1.5)).arms[0].raters) == 2
+    words = "\n".join(f"i{n},{'ab'[n % 2]},{'xy'[n % 2]}" for n in range(10))
+    with pytest.raises(DatasetError, match="of two scales"):
+        read(f"image,R1,R2\n{words}\n")
 
 
 def read_raters(read, text, *raters):
