@@ -11,6 +11,8 @@ from histosyn.image_file import ImageSource, opened_image
 from histosyn.image_limits import MOST_COLORS
 from hpc.errors import LabelError
 
+_PIECE = 1 << 22
+
 
 class TooManyColorsError(LabelError):
     """A file has more colours than a drawing."""
@@ -51,7 +53,11 @@ def read_codes(source: ImageSource, name: str) -> tuple[Codes, np.ndarray]:
 
 def index_codes(values_HW: np.ndarray) -> tuple[Codes, np.ndarray]:
     """Codes of uint8 values, and which of them each pixel has: uint8 (H, W)."""
-    counts = np.bincount(values_HW.ravel(), minlength=256)
+    flat = values_HW.ravel()
+    # Piece by piece: counting takes eight bytes a pixel for as long as it lasts.
+    counts = np.zeros(256, dtype=np.int64)
+    for start in range(0, flat.size, _PIECE):
+        counts += np.bincount(flat[start : start + _PIECE], minlength=256)
     used = np.flatnonzero(counts)
     code_of_value = np.zeros(256, dtype=np.uint8)
     code_of_value[used] = np.arange(len(used))
@@ -70,13 +76,14 @@ def _color_codes(pixels_HWC: np.ndarray, name: str) -> tuple[Codes, np.ndarray]:
     packed = packed_colors(pixels_HWC)
     # Areas have one colour: only the pixels that begin a run of equal ones need sorting.
     flat = packed.ravel()
-    starts = np.flatnonzero(np.diff(flat, prepend=flat[:1] ^ 1))
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
     _check_number_of_colors(flat[starts], name)
     used, run_code = np.unique(flat[starts], return_inverse=True)
     lengths = np.diff(starts, append=flat.size)
     pixels = np.bincount(run_code, weights=lengths).astype(np.int64)
     codes = Codes(pixels=pixels, colors=unpacked_colors(used))
-    return codes, np.repeat(run_code, lengths).reshape(packed.shape)
+    # There are at most 65,536 codes: two bytes a pixel will do.
+    return codes, np.repeat(run_code.astype(np.uint16), lengths).reshape(packed.shape)
 
 
 def _check_number_of_colors(packed: np.ndarray, name: str) -> None:
