@@ -22,6 +22,8 @@ from hpc.leftovers import replaced_name, temporary_file, temporary_folder
 from hpc.paths import near_names
 
 _BLOCK_BYTES = 1 << 20
+# What file systems answer to what they do not have, such as folders that can be synchronised.
+_NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
 
 def sha256_of_bytes(data: bytes) -> str:
@@ -69,12 +71,24 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` survive a power cut."""
+    """Make renames inside `folder` survive a power cut, where the file system can promise that."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
     finally:
         os.close(descriptor)
+
+
+def _open_to_all(path: Path, mode: int) -> None:
+    """Give what was made for its owner alone the usual mode; some file systems have none."""
+    try:
+        path.chmod(mode & ~_umask())
+    except OSError as error:
+        if error.errno not in (errno.EPERM, *_NOT_OFFERED):
+            raise
 
 
 def make_folder(folder: Path) -> None:
@@ -96,7 +110,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            temporary.chmod(0o666 & ~_umask())
+            _open_to_all(temporary, 0o666)
             # While it is open, and so held: nobody takes it for a leftover.
             temporary.replace(path)
         sync_folder(path.parent)
@@ -141,7 +155,7 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
             for name in names:
                 sync_file(Path(folder) / name)
             sync_folder(Path(folder))
-        temporary.chmod(0o777 & ~_umask())
+        _open_to_all(temporary, 0o777)
         if path.exists() and not replace:
             raise InputError(f"{path} appeared meanwhile, so another process works on it too. "
                              "Remove it or choose another name.")  # fmt: skip

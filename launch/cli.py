@@ -22,6 +22,7 @@ from launch.console import (
     console,
     end_streams,
     open_streams,
+    output_is_lost,
     reader_left,
     speak_utf8,
 )
@@ -153,8 +154,9 @@ def _run(tokens: list[str], debug: bool) -> int:
             # Whoever read our output has seen enough.
             abandon_output()
             return HistosynError.exit_code
-        if isinstance(error, OSError) and error.filename is None and not _ended():
-            return HistosynError.exit_code
+        if isinstance(error, OSError) and error.filename is None and output_is_lost():
+            abandon_output()
+            return _report_output(error)
         if debug:
             raise
         return _report(error)
@@ -172,9 +174,14 @@ def _ended() -> bool:
         end_streams()
     except OSError as error:
         if not reader_left():
-            _say(f"the output cannot be written ({error.strerror or error}).")
+            _report_output(error)
         return False
     return True
+
+
+def _report_output(error: OSError) -> int:
+    _say(f"the output cannot be written ({error.strerror or error}).")
+    return HistosynError.exit_code
 
 
 def _parse(tokens: list[str]) -> Callable[[], object]:

@@ -88,6 +88,18 @@ def reader_left() -> bool:
         return False
 
 
+def output_is_lost() -> bool:
+    """Whether our standard output takes no more, such as a file on a full disk: one line is tried.
+
+    Errors of streams name no file.
+    """
+    try:
+        print(flush=True)
+    except OSError:
+        return True
+    return False
+
+
 def end_streams() -> None:
     """Write out what was printed; raises OSError if that is not possible.
 
