@@ -6,6 +6,7 @@ An unknown key, a wrong type or a value out of range is an error that names file
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, fields, is_dataclass
@@ -16,8 +17,12 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from hpc.errors import ConfigError
 from hpc.files import require_file
+from hpc.readable import readable
 
 Section = TypeVar("Section")
+
+# Characters that TOML wants escaped in a string, and half surrogates, for which it has no form.
+_UNQUOTED = re.compile('["\\\\\x00-\x1f\x7f\ud800-\udfff]')
 
 
 def load_toml(path: Path) -> dict[str, Any]:
@@ -144,12 +149,21 @@ def _flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    if "\ud800" <= character <= "\udfff":
+        raise ConfigError(
+            f"{readable(found.string)!r} holds bytes that are no UTF-8, and cannot be written to a "
+            "configuration file. Rename it, or name a link to it."
+        )
+    return f"\\{character}" if character in '"\\' else f"\\u{ord(character):04x}"
+
+
 def _literal(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
+        return f'"{_UNQUOTED.sub(_escaped, value)}"'
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_literal, value))}]"
     return repr(value)
