@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from histosyn.shards.batch import BadSample
 from histosyn.shards.index import DatasetIndex
-from histosyn.shards.stream import BadSample
 from histosyn.steps import StepTrainer
 from hpc import collectives
 from hpc.errors import DatasetError

@@ -9,7 +9,7 @@ import hashlib
 from functools import partial
 from typing import Any
 
-from histosyn.shards.stream import Batch
+from histosyn.shards.batch import Batch
 from histosyn.steps import StepTrainer
 from hpc import collectives
 from hpc.log import RecordsFile

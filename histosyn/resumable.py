@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -31,6 +30,7 @@ from histosyn.observers import (
     ShowLife,
     ShowProgress,
 )
+from histosyn.run_folder import claim, saver_of, state_keeper, watch_steps
 from histosyn.run_precision import with_settled_precision
 from histosyn.steps import Observer, Settings, StepTrainer
 from histosyn.trainable import TrainerKind, Training
@@ -38,14 +38,12 @@ from hpc import checkpoint, collectives
 from hpc.due import Due
 from hpc.errors import ConfigError
 from hpc.files import write_text
-from hpc.leftovers import remove_leftovers
-from hpc.locks import locked
 from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging
 from hpc.outbox import Outbox
 from hpc.preemption import Stopped, StopRequest
 from hpc.process_group import device_of, one_voice, process_group
 from hpc.pulse import Pulse, timed
-from hpc.run_state import FINISHED, Ending, StateKeeper, record_ending
+from hpc.run_state import FINISHED, Ending, StateKeeper
 from hpc.saver import Saver
 from hpc.topology import Topology, detect
 from hpc.watchdog import Watchdog
@@ -84,9 +82,9 @@ def run_resumable(
         with one_voice(topology):
             device = device_of(topology, run.device)
         with process_group(topology, device, timeout_seconds=run.hang_seconds) as watchdog:
-            collectives.decided_by_first(lambda: _claim(run.folder, folder_option, held))
+            collectives.decided_by_first(lambda: claim(run.folder, folder_option, held))
             config = with_settled_precision(config, device)
-            keeper = _state_keeper(config, watchdog, device)
+            keeper = state_keeper(config, watchdog, device)
             training = open_training(config, topology, device)
             started = _Run(training, config, watchdog, keeper, stop)
             stopped = started.go(extra_observers)
@@ -123,7 +121,7 @@ class _Run(Generic[TrainerKind]):
         self._resume()
         self.training.stage(range(trainer.step, run.steps))
         self._announce()
-        with _saver(self.config) as saver, _reproducible(), self._progress() as show:
+        with saver_of(self.config) as saver, _reproducible(), self._progress() as show:
             keep_state = KeepState(self.watchdog, self.keeper, saver, run.report_every)
             noting = self._noting()
             save = self._save(saver, noting)
@@ -133,12 +131,13 @@ class _Run(Generic[TrainerKind]):
                 Derived(extra_observers(self.topology)),
             )
             keep_state.write(trainer)
+            watch_steps(self.watchdog, trainer)
             with self.stop.at_edges(trainer.device):
                 self._make_up(derived)
                 before, after = derived
                 notice = NoticeFailedSave(saver, run.report_every)
                 observers = (*noting, before, save, notice, after, *show, keep_state)
-                trainer.train(observers, self.stop.agreed)
+                trainer.train(observers, self.stop.agreed, self.stop.at_once)
             save.save_now(trainer)
         if trainer.stopped is None:
             self._ship(run.folder / "model")
@@ -296,43 +295,6 @@ class _Run(Generic[TrainerKind]):
             if reason is not None:
                 self.stop.honoured(reason)
         return stopped
-
-
-def _claim(folder: Path, option: str, held: ExitStack) -> None:
-    """Keep others out for as long as `held` holds, and remove what the dead were writing."""
-    lock = locked(
-        folder / "lock",
-        busy=f"Another process is training in {folder}. Wait for it, or choose another {option}.",
-        risk=f"Let no other process train in {folder}.",
-    )
-    held.enter_context(lock)
-    remove_leftovers(folder, below=True)
-
-
-def _state_keeper(config: Settings, watchdog: Watchdog, device: torch.device) -> StateKeeper | None:
-    """Rank 0 keeps the state; the others write to it only if they have to tell its death."""
-    folder = config.run.folder
-    if not watchdog.topology.is_first:
-        watchdog.on_end = partial(record_ending, folder)
-        return None
-    keeper = StateKeeper(
-        folder,
-        steps=config.run.steps,
-        world_size=watchdog.topology.world_size,
-        device=device.type,
-    )
-    watchdog.on_end = keeper.end
-    return keeper
-
-
-def _saver(config: Settings) -> Saver:
-    run = config.run
-    return Saver(
-        run.folder / "checkpoints",
-        keep_last=run.keep_last,
-        keep_every=run.keep_every,
-        on_full_disk=run.on_full_disk,
-    )
 
 
 def _data_sha256(facts: dict[str, Any]) -> str:

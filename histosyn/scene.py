@@ -12,7 +12,7 @@ import torch
 from histosyn.config import TrainConfig
 from histosyn.networks.noise import Noise, draw_noise
 from histosyn.pixel_losses import mix_regions
-from histosyn.shards.stream import Batch
+from histosyn.shards.batch import Batch
 from hpc.randomness import key_of
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
@@ -13,10 +14,10 @@ import torch
 from torch import nn
 
 from histosyn.config import DataConfig, ResumableRunConfig
+from histosyn.shards.batch import Batch
 from histosyn.shards.index import DatasetIndex
-from histosyn.shards.stream import Batch
 from hpc.errors import TrainingDivergedError
-from hpc.preemption import Reason
+from hpc.preemption import AskedMeanwhile, Reason
 
 Watched = TypeVar("Watched", contravariant=True)
 
@@ -74,6 +75,8 @@ class StepTrainer(ABC):
         self.facts: StepFacts | None = None
         # What the last step measured besides losses, by the names that reports give it.
         self.watched: dict[str, torch.Tensor] = {}
+        # Whether there is no batch yet for the next step.
+        self.waiting = False
         # Why this step is the last for now, where somebody asked for it.
         self.stopped: Reason | None = None
         # What observers want back after a restart, by their names.
@@ -93,15 +96,26 @@ class StepTrainer(ABC):
         self,
         observers: tuple[Observer[Self], ...] = (),
         agreed_stop: Callable[[], Reason | None] = lambda: None,
+        while_waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Train until finished, or until all ranks have agreed to stop.
 
         Observers are called after the steps their interval divides, and after the final one.
+        `while_waiting` is entered while there is no batch yet; AskedMeanwhile, raised there, is a
+        request to stop before this step.
         """
         batches = self.stream.batches(start=self.step)
         while not self.finished and self.stopped is None:
             started = time.perf_counter()
-            batch = next(batches)
+            try:
+                self.waiting = True
+                with while_waiting():
+                    batch = next(batches)
+            except AskedMeanwhile as asked:
+                self.stopped = asked.reason
+                return
+            finally:
+                self.waiting = False
             waited_seconds = time.perf_counter() - started
             losses = self.take_step(batch)
             self.step += 1

@@ -15,7 +15,8 @@ from histosyn.objectives import make_objective
 from histosyn.players import Players
 from histosyn.recalibration import Recalibration
 from histosyn.scene import set_scene
-from histosyn.shards.stream import Batch, ShardStream
+from histosyn.shards.batch import Batch
+from histosyn.shards.stream import ShardStream
 from histosyn.steps import StepTrainer
 from histosyn.updates import UPDATES
 from histosyn.watch import watched

@@ -15,6 +15,7 @@ from threading import Thread
 from typing import TypeVar
 
 from hpc.errors import HistosynError
+from hpc.shared_memory import starting_processes
 from hpc.short_paths import keep_sockets_short
 
 Item = TypeVar("Item")
@@ -52,7 +53,9 @@ def map_in_order(
         return
     keep_sockets_short()
     # Spawned, not forked: a fork would copy the locks of threads that torch or others started.
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_settle_in)
+    with starting_processes("one process is enough for a small data set, --processes 1"):
+        context = get_context("spawn")
+        pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_settle_in)
     under_way: deque[Future[list[Outcome]]] = deque()
     mine: set[BaseProcess] = set()
     try:

@@ -71,6 +71,14 @@ class Stopped(BaseException):
         return Stopped, (self.reason, str(self))
 
 
+class AskedMeanwhile(BaseException):
+    """Raised in `StopRequest.at_once`. No error, as with Stopped."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.text)
+        self.reason = reason
+
+
 @contextmanager
 def signals_held_back() -> Iterator[None]:
     """Processes started during the block never get these signals: who asks to stop means us.
@@ -103,6 +111,7 @@ class StopRequest:
         self._old_handlers: dict[int, Any] = {}
         self._exchange: DelayedMaximum | None = None
         self._told = False
+        self._waiting = False
         # Which step's checkpoint the run could go on from.
         self.newest: Callable[[], int | None] = lambda: None
         end = job_end_time()
@@ -158,6 +167,21 @@ class StopRequest:
         self._tell(REASONS[largest - 1])
         return REASONS[largest - 1]
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """A request by a signal ends the block with AskedMeanwhile.
+
+        For a process that waits, alone, for what may never come: where there are others, it cannot
+        stop without them.
+        """
+        from hpc.collectives import world_size
+
+        self._waiting = world_size() == 1
+        try:
+            yield
+        finally:
+            self._waiting = False
+
     def honoured(self, reason: Reason) -> None:
         """Remove the STOP file that asked for it, so that the next start goes on."""
         if reason is REASONS[_FILE - 1]:
@@ -165,6 +189,10 @@ class StopRequest:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._note(_SIGNALS[signal.Signals(number)])
+        if self._waiting:
+            # Once: what comes while this is handled is noted only.
+            self._waiting = False
+            raise AskedMeanwhile(REASONS[self._request - 1])
         if self._deferred:
             return
         if number == signal.SIGINT:

@@ -2,6 +2,7 @@
 
 Each rank has a thread with a connection of its own to the group's store. It shows a sign of life
 every second, looks at that of the next rank, and at whether somebody has declared the group's end.
+A process that trains alone has it as well, for steps that never end.
 Who is the first to declare it speaks; the others leave without a word. Training never waits for
 any of this.
 
@@ -44,13 +45,20 @@ _ADVICE = "Running the same command again goes on from the newest checkpoint."
 
 
 class Watchdog:
-    """Watches over the ranks of a group during the block of `watching`; alone, over nobody."""
+    """Watches over the ranks of a group during the block of `watching`; alone, over its own steps.
+
+    `waits_for` says in words what the main thread waits for just now, or is empty; `advice` is
+    what to do if that never comes.
+    """
 
     def __init__(self, topology: Topology, *, limit_seconds: float) -> None:
         self.topology = topology
         self.on_end: Callable[[Ending], None] = lambda ending: None
+        self.waits_for: Callable[[], str] = lambda: ""
+        self.advice: Callable[[], str] = lambda: ""
         self._limit_seconds = limit_seconds
-        # Rounds since the last step; None until the first one.
+        self._store: distributed.Store | None = None
+        # Rounds since the last step; None until steps are to be taken.
         self._idle: int | None = None
         self._ending: _Declared | None = None
         self._known, self._left = Event(), Event()
@@ -59,7 +67,7 @@ class Watchdog:
         self._suspicious = False
 
     def moved(self) -> None:
-        """A step was taken. From the first one on, the next may not take longer than the limit."""
+        """A step was taken, or is to be: from now on the next may take no longer than the limit."""
         self._idle = 0
 
     @contextmanager
@@ -71,19 +79,19 @@ class Watchdog:
         if store is not None:
             self._store = store
             self._signs = _Signs(store, self.topology)
-            self._signs.give()
-            Thread(target=self._guard, name="watchdog", daemon=True).start()
+            self._signs.give(self._where())
+        Thread(target=self._guard, name="watchdog", daemon=True).start()
         try:
             yield
         except BaseException as error:
-            self._leave(error, alone=store is None)
+            self._leave(error)
             raise
         finally:
             self._left.set()
 
-    def _leave(self, error: BaseException, *, alone: bool) -> None:
-        if alone:
-            self.on_end(Ending.of(error))
+    def _leave(self, error: BaseException) -> None:
+        if self._store is None:
+            self._declare(Ending.of(error))
             return
         if _comes_of_others(error):
             self._suspicious = True
@@ -105,6 +113,9 @@ class Watchdog:
         """Say that the group ends because of rank `of`, unless somebody has said something."""
         mine = self.topology.rank
         declared = _Declared(by=mine, of=mine if of is None else of, ending=ending)
+        if self._store is None:
+            self._learn(declared)
+            return
         try:
             said = self._store.compare_set(_END, "", declared.as_text())
             declared = _Declared.from_text(said.decode())
@@ -144,9 +155,19 @@ class Watchdog:
         os._exit(declared.ending.exit_code)
 
     def _look(self) -> None:
-        self._signs.give()
-        if self._store.check([_END]):
-            self._learn(_Declared.from_text(self._store.get(_END).decode()))
+        if self._store is not None:
+            self._look_at_others(self._store)
+        if self._idle is not None and not self._known.is_set():
+            self._idle += 1
+            if self._idle > self._limit_seconds:
+                alone = self._store is None
+                places = self._where() if alone else self._signs.where_all_are()
+                self._declare(self._hanging(places))
+
+    def _look_at_others(self, store: distributed.Store) -> None:
+        self._signs.give(self._where())
+        if store.check([_END]):
+            self._learn(_Declared.from_text(store.get(_END).decode()))
             return
         world = range(self.topology.world_size)
         mine = self.topology.rank
@@ -155,10 +176,20 @@ class Watchdog:
             if rank != mine and self._signs.missed(rank) >= patience:
                 self._declare(_lost(self._signs.who(rank), patience), of=rank)
                 return
-        if self._idle is not None:
-            self._idle += 1
-            if self._idle > self._limit_seconds:
-                self._declare(_hanging(self._signs.where_all_are(), self._limit_seconds))
+
+    def _where(self) -> str:
+        waits_for = self.waits_for()
+        return _where_main_thread_is() + (f", waiting for {waits_for}" if waits_for else "")
+
+    def _hanging(self, places: str) -> Ending:
+        several = self.topology.world_size > 1
+        look = " All ranks end. Look at the rank that is somewhere else than the others."
+        advice = f" {self.advice()}" if self.waits_for() or "waiting for" in places else ""
+        return _ended(
+            f"No step was finished for {self._limit_seconds:g} seconds: {places}."
+            f"{look if several else ''}{advice} If steps may take so long, raise "
+            f"--run.hang-seconds. {_ADVICE}"
+        )
 
     def _declare_store_lost(self, error: RuntimeError) -> None:
         """It went with rank 0 or with torchrun. One rank of each node speaks."""
@@ -199,10 +230,10 @@ class _Signs:
         self._missed: defaultdict[int, int] = defaultdict(int)
         self._last: dict[int, dict[str, Any]] = {}
 
-    def give(self) -> None:
+    def give(self, where: str) -> None:
         self._given += 1
         sign = {"number": self._given, "host": socket.gethostname(), "pid": os.getpid(),
-                "where": _where_main_thread_is()}  # fmt: skip
+                "where": where}  # fmt: skip
         self._store.set(f"sign-{self._topology.rank}", json.dumps(sign))
 
     def missed(self, rank: int) -> int:
@@ -248,14 +279,6 @@ def _lost(who: str, seconds: int) -> Ending:
     return _ended(
         f"{who} gave no sign of life for {seconds} seconds: it was killed (most often memory ran "
         f"out) or stopped, or its node was lost. All others end as well. {_ADVICE}"
-    )
-
-
-def _hanging(places: str, seconds: float) -> Ending:
-    return _ended(
-        f"No step was finished for {seconds:g} seconds: {places}. All ranks end. Look at the rank "
-        f"that is somewhere else than the others; if steps may take so long, raise "
-        f"--run.hang-seconds. {_ADVICE}"
     )
 
 

@@ -12,7 +12,7 @@ from eval.segmenter.config import SegmenterConfig
 from eval.segmenter.losses import cross_entropy, dice_loss
 from eval.segmenter.network import UNet
 from histosyn.networks.ema import Ema
-from histosyn.shards.stream import Batch
+from histosyn.shards.batch import Batch
 from histosyn.steps import BatchSource, StepTrainer
 from hpc import collectives
 from hpc.randomness import key_of

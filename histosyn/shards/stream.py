@@ -8,7 +8,6 @@ ranks changes what a batch holds.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import count
 from typing import Literal
 
@@ -17,55 +16,26 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from histosyn.shards.augment import Augmentation, augmentation_key
+from histosyn.shards.batch import BadSample, Batch
 from histosyn.shards.draws import Draws, EachOnce, RareClassesOften
 from histosyn.shards.order import Place, SampleOrder
 from histosyn.shards.reader import ShardReader
+from histosyn.shards.sending import PinnedAfterPipe, Piped, Receiver, send
 from hpc.errors import ConfigError, HistosynError, SampleError
 from hpc.parallel import end_with_parent, kill_at_exit
 from hpc.preemption import signals_held_back
+from hpc.shared_memory import starting_processes
 from hpc.short_paths import keep_sockets_short
 from hpc.topology import Topology
 
 OnBadSample = Literal["error", "skip"]
+_Sent = Batch | Piped | PinnedAfterPipe | HistosynError
 # Batches that each worker may have ready: what bounds the memory of loading.
 _PREFETCHED_BATCHES = 2
 # How long it may take until the end of a process is known.
 _DYING_SECONDS = 0.5
 # If so many substitutes in a row are bad too, the data set is.
 _MOST_SUBSTITUTES = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class BadSample:
-    """A sample that could not be used, why, and the key of the one shown in its place."""
-
-    shard: str
-    key: str
-    cause: str
-    replaced_by: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """One rank's part of a global batch.
-
-    `tiles_NCHW` is uint8, `labels_NHW` uint8 class indices; `positions_N` says where in the global
-    batch each sample stands: what random numbers are keyed by. `keys` are the samples' names, and
-    `bad` lists the samples that were replaced.
-    """
-
-    number: int
-    tiles_NCHW: torch.Tensor
-    labels_NHW: torch.Tensor
-    positions_N: torch.Tensor
-    keys: list[str]
-    bad: tuple[BadSample, ...] = ()
-
-    def pin_memory(self) -> Batch:
-        """The same batch in page-locked memory, from which a GPU copies without waiting."""
-        return replace(
-            self, tiles_NCHW=self.tiles_NCHW.pin_memory(), labels_NHW=self.labels_NHW.pin_memory()
-        )
 
 
 class ShardStream:
@@ -135,14 +105,15 @@ class ShardStream:
         )
         if self.workers:
             keep_sockets_short()
-        with signals_held_back():
+        with signals_held_back(), starting_processes("--data.workers 0"):
             batches = iter(loader)
         # An error that ends the process may still hold them, by its traceback.
         kill_at_exit(batches, getattr(batches, "_workers", []))
+        receive = Receiver()
         for item in _told_of_dead_workers(batches):
             if isinstance(item, HistosynError):
                 raise item
-            yield item
+            yield receive(item)
 
     def shards_for(self, first_batch: int, last_batch: int) -> set[int]:
         """The shards that batches `first_batch` to `last_batch` - 1 are read from."""
@@ -151,7 +122,7 @@ class ShardStream:
         )
 
 
-class _Batches(Dataset[Batch | HistosynError]):
+class _Batches(Dataset[Batch | Piped | HistosynError]):
     """Batch number -> this rank's part of that global batch.
 
     An error of ours is returned, not raised: the loader would wrap it into a traceback.
@@ -177,9 +148,9 @@ class _Batches(Dataset[Batch | HistosynError]):
         self.on_bad_sample = on_bad_sample
         self._order: SampleOrder | None = None
 
-    def __getitem__(self, number: int) -> Batch | HistosynError:
+    def __getitem__(self, number: int) -> Batch | Piped | HistosynError:
         try:
-            return self._batch(number)
+            return send(self._batch(number))
         except HistosynError as error:
             return error
 
@@ -257,8 +228,8 @@ def _bad_sample(fault: SampleError, replaced_by: str) -> BadSample:
 
 
 def _told_of_dead_workers(
-    items: Iterator[Batch | HistosynError],
-) -> Iterator[Batch | HistosynError]:
+    items: Iterator[_Sent],
+) -> Iterator[_Sent]:
     """The items. When a worker dies, what the loader raises for it becomes a sentence.
 
     The loader notices (RuntimeError), or the tensors of a batch cannot be fetched from it any more.

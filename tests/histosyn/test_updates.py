@@ -17,7 +17,7 @@ from histosyn.networks import patterns
 from histosyn.objectives import make_objective
 from histosyn.players import Players
 from histosyn.scene import set_scene
-from histosyn.shards.stream import Batch
+from histosyn.shards.batch import Batch
 from histosyn.updates import UPDATES
 
 CPU = torch.device("cpu")

@@ -71,6 +71,14 @@ def test_a_hanging_rank_ends_all_and_is_found():
     assert codes == [1, 1]
 
 
+def test_a_process_that_is_alone_does_not_hang_for_ever_either():
+    codes, errors = outcome("hang", culprit=0, count=1)
+    (line,) = errors.splitlines()
+    assert line.startswith("histosyn: No step was finished for 3 seconds: commit (faulty_rank.py,")
+    assert "ranks" not in line
+    assert codes == [1]
+
+
 @pytest.mark.slow
 def test_a_frozen_rank_does_not_hold_the_others():
     codes, errors = outcome("freeze", count=3)

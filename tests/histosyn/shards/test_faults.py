@@ -31,8 +31,9 @@ from histosyn.images import png_bytes
 from histosyn.packing.records import Described, record_shard
 from histosyn.shards import foreign as foreign_shards
 from histosyn.shards import reader
+from histosyn.shards.batch import Batch
 from histosyn.shards.index_file import digest_of, load_index, write_index
-from histosyn.shards.stream import Batch, ShardStream
+from histosyn.shards.stream import ShardStream
 from histosyn.training_data import open_stream
 from hpc.errors import HistosynError
 from hpc.topology import Topology

@@ -18,10 +18,11 @@ import pytest
 import torch
 from tissue import pack_blobs
 
+from histosyn.shards.batch import Batch
 from histosyn.shards.dataset import open_shards
 from histosyn.shards.index_file import load_index
 from histosyn.shards.reader import ShardReader
-from histosyn.shards.stream import Batch, ShardStream
+from histosyn.shards.stream import ShardStream
 from hpc.errors import ConfigError, DatasetError, HistosynError, InputError, SampleError
 from hpc.files import sha256_of_bytes
 from hpc.topology import Topology
