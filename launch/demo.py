@@ -27,6 +27,7 @@ from hpc.log import on_terminal
 from hpc.randomness import generator_of, key_of
 from launch.console import open_streams, say
 from launch.demo_forecast import REPORT_EVERY, Forecast
+from launch.processes import child_answers
 
 # Under five minutes on two cores without AVX-512, in float32 (benchmarks/README.md).
 STEPS = 200
@@ -35,8 +36,7 @@ _LOOK_SECONDS = 1.0
 SHOWN = 12
 NEXT_STEPS = """histosyn doctor TILES LABELS --schema SCHEMA
 histosyn pack TILES LABELS packed --schema SCHEMA --tile-size 256 --groups patients.csv --val 0.2
-torchrun --nproc-per-node GPUS --no-python histosyn train \\
-    --data.shards packed/train --run.folder runs/first
+histosyn train --processes GPUS --data.shards packed/train --run.folder runs/first
 histosyn synth runs/first NEW_LABELS tissue
 histosyn eval fid REAL_TILES tissue"""
 
@@ -55,8 +55,6 @@ def steps(folder: Path, training_steps: int = STEPS) -> list[Step]:
     phantom, new, packed = folder / "phantom", folder / "new", folder / "packed"
     run, tissue = folder / "run", folder / "tissue"
     histosyn = [str(Path(sys.executable).with_name("histosyn"))]
-    torchrun = [str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node",
-                str(PROCESSES), "--no-python", *histosyn]  # fmt: skip
     return [
         Step(
             title="phantom tissue to learn from",
@@ -78,7 +76,8 @@ def steps(folder: Path, training_steps: int = STEPS) -> list[Step]:
         ),
         Step(
             title=f"train on {PROCESSES} processes (the long step)",
-            command=[*torchrun, "train", "--data.shards", str(packed / "train"),
+            command=[*histosyn, "train", "--processes", str(PROCESSES),
+                     "--data.shards", str(packed / "train"),
                      "--preset", "fast", "--run.folder", str(run),
                      "--run.steps", str(training_steps), "--run.ema-decay", "0.99",
                      "--run.sample-every", "100", "--run.checkpoint-every", "100",
@@ -146,22 +145,22 @@ def main(folder: Path, training_steps: int = STEPS) -> None:
 def _run(step: Step, forecast: Forecast) -> int:
     """The exit code of its command, which has this terminal; tells the forecast when it is there.
 
-    Ctrl-C reaches the command as well: it saves what it has, and the demo ends after it.
+    A request to stop reaches the command as well: it saves what it has, and the demo ends after it.
     """
     process = subprocess.Popen(step.command, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    try:
+    with child_answers(process) as asked:
         while True:
             try:
-                return process.wait(timeout=_LOOK_SECONDS)
+                code = process.wait(timeout=_LOOK_SECONDS)
+                break
             except subprocess.TimeoutExpired:
                 if news := forecast.news():
                     # A line of its own, below what a progress bar shows at this moment.
                     say(f"\n{news}" if on_terminal() else news)
-    except KeyboardInterrupt:
-        process.wait()
-        sys.exit("demo: interrupted. Run the same command again to go on from here.")
-    finally:
-        process.kill()
+    if asked:
+        say("demo: interrupted. Run the same command again to go on from here.", stderr=True)
+        sys.exit(130)
+    return code
 
 
 def simulated_ratings(images: int = 20, readers: int = 3, seed: int = 0) -> str:

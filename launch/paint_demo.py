@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from hpc.errors import HistosynError
 from hpc.locks import locked
 from hpc.own_folders import cache_folder
 from launch.console import say
+from launch.processes import child_answers
 
 _OF_MAKE_DEMO = Path("runs/demo/run/model")
 _STEPS = 160
@@ -65,19 +65,23 @@ def _make(folder: Path) -> None:
         _run("pack", phantom / "tiles", phantom / "labels", packed, "--schema", SCHEMA,
              "--source-mpp", "1.0")  # fmt: skip
     train = (
-        "train", "--preset", "fast", "--data.shards", packed / "train",
+        "train", "--processes", _PROCESSES, "--preset", "fast", "--data.shards", packed / "train",
         "--run.folder", folder / "run", "--run.steps", _STEPS, "--run.ema-decay", "0.99",
         "--run.checkpoint-every", "100", "--run.sample-every", "100",
     )  # fmt: skip
-    _run(*train, before=[_installed("torchrun"), "--nproc-per-node", _PROCESSES, "--no-python"])
+    _run(*train)
 
 
-def _run(*arguments: object, before: Sequence[object] = ()) -> None:
-    """A command of ours, with its progress on this terminal; `before` is what starts it."""
-    command = [str(part) for part in (*before, _installed("histosyn"), *arguments)]
+def _run(*arguments: object) -> None:
+    """A command of ours, with its progress on this terminal."""
+    command = [str(part) for part in (_installed("histosyn"), *arguments)]
     # A thread each: more would wait for one another.
-    finished = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    if finished.returncode:
+    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    with child_answers(process) as asked:
+        code = process.wait()
+    if asked:
+        raise KeyboardInterrupt
+    if code:
         raise HistosynError(
             f"The demo's model could not be made: `histosyn {arguments[0]}` failed, see above. "
             "Run the same command again to go on, or paint with a model of your own."

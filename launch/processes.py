@@ -29,6 +29,8 @@ _FOR_ONE = ("--help", "-h", "--version", "--dry-run")
 
 _HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP)
 _LOOK_SECONDS = 0.1
+# Who presses Ctrl-C once may be heard twice.
+_SAME_SECONDS = 1.0
 # For the others to notice that one is gone, and to end by themselves (see `hpc.watchdog`).
 _GRACE_SECONDS = 60.0
 
@@ -108,8 +110,12 @@ def _start(
 @contextmanager
 def _passing_on(ranks: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
     """Signals go to the ranks, which know what to do; a terminal that is closed is SIGTERM."""
+    heard: dict[int, float] = {}
 
     def pass_on(number: int, frame: FrameType | None) -> None:
+        before, heard[number] = heard.get(number, -_SAME_SECONDS), time.monotonic()
+        if heard[number] - before < _SAME_SECONDS:
+            return
         for rank in ranks:
             rank.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)
 
@@ -119,6 +125,30 @@ def _passing_on(ranks: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def child_answers(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """While `process` is waited for, it is the one that answers; what was heard is in the list.
+
+    A terminal sends Ctrl-C to both, so it is not passed on; the other signals are.
+    """
+    heard: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        if number != signal.SIGINT:
+            process.send_signal(signal.SIGTERM)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield heard
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        process.kill()
+        process.wait()
 
 
 def _wait(ranks: Sequence[subprocess.Popen[bytes]]) -> None:

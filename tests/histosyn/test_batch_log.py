@@ -15,6 +15,7 @@ from histosyn.config import TrainConfig
 from histosyn.trainer import Trainer
 from histosyn.training import run_training
 from histosyn.training_data import open_stream
+from hpc.errors import HistosynError
 from hpc.topology import Topology
 
 SETTINGS = {"steps": 7, "report_every": 3, "checkpoint_every": 4, "log_batches": True}
@@ -76,10 +77,10 @@ def test_a_restart_neither_doubles_nor_drops_a_line(
     config = config_of(shards, tmp_path / "run", checkpoint_minutes=minutes)
 
     def die(trainer: Trainer) -> None:
-        raise KeyboardInterrupt
+        raise HistosynError("enough")
 
     die.interval = 6  # type: ignore[attr-defined]
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(HistosynError, match="enough"):
         run_training(config, (lambda config, topology: die,))  # type: ignore[arg-type,return-value]
     assert lines(tmp_path / "run") == lines(alone)[:6]
     run_training(config)

@@ -22,7 +22,6 @@ import sys, time
 from histosyn.shards.stream import ShardStream
 from launch.cli import main
 
-given = int(sys.argv.pop(1))
 batches = ShardStream.batches
 
 def stuck(stream, start=0):
@@ -33,6 +32,7 @@ def stuck(stream, start=0):
         yield batch
 
 if __name__ == "__main__":
+    given = int(sys.argv.pop(1))
     ShardStream.batches = stuck
     main(sys.argv[1:])
 """

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import os
 import re
+import signal
+import sys
+import time
 from pathlib import Path
 
 import pytest
+from launching import started, wait_until
 
 from eval.ratings import read_ratings
+from hpc.run_state import read_state
 from launch.demo import main, simulated_ratings, steps
 
 
@@ -21,6 +27,25 @@ def test_each_step_makes_something_of_its_own(tmp_path: Path) -> None:
     made = [step.makes for step in steps(tmp_path)]
     assert len(set(made)) == len(made)
     assert all(path.is_relative_to(tmp_path) for path in made)
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_ends_in_one_line(tmp_path: Path) -> None:
+    """As a terminal sends it, to the demo and to what it runs."""
+    run = tmp_path / "run"
+    with started([sys.executable, "-m", "launch.demo", str(tmp_path)]) as process:
+        # Training has begun, and its steps.
+        wait_until(lambda: read_state(run) is not None, process)
+        time.sleep(5)
+        os.killpg(process.pid, signal.SIGINT)
+        errors = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    saved, last = errors.splitlines()[-2:]
+    assert saved.startswith("histosyn: stopped after step ")
+    assert last == "demo: interrupted. Run the same command again to go on from here."
+    state = read_state(run)
+    assert state is not None and state.last_checkpoint == state.step > 0
 
 
 @pytest.mark.slow
