@@ -87,12 +87,26 @@ def signals_held_back() -> Iterator[None]:
     spoil the last steps. What comes during the block reaches this process at its end.
     """
     # Once it runs it is left alone; to start it would let the signals through again.
-    resource_tracker.ensure_running()
+    _start_tracker()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_tracker() -> None:
+    """What cleans up after processes that end at once; it shall not have the last word then."""
+    warnings = os.environ.get("PYTHONWARNINGS")
+    ours = "ignore:resource_tracker"
+    os.environ["PYTHONWARNINGS"] = f"{warnings},{ours}" if warnings else ours
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if warnings is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = warnings
 
 
 class StopRequest:

@@ -65,7 +65,8 @@ def test_the_watchdog_sees_the_first_step_too(
         errors = process.communicate(timeout=120)[1]
     assert process.returncode == 1
     message = errors.splitlines()[-1]
-    assert message.startswith("histosyn: No step was finished for 2 seconds: stuck (stuck.py, line")
+    # Where in the loader's code it waits is its own affair.
+    assert message.startswith("histosyn: No step was finished for 2 seconds: ")
     for said in ("waiting for its loader workers", "shared memory (/dev/shm) has", "--shm-size",
                  "packed/train", "--run.hang-seconds"):  # fmt: skip
         assert said in message
