@@ -177,7 +177,7 @@ def inspect_shards(
 
 def open_parts(shards: Path, schema: str | None = None) -> tuple[Part, ...]:
     """A folder of shards as it is; of a folder without any, its parts train, val and test."""
-    names = [name for name in PARTS if _holds_shards(shards / name)]
+    names = [name for name in PARTS if _holds_shards(shards / name) or _unread(shards / name)]
     if _holds_shards(shards) or not names:
         return (_open_part(shards.resolve().name, shards, schema),)
     return tuple(_open_part(name, shards / name, schema) for name in names)
@@ -201,9 +201,12 @@ def straddling_groups(parts: Sequence[Part]) -> dict[str, tuple[str, ...]]:
 
 
 def _holds_shards(folder: Path) -> bool:
-    return (folder / INDEX_NAME).is_file() or (
-        folder.is_dir() and bool(foreign_shards(folder) or unread_files(folder))
-    )
+    return (folder / INDEX_NAME).is_file() or bool(foreign_shards(folder))
+
+
+def _unread(folder: Path) -> bool:
+    """Whether there are files that look like shards, of which something is to be said."""
+    return folder.is_dir() and bool(unread_files(folder))
 
 
 def _pictures(part: Part, count: int, seed: int) -> tuple[tuple[Picture, ...], tuple[Fault, ...]]:

@@ -249,7 +249,14 @@ def _blocks(source: Path) -> Iterator[bytes]:
 def _lock(folder: Path, shard: Shard, *, wait: bool) -> Iterator[int | None]:
     """The descriptor of a shard's lock file; None if another process has it. `wait` waits."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(folder / f".{shard.name}.lock", flags, 0o600)
+    path = folder / f".{shard.name}.lock"
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise HistosynError(
+            f"{path} cannot be opened ({error.strerror}). Remove it, or choose another folder for "
+            "data.stage_to."
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

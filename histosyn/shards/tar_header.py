@@ -88,7 +88,8 @@ def header_fault(header: bytes, key: str, suffixes: Sequence[str], size: int) ->
     try:
         found = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
-        return f"its tar header is damaged ({error})"
+        what = error if any(header) else "only zeros are left of it"
+        return f"its tar header is damaged ({what})"
     longest = len(key) + 1 + max(map(len, suffixes))
     holds_whole_name = key.isascii() and longest <= tarfile.LENGTH_NAME
     if (holds_whole_name and not _named(found.name, key, suffixes)) or found.size != size:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from histosyn.shards.compression import COMPRESSIONS
+from hpc.errors import DatasetError
 
 # Downloads and copies that are under way or were broken off, and pieces of a split file.
 _UNFINISHED = re.compile(
@@ -26,9 +27,17 @@ class Unread:
 
 
 def unread_files(folder: Path) -> list[Unread]:
-    """What in a folder of shards was perhaps meant to be one, sorted by name; hidden files not."""
-    with os.scandir(folder) as entries:
-        found = {entry.name: entry for entry in entries if not entry.name.startswith(".")}
+    """What in a folder of shards was perhaps meant to be one, sorted by name; hidden files not.
+
+    Raises DatasetError if the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = {entry.name: entry for entry in entries if not entry.name.startswith(".")}
+    except OSError as error:
+        raise DatasetError(
+            f"{folder} cannot be searched for shards ({error.strerror}). Check its permissions."
+        ) from error
     causes = ((name, _cause(found[name], found)) for name in sorted(found))
     return [Unread(name=name, cause=cause) for name, cause in causes if cause]
 

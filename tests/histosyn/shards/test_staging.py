@@ -134,6 +134,18 @@ def test_a_folder_of_somebody_else_or_behind_a_link_is_refused(
     assert not list(folder.iterdir())
 
 
+def test_a_lock_file_behind_a_link_is_refused(shards: Path, tmp_path: Path) -> None:
+    """It would be written to."""
+    index, to = open_shards(shards).index, tmp_path / "local"
+    folder = staging_folder(index, to)
+    folder.mkdir(parents=True)
+    (tmp_path / "precious").write_text("kept")
+    (folder / f".{index.shards[0].name}.lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(HistosynError, match=r"\.lock cannot be opened"):
+        stage_all(shards, to)
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
 def test_a_damaged_original_is_named_and_nothing_takes_its_name(
     shards: Path, tmp_path: Path
 ) -> None:

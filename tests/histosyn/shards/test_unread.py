@@ -5,10 +5,12 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import shutil
 from pathlib import Path
 
 import pytest
 from tissue import SCHEMA, pack_blobs
+from users import as_nobody
 
 from histosyn.inspection import inspect_shards
 from histosyn.shards.dataset import ensure_index, open_shards
@@ -84,3 +86,22 @@ def test_what_else_lies_there_is_nobodys_business(shards: Path) -> None:
 def test_a_folder_called_like_a_shard_is_named(shards: Path) -> None:
     (shards / "x.tar").mkdir()
     assert [(file.name, file.cause) for file in unread_files(shards)] == [("x.tar", "a folder")]
+
+
+def test_a_part_of_compressed_shards_is_a_part(shards: Path) -> None:
+    """And what lies beside the parts is none."""
+    (shards.parent / "backup.tar.gz").write_bytes(b"")
+    (shards.parent / "val").mkdir()
+    (shards.parent / "val" / "x.tar.gz").write_bytes(b"")
+    ensure_index(shards, SCHEMA.name)
+    with pytest.raises(DatasetError, match=r"val/x\.tar\.gz looks like a shard"):
+        inspect_shards(shards.parent)
+    shutil.rmtree(shards.parent / "val")
+    assert [part.name for part in inspect_shards(shards.parent).parts] == ["train"]
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir(mode=0)
+    match = "cannot be searched for shards"
+    with as_nobody(tmp_path), pytest.raises(DatasetError, match=match):
+        unread_files(tmp_path / "x")
