@@ -17,6 +17,7 @@ import numpy as np
 
 from eval.rating_sample import MISSING, Floats, Ints
 from histosyn.labels import LabelSchema, read_label_map
+from histosyn.objects import warn_of_objects
 from histosyn.pairs import images_by_key
 from hpc.errors import DatasetError, HistosynError, InputError
 from hpc.files import sha256_of_bytes
@@ -105,6 +106,8 @@ def tally(raters: tuple[LabelRater, ...], schema: LabelSchema) -> LabelTally:
         raise InputError(
             f"{len(raters)} folders are too many for {len(schema)} classes. Use fewer."
         )
+    for rater in raters:
+        warn_of_objects(list(rater.path_of.values()), schema)
     keys = sorted({key for rater in raters for key in rater.path_of})
     shared = [key for key in keys if sum(key in rater.path_of for rater in raters) > 1]
     if not shared:

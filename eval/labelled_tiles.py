@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eval.content import Content, content_of_file, content_of_folder, content_of_shards
 from histosyn.images import read_tile
 from histosyn.labels import LabelSchema, read_label_map
+from histosyn.objects import warn_of_objects
 from histosyn.pairs import images_by_key
 from histosyn.shards.dataset import ensure_index, index_folder, open_shards
 from histosyn.shards.reader import ShardReader
@@ -117,6 +118,7 @@ class FolderLabels:
         self.folder = folder
         self.schema = schema
         self._paths = images_by_key(folder, "folder of label maps")
+        warn_of_objects(list(self._paths.values()), schema)
         self._csv = groups
         self._groups: dict[str, str] = {}
         if groups is not None:

@@ -35,6 +35,7 @@ __all__ = [
     "built_in_schemas",
     "checked_indices",
     "colorize",
+    "is_our_own",
     "label_image",
     "label_png_bytes",
     "labels_of_values",
@@ -107,7 +108,7 @@ def meaning_of(codes: Codes, schema: LabelSchema, tolerance: int = COLOR_TOLERAN
     """Which class each code means, as `read_label_map` takes it."""
     by_value = None
     if codes.indices is not None:
-        if _is_our_own(codes, schema):
+        if is_our_own(codes, schema):
             every = np.ones(len(codes.indices), dtype=bool)
             return Meaning(by_color=False, classes=codes.indices, known=every)
         by_value = Meaning(
@@ -124,7 +125,7 @@ def meaning_of(codes: Codes, schema: LabelSchema, tolerance: int = COLOR_TOLERAN
     return Meaning(by_color=True, classes=snap.classes, known=snap.near, mixed=mixed)
 
 
-def _is_our_own(codes: Codes, schema: LabelSchema) -> bool:
+def is_our_own(codes: Codes, schema: LabelSchema) -> bool:
     """Whether a palette file has class indices in the schema's colours, as histosyn writes it."""
     if codes.indices is None or codes.colors is None or not schema.allowed[codes.indices].all():
         return False

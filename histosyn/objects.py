@@ -6,16 +6,20 @@ another. What gives them away: each number is one connected area, and they count
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from histosyn.codes import Codes, index_codes
+from histosyn.codes import Codes, index_codes, read_codes
 from histosyn.image_file import opened_image
+from histosyn.labels import LabelSchema, is_our_own, meaning_of
 from histosyn.matlab import MATLAB_SUFFIX, read_matlab_labels
-from histosyn.schema import LabelSchema
-from hpc.errors import ConfigError, LabelError
+from hpc.errors import ConfigError, InputError, LabelError
+
+logger = logging.getLogger("histosyn")
 
 # Said instead of a class: that values are classes although they look like numbers of objects.
 NO_OBJECTS = "none"
@@ -31,6 +35,7 @@ _MANY_IN_A_FILE = 12
 _MANY_IN_ALL = 16
 # The boxes around objects cover a map a few times at most; those around classes, once each.
 _MOST_COVER = 16
+_LOOKED_AT = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +117,33 @@ class Numbering:
         return (
             f"{self.alone} of {self.areas} values are one connected area in their file{nested}; "
             f"{name} has {most}"
+        )
+
+
+def warn_of_objects(paths: Sequence[Path], schema: LabelSchema) -> None:
+    """Log a warning if label maps (of all, so many spread over them are read) number objects.
+
+    For readers that take class maps and have no say in what they are; files that cannot be read
+    are left to them.
+    """
+    numbering = Numbering()
+    for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
+        try:
+            codes, code_of_pixel_HW = read_codes(path, str(path))
+        except InputError:
+            continue
+        if codes.indices is None or is_our_own(codes, schema) or meaning_of(codes, schema).by_color:
+            continue
+        areas = areas_of(codes.indices[code_of_pixel_HW])
+        if areas is not None:
+            numbering.count(path.name, areas)
+    if numbering.numbers_objects:
+        logger.warning(
+            "Label maps seem to number objects (instances) instead of naming classes: %s. As "
+            "classes of %s their numbers mean nothing; histosyn pack --objects-are CLASS folds "
+            "them.",
+            numbering.reason,
+            schema.name,
         )
 
 

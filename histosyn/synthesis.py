@@ -21,6 +21,7 @@ from histosyn.image_file import image_bytes
 from histosyn.labels import read_label_map
 from histosyn.manifest import Entries, read_manifest, tiles_lock, write_manifest
 from histosyn.model_folder import Model
+from histosyn.objects import warn_of_objects
 from histosyn.packing.cut import resample_labels
 from histosyn.provenance import entry_of, tile_png_bytes
 from histosyn.repetition import rerolls_of
@@ -83,6 +84,8 @@ def synthesize_folder(
     labels, out = as_path(labels, "folder of label maps"), as_path(out, "OUT")
     _keep_apart(labels, out)
     jobs = planned_jobs(model, labels, config, topology)
+    if topology.is_first:
+        warn_of_objects(sorted({job.label for job in jobs}), model.facts.schema)
     with ExitStack() as held:
         manifest = collectives.decided_by_first(lambda: _claim(out, model, labels, config, held))
         require_sizes(_merged(sizes_to_make(jobs, model)), model.facts.generator)

@@ -56,8 +56,8 @@ def doctor(
     labels
         Folder of label maps of the same names: class indices, or the schema's colours.
     schema
-        Label schema: prostate-2, prostate-3, colon-10, or a TOML file. Without it, one is proposed
-        from the label maps.
+        Label schema: prostate-2, prostate-3, colon-10, or a TOML file. Without it (or with
+        "auto"), one is proposed from the label maps.
     groups
         CSV with the columns "tile" and --group-column, perhaps also "split" and "mpp".
     group_column
@@ -113,14 +113,14 @@ def _examine(
     from hpc.log import set_up_logging, track
     from hpc.topology import Topology
 
-    if schema is not None and write_schema is not None:
+    if schema not in (None, "auto") and write_schema is not None:
         raise ConfigError("--write-schema is for a proposed schema. Leave it or --schema out.")
     set_up_logging(Topology())
     check_output_file(json, "--json")
     check_output_file(write_schema, "--write-schema")
     diagnosis = examine(
         source,
-        None if schema is None else load_schema(schema),
+        None if schema in (None, "auto") else load_schema(str(schema)),
         lambda looks, total: track(looks, total=total, what="pairs"),
     )
     if json is not None:

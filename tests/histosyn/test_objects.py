@@ -11,7 +11,14 @@ from scipy.io import savemat
 from tissue import SCHEMA, SHARED, blobs
 
 from histosyn.codes import read_codes
-from histosyn.objects import Numbering, areas_of, class_for_objects, read_objects
+from histosyn.labels import label_png_bytes
+from histosyn.objects import (
+    Numbering,
+    areas_of,
+    class_for_objects,
+    read_objects,
+    warn_of_objects,
+)
 from histosyn.phantom import render_phantom
 from hpc.errors import ConfigError, LabelError
 
@@ -126,3 +133,21 @@ def test_the_class_of_objects_is_one_of_the_schema_but_not_the_first() -> None:
         class_for_objects("gland", SCHEMA)
     with pytest.raises(ConfigError, match="the first class"):
         class_for_objects("background", SCHEMA)
+
+
+def test_readers_of_class_maps_are_warned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    paths = []
+    for number, count in enumerate(GLANDS):
+        paths.append(tmp_path / f"{number}.png")
+        Image.fromarray(glands(count)).save(paths[-1])
+    paths.append(tmp_path / "damaged.png")
+    paths[-1].write_bytes(b"no image")
+    warn_of_objects(paths, SCHEMA)
+    assert "number objects" in caplog.text
+    assert "histosyn pack --objects-are CLASS" in caplog.text
+    caplog.clear()
+    for path in paths[:-1]:
+        labels = (np.asarray(Image.open(path)) > 0).astype(np.uint8)
+        path.write_bytes(label_png_bytes(labels, SCHEMA))
+    warn_of_objects(paths, SCHEMA)
+    assert caplog.text == ""
