@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import ray.tune
 from ray.tune.progress_reporter import TrialProgressCallback
 
+from hpc.errors import DamagedFileError
 from hpc.log import key_values, logger
+from hpc.run_state import read_state
 from tune.cluster import cluster
 from tune.config import Sweep
 from tune.halving import Halving
@@ -18,6 +22,8 @@ from tune.trial_folder import Outcome, TrialFolder
 
 # A trial whose node was lost goes on from its checkpoint; one that fails thrice has a reason.
 _RETRIES = 2
+_FIRST_SECONDS = 3.0
+_LATER_SECONDS = 30.0
 # Tune's own files: tracebacks, and a state that isn't used again.
 _STORAGE = "ray"
 
@@ -63,12 +69,32 @@ def run_trials(sweep: Sweep, numbers: Sequence[int]) -> None:
 class Tell(TrialProgressCallback):
     """One short line of log for each measurement and for each trial that ends.
 
-    It takes the place of Tune's own, which prints to the standard output.
+    In between, by time, one for each trial that trains. They take the place of Tune's own, which
+    prints to the standard output.
     """
 
     def __init__(self, sweep: Sweep) -> None:
         super().__init__()
         self._sweep = sweep
+        self._due = time.monotonic() + _FIRST_SECONDS
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tell how far they are, after a few seconds and then now and then; Tune asks often."""
+        now = time.monotonic()
+        if now < self._due:
+            return
+        numbers = [trial.config["number"] for trial in trials if trial.status == "RUNNING"]
+        told = [number for number in numbers if self._tell_progress(number)]
+        self._due = now + (_LATER_SECONDS if told else 1.0)
+
+    def _tell_progress(self, number: int) -> bool:
+        with suppress(DamagedFileError):
+            state = read_state(self._sweep.trial_folder(number))
+            if state is not None and state.step:
+                line = {"trial": number, "step": f"{state.step}/{state.steps}"}
+                logger.info("%s", key_values(line))
+                return True
+        return False
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
