@@ -98,7 +98,7 @@ class AskToStop:
 def test_a_stop_between_reports_is_saved_and_changes_nothing(shards, tmp_path):
     settings = {"report_every": 5, "checkpoint_every": 10}
     config = tiny_segmenter(shards, tmp_path / "stopped", **settings)
-    with pytest.raises(Stopped, match="stopped after step [45] of 8"):
+    with pytest.raises(Stopped, match="stopped after step 3 of 8"):
         train_segmenter(config, open_batches=lambda c, t: AskToStop(open_stream(c, t)))
     train_segmenter(config)
     undisturbed = tiny_segmenter(shards, tmp_path / "undisturbed", **settings)
