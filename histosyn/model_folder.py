@@ -6,7 +6,7 @@ Spectral normalization is folded into the weights, so a model needs no training 
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,7 @@ from histosyn.model_files import (
 from histosyn.model_place import CONFIG, WEIGHTS, model_kind
 from histosyn.networks.generator import Generator
 from histosyn.networks.inference import Precision, made_ready
+from histosyn.object_sizes import Sizes, sizes_as_plain, sizes_from_plain
 from histosyn.shards.index import DatasetIndex
 from hpc import checkpoint
 from hpc.errors import DamagedFileError, InputError
@@ -50,6 +51,8 @@ class ModelFacts:
     tile_size: tuple[int, int]
     mpp: float | None
     training: dict[str, Any]
+    # How large the objects in the training label maps were, at this resolution.
+    objects: Sizes = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in `config.json` and in checkpoints."""
@@ -60,6 +63,7 @@ class ModelFacts:
             "tile_size": list(self.tile_size),
             "mpp": self.mpp,
             "training": self.training,
+            **({"objects": sizes_as_plain(self.objects)} if self.objects else {}),
         }
 
 
@@ -74,7 +78,11 @@ class Model:
 
 
 def model_facts(
-    config: TrainConfig, index: DatasetIndex, step: int, forked_from: dict[str, Any] | None = None
+    config: TrainConfig,
+    index: DatasetIndex,
+    step: int,
+    forked_from: dict[str, Any] | None = None,
+    objects: Sizes | None = None,
 ) -> ModelFacts:
     """What is to be known of the generator that `config` has trained for `step` steps.
 
@@ -89,6 +97,7 @@ def model_facts(
             **training_facts(config, index, step),
             **({"forked_from": forked_from} if forked_from else {}),
         },
+        objects=objects or {},
     )
 
 
@@ -108,8 +117,10 @@ def facts_from_dict(data: dict[str, Any], source: str) -> ModelFacts:
             tile_size=(int(data["tile_size"][0]), int(data["tile_size"][1])),
             mpp=data["mpp"],
             training=data["training"],
+            # Models of versions before 0.2 know nothing of them.
+            objects=sizes_from_plain(data.get("objects", {})),
         )
-    except (KeyError, TypeError, IndexError, ValueError, InputError) as error:
+    except (KeyError, AttributeError, TypeError, IndexError, ValueError, InputError) as error:
         raise DamagedFileError(f"{source} is damaged: {error!r}. Copy it again.") from error
 
 

@@ -32,6 +32,7 @@ from histosyn.synthesis_plan import (
     sizes_to_make,
     standing,
 )
+from histosyn.synthesis_scale import tell_scale
 from histosyn.synthesis_tile import synthesize, synthesize_painted
 from hpc import collectives
 from hpc.errors import HistosynError, InputError, LabelError
@@ -90,7 +91,10 @@ def synthesize_folder(
         manifest = collectives.decided_by_first(lambda: _claim(out, model, labels, config, held))
         require_sizes(_merged(sizes_to_make(jobs, model)), model.facts.generator)
         present = _present(out, jobs, manifest, config.overwrite)
-        made, failed = _make(model, out, [j for j in jobs if j.record.file not in present], track)
+        missing = [job for job in jobs if job.record.file not in present]
+        if topology.is_first and missing:
+            tell_scale(model, missing)
+        made, failed = _make(model, out, missing, track)
         entries = _merged(present | made)
         if topology.is_first:
             write_manifest(out, entries, config.part)

@@ -11,6 +11,7 @@ import torch
 from histosyn.config import TrainConfig
 from histosyn.fork import take_over_networks
 from histosyn.model_folder import ModelFacts, model_facts, save_model
+from histosyn.object_sizes import objects_of_shards
 from histosyn.players import Players
 from histosyn.recalibration import Recalibration
 from histosyn.resumable import run_resumable
@@ -63,6 +64,7 @@ class GeneratorTraining:
             f"a new run with another --run.folder; with --fork {config.run.folder} it starts from "
             "the weights of this one"
         )
+        self._objects = objects_of_shards(stream.reader) if topology.is_first else {}
         # Which checkpoint of another run this one was forked from, if any.
         self._origin: dict[str, Any] | None = None
 
@@ -130,7 +132,11 @@ class GeneratorTraining:
     def _facts(self) -> ModelFacts:
         trainer = self.trainer
         return model_facts(
-            self.config, trainer.stream.index, trainer.step, forked_from=self._origin
+            self.config,
+            trainer.stream.index,
+            trainer.step,
+            forked_from=self._origin,
+            objects=self._objects,
         )
 
 
