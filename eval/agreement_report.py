@@ -37,7 +37,7 @@ from eval.interval import INTERVAL_LEVEL, with_interval
 from eval.rating_sample import Floats, Sample
 from eval.ratings import ARMS, Arm, Ratings
 from eval.result import Number, Result
-from hpc.files import sha256_of_file
+from hpc.stamp import Stamp
 
 _MISSING_RATINGS = (
     "Gwet 2014: observed agreement from images with two or more ratings, chance from all images "
@@ -76,6 +76,7 @@ def report_agreement(ratings: Ratings, plan: Plan) -> Result:
         replicates=plan.replicates, seed=plan.seed, raters=raters if plan.resample_raters else ()
     )
     sources = (joint_sources if plan.paired else sources_of)(ratings, resampling)
+    stamp = None if plan.groups is None else Stamp(plan.groups)
     if plan.groups is not None:
         sources = in_groups(sources, ratings, plan.groups)
     measured = [
@@ -97,7 +98,7 @@ def report_agreement(ratings: Ratings, plan: Plan) -> Result:
             "sha256": ratings.sha256,
             "form": ratings.form,
             "groups": None if plan.groups is None else str(plan.groups),
-            "groups_sha256": None if plan.groups is None else sha256_of_file(plan.groups),
+            "groups_sha256": None if stamp is None else stamp.sha256(),
             "arms": [_arm_facts(arm) for arm in ratings.arms],
             "raters_without_rating": list(ratings.silent_raters),
             "left_aside": list(ratings.left_aside),

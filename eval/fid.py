@@ -19,7 +19,8 @@ from eval.statistics_file import SUFFIX, read_statistics, write_statistics
 from eval.tile_batches import OnBadTile
 from hpc.collectives import decided_by_first
 from hpc.errors import InputError
-from hpc.files import sha256_of_file
+from hpc.paths import AnyPath, as_path
+from hpc.stamp import Stamp
 
 FEWEST_TILES = 2048
 Side = TileSource | Population
@@ -35,10 +36,15 @@ class Grouping:
 
     file: Path
     column: str = "patient"
+    _stamp: Stamp = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Before it is read; what is recorded of it must be what was read.
+        object.__setattr__(self, "_stamp", Stamp(self.file))
 
     def as_dict(self) -> dict[str, str]:
         """For the provenance: the file's name and contents, and the column."""
-        return {"groups_file": str(self.file), "groups_sha256": sha256_of_file(self.file),
+        return {"groups_file": str(self.file), "groups_sha256": self._stamp.sha256(),
                 "group_column": self.column}  # fmt: skip
 
 
@@ -55,12 +61,13 @@ class Settings:
 
 
 def open_side(
-    path: Path, *, resize: int | None = None, on_bad_tile: OnBadTile = "error"
+    path: AnyPath, *, resize: int | None = None, on_bad_tile: OnBadTile = "error"
 ) -> StoredSide:
     """A folder of tiles or of shards, or a statistics file if `path` ends in .npz.
 
     Raises InputError if it is missing, empty or unreadable.
     """
+    path = as_path(path, "tiles")
     if path.suffix.lower() == SUFFIX:
         return read_statistics(path)
     return open_tiles(path, resize=resize, on_bad_tile=on_bad_tile)

@@ -27,6 +27,7 @@ from histosyn.tile_facts import match_facts, read_tile_facts
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_folder, sha256_of_bytes
 from hpc.parallel import usable_cores
+from hpc.paths import AnyPath, as_path
 
 _MOST_READERS = 8
 
@@ -233,9 +234,10 @@ StoredTiles = TileFolder | TileShards
 
 
 def open_tiles(
-    folder: Path, *, resize: int | None = None, on_bad_tile: OnBadTile = "error"
+    folder: AnyPath, *, resize: int | None = None, on_bad_tile: OnBadTile = "error"
 ) -> StoredTiles:
     """The tiles of a packed data set if `folder` is one, otherwise the images below it."""
+    folder = as_path(folder, "tiles")
     kind = TileFolder if index_folder(folder) is None else TileShards
     return kind(folder=folder, resize=resize, on_bad_tile=on_bad_tile)
 

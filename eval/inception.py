@@ -20,6 +20,7 @@ from eval.features import Identity, as_network_input, reproducible_inference
 from eval.module_extractor import resized_antialiased
 from hpc.errors import InputError
 from hpc.files import require_file, sha256_of_file
+from hpc.stamp import Stamp
 
 WEIGHTS_NAME = "pt_inception-2015-12-05-6726825d.pth"
 WEIGHTS_VARIABLE = "HISTOSYN_INCEPTION_WEIGHTS"
@@ -77,6 +78,7 @@ class InceptionExtractor:
     def __init__(
         self, weights: Path, *, clean: bool = False, device: torch.device | str = "cpu"
     ) -> None:
+        stamp = Stamp(weights)
         sha256 = _checked_sha256(weights)
         self.device = torch.device(device)
         self._clean = clean
@@ -88,6 +90,7 @@ class InceptionExtractor:
             caveat=None if sha256.startswith(_PUBLISHED_HASH) else _OTHER_WEIGHTS_CAVEAT,
         )
         network = _folded(_build(weights).eval()).to(self.device)
+        stamp.require_unchanged()
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, tiles_NHWC: NDArray[np.uint8]) -> NDArray[np.floating]:

@@ -24,7 +24,7 @@ from eval.label_tally import LabelTally, open_raters, tally
 from eval.rating_sample import MISSING, Floats, Sample
 from eval.result import Number, Result
 from histosyn.labels import LabelSchema
-from hpc.files import sha256_of_file
+from hpc.stamp import Stamp
 
 _NOMINAL = ("percent_agreement", "fleiss_kappa", "gwet_ac1", "brennan_prediger")
 
@@ -61,6 +61,7 @@ def report_label_agreement(
     `groups` is a CSV tile,patient: whole patients are then drawn. Raises DatasetError for maps that
     cannot be read or differ in size, naming every tile, and for a tile that `groups` leaves out.
     """
+    stamp = None if groups is None else Stamp(groups)
     counted = tally(open_raters(folders), schema)
     units = units_of(counted, groups)
     pixels_GU = units.summed(counted.pixels_TU)
@@ -79,7 +80,7 @@ def report_label_agreement(
         inputs={
             "schema": schema.as_dict(),
             "groups": None if groups is None else str(groups),
-            "groups_sha256": None if groups is None else sha256_of_file(groups),
+            "groups_sha256": None if stamp is None else stamp.sha256(),
             "raters": [rater_facts(counted, index) for index in range(len(counted.raters))],
         },
         settings={

@@ -20,6 +20,7 @@ from histosyn.shards.dataset import ensure_index, index_folder, open_shards
 from histosyn.shards.reader import ShardReader
 from histosyn.tile_facts import match_facts, read_tile_facts
 from hpc.errors import DatasetError
+from hpc.paths import AnyPath, as_path
 
 # What `histosyn synth --variants` adds to a name, and what tar gives to a label map of a shard.
 _VARIANT = re.compile(r"\.v\d+$")
@@ -247,8 +248,9 @@ class SyntheticTiles:
         }
 
 
-def open_labels(folder: Path, schema: LabelSchema, groups: Path | None, column: str) -> Labels:
+def open_labels(folder: AnyPath, schema: LabelSchema, groups: Path | None, column: str) -> Labels:
     """Label maps of shards if `folder` is a packed data set, otherwise the files below it."""
+    folder = as_path(folder, "folder of label maps")
     if index_folder(folder) is None:
         return FolderLabels(folder, schema, groups, column)
     return ShardLabels(folder)

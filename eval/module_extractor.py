@@ -27,7 +27,7 @@ from torch.nn import functional
 from eval.features import Identity, as_network_input, reproducible_inference
 from histosyn.config_file import from_dict, load_toml
 from hpc.errors import ConfigError, InputError
-from hpc.files import sha256_of_file
+from hpc.stamp import Stamp
 
 Filter = Literal["bilinear", "bicubic"]
 _EXAMPLE = 'name = "mine", size = 224, filter = "bicubic", mean = [0.5, 0.5, 0.5], std = [...]'
@@ -86,12 +86,13 @@ class ModuleExtractor:
 
     def __init__(self, path: Path, *, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
+        stamp = Stamp(path)
         self._preprocessing = _preprocessing_of(path)
         self._module = _load(path, self.device)
         self._path = path
         self.identity = Identity(
             name=self._preprocessing.name,
-            weights_sha256=sha256_of_file(path),
+            weights_sha256=stamp.sha256(),
             preprocessing=str(self._preprocessing),
         )
         size = self._preprocessing.size

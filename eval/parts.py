@@ -22,6 +22,7 @@ from eval.tile_batches import BadTilesError
 from hpc.collectives import rank, together, world_size
 from hpc.errors import DatasetError, InputError
 from hpc.part import Part
+from hpc.stamp import Stamp
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,9 +69,12 @@ def measure_part(
     )
     if rows:
         chosen = source.select(rows)
+        stamps = [Stamp(path) for path in chosen.paths] if isinstance(chosen, TileFolder) else []
         digests = _digests(chosen)
         kept_of_part = None if kept_N is None else kept_N[rows.start : rows.stop]
         features = features_of(chosen, extractor, batch_size, progress, kept_of_part)
+        for stamp in stamps:
+            stamp.require_unchanged()
     return MeasuredPart(
         part=part,
         total=len(source),

@@ -27,6 +27,7 @@ from histosyn.table_cells import (
 )
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_file, sha256_of_bytes
+from hpc.paths import AnyPath, as_path
 
 _EMAIL = re.compile(r"\S@\S+\.\w")
 _NAME_PART = re.compile(r"[^\W\d_][^\W\d_.'’-]+[\w.'’-]*")
@@ -81,7 +82,7 @@ class Ratings:
 
 
 def read_ratings(
-    path: Path,
+    path: AnyPath,
     categories: tuple[str, ...] | None = None,
     raters: tuple[str, ...] | None = None,
 ) -> Ratings:
@@ -90,6 +91,7 @@ def read_ratings(
     `raters`: the only ones to compare; None: all that the file has. Raises `InputError` for a file
     or a scale that can't be used, `DatasetError` (one of them) for what the file says.
     """
+    path = as_path(path, "ratings")
     declared = None if categories is None else _checked_scale(categories)
     data = require_file(path, "ratings").read_bytes()
     readers = None if raters is None else _checked_raters(raters)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from hpc.files import write_json
+from hpc.paths import AnyPath, as_path
 
 SCHEMA_VERSION = 1
 _REPORTED_PACKAGES = ("histosyn", "torch", "numpy", "scipy")
@@ -51,8 +51,9 @@ class Result:
         """Plain data: this result, the version of its layout, and the versions that made it."""
         return {"schema_version": SCHEMA_VERSION, **asdict(self), "versions": versions()}
 
-    def save(self, path: Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write the result as JSON, atomically."""
+        path = as_path(path, "result")
         write_json(path, self.as_json())
 
 

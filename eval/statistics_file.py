@@ -27,6 +27,7 @@ from eval.population import Population
 from eval.result import versions
 from hpc.errors import DatasetError, InputError
 from hpc.files import atomic_file, require_file
+from hpc.paths import AnyPath, as_path
 
 SUFFIX = ".npz"
 _OWN_KEYS = (
@@ -86,11 +87,12 @@ def write_statistics(path: Path, population: Population) -> None:
         )
 
 
-def read_statistics(path: Path) -> Population:
+def read_statistics(path: AnyPath) -> Population:
     """Read a statistics file of ours or of pytorch-fid.
 
     Raises InputError if it is missing, DatasetError if it is damaged or no statistics file.
     """
+    path = as_path(path, "statistics")
     require_file(path, "statistics file")
     try:
         content = read_arrays(path)

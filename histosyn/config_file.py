@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from hpc.errors import ConfigError
 from hpc.files import require_file
 from hpc.readable import readable
+from hpc.paths import AnyPath, as_path
 
 Section = TypeVar("Section")
 
@@ -25,8 +26,9 @@ Section = TypeVar("Section")
 _UNQUOTED = re.compile('["\\\\\x00-\x1f\x7f\ud800-\udfff]')
 
 
-def load_toml(path: Path) -> dict[str, Any]:
+def load_toml(path: AnyPath) -> dict[str, Any]:
     """Read a TOML file; raises InputError or ConfigError naming it."""
+    path = as_path(path, "configuration")
     try:
         return tomllib.loads(require_file(path, "configuration").read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -22,6 +22,7 @@ from histosyn.shards.unread import unread_files
 from histosyn.shards.verification import Fault, Track, misfits, verify
 from histosyn.tile_facts import PARTS
 from hpc.errors import DatasetError
+from hpc.paths import AnyPath, as_path
 from hpc.randomness import distinct_integers, key_of
 
 
@@ -145,7 +146,7 @@ class Inspection:
 
 
 def inspect_shards(
-    shards: Path,
+    shards: AnyPath,
     *,
     schema: str | None = None,
     samples: int = 24,
@@ -159,6 +160,7 @@ def inspect_shards(
     read and compared with the index. Shards of other tools are indexed first, for which the
     `schema` is needed. Raises InputError or DatasetError if there is nothing to look at.
     """
+    shards = as_path(shards, "shards")
     parts = open_parts(shards, schema)
     sections: list[Section] = []
     faults: dict[str, tuple[Fault, ...]] = {}

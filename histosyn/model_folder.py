@@ -36,7 +36,7 @@ from hpc import checkpoint
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import sha256_of_bytes
 from hpc.log import logger
-from hpc.paths import as_path
+from hpc.paths import AnyPath, as_path
 from hpc.run_folder import CHECKPOINTS
 
 FORMAT_VERSION = 1
@@ -124,8 +124,9 @@ def facts_from_dict(data: dict[str, Any], source: str) -> ModelFacts:
         raise DamagedFileError(f"{source} is damaged: {error!r}. Copy it again.") from error
 
 
-def save_model(folder: Path, network: Generator, facts: ModelFacts) -> None:
+def save_model(folder: AnyPath, network: Generator, facts: ModelFacts) -> None:
     """Write a model folder, replacing an older model; InputError if something else is there."""
+    folder = as_path(folder, "model")
     save_weights(folder, _folded(facts, network.state_dict()).state_dict(), facts)
 
 

@@ -21,7 +21,8 @@ from histosyn.original_file import read_state_dict
 from histosyn.original_layout import BLOCKS, UPSAMPLINGS, Layout, rows, shapes
 from histosyn.schema import LabelSchema, built_in_schemas, load_schema
 from hpc.errors import InputError
-from hpc.files import sha256_of_file
+from hpc.paths import AnyPath, as_path
+from hpc.stamp import Stamp
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -30,13 +31,17 @@ _UNUSED_CHANNELS = {"prostate-2": 1}
 _NAMED = 10
 
 
-def import_original(path: Path, schema: LabelSchema) -> tuple[dict[str, torch.Tensor], ModelFacts]:
+def import_original(
+    path: AnyPath, schema: LabelSchema
+) -> tuple[dict[str, torch.Tensor], ModelFacts]:
     """The weights of the original's generator in the file `path`, and what is to be known of them.
 
     The weights are float32 and named as those of a model folder, for the classes of `schema`.
     Raises InputError if the file cannot be read without running code, holds another network, or
     another number of label channels than the classes need.
     """
+    path = as_path(path, "original's weights")
+    stamp = Stamp(path)
     state = read_state_dict(path)
     found = {key: tuple(tensor.shape) for key, tensor in state.items()}
     _require_generator(path, found)
@@ -48,7 +53,7 @@ def import_original(path: Path, schema: LabelSchema) -> tuple[dict[str, torch.Te
         for row in rows(layout)
     }
     _require_finite(path, weights)
-    return weights, _facts(path, layout, schema)
+    return weights, _facts(stamp, layout, schema)
 
 
 def _of_classes(name: str, weight: torch.Tensor, schema: LabelSchema) -> torch.Tensor:
@@ -56,7 +61,7 @@ def _of_classes(name: str, weight: torch.Tensor, schema: LabelSchema) -> torch.T
     return weight[:, : len(schema)] if name.endswith("embed.weight") else weight
 
 
-def _facts(path: Path, layout: Layout, schema: LabelSchema) -> ModelFacts:
+def _facts(stamp: Stamp, layout: Layout, schema: LabelSchema) -> ModelFacts:
     side = layout.grid_size << UPSAMPLINGS
     return ModelFacts(
         generator=GeneratorConfig(
@@ -74,8 +79,8 @@ def _facts(path: Path, layout: Layout, schema: LabelSchema) -> ModelFacts:
         mpp=None,
         training={
             "imported_from": "a generator of Falahkheirkhah et al. 2023 (the original)",
-            "source_file": path.name,
-            "source_sha256": sha256_of_file(path),
+            "source_file": stamp.path.name,
+            "source_sha256": stamp.sha256(),
             "source_label_channels": layout.label_channels,
             "histosyn": version("histosyn"),
             "torch": torch.__version__,

@@ -25,6 +25,7 @@ from histosyn.file_values import (
     values_of_classes,
 )
 from hpc.errors import InputError, SchemaError
+from hpc.paths import AnyPath, as_path
 
 MAX_CLASSES = 255
 _IGNORE_COLOR = (128, 128, 128)
@@ -132,18 +133,19 @@ def built_in_schemas() -> list[str]:
     )
 
 
-def load_schema(name_or_path: str | Path) -> LabelSchema:
+def load_schema(name_or_path: AnyPath) -> LabelSchema:
     """Load a built-in schema by name, or one from a TOML file.
 
     Raises SchemaError if the file contradicts itself, InputError if there is no such schema.
     """
+    name_or_path = str(as_path(name_or_path, "label schema"))
     names = built_in_schemas()
-    if str(name_or_path) in names:
+    if name_or_path in names:
         text = files("histosyn").joinpath("schemas", f"{name_or_path}.toml").read_text("utf-8")
         return parse_schema(text, str(name_or_path))
     path = Path(name_or_path)
     if not path.is_file():
-        near = get_close_matches(str(name_or_path), names, n=1)
+        near = get_close_matches(name_or_path, names, n=1)
         hint = f"Did you mean {near[0]}? " if near else ""
         raise InputError(
             f"There is no label schema {name_or_path}. {hint}"

@@ -17,7 +17,10 @@ _VARIABLE = re.compile(r"\$(?:(\w+)|\{([^}]*)\})")
 _LOOKED_THROUGH = 10_000
 
 
-def as_path(value: str | os.PathLike[str], what: str) -> Path:
+AnyPath = str | os.PathLike[str]
+
+
+def as_path(value: AnyPath, what: str) -> Path:
     """A path as a Path; InputError, naming `what`, for anything else than a text or path."""
     if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
         raise InputError(f"{what}: {value!r} is no path. Give a text or a pathlib.Path.")
@@ -27,7 +30,7 @@ def as_path(value: str | os.PathLike[str], what: str) -> Path:
     return Path(value)
 
 
-def expanded_path(value: str | os.PathLike[str], what: str) -> Path:
+def expanded_path(value: AnyPath, what: str) -> Path:
     """`value` with ~ and $NAMES replaced; ConfigError, naming `what`, for one that is not set."""
     text = str(as_path(value, what))
     for match in _VARIABLE.finditer(text):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from itertools import groupby
-from pathlib import Path
 from typing import IO, Any
 
 from webdataset import TarWriter
@@ -31,6 +30,7 @@ from histosyn.shards.index_file import load_index, write_index
 from hpc.errors import DatasetError, HistosynError
 from hpc.files import atomic_file, refuse_address, write_text
 from hpc.parallel import map_in_order
+from hpc.paths import AnyPath, as_path
 
 __all__ = ["SCHEMA_NAME", "PackConfig", "pack"]
 
@@ -50,9 +50,9 @@ class Step:
 
 
 def pack(
-    tiles: Path,
-    labels: Path,
-    out: Path,
+    tiles: AnyPath,
+    labels: AnyPath,
+    out: AnyPath,
     schema: LabelSchema,
     config: PackConfig,
     processes: int | None = None,
@@ -67,6 +67,9 @@ def pack(
     DatasetError or LabelError for the first file that does not fit, HistosynError if nothing can be
     written; `out` does not exist then, and what is finished waits beside it for the next attempt.
     """
+    tiles = as_path(tiles, "folder of tiles")
+    labels = as_path(labels, "folder of label maps")
+    out = as_path(out, "OUT")
     made_by = {
         "histosyn": version("histosyn"),
         "pillow": version("pillow"),

@@ -24,17 +24,19 @@ from hpc.files import refuse_address, require_folder
 from hpc.leftovers import remove_leftovers
 from hpc.locks import locked
 from hpc.log import logger, track
+from hpc.paths import AnyPath, as_path
 
 # So many left-out samples are logged; the index lists them all.
 _LOGGED = 10
 
 
-def open_shards(folder: Path, *, accept_left_out: bool = False) -> ShardReader:
+def open_shards(folder: AnyPath, *, accept_left_out: bool = False) -> ShardReader:
     """A reader of a folder of shards that has an index (see `ensure_index`).
 
     Raises InputError if the folder is missing, DatasetError without an index or a sound one, and
     SampleError if the index had to leave out a sample, unless that is accepted.
     """
+    folder = as_path(folder, "shards")
     where = index_folder(folder)
     index = load_index(folder, where)
     if index.left_out and not accept_left_out:
@@ -49,7 +51,9 @@ def open_shards(folder: Path, *, accept_left_out: bool = False) -> ShardReader:
     return ShardReader(index, folder)
 
 
-def ensure_index(folder: Path, schema: str | None = None, *, leave_out_bad: bool = False) -> None:
+def ensure_index(
+    folder: AnyPath, schema: str | None = None, *, leave_out_bad: bool = False
+) -> None:
     """Index the shards of a folder if other tools made them and nobody has done so yet.
 
     To be called by one process. Raises InputError for a folder that isn't there or is no folder
@@ -57,6 +61,7 @@ def ensure_index(folder: Path, schema: str | None = None, *, leave_out_bad: bool
     does not know all tars, or one by another schema, or files that look like shards and cannot be
     read as such; these are only warnings if what is bad is to be left out.
     """
+    folder = as_path(folder, "shards")
     refuse_address(folder, "shards")
     tars = foreign_shards(require_folder(folder, "shards"))
     where = index_folder(folder)

@@ -37,6 +37,7 @@ from histosyn.shards.samples_table import (
 from histosyn.tile_facts import PARTS
 from hpc.errors import DatasetError
 from hpc.files import require_folder, sha256_of_bytes, write_text
+from hpc.paths import AnyPath, as_path
 
 FORMAT_VERSION = 2
 # The sum of two of them, an offset and a size, is still one that the system can seek to.
@@ -89,11 +90,12 @@ def write_index(
     return index
 
 
-def load_index(folder: Path, index_folder: Path | None = None) -> DatasetIndex:
+def load_index(folder: AnyPath, index_folder: Path | None = None) -> DatasetIndex:
     """Read the index of a folder of shards, which may lie in another folder than they.
 
     Raises InputError if the folder is missing, DatasetError if it isn't a packed data set.
     """
+    folder = as_path(folder, "data set")
     path = require_folder(index_folder or folder, "data set") / INDEX_NAME
     if not path.is_file():
         raise no_data_set(folder)

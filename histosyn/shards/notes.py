@@ -18,7 +18,8 @@ from histosyn.shards.index import LeftOut
 from histosyn.shards.members import RawSample, content_of
 from histosyn.shards.samples_table import Entry, Member
 from hpc.errors import DatasetError, HistosynError
-from hpc.files import open_regular_file, sha256_of_file, write_text
+from hpc.files import open_regular_file, write_text
+from hpc.stamp import Stamp
 
 Size = tuple[int, ...]
 # What a sample's JSON says of its group and resolution is believed within reason: every row of the
@@ -115,6 +116,7 @@ def _look_through(path: Path, schema: LabelSchema) -> Note:
     looks: list[Look] = []
     seams: tuple[int, ...] = ()
     left_aside = 0
+    stamp = Stamp(path)
     try:
         content = content_of(path)
         left_out += content.left_out
@@ -126,7 +128,7 @@ def _look_through(path: Path, schema: LabelSchema) -> Note:
                 except HistosynError as error:
                     cause = without_remedy(error)
                     left_out.append(LeftOut(shard=path.name, key=sample.key, cause=cause))
-        sha256, size = sha256_of_file(path), path.stat().st_size
+        sha256, size = stamp.sha256(), path.stat().st_size
     except OSError as error:
         cause = f"cannot be read ({error.strerror})"
         left_out = [LeftOut(shard=path.name, key="whole file", cause=cause)]
