@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from hpc.errors import ConfigError
 from hpc.files import require_file
-from hpc.readable import readable
 from hpc.paths import AnyPath, as_path
+from hpc.readable import readable
 
 Section = TypeVar("Section")
 
