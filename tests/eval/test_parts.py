@@ -251,3 +251,18 @@ def test_numbers_that_cannot_be_are_a_damaged_part(
 
     with pytest.raises(DatasetError, match=rf"real-1-of-3\.npz cannot be read .*{match}"):
         read_part(path)
+
+
+def test_a_tile_that_is_replaced_while_it_is_measured_is_told(sides, extractor, tmp_path):
+    """Its digest would be that of the tile that was there before."""
+
+    class Replacing:
+        identity, dimension, device = extractor.identity, extractor.dimension, extractor.device
+
+        def __call__(self, tiles_NHWC):
+            Image.new("RGB", (24, 24)).save(tmp_path / "new.png")
+            (tmp_path / "new.png").replace(tmp_path / "real" / "0.png")
+            return extractor(tiles_NHWC)
+
+    with pytest.raises(InputError, match=r"0\.png was replaced or changed while it was read"):
+        measure_part(sides["real"], Replacing(), Part(number=1, count=1), batch_size=BATCH)

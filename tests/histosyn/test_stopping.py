@@ -164,9 +164,11 @@ def test_one_process_trains_in_a_folder(shards: Path, tmp_path: Path) -> None:
 
 
 def exit_code_of(*tokens: object) -> int:
-    with pytest.raises(SystemExit) as stop:
+    try:
         main([str(token) for token in tokens])
-    return int(stop.value.code or 0)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
 
 
 def test_a_stop_is_one_line_and_no_failure(
