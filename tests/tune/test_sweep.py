@@ -343,8 +343,9 @@ def test_a_sweep_killed_before_a_decision_decides_as_if_it_had_not_been(
     settings = {"samples": 3, "steps": 6, "more": "max_concurrent = 1"}
     sweep = sweeps.write(**settings)
     killed = sweeps.run(
-        before="import os, tune.halving as halving; "
-        "halving.TrialFolder.conclude = lambda *_: os._exit(9)"
+        # In the driver, which alone decides. Ray may not be imported yet.
+        before="import os, tune.trial_folder as module; "
+        "module.TrialFolder.conclude = lambda *_: os._exit(9)"
     )
     assert killed.returncode == 9, killed.stderr
     sweeps.succeed()
