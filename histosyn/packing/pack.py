@@ -7,6 +7,7 @@ the last finished shard.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import IO, Any
 from webdataset import TarWriter
 
 from histosyn.doctor.proposal import Proposal
+from histosyn.image_folder import unread_text
 from histosyn.labels import LabelSchema
 from histosyn.packing.config import PackConfig
 from histosyn.packing.journal import Note, Progress, WorkFolder, locked_work_folder
@@ -36,6 +38,8 @@ __all__ = ["SCHEMA_NAME", "PackConfig", "pack"]
 
 # In OUT, the schema that packing proposed.
 SCHEMA_NAME = "schema.toml"
+
+logger = logging.getLogger("histosyn")
 
 Track = Callable[[Iterable[CutPair], int], Iterable[CutPair]]
 
@@ -80,6 +84,8 @@ def pack(
     refuse_address(out, "OUT")
     with locked_work_folder(out) as work:
         plan = make_plan(tiles, labels, config)
+        if plan.unread:
+            logger.warning("%s", unread_text(plan.unread))
         digests = plan.digests()
         with _disk_errors(work):
             progress = work.resume(made_by | {"schema": schema.as_dict()}, digests)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from histosyn.image_folder import unread_text
 from histosyn.packing.config import PackConfig
 from histosyn.packing.samples import Job
 from histosyn.packing.split import split_groups
@@ -28,6 +27,8 @@ class Plan:
 
     jobs: tuple[Job, ...]
     mpp: float | None
+    unread: tuple[Path, ...] = ()
+    """Files that look like images and are none that can be read."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -44,7 +45,8 @@ def make_plan(tiles: Path, labels: Path, config: PackConfig) -> Plan:
 
     Raises InputError, DatasetError or ConfigError for what does not fit together.
     """
-    pairs = _complete(pair_folders(tiles, labels, config.naming))
+    pairing = pair_folders(tiles, labels, config.naming)
+    pairs = _complete(pairing)
     facts_of = _facts_of(pairs, config)
     part_of = _parts(facts_of, config)
     jobs = [
@@ -60,6 +62,7 @@ def make_plan(tiles: Path, labels: Path, config: PackConfig) -> Plan:
     return Plan(
         jobs=tuple(sorted(jobs, key=lambda job: PARTS.index(job.part))),
         mpp=_resolution(jobs, config),
+        unread=pairing.unread,
     )
 
 
@@ -74,8 +77,6 @@ def _complete(pairing: Pairing) -> tuple[Pair, ...]:
                 + (f" (and {len(lonely) - 1} more)" if len(lonely) > 1 else "")
                 + ". Add what is missing or remove the file; `histosyn doctor` lists them all."
             )
-    if pairing.unread:
-        logger.warning("%s", unread_text(pairing.unread))
     if pairing.others:
         logger.info(
             "%d files with neither suffix are not looked at, the first is %s",

@@ -204,3 +204,13 @@ def test_the_folder_that_qupath_writes_is_packed_as_it_is(tmp_path: Path) -> Non
     main(["pack", str(export), str(export), str(out), "--schema", "prostate-3"])
     assert load_index(out / "train").class_pixels
     assert len(load_index(out / "train")) == 3
+
+
+def test_files_that_are_not_read_are_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiles, labels = write_folders(tmp_path, count=3, size=32)
+    (tiles / "more.jp2").touch()
+    main(["pack", str(tiles), str(labels), str(tmp_path / "out"), "--schema", "prostate-3"])
+    said = capsys.readouterr().err
+    assert said.count("1 file looks like an image and is not read (1 .jp2)") == 1
