@@ -311,5 +311,5 @@ def test_an_address_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_resolution_that_makes_giants_is_refused(tmp_path: Path) -> None:
     tiles, labels = write_folders(tmp_path, count=1)
-    with pytest.raises(DatasetError, match="64x64 pixels would have 6400000x6400000"):
+    with pytest.raises(DatasetError, match="64x64 pixels would become 6400000x6400000"):
         pack(tiles, labels, tmp_path / "out", SCHEMA, PackConfig(source_mpp=0.5, mpp=5e-6))
