@@ -16,6 +16,7 @@ from histosyn.provenance import Record, entry_of, same_but_for_version, tile_png
 from histosyn.tile_precision import precision_of_tiles
 from hpc import precision
 from hpc.errors import InputError
+from hpc.files import sha256_of_bytes
 from hpc.part import WHOLE, Part
 
 CPU = torch.device("cpu")
@@ -36,7 +37,7 @@ def make_tile(out: Path, name: str, made_in: str) -> None:
     data = tile_png_bytes(np.zeros((4, 4, 3), np.uint8), record)
     out.mkdir(exist_ok=True)
     (out / name).write_bytes(data)
-    write_manifest(out, {name: entry_of(record, data)})
+    write_manifest(out, {name: entry_of(record, sha256_of_bytes(data))})
 
 
 def test_in_a_new_folder_auto_is_what_the_device_computes(
