@@ -50,6 +50,8 @@ __all__ = [
 # Largest difference in any of R, G, B at which a colour still snaps to a class. The original's own
 # example maps are off by up to 23 (colour management); its closest class colours differ by 41.
 COLOR_TOLERANCE = 24
+# What masks have beside 0.
+_MASK_VALUE = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,9 +204,10 @@ def _known_text(schema: LabelSchema) -> str:
 
 
 def _outside(value: int, pixels: int, schema: LabelSchema, known_text: str) -> str:
+    mask = " If 255 stands for a class, say value = 255 in it." if value == _MASK_VALUE else ""
     return (
         f"value {value} ({pixels} pixels) is outside schema {schema.name}, whose {known_text}. "
-        "Relabel the file or use the right schema."
+        f"Relabel the file or use the right schema.{mask}"
     )
 
 

@@ -104,6 +104,7 @@ def test_a_palette_whose_colours_contradict_its_values_is_refused() -> None:
     "values, text, told",
     [
         ([0, 1, 1], MASK, r"value 1 \(2 pixels\) is outside .* values in files are 0 and 255\."),
+        ([0, 255], FROM_ONE, r"value 255 .* If 255 stands for a class, say value = 255 in it\."),
         ([3], FROM_ONE, r"value 3 .* values in files are 0 to 2\."),
     ],
 )
