@@ -21,6 +21,7 @@ from eval.module_extractor import resized_antialiased
 from hpc.errors import InputError
 from hpc.files import require_file, sha256_of_file
 from hpc.stamp import Stamp
+from hpc.weights import not_finite, read_pickled_tensors
 
 WEIGHTS_NAME = "pt_inception-2015-12-05-6726825d.pth"
 WEIGHTS_VARIABLE = "HISTOSYN_INCEPTION_WEIGHTS"
@@ -153,7 +154,9 @@ def _checked_sha256(weights: Path) -> str:
 def _build(weights: Path) -> torch.nn.Module:
     inception = import_pytorch_fid()
     try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
+        state = read_pickled_tensors(weights)
+        if not isinstance(state, Mapping) or not_finite(state):
+            raise ValueError("it is no state dict of finite numbers")
         with _loaded_instead_of_downloaded(inception, state):
             return inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[2048]])
     # Any exception: an unpickler that is fed arbitrary bytes raises arbitrary errors.

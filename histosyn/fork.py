@@ -8,11 +8,12 @@ from typing import Any
 from torch import nn
 
 from histosyn.config_file import as_plain
-from histosyn.model_folder import facts_from_dict
+from histosyn.model_folder import ModelFacts, facts_from_dict
 from histosyn.trainer import AVERAGE_IS_READY, Trainer
 from hpc import checkpoint
 from hpc.errors import ConfigError, InputError
 from hpc.log import logger
+from hpc.weights import require_finite
 
 # What decides the shapes of their weights, besides the number of classes.
 _SECTIONS = ("generator", "discriminator")
@@ -22,11 +23,12 @@ def take_over_networks(trainer: Trainer, source: Path) -> dict[str, Any]:
     """Give the trainer both networks and the moving average of a run folder or a checkpoint.
 
     Returns where they come from, as plain data: the checkpoint's path, step and sha256. Raises
-    InputError if `source` is neither, DamagedFileError if it is damaged, and ConfigError listing
-    the settings that differ if the networks have other shapes.
+    InputError if `source` is neither, DamagedFileError if it is damaged or not finite, and
+    ConfigError listing the settings that differ if the networks have other shapes.
     """
     path = _checkpoint_of(source)
     state = checkpoint.load(path)
+    facts = facts_from_dict(state.get("model"), str(path))
     weights = state["trainer"]["players"]
     networks: dict[str, nn.Module] = {
         **trainer.players.networks,
@@ -35,13 +37,14 @@ def take_over_networks(trainer: Trainer, source: Path) -> dict[str, Any]:
     if any(_shapes(weights[name]) != _shapes(net.state_dict()) for name, net in networks.items()):
         raise ConfigError(
             f"The networks of {path} do not fit those of this run, which have other shapes: "
-            f"{', '.join(_differences(trainer, state, path))}. Set these as they were, or start "
+            f"{', '.join(_differences(trainer, state, facts))}. Set these as they were, or start "
             "without --fork."
         )
     for name, network in networks.items():
+        require_finite(weights[name], f"{path}, {name}")
         network.load_state_dict(weights[name])
     trainer.take_over_average(state["trainer"].get(AVERAGE_IS_READY, True))
-    _compare_classes(trainer, state, path)
+    _compare_classes(trainer, facts, path)
     origin = {
         "path": str(path),
         "step": state["trainer"]["step"],
@@ -68,7 +71,7 @@ def _shapes(weights: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(tensor.shape) for name, tensor in weights.items()}
 
 
-def _differences(trainer: Trainer, state: dict[str, Any], path: Path) -> list[str]:
+def _differences(trainer: Trainer, state: dict[str, Any], facts: ModelFacts) -> list[str]:
     """Settings that decide shapes and differ, each with both values."""
     new, old = as_plain(trainer.config), state["config"]
     found = [
@@ -78,17 +81,16 @@ def _differences(trainer: Trainer, state: dict[str, Any], path: Path) -> list[st
         if value != old[section].get(name)
     ]
     classes = len(trainer.stream.index.schema)
-    classes_there = len(facts_from_dict(state["model"], str(path)).schema)
+    classes_there = len(facts.schema)
     if classes != classes_there:
         found.append(f"{classes} classes of labels (there {classes_there})")
     return found
 
 
-def _compare_classes(trainer: Trainer, state: dict[str, Any], path: Path) -> None:
+def _compare_classes(trainer: Trainer, facts: ModelFacts, path: Path) -> None:
     """Other classes may be wanted: another tissue starts from something like tissue."""
     new = trainer.stream.index.schema
-    old = facts_from_dict(state["model"], str(path)).schema
-    for index, (mine, theirs) in enumerate(zip(new.classes, old.classes, strict=True)):
+    for index, (mine, theirs) in enumerate(zip(new.classes, facts.schema.classes, strict=True)):
         if mine.name != theirs.name:
             logger.warning(
                 "class %d is %s here and was %s in %s", index, mine.name, theirs.name, path

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 
 from histosyn.file_values import values_text
 from histosyn.labels import LabelSchema
@@ -20,6 +20,8 @@ from histosyn.shards.index import DatasetIndex
 from histosyn.steps import Settings
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import atomic_folder, sha256_of_bytes
+from hpc.log import logger
+from hpc.weights import WEIGHTS_DAMAGE, Weights, read_weights, require_finite, tensor_sha256
 
 CARD = "README.md"
 
@@ -55,21 +57,62 @@ def write_model_files(
             f"{folder} exists and is no model. Move it away and run the command again."
         )
     weights = weights_file(state)
+    sha256 = sha256_of_bytes(weights)
+    config = config | {"weights": _record(state, sha256)}
     with atomic_folder(folder, replace=True) as temporary:
         (temporary / WEIGHTS).write_bytes(weights)
         (temporary / CONFIG).write_text(json.dumps(config, indent=2), encoding="utf-8")
-        (temporary / CARD).write_text(card(sha256_of_bytes(weights)), encoding="utf-8")
+        (temporary / CARD).write_text(card(sha256), encoding="utf-8")
 
 
 def read_model_files(folder: Path) -> ModelFiles:
-    """Read a model folder. Raises DamagedFileError if a file of it is missing or damaged."""
+    """Read a model folder.
+
+    Raises DamagedFileError if a file of it is missing or damaged, if the weights have not the
+    sha256 that the configuration records, or if they are not finite. Older versions recorded none:
+    that is told once.
+    """
     try:
         config = json.loads((folder / CONFIG).read_text("utf-8"))
-        weights = (folder / WEIGHTS).read_bytes()
-        state = safetensors.torch.load(weights)
-    except (OSError, ValueError, SafetensorError) as error:
+        weights = read_weights(folder / WEIGHTS)
+        recorded = config.get("weights")
+        fault = None if recorded is None else _difference(recorded, weights)
+    except (*WEIGHTS_DAMAGE, AttributeError, KeyError, TypeError) as error:
         raise damaged_model(folder, error) from error
-    return ModelFiles(config=config, state=state, sha256=sha256_of_bytes(weights))
+    if fault is not None:
+        raise damaged_model(folder, ValueError(fault))
+    require_finite(weights.state, str(folder / WEIGHTS))
+    if recorded is None:
+        _tell_unproven(folder.resolve())
+    return ModelFiles(config=config, state=weights.state, sha256=weights.sha256)
+
+
+def _record(state: Mapping[str, torch.Tensor], sha256: str) -> dict[str, Any]:
+    """What `config.json` says of the weights: to know damage, and where it is."""
+    tensors = {name: tensor_sha256(tensor.cpu()) for name, tensor in state.items()}
+    return {"sha256": sha256, "tensors": tensors}
+
+
+def _difference(recorded: dict[str, Any], weights: Weights) -> str | None:
+    """How the weights differ from the record of them; None if they are those."""
+    if weights.sha256 == recorded["sha256"]:
+        return None
+    meant = recorded["tensors"]
+    altered = [
+        name for name, tensor in weights.state.items() if meant.get(name) != tensor_sha256(tensor)
+    ]
+    which = f"other numbers in {', '.join(altered[:3])}" if altered else "its header differs"
+    return f"{WEIGHTS} has not the sha256 that {CONFIG} says: {which}"
+
+
+@cache
+def _tell_unproven(folder: Path) -> None:
+    """Once for each folder."""
+    logger.warning(
+        "%s records no sha256 of its weights: an older version made it. They are used as they are; "
+        "whether they were damaged since cannot be known. Export the model again from its run to "
+        "have them recorded.", folder,
+    )  # fmt: skip
 
 
 def damaged_model(folder: Path, error: Exception) -> DamagedFileError:

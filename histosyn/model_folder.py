@@ -27,7 +27,7 @@ from histosyn.model_files import (
     weights_file,
     write_model_files,
 )
-from histosyn.model_place import CONFIG, WEIGHTS, model_kind
+from histosyn.model_place import CONFIG, SEGMENTER, WEIGHTS, model_kind
 from histosyn.networks.generator import Generator
 from histosyn.networks.inference import Precision, made_ready
 from histosyn.object_sizes import Sizes, sizes_as_plain, sizes_from_plain
@@ -38,6 +38,7 @@ from hpc.files import sha256_of_bytes
 from hpc.log import logger
 from hpc.paths import AnyPath, as_path
 from hpc.run_folder import CHECKPOINTS
+from hpc.weights import require_finite
 
 FORMAT_VERSION = 1
 
@@ -101,8 +102,16 @@ def model_facts(
     )
 
 
-def facts_from_dict(data: dict[str, Any], source: str) -> ModelFacts:
-    """Read back `ModelFacts.as_dict`; `source` is what errors call it."""
+def facts_from_dict(data: Any, source: str) -> ModelFacts:
+    """Read back `ModelFacts.as_dict`; `source` is what errors call it.
+
+    Raises InputError for those of a segmenter, DamagedFileError for what histosyn did not write.
+    """
+    if isinstance(data, dict) and data.get("kind") == SEGMENTER:
+        raise InputError(
+            f"{source} is of a segmenter, which reads tissue and makes none. Give a generator: the "
+            "run of `histosyn train`, a checkpoint of it, or its model."
+        )
     try:
         if not isinstance(data["generator"], dict):
             raise TypeError("generator is no table")
@@ -211,14 +220,16 @@ def _load_model_folder(path: Path, device: torch.device, precision: Precision) -
 
 def _load_checkpoint(path: Path, device: torch.device, precision: Precision) -> Model:
     state = checkpoint.load(path)
+    facts = facts_from_dict(state.get("model"), str(path))
     if checkpoint.is_resume_only(path):
         raise InputError(
             f"{path} was saved to go on from, at a stop or by the clock: the batch statistics of "
             "its average are not counted. Run the training command again: with --run.steps "
             f"{state['trainer']['step']} it makes the model of this step and ends, else it goes on."
         )
-    facts = facts_from_dict(state["model"], str(path))
-    network = _folded(facts, state["trainer"]["players"]["ema"])
+    average = state["trainer"]["players"]["ema"]
+    require_finite(average, str(path))
+    network = _folded(facts, average)
     sha256 = sha256_of_bytes(weights_file(network.state_dict()))
     return _ready(network, facts, sha256, device, precision)
 

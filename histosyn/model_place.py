@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from hpc.errors import InputError
+from hpc.files import open_regular_file
 from hpc.paths import near_names
 from hpc.run_folder import CHECKPOINTS, RECORD
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+# What `kind` in the configuration of a segmenter says; a generator's has no `kind`.
+SEGMENTER = "segmenter"
 Kind = Literal["model", "checkpoint", "run"]
 
 
@@ -31,9 +34,27 @@ def segmenter_folder(path: Path) -> Path:
         if (folder / WEIGHTS).is_file():
             return folder
     raise InputError(
-        f"{path} is no segmenter: {_fault(path)}. Give a model folder ({WEIGHTS}), or the folder "
-        "of a finished run of `histosyn eval segmenter train`."
+        f"{path} is no segmenter: {_unready(path) or _fault(path)}. Give a model folder "
+        f"({WEIGHTS}), or the folder of a finished run of `histosyn eval segmenter train`."
     )
+
+
+def _unready(path: Path) -> str | None:
+    """What holds checkpoints, and so no segmenter yet."""
+    if (path / RECORD).is_file():
+        return "it is a checkpoint"
+    if not (path / CHECKPOINTS).is_dir():
+        return None
+    return f"it is {_run_of(path)} that has made no model yet"
+
+
+def _run_of(path: Path) -> str:
+    try:
+        with open_regular_file(path / "config.toml") as file:
+            generates = b"\n[generator]" in file.read(1 << 20)
+    except OSError:
+        return "the folder of a run"
+    return f"the folder of a run of `{'train' if generates else 'eval segmenter train'}`"
 
 
 def _fault(path: Path) -> str:

@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from hpc.errors import DamagedFileError, FullDiskError, HistosynError, InputError
 from hpc.files import atomic_folder, make_folder, sha256_of_bytes, sha256_of_file, sync_file
 from hpc.outbox import is_full_disk
 from hpc.run_folder import RECORD
 from hpc.tensor_tree import Snapshot, put_together, take_snapshot, write_tensors
+from hpc.weights import WEIGHTS_DAMAGE, read_tensors
 
 logger = logging.getLogger("histosyn")
 
@@ -89,13 +88,10 @@ def load(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     except DamagedFileError as error:
         raise DamagedFileError(f"{error} Take another checkpoint, or a copy of this one.") from None
     try:
-        # Copied out of the file, which would stay mapped: it is deleted while training goes on, and
-        # on a network file system whoever still looks at it then may die of that.
-        mapped = load_file(folder / _TENSORS, device=str(device))
-        tensors = {name: tensor.clone() for name, tensor in mapped.items()}
+        tensors = read_tensors(folder / _TENSORS, device)
         skeleton = json.loads((folder / _STATE).read_text(encoding="utf-8"))
         return put_together(skeleton, tensors)
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (*WEIGHTS_DAMAGE, KeyError, TypeError, AttributeError) as error:
         raise DamagedFileError(
             f"{folder} has its checksums, but histosyn did not write it: {_TENSORS} or {_STATE} "
             f"has another format ({error!r}). Remove it."

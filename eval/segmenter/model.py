@@ -19,12 +19,11 @@ from eval.segmenter.network import UNet
 from histosyn.config_file import from_dict
 from histosyn.labels import LabelSchema, schema_from_dict
 from histosyn.model_files import class_table, damaged_model, read_model_files, write_model_files
-from histosyn.model_place import CONFIG, WEIGHTS, segmenter_folder
+from histosyn.model_place import CONFIG, SEGMENTER, WEIGHTS, segmenter_folder
 from hpc.errors import DamagedFileError, DatasetError, InputError
 from hpc.paths import as_path
 
 FORMAT_VERSION = 1
-KIND = "segmenter"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +40,7 @@ class SegmenterFacts:
         """Plain data, as in `config.json` and in checkpoints."""
         return {
             "format_version": FORMAT_VERSION,
-            "kind": KIND,
+            "kind": SEGMENTER,
             "network": asdict(self.network),
             "schema": self.schema.as_dict(),
             "tile_size": list(self.tile_size),
@@ -111,10 +110,10 @@ def load_segmenter(path: str | os.PathLike[str], device: torch.device | str = "c
 def facts_from_dict(data: dict[str, Any], source: str) -> SegmenterFacts:
     """Read back `SegmenterFacts.as_dict`; `source` is what errors call it."""
     try:
-        if data.get("kind") != KIND:
+        if data.get("kind") != SEGMENTER:
             raise InputError(
-                f"{source} describes no segmenter. Give the folder of a model that `histosyn eval "
-                "segmenter train` made."
+                f"{source} describes no segmenter{_instead(data)}. Give the folder of a model that "
+                "`histosyn eval segmenter train` made."
             )
         if data["format_version"] != FORMAT_VERSION:
             raise DamagedFileError(
@@ -131,6 +130,10 @@ def facts_from_dict(data: dict[str, Any], source: str) -> SegmenterFacts:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DamagedFileError(f"{source} is damaged: {error!r}. Copy it again.") from error
+
+
+def _instead(data: dict[str, Any]) -> str:
+    return ", but a generator, which makes tissue and reads none" if "generator" in data else ""
 
 
 def _model_card(facts: SegmenterFacts, sha256: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from painting import random_model
 from tissue import SCHEMA
 
 from eval.segmenter.config import NetworkConfig
@@ -85,6 +86,28 @@ def test_what_is_no_segmenter_is_told(folder, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"kind": "generator"}))
     with pytest.raises(InputError, match="describes no segmenter"):
+        load_segmenter(folder)
+
+
+def test_a_generator_is_called_one(tmp_path):
+    model = random_model(tmp_path / "m")
+    with pytest.raises(InputError, match="describes no segmenter, but a generator"):
+        load_segmenter(model)
+    run = tmp_path / "run"
+    (run / "checkpoints/step-00000001").mkdir(parents=True)
+    (run / "config.toml").write_text("# mine\n[generator]\n")
+    with pytest.raises(InputError, match="is no segmenter: it is the folder of a run of `train`"):
+        load_segmenter(run)
+    (run / "checkpoints/step-00000001/checkpoint.json").write_text("{}")
+    with pytest.raises(InputError, match="is no segmenter: it is a checkpoint"):
+        load_segmenter(run / "checkpoints/step-00000001")
+
+
+def test_a_segmenter_with_a_flipped_bit_is_told(folder):
+    raw = bytearray((folder / "model.safetensors").read_bytes())
+    raw[-1] ^= 0x40
+    (folder / "model.safetensors").write_bytes(raw)
+    with pytest.raises(DamagedFileError, match="not the sha256"):
         load_segmenter(folder)
 
 

@@ -12,7 +12,7 @@ from tissue import pack_blobs, tiny_config
 from histosyn.model_folder import load_model
 from histosyn.training import run_training
 from hpc import checkpoint
-from hpc.errors import ConfigError, InputError
+from hpc.errors import ConfigError, DamagedFileError, InputError
 from launch.cli import main
 
 
@@ -149,3 +149,26 @@ def test_a_forked_run_goes_on_with_and_without_saying_so(shards, old, tmp_path):
         assert (told["steps"], told["forked_from"]["step"]) == (steps, 3)
     with pytest.raises(ConfigError, match=r"run\.fork changed"):
         run_training(replace(config, run=replace(config.run, steps=4, fork=tmp_path)))
+
+
+def segmenter_run(folder):
+    """The checkpoint that training a segmenter leaves, as far as anybody looks at it."""
+    state = {"config": {}, "model": {"kind": "segmenter", "format_version": 1}, "trainer": {}}
+    checkpoint.save(folder / "checkpoints/step-00000002", state)
+    return folder
+
+
+def test_a_run_of_a_segmenter_is_called_one(shards, tmp_path):
+    seg = segmenter_run(tmp_path / "seg")
+    with pytest.raises(InputError, match="is of a segmenter, which reads tissue and makes none"):
+        run_training(forked(shards, tmp_path / "new", seg))
+    with pytest.raises(InputError, match="is of a segmenter"):
+        load_model(seg)
+
+
+def test_networks_that_are_not_finite_are_no_start(shards, old, tmp_path):
+    state = checkpoint.load(old / "checkpoints/step-00000002")
+    next(iter(state["trainer"]["players"]["discriminator"].values())).fill_(float("nan"))
+    checkpoint.save(tmp_path / "bad", state)
+    with pytest.raises(DamagedFileError, match="bad, discriminator: .*not finite"):
+        run_training(forked(shards, tmp_path / "new", tmp_path / "bad"))
