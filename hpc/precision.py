@@ -161,8 +161,9 @@ def _warning(factor: float, natively: list[bool], device: torch.device) -> str:
         where = f"{device_text(device)} computes"
     return (
         f"bfloat16 is emulated: {where} no bfloat16 natively. A convolution takes {factor:.2g} "
-        "times as long as in float32 there, and a step of training not much less. For new work "
-        "choose precision auto or float32; what was begun in bfloat16 is faster where it is native."
+        "times as long as in float32 there, and a step of training is slower likewise. For new "
+        "work choose precision auto or float32; what was begun in bfloat16 is faster where it is "
+        "native."
     )
 
 
