@@ -73,13 +73,15 @@ def open_extractor(
     *,
     inception_weights: Path | None = None,
     seed: int = 0,
+    run_code: bool = False,
     device: torch.device | str = "cpu",
 ) -> Extractor:
     """The extractor called `name`, or that of the file or folder `name`.
 
-    A file is a network in TorchScript (see `eval.module_extractor`), a folder a trained segmenter.
-    `seed` is the random network's, the weights file Inception's. Raises InputError for an unknown
-    name and for weights that are missing or not what they claim.
+    A file is a network in TorchScript (see `eval.module_extractor`), whose code is run only if
+    `run_code` allows it; a folder is a trained segmenter. `seed` is the random network's, the
+    weights file Inception's. Raises InputError for an unknown name, for code that may not be run,
+    and for weights that are missing or not what they claim.
     """
     if name in ("inception", "inception-clean"):
         # Here, because torchvision and pytorch-fid are needed by this extractor alone.
@@ -97,7 +99,7 @@ def open_extractor(
     if path.is_file():
         from eval.module_extractor import ModuleExtractor
 
-        return ModuleExtractor(path, device=device)
+        return ModuleExtractor(path, run_code=run_code, device=device)
     raise InputError(
         f"No extractor is called {name!r}, nor is there a file or folder of that name. Choose: "
         f"{', '.join(get_args(ExtractorName))}, a TorchScript file, or the folder of a segmenter."

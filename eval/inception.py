@@ -155,10 +155,13 @@ def _build(weights: Path) -> torch.nn.Module:
     inception = import_pytorch_fid()
     try:
         state = read_pickled_tensors(weights)
-        if not isinstance(state, Mapping) or not_finite(state):
-            raise ValueError("it is no state dict of finite numbers")
+        if not isinstance(state, Mapping):
+            raise TypeError("it is no state dict")
         with _loaded_instead_of_downloaded(inception, state):
-            return inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[2048]])
+            network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[2048]])
+        if strange := not_finite(network.state_dict()):
+            raise ValueError(f"the numbers of {strange[0]} are not finite")
+        return network
     # Any exception: an unpickler that is fed arbitrary bytes raises arbitrary errors.
     except Exception as error:
         raise InputError(

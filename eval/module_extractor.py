@@ -7,14 +7,12 @@
     mean = [0.485, 0.456, 0.406]
     std = [0.229, 0.224, 0.225]
 
-The module gets float32 (N, 3, size, size) and gives (N, D). TorchScript is the one format for whole
-networks whose loading runs no Python code; files of `torch.export` are unpickled, and refused.
+The module gets float32 (N, 3, size, size) and gives (N, D). It is a program, and run only where
+the user says so (see `histosyn.torchscript`).
 """
 
 from __future__ import annotations
 
-import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,9 +24,11 @@ from torch.nn import functional
 
 from eval.features import Identity, as_network_input, reproducible_inference
 from histosyn.config_file import from_dict, load_toml
+from histosyn.torchscript import load_torchscript
 from hpc.errors import ConfigError, InputError
 from hpc.stamp import Stamp
 
+RUN_CODE_OPTION = "--run-extractor-code"
 Filter = Literal["bilinear", "bicubic"]
 _EXAMPLE = 'name = "mine", size = 224, filter = "bicubic", mean = [0.5, 0.5, 0.5], std = [...]'
 
@@ -80,15 +80,19 @@ def resized_antialiased(tiles_NCHW: torch.Tensor, size: int, kind: Filter) -> to
 class ModuleExtractor:
     """The network in a TorchScript file; NAME.toml beside NAME.pt states its preprocessing.
 
-    Raises InputError if the file is no TorchScript or its network gives no features (N, D),
-    ConfigError if the preprocessing is not stated, or wrongly.
+    Raises InputError without `run_code`, if the file is no TorchScript or if its network gives no
+    features (N, D); ConfigError if the preprocessing is not stated, or wrongly.
     """
 
-    def __init__(self, path: Path, *, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, path: Path, *, run_code: bool = False, device: torch.device | str = "cpu"
+    ) -> None:
         self.device = torch.device(device)
         stamp = Stamp(path)
         self._preprocessing = _preprocessing_of(path)
-        self._module = _load(path, self.device)
+        self._module = load_torchscript(
+            path, self.device, run_code=run_code, option=RUN_CODE_OPTION
+        )
         self._path = path
         self.identity = Identity(
             name=self._preprocessing.name,
@@ -131,29 +135,3 @@ def _preprocessing_of(path: Path) -> Preprocessing:
             f"instance: {_EXAMPLE}"
         )
     return from_dict(Preprocessing, load_toml(stated), str(stated))
-
-
-def _load(path: Path, device: torch.device) -> torch.nn.Module:
-    if _is_exported(path):
-        raise InputError(
-            f"{path} was written by torch.export, whose files are unpickled, which can run any "
-            "code: not opened. Save the network as TorchScript (torch.jit.trace)."
-        )
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-            return torch.jit.load(str(path), map_location=device).eval()
-    # Any exception: readers that are fed arbitrary bytes raise arbitrary errors.
-    except Exception as error:
-        reason = (str(error) or repr(error)).splitlines()[0]
-        raise InputError(
-            f"{path} is no TorchScript file ({reason}). Save the network with torch.jit.trace, or "
-            "torch.jit.script, and its method save."
-        ) from error
-
-
-def _is_exported(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/archive_format") for name in archive.namelist())

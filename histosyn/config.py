@@ -154,6 +154,8 @@ class LossConfig:
     """Distance of a given network's features of real and synthetic tiles."""
     perceptual_network: Path | None = None
     """TorchScript file: from tiles in [-1, 1] to a tensor of features or a list of such."""
+    perceptual_runs_code: bool = False
+    """Run that file, which is a program: it can write files. Only for files of whom you trust."""
     label_mix: float = 10.0
     """Kind unet: a tile mixed of real and synthetic regions is to be judged region by region."""
     class_weight_cap: float = 10.0
@@ -273,7 +275,7 @@ class TrainConfig:
 # shards may lie elsewhere; that they are the same is told by their checksums.
 RESUMABLE_CHANGES = frozenset(
     {f"data.{name}" for name in ("workers", "shards", "on_bad_sample", "bad_share", "stage_to")}
-    | {"generator.recompute"}
+    | {"generator.recompute", "loss.perceptual_runs_code"}
     | {f"run.{name}" for name in ("folder", "steps", "device", "report_every", "sample_every",
                                   "checkpoint_every", "keep_last", "keep_every", "on_full_disk",
                                   "channels_last", "compile", "checkpoint_minutes", "log_batches",

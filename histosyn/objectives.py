@@ -48,12 +48,12 @@ def make_objective(
 ) -> Objective:
     """The objective of a configuration; terms of weight 0 are left out.
 
-    Raises InputError for a perceptual network that cannot be used.
+    Raises InputError for a perceptual network that cannot be used, or may not be run.
     """
     make = {"patch": _of_patches, "unet": _of_pixels}[discriminator.kind]
     objective = make(loss)
     if loss.perceptual and loss.perceptual_network is not None:
-        compute = perceptual(loss.perceptual_network, device)
+        compute = perceptual(loss.perceptual_network, device, run_code=loss.perceptual_runs_code)
         term = LossTerm(name="perceptual", weight=loss.perceptual, compute=compute)
         objective = replace(objective, generator=(*objective.generator, term))
     return replace(

@@ -23,6 +23,7 @@ from histosyn.schema import LabelSchema, built_in_schemas, load_schema
 from hpc.errors import InputError
 from hpc.paths import AnyPath, as_path
 from hpc.stamp import Stamp
+from hpc.weights import not_finite
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -170,8 +171,7 @@ def _require_keys(path: Path, found: Shapes, wanted: Shapes) -> None:
 
 def _require_finite(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
     """Also what a norm of zero gives when spectral normalization is folded."""
-    wrong = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
-    if wrong:
+    if wrong := not_finite(weights):
         _refuse(path, "gives weights that are infinite or no numbers", wrong)
 
 

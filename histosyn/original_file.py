@@ -8,7 +8,7 @@ import torch
 
 from hpc.errors import InputError
 from hpc.files import require_file
-from hpc.weights import claims_more_than_stored, not_finite, read_pickled_tensors
+from hpc.weights import read_pickled_tensors
 
 _PREFIX = "module."  # nn.DataParallel puts it before every key
 
@@ -17,8 +17,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a state dict by name, on the CPU, without the `module.` of DataParallel.
 
     Tensors may be mapped from the file: do not change them, and keep the file while they are used.
-    Raises InputError if the file is missing, damaged, holds code or numbers that are not finite, or
-    is no state dict.
+    Raises InputError if the file is missing, damaged, holds code or is no state dict.
     """
     content = read_pickled_tensors(require_file(path, "original's weights"))
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
@@ -45,9 +44,4 @@ def _check_tensor(path: Path, key: str, value: object) -> None:
         raise InputError(
             f"{path}: {key} is a tensor of an unusual kind ({value.dtype}, {value.layout}). "
             "The original's are plain ones: give its file."
-        )
-    if claims_more_than_stored(value) or not_finite({key: value}):
-        raise InputError(
-            f"{path}: {key} is damaged: its numbers are not finite, or fewer than its shape says. "
-            "Copy the file again."
         )

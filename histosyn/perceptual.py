@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,21 @@ from torch import nn
 from torch.nn import functional
 
 from histosyn.losses import Compute, Verdict
+from histosyn.torchscript import load_torchscript
 from hpc.errors import InputError
 from hpc.files import require_file
 
 _TRIAL_PIXELS = 64
 
 
-def perceptual(path: Path, device: torch.device) -> Compute:
+def perceptual(path: Path, device: torch.device, *, run_code: bool = False) -> Compute:
     """Mean over the network's outputs of E|features(real) − features(synthetic)|.
 
     Johnson, Alahi & Fei-Fei, "Perceptual losses for real-time style transfer", ECCV 2016, with
-    absolute differences. Raises InputError if the file is missing, no TorchScript, or what its
-    network gives for tiles is not features.
+    absolute differences. Raises InputError if the file is missing, no TorchScript, its code may not
+    be run, or what its network gives for tiles is not features.
     """
-    network = _load(path, device)
+    network = _load(path, device, run_code)
     trial = torch.zeros(1, 3, _TRIAL_PIXELS, _TRIAL_PIXELS, device=device)
     try:
         with torch.no_grad():
@@ -55,18 +55,10 @@ _REMEDY = (
 )
 
 
-def _load(path: Path, device: torch.device) -> nn.Module:
+def _load(path: Path, device: torch.device, run_code: bool) -> nn.Module:
     require_file(path, "loss.perceptual_network")
-    try:
-        with warnings.catch_warnings():
-            # TorchScript is on its way out, but it is the one format that needs none of its code.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            network: Any = torch.jit.load(str(path), map_location=device)
-    except RuntimeError as error:
-        raise InputError(
-            f"{path} is no TorchScript file. Save the network by torch.jit.trace and .save."
-        ) from error
-    network = network.float().eval()
+    option = "--loss.perceptual-runs-code"
+    network = load_torchscript(path, device, run_code=run_code, option=option).float()
     for weight in network.parameters():
         weight.requires_grad_(False)
     return network

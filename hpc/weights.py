@@ -93,6 +93,7 @@ def read_pickled_tensors(path: Path) -> object:
     """What a `.pth` file holds, on the CPU: tensors and plain containers.
 
     Tensors may be mapped from the file: do not change them, and keep the file while they are used.
+    One number may stand for many, so look at a tensor's shape before you do anything with it.
     Raises InputError if the file is damaged, claims more than it has, or holds code.
     """
     try:
@@ -117,11 +118,6 @@ def read_pickled_tensors(path: Path) -> object:
         raise InputError(
             f"{path} {_DAMAGED} ({type(error).__name__}: {_first_sentence(error)}). Copy it again."
         ) from error
-
-
-def claims_more_than_stored(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is larger than the numbers in its file, one of which stands for many."""
-    return tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
 
 
 def _is_whole_and_can_be_mapped(path: Path) -> bool:

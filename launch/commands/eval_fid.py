@@ -39,6 +39,7 @@ def fid(
         Parameter(validator=_require_extractor),
     ] = "inception",
     inception_weights: Path | None = None,
+    run_extractor_code: bool = False,
     resize: Annotated[int | None, Parameter(validator=InRange(gte=16))] = None,
     groups: Path | None = None,
     group_column: str = "patient",
@@ -69,12 +70,16 @@ def fid(
         Folder of synthetic tiles or of shards, or a statistics file (.npz).
     extractor
         The network that sees the tiles. `inception` is the FID's, with pytorch-fid's preprocessing;
-        `inception-clean` resizes with antialiasing. A TorchScript file NAME.pt with its
-        preprocessing in NAME.toml, or the folder of a segmenter from `histosyn eval segmenter
-        train`. `random` needs no weights, and its distances are comparable within one run only.
+        `inception-clean` resizes with antialiasing. The folder of a segmenter from
+        `histosyn eval segmenter train`, or a TorchScript file NAME.pt with its preprocessing in
+        NAME.toml, which is a program and needs --run-extractor-code. `random` needs no weights, and
+        its distances are comparable within one run only.
     inception_weights
         Weights file of pytorch-fid's Inception. Without it: the file that the environment variable
         HISTOSYN_INCEPTION_WEIGHTS names, or the one in torch's hub folder. Nothing is downloaded.
+    run_extractor_code
+        Run the program that a TorchScript extractor is: it can write files and run for ever, so
+        give this only for files of people you trust.
     resize
         Bring every tile to this many pixels a side (bicubic). Needed where sizes are mixed.
     groups
@@ -132,6 +137,7 @@ def fid(
         "name": str(extractor),
         "inception_weights": inception_weights,
         "seed": seed,
+        "run_code": run_extractor_code,
         "device": device,
     }
     if chosen is not None and parts_folder is not None:

@@ -47,7 +47,7 @@ def features(extractor, threads, batch_size):
 
 
 def of_a_file(folder):
-    return ModuleExtractor(write_float32_network(folder))
+    return ModuleExtractor(write_float32_network(folder), run_code=True)
 
 
 def of_a_segmenter(folder):

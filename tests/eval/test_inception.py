@@ -227,6 +227,14 @@ def test_a_file_of_something_else_is_refused(tmp_path, content):
         InceptionExtractor(path)
 
 
+def test_weights_that_are_not_finite_are_refused_by_name(weights, tmp_path):
+    state = torch.load(weights, weights_only=True)
+    state["Mixed_5b.branch1x1.conv.weight"][0] = float("nan")
+    torch.save(state, tmp_path / "nan.pth")
+    with pytest.raises(InputError, match=r"numbers of \S*branch1x1\.conv\.weight are not finite"):
+        InceptionExtractor(tmp_path / "nan.pth")
+
+
 def test_the_loader_of_pytorch_fid_is_put_back(weights):
     inception = import_pytorch_fid()
     before = inception.load_state_dict_from_url

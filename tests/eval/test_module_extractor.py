@@ -1,6 +1,7 @@
 """Networks in files: their preprocessing, what they give, and what is refused."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from eval.features import open_extractor
 from eval.module_extractor import ModuleExtractor, Preprocessing, resized_antialiased
 from hpc.errors import ConfigError, InputError
 from hpc.files import sha256_of_file
+from launch.cli import main
 
 STATED = """
 name = "tiny"
@@ -68,7 +70,7 @@ def test_the_resize_is_that_of_pillow_without_its_rounding(name, size):
 
 
 def test_features_are_those_of_the_network_on_what_was_stated(file):
-    extractor = open_extractor(str(file))
+    extractor = open_extractor(str(file), run_code=True)
     mean, std = np.array([0.5, 0.4, 0.3]), np.array([0.2, 0.25, 0.5])
     prepared = [
         (as_pillow_does(tile, 24, Image.Resampling.BICUBIC) - mean[:, None, None])
@@ -87,17 +89,17 @@ def test_features_are_those_of_the_network_on_what_was_stated(file):
 
 
 def test_the_identity_tells_preprocessings_apart(file):
-    one = ModuleExtractor(file).identity
+    one = ModuleExtractor(file, run_code=True).identity
     file.with_suffix(".toml").write_text(STATED.replace("0.25", "0.24"))
 
-    assert ModuleExtractor(file).identity != one
+    assert ModuleExtractor(file, run_code=True).identity != one
 
 
 def test_a_network_without_stated_preprocessing_is_refused(file):
     file.with_suffix(".toml").unlink()
 
     with pytest.raises(ConfigError, match=r"Write .*tiny\.toml with"):
-        ModuleExtractor(file)
+        ModuleExtractor(file, run_code=True)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_what_is_stated_wrongly_is_refused(file, before, after, message):
     file.with_suffix(".toml").write_text(STATED.replace(before, after))
 
     with pytest.raises(ConfigError, match=message):
-        ModuleExtractor(file)
+        ModuleExtractor(file, run_code=True)
 
 
 def test_a_network_of_another_size_is_refused(tmp_path):
@@ -126,7 +128,7 @@ def test_a_network_of_another_size_is_refused(tmp_path):
     path = save(tmp_path / "fixed.pt", flat, size=32)
 
     with pytest.raises(InputError, match=r"cannot work on tiles \(N, 3, 24, 24\).*size"):
-        ModuleExtractor(path)
+        ModuleExtractor(path, run_code=True)
 
 
 def test_a_network_that_does_not_pool_is_refused(tmp_path):
@@ -134,7 +136,7 @@ def test_a_network_that_does_not_pool_is_refused(tmp_path):
     path = save(tmp_path / "maps.pt", torch.nn.Conv2d(3, 5, 3))
 
     with pytest.raises(InputError, match=r"instead of features \(N, D\)"):
-        ModuleExtractor(path)
+        ModuleExtractor(path, run_code=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage"])
@@ -143,7 +145,7 @@ def test_a_file_of_something_else_is_refused(tmp_path, content):
     (tmp_path / "odd.pt").write_bytes(content)
 
     with pytest.raises(InputError, match=r"odd\.pt is no TorchScript file"):
-        ModuleExtractor(tmp_path / "odd.pt")
+        ModuleExtractor(tmp_path / "odd.pt", run_code=True)
 
 
 class Complex(torch.nn.Module):
@@ -157,7 +159,7 @@ def test_complex_features_are_refused(tmp_path):
     save(tmp_path / "tiny.pt", Complex())
 
     with pytest.raises(InputError, match=r"tiny\.pt gives complex features"):
-        ModuleExtractor(tmp_path / "tiny.pt")
+        ModuleExtractor(tmp_path / "tiny.pt", run_code=True)
 
 
 def test_a_pickled_network_is_not_unpickled(tmp_path):
@@ -165,7 +167,7 @@ def test_a_pickled_network_is_not_unpickled(tmp_path):
     torch.save(network(), tmp_path / "pickled.pt")
 
     with pytest.raises(InputError, match="is no TorchScript file"):
-        ModuleExtractor(tmp_path / "pickled.pt")
+        ModuleExtractor(tmp_path / "pickled.pt", run_code=True)
 
 
 def test_a_file_of_torch_export_is_refused_because_it_would_be_unpickled(tmp_path):
@@ -176,7 +178,7 @@ def test_a_file_of_torch_export_is_refused_because_it_would_be_unpickled(tmp_pat
         torch.export.save(exported, tmp_path / "exported.pt2")
 
     with pytest.raises(InputError, match=r"written by torch\.export.*TorchScript"):
-        ModuleExtractor(tmp_path / "exported.pt2")
+        ModuleExtractor(tmp_path / "exported.pt2", run_code=True)
 
 
 def test_preprocessing_says_what_it_is():
@@ -185,3 +187,32 @@ def test_preprocessing_says_what_it_is():
     assert str(stated) == (
         "RGB / 255, antialiased bilinear resize to 4x4, minus [0, 0, 0], divided by [1, 1, 1]"
     )
+
+
+class Writing(torch.nn.Module):
+    def forward(self, x):
+        found = torch.from_file("OVERWRITTEN", True, 16, dtype=torch.uint8)
+        found.fill_(65)
+        return x.mean((2, 3)) + found.float().mean() * 0
+
+
+def test_a_program_that_writes_files_is_run_only_where_the_user_says_so(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path("evil.toml").write_text(STATED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(Writing()).save("evil.pt")
+    Image.new("RGB", (24, 24)).save("a.png")
+
+    with pytest.raises(InputError, match=r"not opened: .*by --run-extractor-code"):
+        ModuleExtractor(Path("evil.pt"))
+    with pytest.raises(SystemExit) as stop:
+        main(["eval", "fid", ".", ".", "--extractor", "evil.pt", "--no-cache"])
+    assert stop.value.code == 2
+    assert "a program, which can overwrite your files" in " ".join(capsys.readouterr().err.split())
+    assert not Path("OVERWRITTEN").exists()
+
+    ModuleExtractor(Path("evil.pt"), run_code=True)
+    assert Path("OVERWRITTEN").exists(), "the canary sings when it may"

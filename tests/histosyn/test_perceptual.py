@@ -68,7 +68,7 @@ def network(tmp_path):
 
 def test_it_is_the_mean_distance_over_outputs_and_moves_synthetic_tiles_only(network):
     tiles, synthetic = GRAY.clone().requires_grad_(), (GRAY + 0.5).requires_grad_()
-    loss = perceptual(network, CPU)(verdict(tiles, synthetic))
+    loss = perceptual(network, CPU, run_code=True)(verdict(tiles, synthetic))
     assert loss.item() == pytest.approx((1.0 + 0.5) / 2)
     loss.backward()
     assert tiles.grad is None
@@ -77,12 +77,12 @@ def test_it_is_the_mean_distance_over_outputs_and_moves_synthetic_tiles_only(net
 
 def test_mixed_precision_leaves_the_network_as_it_is(network):
     with torch.autocast("cpu", torch.bfloat16):
-        loss = perceptual(network, CPU)(verdict(GRAY, (GRAY + 0.3).bfloat16()))
+        loss = perceptual(network, CPU, run_code=True)(verdict(GRAY, (GRAY + 0.3).bfloat16()))
     assert loss.dtype == torch.float32
 
 
 def test_a_term_with_its_weight(network):
-    loss = LossConfig(perceptual=3.0, perceptual_network=network)
+    loss = LossConfig(perceptual=3.0, perceptual_network=network, perceptual_runs_code=True)
     for kind in ("patch", "unet"):
         objective = make_objective(loss, DiscriminatorConfig(kind=kind), CPU)
         assert objective.generator[-1].name == "perceptual"
@@ -104,17 +104,23 @@ def test_a_term_with_its_weight(network):
 def test_what_is_no_feature_network_is_refused(network, told, tmp_path):
     path = saved(network, tmp_path / "wrong.pt")
     with pytest.raises(InputError, match=told) as error:
-        perceptual(path, CPU)
+        perceptual(path, CPU, run_code=True)
     assert str(path) in str(error.value)
     assert "in [-1, 1] into a tensor of features" in str(error.value)
 
 
 def test_files_that_are_missing_or_something_else(tmp_path):
     with pytest.raises(InputError, match=r"features\.pt does not exist"):
-        perceptual(tmp_path / "features.pt", CPU)
+        perceptual(tmp_path / "features.pt", CPU, run_code=True)
     (tmp_path / "other.pt").write_text("weights")
     with pytest.raises(InputError, match=r"other\.pt is no TorchScript file"):
-        perceptual(tmp_path / "other.pt", CPU)
+        perceptual(tmp_path / "other.pt", CPU, run_code=True)
     torch.save({"weight": torch.zeros(2)}, tmp_path / "state.pt")
     with pytest.raises(InputError, match=r"state\.pt is no TorchScript file"):
-        perceptual(tmp_path / "state.pt", CPU)
+        perceptual(tmp_path / "state.pt", CPU, run_code=True)
+
+
+def test_its_code_is_run_only_where_the_configuration_says_so(network):
+    loss = LossConfig(perceptual=3.0, perceptual_network=network)
+    with pytest.raises(InputError, match=r"not opened: .*by --loss\.perceptual-runs-code"):
+        make_objective(loss, DiscriminatorConfig(), CPU)

@@ -43,7 +43,10 @@ GAMES = {
     "pixels, R1": replace(
         BASE, discriminator=UNET, loss=LossConfig(label_mix=0.0, r1=0.5, r1_interval=1)
     ),
-    "perceptual": replace(BASE, loss=LossConfig(perceptual=2.0, perceptual_network=FEATURES)),
+    "perceptual": replace(
+        BASE,
+        loss=LossConfig(perceptual=2.0, perceptual_network=FEATURES, perceptual_runs_code=True),
+    ),
 }
 
 

@@ -235,6 +235,7 @@ def command_on_a_rank(options):
 def test_threads_processes_and_parts_change_no_digit_of_a_float32_network(folders, tmp_path):
     network = write_float32_network(tmp_path)
     base = ["eval", "fid", *folders, "--extractor", str(network), "--no-cache"]
+    base.append("--run-extractor-code")
     parts = ["--parts-folder", str(tmp_path / "parts"), "--batch-size", "2"]
     results = {name: tmp_path / f"{name}.json" for name in ("1", "2", "ranks", "merged")}
     for threads in ("1", "2"):
