@@ -52,6 +52,7 @@ setup(
         "pillow>=10",
         "webdataset>=1.0",
         "safetensors>=0.4",
+        "msgspec>=0.20",
         "cyclopts>=4",
         "rich>=13",
     ],

@@ -6,13 +6,14 @@ them and must not import torch. The docstrings of the fields are what that help 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from hpc.errors import ConfigError
 from hpc.paths import settle_paths
+
+_BEYOND_COUNTING = 1 << 53
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class DataConfig:
         # Each node has a place of its own for the copies.
         settle_paths(self, "data", later=("stage_to",))
         require_at_least(self, global_batch=1, workers=0, crop=1, stain_jitter=0.0, bad_share=0.0)
+        require_at_most(self, global_batch=1 << 20, workers=1024, crop=1 << 16)
         for name in ("stain_jitter", "bad_share"):
             if getattr(self, name) >= 1:
                 raise ConfigError(f"data.{name} = {getattr(self, name)} must lie in [0, 1).")
@@ -85,6 +87,10 @@ class GeneratorConfig:
             self, base_channels=1, max_multiplier=1, upsamplings=1, label_channels=1,
             noise_channels=2, grid_size=1,
         )  # fmt: skip
+        require_at_most(
+            self, base_channels=4096, max_multiplier=1024, upsamplings=12, label_channels=4096,
+            noise_channels=4096, grid_size=1024,
+        )  # fmt: skip
         if (self.entry == "linear") != (self.grid_size is not None):
             raise ConfigError(
                 f"generator.entry = {self.entry} and generator.grid_size = {self.grid_size}: entry "
@@ -119,6 +125,7 @@ class DiscriminatorConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, base_channels=1, layers=1, scales=1)
+        require_at_most(self, base_channels=4096, layers=12, scales=8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,9 +291,24 @@ RESUMABLE_CHANGES = frozenset(
 
 
 def require_at_least(config: Any, **least: float) -> None:
-    """Raise ConfigError if a field of a section is not finite or below its least value."""
-    section = type(config).__name__.removesuffix("Config").lower()
+    """Raise ConfigError if a field of a section is below its least value, or beyond counting."""
     for name, lowest in least.items():
         value = getattr(config, name)
-        if value is not None and not (value >= lowest and math.isfinite(value)):
-            raise ConfigError(f"{section}.{name} = {value} must be at least {lowest}.")
+        if value is not None and not value >= lowest:
+            raise ConfigError(f"{_dotted(config, name)} = {value} must be at least {lowest}.")
+    require_at_most(config, **dict.fromkeys(least, _BEYOND_COUNTING))
+
+
+def require_at_most(config: Any, **most: float) -> None:
+    """Raise ConfigError if a field of a section is above its largest value.
+
+    These are limits of sense: a file from elsewhere must not ask for a network of 10^20 layers.
+    """
+    for name, largest in most.items():
+        value = getattr(config, name)
+        if value is not None and not value <= largest:
+            raise ConfigError(f"{_dotted(config, name)} = {value} must be at most {largest}.")
+
+
+def _dotted(config: Any, name: str) -> str:
+    return f"{type(config).__name__.removesuffix('Config').lower()}.{name}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
@@ -18,9 +17,11 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from hpc.errors import ConfigError
 from hpc.files import require_file
 from hpc.paths import AnyPath, as_path
+from hpc.plain_data import LARGEST_TOML_BYTES, content_of, plain_toml
 from hpc.readable import readable
 
 Section = TypeVar("Section")
+_LARGEST_FLOAT = 1 << 1000
 
 # Characters that TOML wants escaped in a string, and half surrogates, for which it has no form.
 _UNQUOTED = re.compile('["\\\\\x00-\x1f\x7f\ud800-\udfff]')
@@ -30,8 +31,9 @@ def load_toml(path: AnyPath) -> dict[str, Any]:
     """Read a TOML file; raises InputError or ConfigError naming it."""
     path = as_path(path, "configuration")
     try:
-        return tomllib.loads(require_file(path, "configuration").read_text("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        file = require_file(path, "configuration")
+        return plain_toml(content_of(file, LARGEST_TOML_BYTES))
+    except ValueError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}. Correct the file.") from error
 
 
@@ -113,7 +115,7 @@ def _convert(kind: Any, value: Any, source: str, name: str) -> Any:
             return value
         if option is Path and isinstance(value, str):
             return Path(value)
-        if option is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if option is float and _is_number(value):
             return float(value)
         if get_origin(option) is tuple and isinstance(value, list):
             (kind_of_item, _) = get_args(option)
@@ -122,6 +124,13 @@ def _convert(kind: Any, value: Any, source: str, name: str) -> Any:
             return value
     wanted = " or ".join(_describe(option) for option in options if option is not type(None))
     raise ConfigError(f"{source}: {name} = {value!r} must be {wanted}.")
+
+
+def _is_number(value: Any) -> bool:
+    """One that can be a float; NaN and what is infinite are for the section to refuse."""
+    if type(value) is int:
+        return abs(value) < _LARGEST_FLOAT
+    return type(value) is float
 
 
 def _describe(kind: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,29 @@ from hpc.errors import InputError
 from hpc.files import write_text
 from hpc.locks import locked
 from hpc.part import WHOLE, Part
+from hpc.records import FileName, Records, Text
 
 MANIFEST = "manifest.jsonl"
 _OF_PARTS = "manifest-part-*.jsonl"
 Entries = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What is used of a line: which file it is about and, where told, what that was made with."""
+
+    file: FileName
+    output_sha256: Text | None = None
+    model_sha256: Text | None = None
+    seed: int | None = None
+    precision: Text | None = None
+
+
+_LINES = Records(
+    kind=Entry,
+    remedy="In an OUT folder, delete it: it is made anew from the tiles. Elsewhere, copy it again.",
+    error=InputError,
+)
 
 
 def read_manifest(out: Path) -> Entries:
@@ -32,13 +52,11 @@ def read_manifest(out: Path) -> Entries:
 
 def read_manifest_file(path: Path) -> Entries:
     """The entries of one manifest, by output file; InputError if it is damaged."""
-    try:
-        entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        return {entry["file"]: entry for entry in entries}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}). Delete it: it is made anew from the tiles."
-        ) from error
+    found = _LINES.read_lines(path)
+    if found.cut:
+        # It is written whole, or not at all.
+        raise _LINES.damaged(str(path), "its last line is cut short")
+    return {entry["file"]: entry for entry in _LINES.require_sound(found)}
 
 
 def write_manifest(out: Path, entries: Entries, part: Part = WHOLE) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors.torch
 import torch
@@ -21,9 +21,52 @@ from histosyn.steps import Settings
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import atomic_folder, sha256_of_bytes
 from hpc.log import logger
+from hpc.records import Count, Records, Resolution, Side, Text
 from hpc.weights import WEIGHTS_DAMAGE, Weights, read_weights, require_finite, tensor_sha256
 
 CARD = "README.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecord:
+    """What is used of `training` in `config.json`; that may hold anything else, too."""
+
+    steps: Count | None = None
+    images_seen: Count | None = None
+    data_sha256: Text | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsRecord:
+    """The sha256 of the weights file, and of each tensor in it."""
+
+    sha256: Text
+    tensors: dict[str, Text]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Config:
+    """What of `config.json` is needed to read the weights, whatever the model is."""
+
+    weights: WeightsRecord | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """What every model's `config.json` says, beside its network's own section."""
+
+    format_version: Count
+    schema: dict[str, Any]
+    tile_size: tuple[Side, Side]
+    mpp: Resolution | None
+    training: dict[str, Any]
+
+
+RecordKind = TypeVar("RecordKind", bound=ModelRecord)
+
+_REMEDY = "Copy the model again or export it from its run."
+_CONFIGS = Records(kind=_Config, remedy=_REMEDY)
+_TRAININGS = Records(kind=TrainingRecord, remedy=_REMEDY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +116,11 @@ def read_model_files(folder: Path) -> ModelFiles:
     that is told once.
     """
     try:
-        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        config = _CONFIGS.read_plain(folder / CONFIG)
+        recorded = _CONFIGS.checked(config, str(folder / CONFIG)).weights
         weights = read_weights(folder / WEIGHTS)
-        recorded = config.get("weights")
         fault = None if recorded is None else _difference(recorded, weights)
-    except (*WEIGHTS_DAMAGE, AttributeError, KeyError, TypeError) as error:
+    except WEIGHTS_DAMAGE as error:
         raise damaged_model(folder, error) from error
     if fault is not None:
         raise damaged_model(folder, ValueError(fault))
@@ -93,11 +136,11 @@ def _record(state: Mapping[str, torch.Tensor], sha256: str) -> dict[str, Any]:
     return {"sha256": sha256, "tensors": tensors}
 
 
-def _difference(recorded: dict[str, Any], weights: Weights) -> str | None:
+def _difference(recorded: WeightsRecord, weights: Weights) -> str | None:
     """How the weights differ from the record of them; None if they are those."""
-    if weights.sha256 == recorded["sha256"]:
+    if weights.sha256 == recorded.sha256:
         return None
-    meant = recorded["tensors"]
+    meant = recorded.tensors
     altered = [
         name for name, tensor in weights.state.items() if meant.get(name) != tensor_sha256(tensor)
     ]
@@ -117,9 +160,30 @@ def _tell_unproven(folder: Path) -> None:
 
 def damaged_model(folder: Path, error: Exception) -> DamagedFileError:
     """The error to raise when a model folder holds something else than it says."""
-    return DamagedFileError(
-        f"{folder} is damaged ({error}). Copy the model again or export it from its run."
-    )
+    return DamagedFileError(f"{folder} is damaged ({error}). {_REMEDY}")
+
+
+def model_records(kind: type[RecordKind]) -> Records[RecordKind]:
+    """How the configurations of one kind of model are read."""
+    return Records(kind=kind, remedy=_REMEDY)
+
+
+def model_record(
+    records: Records[RecordKind], config: Any, source: str, version: int, kind: str
+) -> RecordKind:
+    """What the configuration of a `kind` of model says; `source` is what errors call it.
+
+    Raises DamagedFileError for what is none, and for the format of another version.
+    """
+    found = config.get("format_version") if isinstance(config, dict) else None
+    if type(found) is int and found != version:
+        raise DamagedFileError(
+            f"{source} has {kind} format {found}, this histosyn reads {version}. Use the version "
+            "that wrote it."
+        )
+    record = records.checked(config, source)
+    _TRAININGS.checked(record.training, f"{source}, training,")
+    return record
 
 
 def training_facts(config: Settings, index: DatasetIndex, step: int) -> dict[str, Any]:

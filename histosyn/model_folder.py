@@ -19,8 +19,11 @@ from histosyn.config import GeneratorConfig, TrainConfig
 from histosyn.config_file import from_dict
 from histosyn.labels import LabelSchema, schema_from_dict
 from histosyn.model_files import (
+    ModelRecord,
     class_table,
     damaged_model,
+    model_record,
+    model_records,
     read_model_files,
     trained_tile_size,
     training_facts,
@@ -30,7 +33,7 @@ from histosyn.model_files import (
 from histosyn.model_place import CONFIG, SEGMENTER, WEIGHTS, model_kind
 from histosyn.networks.generator import Generator
 from histosyn.networks.inference import Precision, made_ready
-from histosyn.object_sizes import Sizes, sizes_as_plain, sizes_from_plain
+from histosyn.object_sizes import ObjectSizes, Sizes, sizes_as_plain
 from histosyn.shards.index import DatasetIndex
 from hpc import checkpoint
 from hpc.errors import DamagedFileError, InputError
@@ -41,6 +44,17 @@ from hpc.run_folder import CHECKPOINTS
 from hpc.weights import require_finite
 
 FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorRecord(ModelRecord):
+    """What a generator's `config.json` says. Versions before 0.2 knew nothing of objects."""
+
+    generator: dict[str, Any]
+    objects: dict[str, ObjectSizes] = field(default_factory=dict)
+
+
+GENERATORS = model_records(GeneratorRecord)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,25 +126,18 @@ def facts_from_dict(data: Any, source: str) -> ModelFacts:
             f"{source} is of a segmenter, which reads tissue and makes none. Give a generator: the "
             "run of `histosyn train`, a checkpoint of it, or its model."
         )
+    record = model_record(GENERATORS, data, source, FORMAT_VERSION, "model")
     try:
-        if not isinstance(data["generator"], dict):
-            raise TypeError("generator is no table")
-        if data["format_version"] != FORMAT_VERSION:
-            raise DamagedFileError(
-                f"{source} has model format {data['format_version']}, this histosyn reads "
-                f"{FORMAT_VERSION}. Use the version that wrote it."
-            )
         return ModelFacts(
-            generator=from_dict(GeneratorConfig, data["generator"], source, "generator."),
-            schema=schema_from_dict(data["schema"], source),
-            tile_size=(int(data["tile_size"][0]), int(data["tile_size"][1])),
-            mpp=data["mpp"],
-            training=data["training"],
-            # Models of versions before 0.2 know nothing of them.
-            objects=sizes_from_plain(data.get("objects", {})),
+            generator=from_dict(GeneratorConfig, record.generator, source, "generator."),
+            schema=schema_from_dict(record.schema, source),
+            tile_size=record.tile_size,
+            mpp=record.mpp,
+            training=record.training,
+            objects=record.objects,
         )
-    except (KeyError, AttributeError, TypeError, IndexError, ValueError, InputError) as error:
-        raise DamagedFileError(f"{source} is damaged: {error!r}. Copy it again.") from error
+    except InputError as error:
+        raise DamagedFileError(f"{source} is damaged: {error} Copy it again.") from error
 
 
 def save_model(folder: AnyPath, network: Generator, facts: ModelFacts) -> None:
@@ -195,7 +202,8 @@ def _load_run(path: Path, device: torch.device, precision: Precision) -> Model:
         return _load_checkpoint(newest, device, precision)
     if (path / "model" / WEIGHTS).is_file():
         model = _load_model_folder(path / "model", device, precision)
-        if checkpoint.checkpoint_path(newest.parent, model.facts.training["steps"]) == newest:
+        steps = model.facts.training.get("steps")
+        if checkpoint.checkpoint_path(newest.parent, steps or 0) == newest:
             return model
     ready = checkpoint.newest_valid(newest.parent, also_resume_only=False)
     if ready is not None:

@@ -11,15 +11,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 from scipy import ndimage
 
 from histosyn.labels import LabelSchema
 from histosyn.shards.reader import ShardReader
 from hpc.errors import DatasetError
 from hpc.randomness import distinct_integers, key_of
+from hpc.records import Positive
 
 # Smaller areas are specks of drawing or of compression.
 _LEAST_PIXELS = 12
@@ -31,6 +33,9 @@ _UNUSUAL_RATIO = 1.5
 SAMPLE = 32
 
 
+Diameter = Annotated[float, Meta(gt=0, le=1e6)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ObjectSizes:
     """The connected areas of a class: how many were seen, and their median diameter in pixels.
@@ -38,8 +43,8 @@ class ObjectSizes:
     Diameters are those of circles of the same area.
     """
 
-    count: int
-    median_diameter: float
+    count: Positive
+    median_diameter: Diameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,17 +120,6 @@ def odd_sizes(
 def sizes_as_plain(sizes: Mapping[str, ObjectSizes]) -> dict[str, Any]:
     """As in a model's `config.json`."""
     return {name: asdict(each) for name, each in sizes.items()}
-
-
-def sizes_from_plain(data: Mapping[str, Any]) -> Sizes:
-    """Read back `sizes_as_plain`; raises TypeError, ValueError or AttributeError for all else."""
-    sizes: Sizes = {}
-    for name, each in data.items():
-        count, diameter = int(each["count"]), float(each["median_diameter"])
-        if count < 1 or not 0 < diameter < math.inf:
-            raise ValueError(f"objects of {name} have the sizes {each}")
-        sizes[str(name)] = ObjectSizes(count=count, median_diameter=diameter)
-    return sizes
 
 
 def _areas(mask_HW: np.ndarray) -> np.ndarray:

@@ -6,12 +6,17 @@ import json
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 from PIL import Image
 
 from histosyn.images import png_bytes, read_png_text
+from histosyn.rerolls import MOST_REROLLS
+from hpc.errors import InputError
+from hpc.plain_data import plain_json
+from hpc.records import FileName, Positive, Records, Resolution, Text
 
 _CHUNK = "histosyn"
 _NOTICE = "Synthetic histology tile made by histosyn. It shows no real tissue."
@@ -25,17 +30,17 @@ class Painted:
     of tiles, and None if there are none.
     """
 
-    seeds: tuple[int, ...] = ()
-    areas: str | None = None
-    areas_sha256: str | None = None
+    seeds: Annotated[tuple[int, ...], Meta(max_length=MOST_REROLLS)] = ()
+    areas: FileName | None = None
+    areas_sha256: Text | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resampled:
     """A label map was brought from `source_mpp` microns per pixel to the model's `mpp`."""
 
-    source_mpp: float
-    mpp: float
+    source_mpp: Resolution
+    mpp: Resolution
 
     @property
     def scale(self) -> float:
@@ -51,16 +56,16 @@ class Record:
     `label_sha256` is that of the label map's file, before it was `resampled`.
     """
 
-    file: str
-    label: str
-    label_sha256: str
+    file: FileName
+    label: FileName
+    label_sha256: Text
     seed: int
-    variant: int
-    model_sha256: str
-    histosyn: str = field(default_factory=lambda: version("histosyn"))
+    variant: Positive
+    model_sha256: Text
+    histosyn: Text = field(default_factory=lambda: version("histosyn"))
     painted: Painted | None = None
     resampled: Resampled | None = None
-    precision: str = "float32"
+    precision: Text = "float32"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in the manifest."""
@@ -73,16 +78,8 @@ class Record:
             data["painted"]["seeds"] = list(self.painted.seeds)
         return data
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Record:
-        """Read back `as_dict`; raises TypeError for anything else."""
-        painted = data.get("painted")
-        if painted is not None:
-            painted = Painted(**(painted | {"seeds": tuple(painted["seeds"])}))
-        resampled = data.get("resampled")
-        if resampled is not None:
-            resampled = Resampled(**{name: float(value) for name, value in resampled.items()})
-        return cls(**(data | {"painted": painted, "resampled": resampled}))
+
+RECORDS = Records(kind=Record, remedy="Copy the manifest again, with the tiles.", error=InputError)
 
 
 def tile_png_bytes(tile_HWC: np.ndarray, record: Record) -> bytes:
@@ -93,11 +90,15 @@ def tile_png_bytes(tile_HWC: np.ndarray, record: Record) -> bytes:
 
 def mark_of(source: Path | bytes) -> dict[str, Any] | None:
     """What `tile_png_bytes` wrote into a PNG; None for a file that isn't ours."""
-    try:
-        mark = json.loads(read_png_text(source)[_CHUNK])
-    except (KeyError, ValueError, RecursionError):
+    text = read_png_text(source).get(_CHUNK)
+    if text is None:
         return None
-    return mark if isinstance(mark, dict) else None
+    try:
+        mark: dict[str, Any] = plain_json(text)
+        RECORDS.convert(mark)
+    except ValueError:
+        return None
+    return mark
 
 
 def same_but_for_version(found: dict[str, Any], record: Record) -> bool:

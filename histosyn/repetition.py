@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from histosyn.manifest import read_manifest_file
-from histosyn.provenance import Painted, Record
-from histosyn.rerolls import MOST_REROLLS, Rerolls, read_areas
+from histosyn.provenance import RECORDS, Painted, Record
+from histosyn.rerolls import Rerolls, read_areas
 from hpc.errors import InputError
 from hpc.files import require_file, sha256_of_bytes, sha256_of_file
 
@@ -20,7 +20,7 @@ def repeated_records(manifest: Path, labels: Path, model_sha256: str) -> dict[st
     those that the tiles were made of.
     """
     records = {
-        name: _record(entry, manifest)
+        name: RECORDS.checked(entry, f"{manifest}, {name!r},")
         for name, entry in read_manifest_file(require_file(manifest, "manifest")).items()
     }
     strangers = [name for name, record in records.items() if record.model_sha256 != model_sha256]
@@ -48,26 +48,6 @@ def rerolls_of(painted: Painted, manifest: Path, size: tuple[int, ...]) -> Rerol
     if sha256_of_bytes(data) != painted.areas_sha256:
         raise InputError(f"{path} was altered since the tile was made. Restore it.")
     return Rerolls(areas_HW=read_areas(data, str(path)), seeds=painted.seeds)
-
-
-def _record(entry: dict[str, object], manifest: Path) -> Record:
-    try:
-        known = {name: value for name, value in entry.items() if name != "output_sha256"}
-        record = Record.from_dict(known)
-        _require_inside(record.file, record.label)
-        if record.painted and len(record.painted.seeds) > MOST_REROLLS:
-            raise ValueError(f"{len(record.painted.seeds)} areas")
-    except (TypeError, ValueError, KeyError) as error:
-        raise InputError(f"{manifest} is damaged ({error}). Copy it again.") from error
-    return record
-
-
-def _require_inside(*names: str) -> None:
-    """A manifest from elsewhere must not write or read beside the folders that are given."""
-    for name in names:
-        path = Path(name)
-        if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"{name} lies outside its folder")
 
 
 def _same_label(record: Record, labels: Path) -> bool:

@@ -6,7 +6,6 @@ A schema is a TOML file, or one of those that come with histosyn.
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import cached_property
@@ -26,6 +25,7 @@ from histosyn.file_values import (
 )
 from hpc.errors import InputError, SchemaError
 from hpc.paths import AnyPath, as_path
+from hpc.plain_data import plain_toml
 
 MAX_CLASSES = 255
 _IGNORE_COLOR = (128, 128, 128)
@@ -182,8 +182,8 @@ def _quoted(text: str) -> str:
 def parse_schema(text: str, source: str) -> LabelSchema:
     """Parse the TOML text of a schema; `source` is what errors call it."""
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = plain_toml(text)
+    except ValueError as error:
         raise SchemaError(f"{source} is not valid TOML: {error}.") from error
     data.setdefault("name", Path(source).stem)
     return schema_from_dict(data, source)

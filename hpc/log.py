@@ -12,16 +12,20 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
+from msgspec import Meta
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hpc.files import write_text
+from hpc.files import write_bytes, write_text
 from hpc.readable import ERRORS, readable
+from hpc.records import Count, Lines, Records, Seconds, Text
 from hpc.topology import Topology
 
 logger = logging.getLogger("histosyn")
@@ -98,11 +102,34 @@ def track(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
         yield item
 
 
-class RecordsFile:
-    """JSON lines, such as `metrics.jsonl`: one object a record, in the order of steps."""
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What is used of a line of a run's logs: its step, and what `metrics.jsonl` tells of speed."""
 
-    def __init__(self, path: Path) -> None:
+    step: Count
+    images_seen: Count | None = None
+    images_per_second: Annotated[float, Meta(le=1e12)] | None = None
+    eta_seconds: Seconds | None = None
+    precision: Text | None = None
+
+
+REPORTS = Records(
+    kind=Report,
+    remedy="Running the same training command again sets it aside and goes on with what is sound.",
+    # Losses may be anything.
+    finite=False,
+)
+
+
+class RecordsFile:
+    """JSON lines, such as `metrics.jsonl`: one object a record, in the order of steps.
+
+    What a kill left of the last line is no record, and goes when the next one is appended.
+    """
+
+    def __init__(self, path: Path, kind: Records[Any] = REPORTS) -> None:
         self.path = path
+        self.kind = kind
 
     def append(self, *records: dict[str, Any]) -> None:
         """Add reports; they are on the disk when this returns.
@@ -111,9 +138,13 @@ class RecordsFile:
         """
         with self.path.open("a+b", buffering=0) as file:
             end = file.tell()
-            # What a kill cut short ends here, and is no part of this record.
-            cut = end and os.pread(file.fileno(), 1, end - 1) != b"\n"
-            lines = b"\n" * cut + b"".join(json.dumps(each).encode() + b"\n" for each in records)
+            lines = b"".join(json.dumps(each).encode() + b"\n" for each in records)
+            if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+                # A kill cut the last line short, or only its end.
+                cut = self._lines().cut
+                lines = lines if cut else b"\n" + lines
+                end -= cut
+                file.truncate(end)
             try:
                 while lines:
                     lines = lines[file.write(lines) :]
@@ -124,20 +155,36 @@ class RecordsFile:
                 raise
 
     def read(self) -> list[dict[str, Any]]:
-        """All whole reports; a line cut short by a kill is left out."""
-        if not self.path.exists():
-            return []
-        return [
-            record
-            for line in self.path.read_text(encoding="utf-8").splitlines()
-            if (record := _parsed(line)) is not None
-        ]
+        """All records. Raises the kind's error, which names the line, if one is damaged."""
+        return self.kind.require_sound(self._lines())
+
+    def look(self) -> Lines:
+        """All records that are sound, and which lines are not."""
+        return self._lines()
 
     def forget_after(self, step: int) -> None:
-        """Drop the reports of later steps, which a resumed run is going to write again."""
+        """Drop the reports of later steps, which a resumed run is going to write again.
+
+        Damaged lines are told, and the file is kept as it was beside the one that goes on.
+        """
+        found = self._lines()
+        if found.faults:
+            self._set_aside(found)
         if self.path.exists():
-            kept = [record for record in self.read() if record["step"] <= step]
+            kept = [record for record in found.records if record["step"] <= step]
             write_text(self.path, "".join(json.dumps(record) + "\n" for record in kept))
+
+    def _lines(self) -> Lines:
+        return self.kind.read_lines(self.path) if self.path.exists() else Lines(records=[])
+
+    def _set_aside(self, found: Lines) -> None:
+        names = (f"damaged-{self.path.name}{f'.{n}' if n > 1 else ''}" for n in count(1))
+        aside = next(free for name in names if not (free := self.path.with_name(name)).exists())
+        write_bytes(aside, self.path.read_bytes())
+        logger.warning(
+            "%s The file as it was is kept as %s; the run goes on with its %d sound lines.",
+            found.told(), aside.name, len(found.records),
+        )  # fmt: skip
 
 
 def _terminal_handler() -> logging.Handler:
@@ -166,10 +213,3 @@ def _terminal() -> Console:
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError:
-        return None

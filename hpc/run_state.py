@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ from typing import Literal
 from hpc.errors import DamagedFileError, HistosynError
 from hpc.files import write_json
 from hpc.preemption import Stopped
+from hpc.records import Count, Positive, ProcessId, Records, Seconds, Text
 from hpc.topology import job_id
 
 logger = logging.getLogger("histosyn")
@@ -72,17 +73,20 @@ class RunState:
     state: State
     reason: str
     next: Next
-    step: int
-    steps: int
-    updated: str
-    host: str
-    pid: int
-    job: str | None
-    restarts: int
-    process_seconds: float
-    world_size: int
-    device: str
-    last_checkpoint: int | None
+    step: Count
+    steps: Count
+    updated: Text
+    host: Text
+    pid: ProcessId
+    job: Text | None
+    restarts: Count
+    process_seconds: Seconds
+    world_size: Positive
+    device: Text
+    last_checkpoint: Count | None
+
+
+_STATES = Records(kind=RunState, remedy="Running the same training command again writes it anew.")
 
 
 def read_state(folder: Path) -> RunState | None:
@@ -91,15 +95,9 @@ def read_state(folder: Path) -> RunState | None:
     Raises DamagedFileError for a file that training did not write.
     """
     try:
-        found = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
-        return RunState(**{item.name: found[item.name] for item in fields(RunState)})
+        return _STATES.read(folder / STATE_FILE)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(
-            f"{folder / STATE_FILE} cannot be read ({error!r}). Running the same training command "
-            "again writes it anew."
-        ) from error
 
 
 def record_ending(folder: Path, ending: Ending) -> None:

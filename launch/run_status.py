@@ -6,10 +6,11 @@ the rest, and what is true where the run can no longer speak.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def status_of(folder: Path, now: datetime | None = None) -> RunStatus:
             f"{folder} is no run folder: no {STATE_FILE} and no {_METRICS}. Check the path."
         )
     last_checkpoint = _newest_checkpoint(folder / CHECKPOINTS)
-    reports = _last_reports(folder / _METRICS)
+    lines = RecordsFile(folder / _METRICS).look()
+    reports = lines.records[-2:]
     last = reports[-1] if reports else {}
     common: dict[str, Any] = {
         "folder": str(folder),
@@ -95,8 +97,10 @@ def status_of(folder: Path, now: datetime | None = None) -> RunStatus:
     except DamagedFileError as error:
         said, note = None, str(error)
     if said is None:
-        return RunStatus(state="unknown", note=note, step=last.get("step"), **common)
-    return _told(said, reports, common, now or datetime.now(UTC))
+        status = RunStatus(state="unknown", note=note, step=last.get("step"), **common)
+    else:
+        status = _told(said, reports, common, now or datetime.now(UTC))
+    return replace(status, note=" ".join(filter(None, (status.note, lines.told()))) or None)
 
 
 def _told(
@@ -109,6 +113,7 @@ def _told(
         _does_not_run(job_states) or _is_gone(said) or now - updated > _patience(reports)
     )
     eta = reports[-1].get("eta_seconds") if reports and running and not silent else None
+    eta = None if eta is None or math.isnan(eta) else eta
     return RunStatus(
         state=said.state,
         note=_note(said, silent, job_states),
@@ -164,13 +169,9 @@ def _patience(reports: list[dict[str, Any]]) -> timedelta:
         before, last = reports[-2:]
         images = last["images_seen"] - before["images_seen"]
         interval = timedelta(seconds=images / last["images_per_second"])
-    except (ValueError, KeyError, TypeError, ZeroDivisionError):
+    except (ValueError, KeyError, TypeError, ArithmeticError):
         return _SILENCE
     return max(_SILENCE, _INTERVALS_OF_SILENCE * interval)
-
-
-def _last_reports(path: Path) -> list[dict[str, Any]]:
-    return [record for record in RecordsFile(path).read() if isinstance(record, dict)][-2:]
 
 
 def _newest_checkpoint(folder: Path) -> int | None:

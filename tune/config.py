@@ -19,7 +19,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from histosyn.config import TrainConfig
+from histosyn.config import TrainConfig, require_at_least, require_at_most
 from histosyn.config_file import as_plain, differing_fields, from_dict, load_toml
 from hpc.errors import ConfigError
 from hpc.paths import settle_paths
@@ -57,12 +57,11 @@ class SweepConfig:
 
     def __post_init__(self) -> None:
         settle_paths(self, "sweep")
-        for name in ("samples", "evaluate_every", "grace_period", "cpus_per_trial"):
-            self._require(name, at_least=1)
-        self._require("evaluation_tiles", at_least=2)
-        self._require("gpus_per_trial", at_least=0)
-        if self.max_concurrent is not None:
-            self._require("max_concurrent", at_least=1)
+        require_at_least(
+            self, samples=1, evaluate_every=1, grace_period=1, cpus_per_trial=1,
+            evaluation_tiles=2, gpus_per_trial=0, max_concurrent=1,
+        )  # fmt: skip
+        require_at_most(self, samples=100_000)
         if not (self.reduction_factor > 1 and math.isfinite(self.reduction_factor)):
             raise ConfigError(f"sweep.reduction_factor = {self.reduction_factor} must exceed 1.")
         if self.evaluate_every > self.grace_period:
@@ -70,11 +69,6 @@ class SweepConfig:
                 f"sweep.evaluate_every = {self.evaluate_every} is more than sweep.grace_period = "
                 f"{self.grace_period}: a trial is judged by its last measurement. Lower it."
             )
-
-    def _require(self, name: str, *, at_least: float) -> None:
-        value = getattr(self, name)
-        if not (value >= at_least and math.isfinite(value)):
-            raise ConfigError(f"sweep.{name} = {value} must be at least {at_least}.")
 
 
 @dataclass(frozen=True, kw_only=True)

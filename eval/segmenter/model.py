@@ -18,12 +18,30 @@ from eval.segmenter.config import NetworkConfig
 from eval.segmenter.network import UNet
 from histosyn.config_file import from_dict
 from histosyn.labels import LabelSchema, schema_from_dict
-from histosyn.model_files import class_table, damaged_model, read_model_files, write_model_files
+from histosyn.model_files import (
+    ModelRecord,
+    class_table,
+    damaged_model,
+    model_record,
+    model_records,
+    read_model_files,
+    write_model_files,
+)
 from histosyn.model_place import CONFIG, SEGMENTER, WEIGHTS, segmenter_folder
 from hpc.errors import DamagedFileError, DatasetError, InputError
 from hpc.paths import as_path
 
 FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterRecord(ModelRecord):
+    """What a segmenter's `config.json` says."""
+
+    network: dict[str, Any]
+
+
+SEGMENTERS = model_records(SegmenterRecord)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +115,11 @@ def load_segmenter(path: str | os.PathLike[str], device: torch.device | str = "c
     folder = segmenter_folder(as_path(path, "segmenter"))
     files = read_model_files(folder)
     facts = facts_from_dict(files.config, str(folder / CONFIG))
-    network = UNet(facts.network, len(facts.schema))
+    # First weights would be drawn in vain, and as many as a strange file asks for.
+    with torch.device("meta"):
+        network = UNet(facts.network, len(facts.schema))
     try:
-        network.load_state_dict(files.state)
+        network.load_state_dict(files.state, assign=True)
     except RuntimeError as error:
         raise damaged_model(folder, error) from error
     where = torch.device(device)
@@ -109,27 +129,22 @@ def load_segmenter(path: str | os.PathLike[str], device: torch.device | str = "c
 
 def facts_from_dict(data: dict[str, Any], source: str) -> SegmenterFacts:
     """Read back `SegmenterFacts.as_dict`; `source` is what errors call it."""
-    try:
-        if data.get("kind") != SEGMENTER:
-            raise InputError(
-                f"{source} describes no segmenter{_instead(data)}. Give the folder of a model that "
-                "`histosyn eval segmenter train` made."
-            )
-        if data["format_version"] != FORMAT_VERSION:
-            raise DamagedFileError(
-                f"{source} has segmenter format {data['format_version']}, this histosyn reads "
-                f"{FORMAT_VERSION}. Use the version that wrote it."
-            )
-        height, width = (int(side) for side in data["tile_size"])
-        return SegmenterFacts(
-            network=from_dict(NetworkConfig, data["network"], source, "network."),
-            schema=schema_from_dict(data["schema"], source),
-            tile_size=(height, width),
-            mpp=data["mpp"],
-            training=data["training"],
+    if isinstance(data, dict) and data.get("kind") != SEGMENTER:
+        raise InputError(
+            f"{source} describes no segmenter{_instead(data)}. Give the folder of a model that "
+            "`histosyn eval segmenter train` made."
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedFileError(f"{source} is damaged: {error!r}. Copy it again.") from error
+    record = model_record(SEGMENTERS, data, source, FORMAT_VERSION, SEGMENTER)
+    try:
+        return SegmenterFacts(
+            network=from_dict(NetworkConfig, record.network, source, "network."),
+            schema=schema_from_dict(record.schema, source),
+            tile_size=record.tile_size,
+            mpp=record.mpp,
+            training=record.training,
+        )
+    except InputError as error:
+        raise DamagedFileError(f"{source} is damaged: {error} Copy it again.") from error
 
 
 def _instead(data: dict[str, Any]) -> str:

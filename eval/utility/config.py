@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from eval.segmenter.config import LossConfig, NetworkConfig, OptimizerConfig
-from histosyn.config import require_at_least
+from histosyn.config import require_at_least, require_at_most
 from histosyn.config_file import as_plain, as_toml, differing_fields, from_dict, load_toml
 from hpc.errors import ConfigError
 from hpc.files import sha256_of_bytes, write_text
@@ -62,6 +62,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         settle_paths(self, "data")
         require_at_least(self, global_batch=2, crop=1, stain_jitter=0.0, workers=0)
+        require_at_most(self, global_batch=1 << 20, crop=1 << 16, workers=1024)
         for name in ("synthetic_part", "control_stain_jitter"):
             if not 0 < getattr(self, name) < 1:
                 raise ConfigError(f"data.{name} = {getattr(self, name)} must lie in (0, 1).")

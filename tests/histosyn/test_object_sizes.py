@@ -19,7 +19,6 @@ from histosyn.object_sizes import (
     objects_of_shards,
     odd_sizes,
     sizes_as_plain,
-    sizes_from_plain,
 )
 from histosyn.shards.dataset import open_shards
 from histosyn.synthesis import SynthesisConfig, synthesize_folder
@@ -80,7 +79,8 @@ def test_the_commonest_kind_decides():
 
 def test_sizes_survive_their_file():
     sizes = {NUCLEI: ObjectSizes(count=20, median_diameter=9.5)}
-    assert sizes_from_plain(json.loads(json.dumps(sizes_as_plain(sizes)))) == sizes
+    plain = json.loads(json.dumps(sizes_as_plain(sizes)))
+    assert {name: ObjectSizes(**each) for name, each in plain.items()} == sizes
 
 
 @pytest.fixture(scope="module")

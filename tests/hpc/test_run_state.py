@@ -113,12 +113,12 @@ def test_an_error_of_the_system_names_its_file(tmp_path):
 
 def test_a_damaged_state_is_told_and_written_anew(tmp_path, caplog):
     (tmp_path / "state.json").write_text('{"state": "run')
-    with pytest.raises(DamagedFileError, match=r"state\.json cannot be read .* writes it anew"):
+    with pytest.raises(DamagedFileError, match=r"state\.json is damaged .* writes it anew"):
         read_state(tmp_path)
     record_ending(tmp_path, FINISHED)
     keeper(tmp_path).running(3, None)
     assert read_state(tmp_path).restarts == 0
-    assert "state.json cannot be read" in caplog.text
+    assert "state.json is damaged" in caplog.text
 
 
 def test_the_ending_is_told_on_a_full_disk(small_disk, full_disk, caplog):
