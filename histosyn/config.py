@@ -46,8 +46,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         # Each node has a place of its own for the copies.
         settle_paths(self, "data", later=("stage_to",))
-        require_at_least(self, global_batch=1, workers=0, crop=1, stain_jitter=0.0, bad_share=0.0)
         require_at_most(self, global_batch=1 << 20, workers=1024, crop=1 << 16)
+        require_at_least(self, global_batch=1, workers=0, crop=1, stain_jitter=0.0, bad_share=0.0)
         for name in ("stain_jitter", "bad_share"):
             if getattr(self, name) >= 1:
                 raise ConfigError(f"data.{name} = {getattr(self, name)} must lie in [0, 1).")
@@ -83,13 +83,13 @@ class GeneratorConfig:
     """Compute each block again in the backward pass rather than keep its activations in memory."""
 
     def __post_init__(self) -> None:
-        require_at_least(
-            self, base_channels=1, max_multiplier=1, upsamplings=1, label_channels=1,
-            noise_channels=2, grid_size=1,
-        )  # fmt: skip
         require_at_most(
             self, base_channels=4096, max_multiplier=1024, upsamplings=12, label_channels=4096,
             noise_channels=4096, grid_size=1024,
+        )  # fmt: skip
+        require_at_least(
+            self, base_channels=1, max_multiplier=1, upsamplings=1, label_channels=1,
+            noise_channels=2, grid_size=1,
         )  # fmt: skip
         if (self.entry == "linear") != (self.grid_size is not None):
             raise ConfigError(
@@ -124,8 +124,8 @@ class DiscriminatorConfig:
     """Kind patch: judge whether the tile fits its label map; else only whether it looks real."""
 
     def __post_init__(self) -> None:
-        require_at_least(self, base_channels=1, layers=1, scales=1)
         require_at_most(self, base_channels=4096, layers=12, scales=8)
+        require_at_least(self, base_channels=1, layers=1, scales=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from hpc.errors import ConfigError
+from hpc.errors import ConfigError, InputError
 from hpc.files import require_file
 from hpc.paths import AnyPath, as_path
 from hpc.plain_data import LARGEST_TOML_BYTES, content_of, plain_toml
@@ -60,7 +60,7 @@ def from_dict(kind: type[Section], data: dict[str, Any], source: str, prefix: st
         raise ConfigError(f"{source}: {prefix}{missing[0]} is missing. Add it.")
     try:
         return kind(**values)
-    except ConfigError as error:
+    except InputError as error:
         raise ConfigError(f"{source}: {error}") from error
 
 

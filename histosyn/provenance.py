@@ -13,11 +13,12 @@ from msgspec import Meta
 from PIL import Image
 
 from histosyn.images import png_bytes, read_png_text
-from histosyn.rerolls import MOST_REROLLS
 from hpc.errors import InputError
 from hpc.plain_data import plain_json
 from hpc.records import FileName, Positive, Records, Resolution, Text
 
+# A byte a pixel says which noise it has; 0 is the image's own.
+MOST_REROLLS = 255
 _CHUNK = "histosyn"
 _NOTICE = "Synthetic histology tile made by histosyn. It shows no real tissue."
 

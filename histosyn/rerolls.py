@@ -24,8 +24,6 @@ from histosyn.windows import Made, Memory
 from hpc.errors import DatasetError
 from hpc.randomness import key_of
 
-# A byte a pixel says which noise it has; 0 is the image's own.
-MOST_REROLLS = 255
 # Where features of different keys meet: cells of so many pixels a side.
 MEETING_STRIDE = 8
 

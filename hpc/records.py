@@ -47,17 +47,17 @@ Text = Annotated[str, Meta(pattern=_PLAIN)]
 # Below the folder that it belongs to: neither absolute nor leading out, and no NUL.
 FileName = Annotated[str, Meta(pattern=_INSIDE, max_length=4096)]
 
-_WORDS = {
+_PATTERNS = {
     f"`str` matching regex {_INSIDE!r}": "the name of a file below its folder",
     f"`str` matching regex {_PLAIN!r}": "a text without NUL",
-    "`int`": "a whole number",
-    "`float`": "a number",
-    "`str`": "a text",
-    "`bool`": "true or false",
-    "`null`": "null",
-    "`object`": "an object",
-    "`array`": "a list",
-    " | ": " or ",
+}
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
 }
 _MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<place>.*)`)?", re.DOTALL)
 
@@ -177,11 +177,16 @@ def _in_words(message: str, kind: Any) -> str:
     match = _MESSAGE.fullmatch(message)
     assert match is not None
     what, place = match["what"], (match["place"] or "").removeprefix(".")
-    for name, words in _WORDS.items():
-        what = what.replace(name, words)
-    what = what.replace("Object missing required field", "it lacks").replace("`", "")
+    for pattern, words in _PATTERNS.items():
+        what = what.replace(pattern, words)
+    what = re.sub("`([^`]*)`", _type_in_words, what)
+    what = what.replace("Object missing required field", "it lacks")
     what += "".join(_choices(kind, place)) if what.startswith("Invalid enum value") else ""
     return f"{place}: {what[0].lower()}{what[1:]}" if place else f"{what[0].lower()}{what[1:]}"
+
+
+def _type_in_words(match: re.Match[str]) -> str:
+    return " or ".join(_TYPES.get(name, name) for name in match[1].split(" | "))
 
 
 def _choices(kind: Any, place: str) -> Iterator[str]:

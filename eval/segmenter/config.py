@@ -32,8 +32,8 @@ class NetworkConfig:
     """How often the resolution is halved: a bottleneck cell sees 2^this pixels a side, and more."""
 
     def __post_init__(self) -> None:
-        training.require_at_least(self, base_channels=2, max_multiplier=1, halvings=1)
         training.require_at_most(self, base_channels=4096, max_multiplier=1024, halvings=12)
+        training.require_at_least(self, base_channels=2, max_multiplier=1, halvings=1)
 
 
 @dataclass(frozen=True, kw_only=True)

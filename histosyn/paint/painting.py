@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from histosyn.rerolls import MOST_REROLLS, Rerolls
+from histosyn.provenance import MOST_REROLLS
+from histosyn.rerolls import Rerolls
 from histosyn.schema import LabelSchema
 from hpc.errors import InputError
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc import log
+from hpc.errors import DamagedFileError
 from hpc.log import RecordsFile, key_values, logger, set_up_logging, track
 from hpc.topology import Topology
 
@@ -187,3 +188,48 @@ def test_a_full_disk_names_the_records_and_leaves_them_as_they_were(small_disk, 
 
     assert error.value.filename == str(records.path)
     assert records.path.read_bytes() == before
+
+
+def damaged(records, line):
+    """Three reports, one of which is no longer what was written."""
+    for step in (1, 2, 3):
+        records.append({"step": step, "loss": float("nan")})
+    lines = records.path.read_bytes().splitlines(keepends=True)
+    lines.insert(1, line)
+    records.path.write_bytes(b"".join(lines))
+
+
+@pytest.mark.parametrize("line", [b"[1]\n", b'{"st\xe5p": 2}\n', b"null\n", b'{"step": "x"}\n'])
+def test_a_damaged_line_is_told_kept_and_gone_on_from(metrics, caplog, monkeypatch, line):
+    monkeypatch.setattr(logger, "propagate", True)
+    damaged(metrics, line)
+    whole = metrics.path.read_bytes()
+
+    with pytest.raises(DamagedFileError, match=r"metrics\.jsonl, line 2, is damaged"):
+        metrics.read()
+    assert "line 2, is damaged" in metrics.look().told()
+
+    metrics.forget_after(2)
+
+    assert [record["step"] for record in metrics.read()] == [1, 2]
+    assert "line 2, is damaged" in caplog.text and "damaged-metrics.jsonl" in caplog.text
+    assert metrics.path.with_name("damaged-metrics.jsonl").read_bytes() == whole
+
+
+def test_what_was_set_aside_before_is_not_replaced(metrics):
+    for _ in range(2):
+        damaged(metrics, b"[1]\n")
+        metrics.forget_after(9)
+    aside = sorted(path.name for path in metrics.path.parent.iterdir())
+    assert aside == ["damaged-metrics.jsonl", "damaged-metrics.jsonl.2", "metrics.jsonl"]
+
+
+def test_what_a_kill_left_of_a_line_goes_with_the_next(metrics):
+    metrics.append({"step": 1})
+    with metrics.path.open("ab") as file:
+        file.write(b'{"step": 2, "lo')
+    metrics.append({"step": 2})
+    assert metrics.path.read_text() == '{"step": 1}\n{"step": 2}\n'
+    metrics.path.write_bytes(metrics.path.read_bytes()[:-1])
+    metrics.append({"step": 3})
+    assert metrics.path.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 3}\n'

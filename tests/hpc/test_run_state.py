@@ -137,3 +137,25 @@ def test_a_disk_that_takes_nothing_does_not_end_a_run(tmp_path, caplog):
     (tmp_path / "file").touch()
     keeper(tmp_path / "file").running(1, None)
     assert "could not be written" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"state": None}, {"state": "odd"}, {"updated": 5}, {"pid": "x"}, {"pid": 10**30}, {"pid": -9},
+     {"process_seconds": "x"}, {"process_seconds": -1}, {"step": "x"}, {"job": 7}, {"host": "\0"}],
+)  # fmt: skip
+def test_a_state_of_wrong_types_names_the_field(tmp_path, change):
+    keeper(tmp_path).running(7, 5)
+    path = tmp_path / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+
+    with pytest.raises(DamagedFileError, match=rf"state\.json is damaged \({next(iter(change))}: "):
+        read_state(tmp_path)
+
+
+def test_what_a_later_version_adds_is_passed_over(tmp_path):
+    keeper(tmp_path).running(7, 5)
+    path = tmp_path / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mood": ["good"]}))
+
+    assert read_state(tmp_path).step == 7
