@@ -10,6 +10,7 @@ process has left, and is removed by the next one.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
@@ -159,13 +160,21 @@ def _take(file: IO[bytes]) -> bool:
 def _rival(path: Path, mine: Owner) -> Owner | None:
     """Who is there and works at something else; files of the dead are removed."""
     for other in sorted(path.parent.glob(f"{path.name}.*-*")):
-        with suppress(FileNotFoundError), other.open("rb") as file:
+        with suppress(FileNotFoundError), _opened(other) as file:
             owner = _read(file)
             if not _is_held(file, owner):
                 other.unlink(missing_ok=True)
             elif not mine.may_join(owner):
                 return owner
     return None
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """To be locked: over NFS only who may write can hold a lock that nobody shares."""
+    try:
+        return path.open("r+b")
+    except PermissionError:
+        return path.open("rb")
 
 
 def _read(file: IO[bytes]) -> Owner:
@@ -177,10 +186,13 @@ def _read(file: IO[bytes]) -> Owner:
 def _is_held(file: IO[bytes], owner: Owner) -> bool:
     try:
         return not _take(file)
-    except OSError:
-        # No locks here. Of this host's processes it can be said which are alive; who died on
-        # another host must not keep everybody out for ever.
-        return owner.host == socket.gethostname() and _is_alive(owner.pid)
+    except OSError as error:
+        # Of this host's processes it can be said which are alive. Of others not: where there are no
+        # locks, who died there must not keep everybody out for ever; where we may not look, the
+        # file being another user's, it is taken for held.
+        if owner.host == socket.gethostname():
+            return _is_alive(owner.pid)
+        return error.errno == errno.EBADF
 
 
 def _is_alive(pid: int) -> bool:

@@ -20,8 +20,9 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import Thread, current_thread, main_thread
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
+from hpc.last_words import end_with
 from hpc.topology import is_first_process, job_end_time
 
 if TYPE_CHECKING:
@@ -242,13 +243,14 @@ class StopRequest:
         elif now - self._interrupted > _SAME_SECONDS:
             self._end_at_once()
 
-    def _end_at_once(self) -> None:
-        if sys.stderr is not None and sys.stderr.isatty():
-            # A progress bar hides the cursor.
-            os.write(sys.stderr.fileno(), b"\x1b[?25h\n")
-        if sys.stderr is not None and self._deferred and is_first_process():
-            os.write(sys.stderr.fileno(), f"histosyn: {self._what_is_lost()}\n".encode())
-        os._exit(_INTERRUPTED_EXIT_CODE)
+    def _end_at_once(self) -> NoReturn:
+        # A progress bar hides the cursor.
+        cursor = "\x1b[?25h\n" if sys.stderr is not None and sys.stderr.isatty() else ""
+        told = self._deferred and is_first_process()
+        end_with(
+            f"{cursor}histosyn: {self._what_is_lost()}\n" if told else cursor,
+            exit_code=_INTERRUPTED_EXIT_CODE,
+        )
 
     def _what_is_lost(self) -> str:
         ended = "ended at once by a second Ctrl-C"

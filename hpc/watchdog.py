@@ -30,6 +30,7 @@ from torch import distributed
 
 from hpc.error_file import leave_for_torchrun
 from hpc.errors import HistosynError
+from hpc.last_words import end_with
 from hpc.run_state import Ending
 from hpc.topology import MeetingPoint, Topology
 
@@ -149,10 +150,11 @@ class Watchdog:
         declared = self._ending
         assert declared is not None
         leave_for_torchrun(declared.ending.reason)
-        if declared.by == self.topology.rank:
-            sys.stderr.write(f"histosyn: {declared.ending.reason}\n")
-            sys.stderr.flush()
-        os._exit(declared.ending.exit_code)
+        speaks = declared.by == self.topology.rank
+        end_with(
+            f"histosyn: {declared.ending.reason}\n" if speaks else "",
+            exit_code=declared.ending.exit_code,
+        )
 
     def _look(self) -> None:
         if self._store is not None:

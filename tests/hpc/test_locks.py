@@ -1,5 +1,7 @@
 """Locks of real processes: one holds it, none keeps it beyond its end, nothing is left behind."""
 
+import errno
+import fcntl
 import json
 import os
 import re
@@ -156,6 +158,31 @@ def test_a_damaged_owner_file_that_is_held_keeps_others_out(tmp_path):
         next(tmp_path.glob("lock.*")).write_bytes(b"\xff[[[")
         with pytest.raises(InputError, match="an unknown host"), lock(tmp_path / "lock"):
             pass
+
+
+def test_over_nfs_an_owner_on_another_host_keeps_others_out(tmp_path, monkeypatch):
+    """There, who cannot write a file cannot lock it alone, and is told EBADF."""
+    flock = fcntl.flock
+
+    def over_nfs(file, operation):
+        if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        return flock(file, operation)
+
+    monkeypatch.setattr("hpc.locks.fcntl.flock", over_nfs)
+    path = tmp_path / "lock"
+    with holder(path) as process:
+        monkeypatch.setattr("hpc.locks.socket.gethostname", lambda: "another-host")
+        with pytest.raises(InputError, match=f"process {process.pid} on "), lock(path):
+            pass
+        # Another user's file, that only its owner may write.
+        monkeypatch.setattr("hpc.locks._opened", lambda other: other.open("rb"))
+        with pytest.raises(InputError, match=f"process {process.pid} on "), lock(path):
+            pass
+        monkeypatch.undo()
+    with lock(path):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, caplog):

@@ -125,6 +125,17 @@ def test_the_second_ctrl_c_ends_at_once(tmp_path):
     ]
 
 
+def test_the_second_ctrl_c_ends_it_though_nobody_reads_the_message(tmp_path):
+    with started([sys.executable, "-c", BUSY, str(tmp_path)]) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.stderr.close()
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "asked\n"
+        time.sleep(1.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+
+
 WITH_CHILDREN = """
 import multiprocessing, os, signal, sys, time
 from pathlib import Path

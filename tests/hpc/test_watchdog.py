@@ -79,6 +79,13 @@ def test_a_process_that_is_alone_does_not_hang_for_ever_either():
     assert codes == [1]
 
 
+def test_it_ends_though_nobody_reads_why():
+    command = [sys.executable, str(FAULTY_RANK), "hang", "0"]
+    with started_ranks(1, command) as (process,):
+        process.stderr.close()
+        assert process.wait(timeout=60) == 1
+
+
 @pytest.mark.slow
 def test_a_frozen_rank_does_not_hold_the_others():
     codes, errors = outcome("freeze", count=3)

@@ -1,0 +1,22 @@
+"""How a thread ends the process when its main thread cannot: a sentence, and the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import NoReturn
+
+
+def end_with(text: str, *, exit_code: int) -> NoReturn:
+    """Write `text` to stderr and end this process at once, without any tidying.
+
+    Whoever reads stderr may be gone, or its disk full: the process ends all the same.
+    """
+    try:
+        with suppress(OSError, ValueError):
+            if sys.stderr is not None and text:
+                data = text.encode(sys.stderr.encoding, "backslashreplace")
+                os.write(sys.stderr.fileno(), data)
+    finally:
+        os._exit(exit_code)
