@@ -15,10 +15,23 @@ from eval.images import StoredTiles
 from eval.moments import Moments, real_numbers
 from eval.parts import MeasuredPart, merge, require_unchanged
 from eval.population import Features
-from eval.statistics_file import READING_ERRORS, read_arrays
+from hpc.arrays import (
+    MAX_ARRAY_BYTES,
+    READING_ERRORS,
+    SMALL_BYTES,
+    Npz,
+    open_npz,
+    write_npz,
+)
 from hpc.errors import DatasetError, InputError
-from hpc.files import atomic_file
 from hpc.part import parse_part
+
+_TEXTS = (
+    "part", "device", "name", "preparation", "extractor", "weights_sha256", "preprocessing",
+    "caveat",
+)  # fmt: skip
+# Names of tiles and the like, as bytes: as many as there are tiles.
+_LISTS = ("digested", "sha256", "tiles", "bad")
 
 
 def part_path(folder: Path, role: str, measured: MeasuredPart) -> Path:
@@ -27,39 +40,41 @@ def part_path(folder: Path, role: str, measured: MeasuredPart) -> Path:
 
 
 def write_part(path: Path, measured: MeasuredPart) -> None:
-    """Write what was measured, atomically. The file has a CRC-32 of each array."""
+    """Write what was measured, atomically, with the sha256 of each array."""
     identity, features = measured.identity, measured.features
     moments: dict[str, Any] = {}
     if features.moments is not None:
         moments = {"mean": features.moments.mean_D, "scatter": features.moments.scatter_DD}
-    with atomic_file(path) as file:
-        np.savez(
-            file,
-            part=str(measured.part),
-            total=measured.total,
-            batch_size=measured.batch_size,
-            device=measured.device,
-            name=measured.name,
-            preparation=measured.preparation,
-            extractor=identity.name,
-            weights_sha256=identity.weights_sha256,
-            preprocessing=identity.preprocessing,
-            caveat=identity.caveat or "",
-            digested=_texts(list(measured.digests)),
-            sha256=_texts(list(measured.digests.values())),
-            n=features.n,
-            features=features.kept_MD,
-            tiles=_texts(features.kept_names),
-            bad=_texts(features.bad),
-            tile_size=features.tile_size or (),
+    write_npz(
+        path,
+        {
+            "part": str(measured.part),
+            "total": measured.total,
+            "batch_size": measured.batch_size,
+            "device": measured.device,
+            "name": measured.name,
+            "preparation": measured.preparation,
+            "extractor": identity.name,
+            "weights_sha256": identity.weights_sha256,
+            "preprocessing": identity.preprocessing,
+            "caveat": identity.caveat or "",
+            "digested": _texts(list(measured.digests)),
+            "sha256": _texts(list(measured.digests.values())),
+            "n": features.n,
+            "features": features.kept_MD,
+            "tiles": _texts(features.kept_names),
+            "bad": _texts(features.bad),
+            "tile_size": features.tile_size or (),
             **moments,
-        )
+        },
+    )
 
 
 def read_part(path: Path) -> MeasuredPart:
     """Read a file of `write_part`. Raises DatasetError if it is damaged."""
     try:
-        return _measured(read_arrays(path))
+        with open_npz(path) as file:
+            return _measured(_arrays(file))
     except (*READING_ERRORS, InputError) as error:
         raise DatasetError(
             f"{path} cannot be read as a measured part ({str(error).removesuffix('.')}). Delete it "
@@ -84,6 +99,24 @@ def _texts(values: Sequence[str]) -> NDArray[np.str_]:
     return np.frombuffer("\0".join(values).encode(errors="surrogateescape"), dtype=np.uint8)
 
 
+def _arrays(file: Npz) -> dict[str, NDArray[Any]]:
+    """Those of a part; the large ones only if their shapes are those of the small ones."""
+    names = [*_TEXTS, *_LISTS, "total", "batch_size", "n", "tile_size"]
+    arrays = {name: file.read(name, MAX_ARRAY_BYTES if name in _LISTS else SMALL_BYTES)
+              for name in names}  # fmt: skip
+    if "mean" in file:
+        arrays["mean"] = file.read("mean")
+        shape, of_scatter = arrays["mean"].shape, file.header("scatter").shape
+        if of_scatter != 2 * shape:
+            raise ValueError(f"mean has the shape {shape}, scatter {of_scatter}")
+        arrays["scatter"] = file.read("scatter", MAX_ARRAY_BYTES)
+    tiles, shape = len(_read_texts(arrays["tiles"])), file.header("features").shape
+    if len(shape) != 2 or shape[0] != tiles:
+        raise ValueError(f"{tiles} tiles have features of shape {shape}")
+    arrays["features"] = file.read("features", MAX_ARRAY_BYTES)
+    return arrays
+
+
 def _measured(arrays: dict[str, NDArray[Any]]) -> MeasuredPart:
     text = {name: str(value) for name, value in arrays.items() if value.dtype.kind == "U"}
     moments = None
@@ -92,8 +125,6 @@ def _measured(arrays: dict[str, NDArray[Any]]) -> MeasuredPart:
         moments = _moments(n, arrays)
     tile_size = tuple(int(length) for length in arrays["tile_size"]) or None
     names, digested = _read_texts(arrays["tiles"]), _read_texts(arrays["digested"])
-    if features_MD.ndim != 2 or len(names) != len(features_MD):
-        raise ValueError(f"{len(names)} tiles have features of shape {features_MD.shape}")
     return MeasuredPart(
         part=parse_part(text["part"]),
         total=int(arrays["total"]),

@@ -5,12 +5,6 @@ pytorch-fid reads our files; files of its own are accepted, their extractor bein
 
 from __future__ import annotations
 
-import lzma
-import struct
-import tokenize
-import warnings
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +19,9 @@ from eval.frechet import covariance_fault
 from eval.moments import real_numbers
 from eval.population import Population
 from eval.result import versions
+from hpc.arrays import MAX_ARRAY_BYTES, READING_ERRORS, Npz, open_npz, write_npz
 from hpc.errors import DatasetError, InputError
-from hpc.files import atomic_file, require_file
+from hpc.files import require_file
 from hpc.paths import AnyPath, as_path
 
 SUFFIX = ".npz"
@@ -38,23 +33,6 @@ _OWN_KEYS = (
     "caveat",
     "tile_size",
     "preparation",
-)
-# What the zip, decompression and array readers below numpy are known to raise for a damaged file.
-READING_ERRORS = (
-    OSError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OverflowError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    lzma.LZMAError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
 )
 
 
@@ -71,20 +49,19 @@ def write_statistics(path: Path, population: Population) -> None:
     if population.identity is None or population.n is None or population.tile_size is None:
         raise InputError(f"{population.name} does not say how it was made: not written again.")
     gaussian = population.gaussian
-    with atomic_file(path) as file:
-        np.savez_compressed(
-            file,
-            mu=gaussian.mean_D,
-            sigma=gaussian.covariance_DD,
-            n=population.n,
-            extractor=population.identity.name,
-            weights_sha256=population.identity.weights_sha256,
-            preprocessing=population.identity.preprocessing,
-            caveat=population.identity.caveat or "",
-            tile_size=population.tile_size,
-            preparation=population.preparation or "",
-            version=versions().get("histosyn", "unknown"),
-        )
+    content = {
+        "mu": gaussian.mean_D,
+        "sigma": gaussian.covariance_DD,
+        "n": population.n,
+        "extractor": population.identity.name,
+        "weights_sha256": population.identity.weights_sha256,
+        "preprocessing": population.identity.preprocessing,
+        "caveat": population.identity.caveat or "",
+        "tile_size": population.tile_size,
+        "preparation": population.preparation or "",
+        "version": versions().get("histosyn", "unknown"),
+    }
+    write_npz(path, content, compressed=True)
 
 
 def read_statistics(path: AnyPath) -> Population:
@@ -95,8 +72,10 @@ def read_statistics(path: AnyPath) -> Population:
     path = as_path(path, "statistics")
     require_file(path, "statistics file")
     try:
-        content = read_arrays(path)
-        population = _population(path, _summary(content), content)
+        with open_npz(path) as file:
+            summary = _summary(file)
+            content = {name: file.read(name) for name in _OWN_KEYS if name in file}
+        population = _population(path, summary, content)
     except (*READING_ERRORS, InputError) as error:
         raise DatasetError(
             f"{path} cannot be read as a statistics file ({str(error).removesuffix('.')}). It must "
@@ -106,24 +85,13 @@ def read_statistics(path: AnyPath) -> Population:
     return replace(population, content=content_of_file(path))
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of an .npz file; pickled ones are refused. Raises one of `READING_ERRORS`."""
-    # Opened here, because numpy leaves open what it cannot read.
-    with path.open("rb") as file, warnings.catch_warnings():
-        # numpy's remark on headers written by Python 2, which old statistics files have.
-        warnings.simplefilter("ignore", UserWarning)
-        archive = np.load(file, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single array")
-        return dict(archive)
-
-
-def _summary(content: Mapping[str, NDArray[Any]]) -> Statistics:
-    mean_D, covariance_DD = (
-        real_numbers(content[key], key).astype(np.float64) for key in ("mu", "sigma")
-    )
-    if mean_D.ndim != 1 or covariance_DD.shape != 2 * mean_D.shape:
-        raise ValueError(f"mu has the shape {mean_D.shape}, sigma {covariance_DD.shape}")
+def _summary(file: Npz) -> Statistics:
+    mean_D = real_numbers(file.read("mu"), "mu").astype(np.float64)
+    shape = file.header("sigma").shape
+    if mean_D.ndim != 1 or shape != 2 * mean_D.shape:
+        raise ValueError(f"mu has the shape {mean_D.shape}, sigma {shape}")
+    sigma = file.read("sigma", MAX_ARRAY_BYTES)
+    covariance_DD = real_numbers(sigma, "sigma").astype(np.float64)
     if fault := covariance_fault(covariance_DD):
         raise ValueError(f"sigma: {fault}")
     return Statistics(mean_D=mean_D, covariance_DD=covariance_DD)

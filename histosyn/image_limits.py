@@ -5,31 +5,17 @@ The number of pixels may be raised by the environment variable HISTOSYN_MAX_PIXE
 
 from __future__ import annotations
 
-import os
-
 from PIL import Image
 
-from hpc.errors import ConfigError
+from hpc.limits import raised_limit
 
 MAX_PIXELS_VARIABLE = "HISTOSYN_MAX_PIXELS"
-_DEFAULT_MAX_PIXELS = 1 << 27
-
-
-def _max_pixels() -> int:
-    text = os.environ.get(MAX_PIXELS_VARIABLE, "")
-    if not text:
-        return _DEFAULT_MAX_PIXELS
-    if not text.isascii() or not text.isdigit() or not 0 < int(text[:19]) < 1 << 40:
-        raise ConfigError(
-            f"{MAX_PIXELS_VARIABLE} is {text!r}, not a number of pixels such as 500000000."
-        )
-    return int(text)
 
 
 # A tile is cut from a slide: 11,585 pixels squared are far beyond any, and still fit into memory
 # (1.5 GiB while it is read). Below 2 * Image.MAX_IMAGE_PIXELS, where Pillow refuses by itself: so
 # this is the limit that acts, and whatever histosyn writes below it can be read again.
-MAX_PIXELS = _max_pixels()
+MAX_PIXELS = raised_limit(MAX_PIXELS_VARIABLE, 1 << 27, "pixels")
 # Room for pixels of 8 bytes that are not compressed.
 MAX_FILE_BYTES = 8 * MAX_PIXELS
 # Each scan of a progressive JPEG goes over all pixels again; encoders make about ten.

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -26,6 +26,9 @@ _FILE_HEADER_BYTES = 128
 _TAG_BYTES = 8
 # The tag, flags, shape and name of a variable fit into this, however large it is.
 _HEAD_BYTES = 1 << 12
+_BLOCK_BYTES = 1 << 20
+# Whoever looks for two of them shall not wait for a file of millions.
+_MOST_VARIABLES = 1000
 _LEVEL_5, _LEVEL_7_3 = 0x0100, 0x0200
 _MATRIX, _COMPRESSED = 14, 15
 _IS_COMPLEX = 0x08
@@ -52,39 +55,44 @@ class Variable:
     size: int
     _order: str
     _values_at: int
-    _beginning: Callable[..., bytes]
+    _beginning: Callable[..., bytes | bytearray]
 
     def read(self) -> np.ndarray:
         """Its numbers, in as much memory as `shape` says. May raise one of MAT5_DAMAGE."""
         if self.size > _HEAD_BYTES + 8 * math.prod(self.shape):
             raise ValueError(f"{self.name} is larger than its shape")
-        data = self._beginning(self.size, whole=True)
+        data = memoryview(self._beginning(self.size, whole=True))
         stored, numbers, _ = _element(data, self._values_at, self._order)
         if stored not in _STORED:
             raise ValueError(f"{self.name} is stored as type {stored}")
         values = np.frombuffer(numbers, self._order + _STORED[stored])
         with np.errstate(invalid="ignore"):
-            return values.astype(self.type).reshape(self.shape, order="F")
+            return values.astype(self.type, copy=False).reshape(self.shape, order="F")
 
 
-def read_variables(file: BinaryIO) -> Iterator[Variable]:
-    """The variables of an open file, one after the other; their numbers are read when asked for.
+def read_variables(file: IO[bytes]) -> Iterator[Variable]:
+    """The variables of an open file, one after the other; no more is read of one than its head.
 
-    Raises Level73Error, or one of MAT5_DAMAGE.
+    Its numbers are read when asked for. Raises Level73Error, or one of MAT5_DAMAGE.
     """
     order = _byte_order(file.read(_FILE_HEADER_BYTES))
     end = os.fstat(file.fileno()).st_size
-    while tag := file.read(_TAG_BYTES):
+    for _ in range(_MOST_VARIABLES):
+        if not (tag := file.read(_TAG_BYTES)):
+            return
         kind, size = struct.unpack(order + "II", tag)
-        if file.tell() + size > end:
+        start = file.tell()
+        if start + size > end:
             raise ValueError("it ends too early")
-        body = file.read(size)
         if kind == _COMPRESSED:
-            yield _variable(partial(_inflated, body), order)
+            yield _variable(partial(_inflated, file, start, size), order)
         elif kind == _MATRIX:
-            yield _variable(partial(_sliced, tag + body), order)
+            head = start - _TAG_BYTES
+            yield _variable(partial(_stored, file, head, size + _TAG_BYTES), order)
         else:
             raise ValueError(f"an element of type {kind} is no variable")
+        file.seek(start + size)
+    raise ValueError(f"it holds more than {_MOST_VARIABLES} variables")
 
 
 def _byte_order(header: bytes) -> str:
@@ -99,7 +107,7 @@ def _byte_order(header: bytes) -> str:
     return order
 
 
-def _variable(beginning: Callable[..., bytes], order: str) -> Variable:
+def _variable(beginning: Callable[..., bytes | bytearray], order: str) -> Variable:
     head = beginning(_HEAD_BYTES)
     kind, size = struct.unpack_from(order + "II", head)
     if kind != _MATRIX:
@@ -111,7 +119,7 @@ def _variable(beginning: Callable[..., bytes], order: str) -> Variable:
     real = not flag_bits >> 8 & _IS_COMPLEX
     letter = _CLASSES.get(flag_bits & 0xFF) if real else None
     return Variable(
-        name=name.decode("ascii"),
+        name=bytes(name).decode("ascii"),
         shape=struct.unpack(f"{order}{len(shape) // 4}I", shape),
         type=np.dtype(letter) if letter else None,
         size=_TAG_BYTES + size,
@@ -121,7 +129,9 @@ def _variable(beginning: Callable[..., bytes], order: str) -> Variable:
     )
 
 
-def _element(data: bytes, at: int, order: str) -> tuple[int, bytes, int]:
+def _element(
+    data: bytes | bytearray | memoryview, at: int, order: str
+) -> tuple[int, bytes | bytearray | memoryview, int]:
     """Type and content of the element that begins at `at`, and where the next one begins."""
     kind, size = struct.unpack_from(order + "II", data, at)
     # An element of at most four bytes has its size in the upper half of its type, and no padding.
@@ -133,17 +143,30 @@ def _element(data: bytes, at: int, order: str) -> tuple[int, bytes, int]:
     return kind, content, at + _TAG_BYTES if small else start + -(-size // 8) * 8
 
 
-def _sliced(data: bytes, count: int, *, whole: bool = False) -> bytes:
-    return data[:count]
+def _stored(file: IO[bytes], start: int, size: int, count: int, *, whole: bool = False) -> bytes:
+    """The first `count` bytes of an element that lies bare in the file."""
+    file.seek(start)
+    return file.read(min(count, size))
 
 
-def _inflated(packed: bytes, count: int, *, whole: bool = False) -> bytes:
+def _inflated(
+    file: IO[bytes], start: int, size: int, count: int, *, whole: bool = False
+) -> bytearray:
     """The first `count` bytes of a compressed element; checked if they are the whole of it."""
-    stream = zlib.decompressobj()
-    data = stream.decompress(packed, count)
+    file.seek(start)
+    stream, data, left = zlib.decompressobj(), bytearray(), size
+    packed = b""
+    while len(data) < count and not stream.eof:
+        if not packed:
+            packed = file.read(min(_BLOCK_BYTES, left))
+            left -= len(packed)
+        if not packed:
+            break
+        data += stream.decompress(packed, min(_BLOCK_BYTES, count - len(data)))
+        packed = stream.unconsumed_tail
     if whole:
         # The checksum comes after the last byte, and zlib looks at it when more is asked for.
-        stream.decompress(stream.unconsumed_tail, 1)
+        stream.decompress(packed + file.read(min(_BLOCK_BYTES, left)), 1)
         if not stream.eof:
             raise ValueError("it ends too early")
     return data

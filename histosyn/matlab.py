@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from histosyn.image_limits import MAX_PIXELS
 from histosyn.mat5 import MAT5_DAMAGE, Level73Error, Variable, read_variables
 from hpc.errors import DatasetError, LabelError
+from hpc.files import open_regular_file
 
 MATLAB_SUFFIX = ".mat"
 TILE_VARIABLE = "xx"
@@ -18,13 +20,7 @@ LABELS_VARIABLE = "rr"
 
 def read_matlab_tile(path: Path, name: str) -> np.ndarray:
     """The variable `xx` as uint8 RGB (H, W, 3); raises DatasetError if it is anything else."""
-    tile = _variable(path, TILE_VARIABLE, name)
-    if tile.ndim != 3 or tile.shape[2] != 3 or tile.dtype != np.uint8:
-        raise DatasetError(
-            f"{name}: {TILE_VARIABLE} is {_described(tile)}, a tile must be uint8 of height x "
-            "width x 3. Convert the file."
-        )
-    return np.ascontiguousarray(tile)
+    return np.ascontiguousarray(_read(path, TILE_VARIABLE, name, _require_tile))
 
 
 def read_matlab_labels(path: Path, name: str) -> np.ndarray:
@@ -32,12 +28,7 @@ def read_matlab_labels(path: Path, name: str) -> np.ndarray:
 
     Raises DatasetError for other shapes, LabelError for other values.
     """
-    labels = _variable(path, LABELS_VARIABLE, name)
-    if labels.ndim != 2:
-        raise DatasetError(
-            f"{name}: {LABELS_VARIABLE} is {_described(labels)}, a label map must be numbers of "
-            "height x width. Convert the file."
-        )
+    labels = _read(path, LABELS_VARIABLE, name, _require_label_map)
     with np.errstate(invalid="ignore"):
         indices = labels.astype(np.uint8)
     strange = labels != indices
@@ -49,13 +40,35 @@ def read_matlab_labels(path: Path, name: str) -> np.ndarray:
     return np.ascontiguousarray(indices)
 
 
-def _variable(path: Path, wanted: str, name: str) -> np.ndarray:
+def _require_tile(variable: Variable, name: str) -> None:
+    shape = variable.shape
+    if len(shape) != 3 or shape[2] != 3 or variable.type != np.uint8:
+        raise DatasetError(
+            f"{name}: {TILE_VARIABLE} is {_described(variable)}, a tile must be uint8 of height x "
+            "width x 3. Convert the file."
+        )
+
+
+def _require_label_map(variable: Variable, name: str) -> None:
+    if len(variable.shape) != 2:
+        raise DatasetError(
+            f"{name}: {LABELS_VARIABLE} is {_described(variable)}, a label map must be numbers of "
+            "height x width. Convert the file."
+        )
+
+
+def _read(
+    path: Path, wanted: str, name: str, require: Callable[[Variable, str], None]
+) -> np.ndarray:
+    """The numbers of a variable, after a look at what it claims to be."""
     present = []
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
             for variable in read_variables(file):
                 if variable.name == wanted:
-                    return _checked(variable, name).read()
+                    _require_numbers(variable, name)
+                    require(variable, name)
+                    return variable.read()
                 present.append(variable.name)
     except FileNotFoundError as error:
         raise DatasetError(f"{name} does not exist. Check the path.") from error
@@ -73,19 +86,18 @@ def _variable(path: Path, wanted: str, name: str) -> np.ndarray:
     )
 
 
-def _checked(variable: Variable, name: str) -> Variable:
-    """The variable, if it may be read: numbers, and not absurdly many."""
+def _require_numbers(variable: Variable, name: str) -> None:
+    """Numbers, and not absurdly many."""
     if variable.type is None:
         raise DatasetError(f"{name}: {variable.name} is no array of numbers. Convert the file.")
-    if not 0 < math.prod(variable.shape) <= 3 * MAX_PIXELS:
+    if not math.prod(variable.shape) > 0 or math.prod(variable.shape[:2]) > MAX_PIXELS:
         raise DatasetError(
             f"{name}: {variable.name} claims to be {_by(variable.shape)}. Replace the file."
         )
-    return variable
 
 
-def _described(array: np.ndarray) -> str:
-    return f"{array.dtype} of {_by(array.shape)}"
+def _described(variable: Variable) -> str:
+    return f"{variable.type} of {_by(variable.shape)}"
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -6,7 +6,6 @@ processes of a node share the pages that they touch.
 
 from __future__ import annotations
 
-import warnings
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -15,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from hpc.arrays import map_npy
 from hpc.errors import DatasetError
-from hpc.files import atomic_file, open_regular_file
+from hpc.files import atomic_file
 
 SAMPLES_NAME = "samples.npy"
 
@@ -54,7 +54,7 @@ class Entry:
 def is_samples_table(path: Path) -> bool:
     """Whether a file is a table of ours, of whichever data set."""
     try:
-        rows = _mapped(path)
+        rows = map_npy(path)
     except Exception:
         return False
     return isinstance(rows, np.ndarray) and rows.dtype.names == row_type([], 1).names
@@ -139,7 +139,7 @@ class SamplesTable:
 
     def _open(self) -> np.ndarray:
         try:
-            rows = _mapped(self.path)
+            rows = map_npy(self.path)
         except Exception as error:  # what numpy stumbles over in a damaged header has any type
             raise DatasetError(
                 f"{self.path} is missing or damaged ({error}). Copy the data set again, or pack "
@@ -151,13 +151,6 @@ class SamplesTable:
                 f"({self.length}). Copy both again, or pack anew."
             )
         return rows
-
-
-def _mapped(path: Path) -> Any:
-    open_regular_file(path).close()  # numpy would wait for a pipe
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # numpy only warns of headers that Python 2 would write
-        return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _is_table(rows: Any, wanted: np.dtype) -> bool:
