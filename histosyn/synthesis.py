@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from histosyn.blank_tiles import blank_fault, tell_blank
 from histosyn.fixed_size import require_sizes
 from histosyn.image_file import image_bytes
 from histosyn.labels import read_label_map
@@ -58,12 +59,14 @@ Track = Callable[[list[Job]], Iterator[Job]]
 class Outcome:
     """What a run did: outputs made, outputs that were there already, label maps that failed.
 
-    `failed` maps label maps to what is wrong with them; the same on every rank.
+    `failed` maps label maps to what is wrong with them, `blank` outputs that were made to why they
+    show nothing (see `histosyn.blank_tiles`); the same on every rank.
     """
 
     made: tuple[str, ...]
     present: tuple[str, ...]
     failed: dict[str, str]
+    blank: dict[str, str]
 
 
 def synthesize_folder(
@@ -94,14 +97,17 @@ def synthesize_folder(
         missing = [job for job in jobs if job.record.file not in present]
         if topology.is_first and missing:
             tell_scale(model, missing)
-        made, failed = _make(model, out, missing, track)
-        entries = _merged(present | made)
+        made, failed, blank = (_merged(part) for part in _make(model, out, missing, track))
+        present = _merged(present)
+        entries = present | made
         if topology.is_first:
+            tell_blank(out, blank, len(made))
             write_manifest(out, entries, config.part)
         return Outcome(
-            made=tuple(sorted(_merged(made))),
-            present=tuple(sorted(_merged(present))),
-            failed=_merged(failed),
+            made=tuple(sorted(made)),
+            present=tuple(sorted(present)),
+            failed=failed,
+            blank=blank,
         )
 
 
@@ -143,24 +149,32 @@ def _refuse(out: Path, states: dict[str, str], kind: str, why: str) -> None:
         raise InputError(f"{out / found[0]} ({len(found)} such files) {why}")
 
 
-def _make(model: Model, out: Path, jobs: list[Job], track: Track) -> tuple[Entries, dict[str, str]]:
-    """Write the tiles of these jobs; the entries of those that are made, and what failed why."""
+def _make(
+    model: Model, out: Path, jobs: list[Job], track: Track
+) -> tuple[Entries, dict[str, str], dict[str, str]]:
+    """Write the tiles of these jobs: entries of what is made, what failed, and what is blank."""
     made: Entries = {}
     failed: dict[str, str] = {}
+    blank: dict[str, str] = {}
     for job in track(jobs):
         path = out / job.record.file
         try:
-            made[job.record.file] = _made(model, path, job)
+            made[job.record.file], fault = _made(model, path, job)
+            if fault is not None:
+                blank[job.record.file] = fault
         except HistosynError as error:
             failed[str(job.label)] = str(error)
         except OSError as error:
             place = f"{error.filename or path}"
             failed[str(job.label)] = f"{place} cannot be read or written: {error.strerror}."
-    return made, failed
+    return made, failed, blank
 
 
-def _made(model: Model, path: Path, job: Job) -> dict[str, Any]:
-    """Make one tile and write it. What is recorded is what was read and what was written."""
+def _made(model: Model, path: Path, job: Job) -> tuple[dict[str, Any], str | None]:
+    """Make one tile and write it; its entry, and why it shows nothing, if so.
+
+    What is recorded is what was read and what was written.
+    """
     source = image_bytes(job.label, str(job.label))
     record = replace(job.record, label_sha256=sha256_of_bytes(source))
     if job.again is not None and record != job.record:
@@ -168,9 +182,10 @@ def _made(model: Model, path: Path, job: Job) -> dict[str, Any]:
     labels_HW = read_label_map(source, model.facts.schema, name=str(job.label))
     if record.resampled is not None:
         labels_HW = resample_labels(labels_HW, record.resampled.scale)
-    data = tile_png_bytes(_tile(model, job, labels_HW), record)
+    tile = _tile(model, job, labels_HW)
+    data = tile_png_bytes(tile, record)
     write_bytes(path, data)
-    return entry_of(record, sha256_of_bytes(data))
+    return entry_of(record, sha256_of_bytes(data)), blank_fault(tile, labels_HW)
 
 
 def _tile(model: Model, job: Job, labels_HW: np.ndarray) -> np.ndarray:

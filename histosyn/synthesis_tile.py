@@ -19,7 +19,7 @@ from histosyn.networks.generator import draw_noise
 from histosyn.rerolls import Rerolls, paint_tissue
 from histosyn.sample_grid import to_uint8
 from histosyn.windows import Memory
-from hpc.errors import LabelError
+from hpc.errors import HistosynError, LabelError
 from hpc.rounding import one_way_of_computing
 
 _NAMED_CLASSES = 12
@@ -31,7 +31,7 @@ def synthesize(model: Model, labels_HW: ArrayLike, noise_key: int) -> np.ndarray
 
     The map may be an array or a tensor of any type of whole numbers. Raises LabelError for
     anything else, for an index that is none of the model's classes, and for another size than the
-    one that the model makes, if it makes only one.
+    one that the model makes, if it makes only one; HistosynError if what it makes is not finite.
     """
     labels_HW = class_indices(labels_HW, model.facts.schema)
     device = model.network.exit.weight.device
@@ -40,7 +40,7 @@ def synthesize(model: Model, labels_HW: ArrayLike, noise_key: int) -> np.ndarray
     labels = torch.from_numpy(labels_HW).long()[None].to(device)
     noise = draw_noise([int(noise_key)], model.facts.generator, height, width, device)
     with one_way_of_computing():
-        return to_uint8(model.network(labels, noise))[0]
+        return _as_tile(model, model.network(labels, noise))
 
 
 @torch.inference_mode()
@@ -66,7 +66,16 @@ def synthesize_painted(
         )
     with one_way_of_computing():
         made = paint_tissue(model.network, labels_HW, seed, rerolls, told, memory)
-        return to_uint8(made.values)[0], made.exact
+        return _as_tile(model, made.values), made.exact
+
+
+def _as_tile(model: Model, values_NCHW: torch.Tensor) -> np.ndarray:
+    if not values_NCHW.isfinite().all():
+        raise HistosynError(
+            f"The model {model.sha256[:12]} makes numbers of this map that are not finite, so "
+            "no tile. Its weights are damaged or its training diverged: take an earlier checkpoint."
+        )
+    return to_uint8(values_NCHW)[0]
 
 
 def class_indices(labels_HW: ArrayLike, schema: LabelSchema) -> np.ndarray:
