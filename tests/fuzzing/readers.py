@@ -1,0 +1,172 @@
+"""What reads a damaged file, in the current folder; returns what came of it.
+
+As far as they go these are commands. Imports stand inside, so that a child pays for its own only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from fuzzing.sample import command, digest, from_json, pixels
+
+
+def inspected() -> object:
+    """Everything that is in the shards."""
+    return from_json("inspect", "packed/train", "--verify")
+
+
+def streamed() -> object:
+    """Batches as training sees them."""
+    from histosyn.shards.dataset import open_shards
+
+    reader = open_shards(Path("packed/train"))
+    reader.check_shards()
+    places = map(reader.index.place, range(len(reader.index)))
+    return [digest(*reader.read(shard, sample)) for shard, sample in places]
+
+
+def tile(file: str) -> object:
+    """A tile from a file."""
+    from histosyn.sources import read_source_tile
+
+    return digest(read_source_tile(Path(file)))
+
+
+def labels(file: str) -> object:
+    """A label map from a file."""
+    from tissue import SCHEMA
+
+    from histosyn.sources import read_source_labels
+
+    return digest(read_source_labels(Path(file), SCHEMA))
+
+
+def imported(file: str) -> object:
+    """The model that weights of the original become."""
+    from safetensors.numpy import load_file
+
+    command("import-original", file, "imported", "--classes", "prostate-3")
+    return {name: digest(array) for name, array in load_file("imported/model.safetensors").items()}
+
+
+def drawn(model: str, out: str = "drawn", *options: str) -> object:
+    """Tissue."""
+    command("synth", model, "labels", out, "--device", "cpu", *options)
+    return pixels(out)
+
+
+def repainted() -> object:
+    """The tissue of a sitting, again."""
+    command("synth", "model", "sitting/labels", "again", "--like", "sitting/tiles/manifest.jsonl")
+    return pixels("again")
+
+
+def segmented() -> object:
+    """What a segmenter reads in tiles."""
+    return from_json("eval", "faithfulness", "segmenter", "tiles", "labels", "--replicates", "5")
+
+
+def resumed() -> object:
+    """A run that takes one more step."""
+    config = Path("train.toml").read_text().replace("steps = 2", "steps = 3")
+    Path("train.toml").write_text(config)
+    command("train", "--config", "train.toml")
+    return Path("run/model/config.json").is_file()
+
+
+def kept_features() -> object:
+    """Features that lie in the cache: they are right, or measured again with a warning."""
+    from eval.feature_cache import FeatureCache
+    from eval.features import Identity
+    from eval.part_file import read_part
+    from hpc.log import set_up_logging
+    from hpc.topology import Topology
+
+    set_up_logging(Topology())
+    identity = read_part(Path("parts/real-2-of-2.npz")).identity
+    assert isinstance(identity, Identity)
+    found = FeatureCache(folder=Path("parts")).load(Path("parts/real-1-of-2.npz"), identity)
+    return None if found is None else (found.features.kept_names, digest(found.features.kept_MD))
+
+
+def preprocessing() -> object:
+    """What an extractor's file says of its tiles."""
+    from eval.module_extractor import Preprocessing
+    from histosyn.config_file import from_dict, load_toml
+
+    return str(from_dict(Preprocessing, load_toml(Path("e.toml")), "e.toml"))
+
+
+def collected() -> object:
+    """The trials of a sweep, as its results are made of them."""
+    from tune.config import read_sweep
+    from tune.results import collect
+    from tune.trial_folder import TrialFolder
+
+    sweep = read_sweep(Path("sweep.toml"))
+    folders = [TrialFolder(sweep.trial_folder(number)) for number in range(3)]
+    facts = [(folder.is_open, folder.decided_step(), folder.precision()) for folder in folders]
+    return [row.as_json() for row in collect(sweep)], facts
+
+
+def tested() -> object:
+    """The outcome of a training of `eval utility`."""
+    from unittest import mock
+
+    from eval.utility import trainings
+    from eval.utility.config import read_utility
+    from eval.utility.plan import cells_of
+
+    config = read_utility(Path("utility.toml"))
+    cell = cells_of(config)[0]
+    folder = trainings.folder_of(cell, config)
+    folder.mkdir(parents=True)
+    shutil.copy("test.json", folder)
+    with mock.patch.object(trainings, "_data_sha256", lambda *_: "0" * 64):
+        found = trainings.find_outcome(cell, None, config)  # type: ignore[arg-type]
+    return found and digest(np.asarray(found.confusion_UKK))
+
+
+def request(file: str) -> Callable[[], object]:
+    """A reader of bytes that a browser might send."""
+    return lambda: asyncio.run(_answered(Path(file).read_bytes()))
+
+
+async def _answered(request: bytes) -> object:
+    """The status of the server's answer; a fault of the server is none that a request may make."""
+    import torch
+    import uvicorn
+
+    from histosyn.model_folder import load_model
+    from histosyn.paint.easel import Easel
+    from histosyn.paint.server import build_app
+    from histosyn.paint.sitting import Sitting
+
+    easel = Easel(load_model("model", torch.device("cpu")), name="model", most_pixels=1 << 16)
+    app = build_app(easel, Sitting(Path("saved")), {}, token="token", hosts=[])
+    config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none")
+    server = uvicorn.Server(config)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind("paint.sock")
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started:
+        await asyncio.sleep(0.005)
+    reader, writer = await asyncio.open_unix_connection("paint.sock")
+    writer.write(request)
+    writer.write_eof()
+    answer = await asyncio.wait_for(reader.read(), 15)
+    writer.close()
+    server.should_exit = True
+    app.state.leave()
+    await asyncio.wait([serving], timeout=5)
+    status = answer[9:12]
+    if status == b"500":
+        raise RuntimeError(f"the server failed: {answer[:300]!r}")
+    assert threading.active_count() < 100
+    return status
