@@ -15,7 +15,7 @@ from PIL import Image
 from histosyn.images import png_bytes, read_png_text
 from hpc.errors import InputError
 from hpc.plain_data import plain_json
-from hpc.records import FileName, Positive, Records, Resolution, Text
+from hpc.records import FileName, NearFileName, Positive, Records, Resolution, Text
 
 # A byte a pixel says which noise it has; 0 is the image's own.
 MOST_REROLLS = 255
@@ -27,12 +27,12 @@ _NOTICE = "Synthetic histology tile made by histosyn. It shows no real tissue."
 class Painted:
     """Noise as `histosyn paint` has it: keyed by the seed alone, with re-rolled areas.
 
-    `seeds` are those of the areas; `areas` is the file that says where they are, below the folder
-    of tiles, and None if there are none.
+    `seeds` are those of the areas; `areas` is the file that says where they are, as seen from the
+    folder of tiles, and None if there are none.
     """
 
     seeds: Annotated[tuple[int, ...], Meta(max_length=MOST_REROLLS)] = ()
-    areas: FileName | None = None
+    areas: NearFileName | None = None
     areas_sha256: Text | None = None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -37,7 +38,9 @@ _DECODER = msgspec.json.Decoder()
 def content_of(path: Path, largest_bytes: int = LARGEST_RECORD_BYTES) -> bytes:
     """The bytes of a file; ValueError for more than are allowed, OSError for what is no file."""
     with open_regular_file(path) as file:
-        data = file.read(largest_bytes + 1)
+        # Python makes room for as many bytes as it is asked for, not as there are.
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(min(size, largest_bytes) + 1)
     if len(data) > largest_bytes:
         raise ValueError(f"it is larger than {largest_bytes >> 20} MiB")
     return data

@@ -34,6 +34,7 @@ Kind = TypeVar("Kind")
 # The sum of two of them, such as an offset and a size, is still one that the system can seek to.
 LARGEST_COUNT = 1 << 61
 _INSIDE = r"^(?!/)(?!(?:[^\0]*/)?\.\.(?:/|$))[^\0]+$"
+_NEAR = _INSIDE.replace("^", r"^(?:\.\./)?", 1)
 _PLAIN = r"^[^\0]*$"
 
 Count = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
@@ -46,9 +47,12 @@ Side = Annotated[int, Meta(ge=1, le=1 << 24)]
 Text = Annotated[str, Meta(pattern=_PLAIN)]
 # Below the folder that it belongs to: neither absolute nor leading out, and no NUL.
 FileName = Annotated[str, Meta(pattern=_INSIDE, max_length=4096)]
+# The same, or in a folder beside that folder.
+NearFileName = Annotated[str, Meta(pattern=_NEAR, max_length=4096)]
 
 _PATTERNS = {
     f"`str` matching regex {_INSIDE!r}": "the name of a file below its folder",
+    f"`str` matching regex {_NEAR!r}": "the name of a file below its folder, or in one beside it",
     f"`str` matching regex {_PLAIN!r}": "a text without NUL",
 }
 _TYPES = {

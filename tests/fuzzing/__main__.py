@@ -1,9 +1,9 @@
 """Fuzz the readers: `PYTHONPATH=tests python -m fuzzing --places FOLDER --count 100`.
 
-    --part 1/2       every other input, as another process does the rest
-    --only NAME      one sample alone
-    --input 1234     one input alone, its damaged file kept
-    --corpus         what once failed, and no more
+--part 1/2       every other input, as another process does the rest
+--only NAME      one sample alone
+--input 1234     one input alone, its damaged file kept
+--corpus         what once failed, and no more
 """
 
 from __future__ import annotations
@@ -43,8 +43,10 @@ def main() -> int:
     if options.json is not None:
         options.json.write_text(json.dumps(told, indent=1))
     for failure in failures:
-        print(f"{failure['sample']}, input {failure['input']} ({failure['mutation']}): "
-              f"{failure['fault']}\n{failure['log']}")
+        print(
+            f"{failure['sample']}, input {failure['input']} ({failure['mutation']}): "
+            f"{failure['fault']}\n{failure['log']}"
+        )
     print(f"{campaign.done} inputs, {len(failures)} failures; {campaign.codes}")
     return 1 if failures else 0
 

@@ -94,7 +94,9 @@ class Campaign:
         """Of the sound file: it must be right, or all that follows shows nothing."""
         ended = self._ended(sample, place, None)
         if ended.code != 0:
-            raise AssertionError(f"{sample.name}: the sound file ends with {ended.code}: {ended.log}")
+            raise AssertionError(
+                f"{sample.name}: the sound file ends with {ended.code}: {ended.log}"
+            )
         return ended
 
     def _ended(self, sample: Sample, place: Path, mutation: Mutation | None) -> child.Ended:

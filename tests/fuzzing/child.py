@@ -85,8 +85,9 @@ def _settle(folder: Path, here: Path) -> None:
     for stream in (1, 2):
         os.dup2(log, stream)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    for name, stream in (("stdout", 1), ("stderr", 2)):
+        file = os.fdopen(stream, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+        setattr(sys, name, file)
     os.chdir(folder)
     os.environ.update(
         HOME=str(here), XDG_CACHE_HOME=str(here / "cache"), TMPDIR=str(here), PATH=str(here / "bin")
@@ -104,7 +105,7 @@ def _watch(event: str, values: tuple[object, ...], inside: Path) -> None:
     if event in _STARTS or event == "pickle.find_class":
         _sing(f"{event} {values}")
     if event == "open" and isinstance(values[0], (str, bytes)):
-        path, mode, flags = os.path.abspath(os.fsdecode(values[0])), values[1], values[2]
+        path, mode, flags = str(Path.cwd() / os.fsdecode(values[0])), values[1], values[2]
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if writes and not path.startswith((f"{inside}/", "/dev/null", "/dev/shm/", "/proc/self/")):
             _sing(f"open {path} {mode}")

@@ -16,10 +16,26 @@ _SIZES = (0, 1, 2, 3, 31, 65_535, 65_536, 2**24, 2**30, 2**31 - 1)
 _TAR_BLOCK = 512
 # Where the fields of a tar header stand, and how long they are.
 _TAR_FIELDS = {
-    "name": (0, 100), "mode": (100, 8), "uid": (108, 8), "size": (124, 12), "mtime": (136, 12),
-    "type": (156, 1), "link": (157, 100), "magic": (257, 8), "prefix": (345, 155),
-}  # fmt: skip
+    "name": (0, 100),
+    "mode": (100, 8),
+    "uid": (108, 8),
+    "size": (124, 12),
+    "mtime": (136, 12),
+    "type": (156, 1),
+    "link": (157, 100),
+    "magic": (257, 8),
+    "prefix": (345, 155),
+}
 _PNG_START = 8
+_ODD_ARRAYS = (
+    np.array([np.nan] * 4),
+    np.array(-5),
+    np.zeros((0, 3)),
+    np.array("x"),
+    np.array(2**62),
+    np.full((3, 3), 1e308),
+    np.zeros(7, complex),
+)
 
 
 def odd_png(data: bytes, chance: random.Random) -> bytes:
@@ -36,7 +52,9 @@ def odd_png(data: bytes, chance: random.Random) -> bytes:
     elif how == 1:
         body = body[: chance.randrange(len(body) + 1)]
     elif how == 2:
-        kind = chance.choice((b"PLTE", b"tRNS", b"IDAT", b"tEXt", b"iTXt", b"eXIf", b"acTL", b"abcd"))
+        kind = chance.choice(
+            (b"PLTE", b"tRNS", b"IDAT", b"tEXt", b"iTXt", b"eXIf", b"acTL", b"abcd")
+        )
     elif how == 3:
         body = body + body
     chunks[at : at + 1] = [] if how == 4 else [(kind, body)]
@@ -100,7 +118,9 @@ def odd_npy(data: bytes, chance: random.Random) -> bytes:
     if how == 0:
         header["shape"] = chance.choice(((), (0,), (1,), (2**40,), (2**31, 2**31), (-1,), (3, 3)))
     elif how == 1:
-        header["descr"] = chance.choice(("|O", "<f4", ">f8", "<U1000000", "|S0", "<M8[ns]", "|V9", "<c16"))
+        header["descr"] = chance.choice(
+            ("|O", "<f4", ">f8", "<U1000000", "|S0", "<M8[ns]", "|V9", "<c16")
+        )
     else:
         header["fortran_order"] = chance.choice((True, 1, "x", None))
     text = repr(header).encode("latin-1")
@@ -118,8 +138,7 @@ def odd_npz(data: bytes, chance: random.Random) -> bytes:
     if how <= 1:
         members[name] = odd_npy(body, chance)
     elif how == 2:
-        array = chance.choice((np.array([np.nan] * 4), np.array(-5), np.zeros((0, 3)), np.array("x"),
-                               np.array(2**62), np.full((3, 3), 1e308), np.zeros(7, complex)))  # fmt: skip
+        array = chance.choice(_ODD_ARRAYS)
         file = io.BytesIO()
         np.save(file, array)
         members[name] = file.getvalue()
@@ -161,7 +180,9 @@ def odd_safetensors(data: bytes, chance: random.Random) -> bytes:
         header[chance.choice(("other", ""))] = header.pop(name)
     else:
         fact = chance.choice(list(header[name]))
-        header[name][fact] = chance.choice((None, [], [2**40], "F64", "BF16", "X", [0, 0], [-1, 4], 5, {}))
+        header[name][fact] = chance.choice(
+            (None, [], [2**40], "F64", "BF16", "X", [0, 0], [-1, 4], 5, {})
+        )
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
 

@@ -14,17 +14,69 @@ from fuzzing import formats
 
 Change = Callable[[bytes, random.Random], bytes]
 
-_ODD_NUMBERS = (0, 1, 255, 256, 2**15, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**60, 2**63 - 1, 2**64 - 1)  # fmt: skip
+_ODD_NUMBERS = (0, 1, 255, 256, *(2**n - 1 for n in (31, 32, 63, 64)), 2**15, 2**40, 2**60)
 _ODD_VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1.5, 10**20, -(10**30), 1e308, math.nan, math.inf, -math.inf, "", "x",
-    "\0", "\ud800", "../../x", "/dev/zero", "a" * 5000, "\u202e\x1b[31m", [], {}, [[]], [1] * 1000,
-    {"a": {}}, "nan", "1", "2026-99-99", "pipe:touch hacked", 2**31, 2**63, 2**64,
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    10**20,
+    -(10**30),
+    1e308,
+    math.nan,
+    math.inf,
+    -math.inf,
+    "",
+    "x",
+    "\0",
+    "\ud800",
+    "../../x",
+    "/dev/zero",
+    "a" * 5000,
+    "\u202e\x1b[31m",
+    [],
+    {},
+    [[]],
+    [1] * 1000,
+    {"a": {}},
+    "nan",
+    "1",
+    "2026-99-99",
+    "pipe:touch hacked",
+    2**31,
+    2**63,
+    2**64,
+)
 _ODD_TEXTS = (
-    "-1", "0", "1e400", "nan", "inf", "99999999999999999999", "1_000", "''", '"\\u0000"', "[", "{",
-    "true", "[1, 2]", "a" * 3000, "\0", "\x1b[2J", "\u0660", "1.5", "=cmd", ";", ",,", "\r", "#",
-    "1979-05-27", "../../x", "{}",
-)  # fmt: skip
+    "-1",
+    "0",
+    "1e400",
+    "nan",
+    "inf",
+    "99999999999999999999",
+    "1_000",
+    "''",
+    '"\\u0000"',
+    "[",
+    "{",
+    "true",
+    "[1, 2]",
+    "a" * 3000,
+    "\0",
+    "\x1b[2J",
+    "\u0660",
+    "1.5",
+    "=cmd",
+    ";",
+    ",,",
+    "\r",
+    "#",
+    "1979-05-27",
+    "../../x",
+    "{}",
+)
 _WORD = re.compile(rb"[A-Za-z0-9_.+-]+")
 
 
@@ -196,9 +248,19 @@ def _replaced(
 
 
 _ANY: tuple[Change, ...] = (
-    flip, flip, change_bytes, blank, cut, cut, leave_out, double, put_in, odd_integer, odd_integer,
+    flip,
+    flip,
+    change_bytes,
+    blank,
+    cut,
+    cut,
+    leave_out,
+    double,
+    put_in,
+    odd_integer,
+    odd_integer,
     nothing,
-)  # fmt: skip
+)
 _TEXT: tuple[tuple[Change, bool], ...] = ((odd_word, False), (odd_word, False), (odd_lines, False))
 _OWN: dict[str, tuple[tuple[Change, bool], ...]] = {
     "json": ((odd_value, False),) * 6 + ((deep, False), *_TEXT),

@@ -8,84 +8,17 @@ import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from experimenting import outcome
+from fuzzing import texts
 from fuzzing.sample import command
 from original_weights import filled
 from painting import random_model, stripes
 from PIL import Image
 from scipy.io import savemat
 from tissue import SCHEMA, blobs, write_folders
-
-TRAINING = """
-[data]
-shards = "packed/train"
-global_batch = 2
-workers = 0
-[generator]
-base_channels = 2
-max_multiplier = 2
-upsamplings = 3
-label_channels = 4
-noise_channels = 4
-[discriminator]
-base_channels = 2
-layers = 2
-scales = 1
-[run]
-folder = "run"
-steps = 2
-device = "cpu"
-precision = "float32"
-report_every = 1
-checkpoint_every = 1
-sample_every = 1000
-recalibrate_batches = 1
-"""
-SWEEP = """
-[train.data]
-shards = "packed/train"
-global_batch = 4
-[train.run]
-steps = 8
-[search]
-optimizer.generator_lr = { log_uniform = [1e-5, 1e-3] }
-loss.feature_matching = { choice = [1, 5, 10] }
-[sweep]
-folder = "sweep"
-validation = "packed/train"
-samples = 3
-evaluate_every = 2
-grace_period = 2
-"""
-UTILITY = """
-[data]
-real = "packed/train"
-test = "packed/test"
-synthetic = ["packed/val"]
-global_batch = 4
-[experiment]
-margin = 0.1
-folder = "experiment"
-seeds = [0, 1]
-shares = [0.5, 1.0]
-arms = ["real", "synthetic"]
-[network]
-base_channels = 4
-halvings = 2
-"""
-EXTRACTOR = 'name = "e"\nsize = 32\nfilter = "bicubic"\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n'
-RATINGS = "image,rater,rating,arm\n" + "".join(
-    f"i{number},{rater},{1 + (number + (rater == 'b' and number % 3 == 0)) % 4},"
-    f"{'real' if number % 2 else 'synthetic'}\n"
-    for number in range(12)
-    for rater in "ab"
-)
-WIDE_RATINGS = "image;A;B;C\n" + "".join(
-    f"i{number};{1 + number % 3};{1 + (number + 1) % 3 if number % 4 else ''};{1 + number % 3}\n"
-    for number in range(8)
-)
 
 
 def _source(count: int = 6, size: int = 32) -> None:
@@ -97,20 +30,25 @@ def _source(count: int = 6, size: int = 32) -> None:
 def data() -> None:
     """Tiles, label maps, tables, shards of ours and of other tools."""
     _source()
-    Path("resolutions.csv").write_text("tile,mpp\n" + "".join(f"tile-{n:02d},0.5\n" for n in range(6)))
-    command("pack", "tiles", "labels", "packed", "--schema", "prostate-3", "--samples-per-shard", "2",
-            "--groups", "groups.csv")  # fmt: skip
-    Path("schema.toml").write_text(
-        'name = "mine"\nignore = 255\n'
-        + "".join(f'[[classes]]\nname = "{item.name}"\ncolor = "{item.color}"\n' for item in SCHEMA.classes)
-    )
-    for name, how in (("foreign", tarfile.PAX_FORMAT), ("gnu", tarfile.GNU_FORMAT)):
-        Path(name).mkdir()
-        with tarfile.open(f"{name}/a.tar", "w", format=how) as tar:
-            for number in range(2):
-                _add(tar, f"{'long-' * 30}{number}.tile.png", Path(f"tiles/tile-0{number}.png").read_bytes())
-                _add(tar, f"{'long-' * 30}{number}.label.png", Path(f"labels/tile-0{number}.png").read_bytes())
-                _add(tar, f"{'long-' * 30}{number}.json", json.dumps({"group": "p", "mpp": 0.5}).encode())
+    pack = ("pack", "tiles", "labels", "packed", "--schema", "prostate-3")
+    command(*pack, "--samples-per-shard", "2", "--groups", "groups.csv")
+    classes = [
+        f'[[classes]]\nname = "{item.name}"\ncolor = "{item.color}"\n' for item in SCHEMA.classes
+    ]
+    Path("schema.toml").write_text('name = "mine"\nignore = 255\n' + "".join(classes))
+    _tar("foreign", tarfile.PAX_FORMAT)
+    _tar("gnu", tarfile.GNU_FORMAT)
+
+
+def _tar(folder: str, how: int) -> None:
+    """Two samples with long names, as other tools write them."""
+    Path(folder).mkdir()
+    with tarfile.open(f"{folder}/a.tar", "w", format=how) as tar:
+        for number in range(2):
+            key, name = f"{'long-' * 30}{number}", f"tile-0{number}.png"
+            _add(tar, f"{key}.tile.png", Path("tiles", name).read_bytes())
+            _add(tar, f"{key}.label.png", Path("labels", name).read_bytes())
+            _add(tar, f"{key}.json", json.dumps({"group": "p", "mpp": 0.5}).encode())
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -119,25 +57,35 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(info, io.BytesIO(content))
 
 
+_PICTURES: dict[str, dict[str, Any]] = {
+    "rgb.png": {},
+    "tile.jpg": {"quality": 90},
+    "progressive.jpg": {"progressive": True},
+    "plain.tif": {},
+    "deflate.tif": {"compression": "tiff_adobe_deflate"},
+    "lzw.tif": {"compression": "tiff_lzw"},
+    "jpeg.tif": {"compression": "jpeg"},
+    "tile.bmp": {},
+    "tile.webp": {"lossless": True},
+    "tile.gif": {},
+}
+
+
 def pictures() -> None:
     """A tile in every format that is read, and label maps."""
     tile, labels = blobs(0, 32)
     image = Image.fromarray(tile)
-    for name, how in {
-        "rgb.png": {}, "tile.jpg": {"quality": 90}, "progressive.jpg": {"progressive": True},
-        "plain.tif": {}, "deflate.tif": {"compression": "tiff_adobe_deflate"},
-        "lzw.tif": {"compression": "tiff_lzw"}, "jpeg.tif": {"compression": "jpeg"},
-        "tile.bmp": {}, "tile.webp": {"lossless": True}, "tile.gif": {},
-    }.items():  # fmt: skip
+    for name, how in _PICTURES.items():
         image.save(name, **how)
     exif = Image.Exif()
     exif[0x0112] = 6
     image.save("turned.jpg", exif=exif)
     image.convert("RGBA").save("rgba.png")
+    colours = Image.fromarray(SCHEMA.palette[labels].astype(np.uint8))
+    colours.save("colours.png")
+    colours.convert("P", palette=Image.Palette.ADAPTIVE).save("palette.png")
     Image.fromarray(labels).save("indices.png")
     Image.fromarray(labels).save("indices.tif")
-    Image.fromarray(SCHEMA.palette[labels].astype(np.uint8)).save("colours.png")
-    Image.fromarray(SCHEMA.palette[labels].astype(np.uint8)).convert("P", palette=Image.Palette.ADAPTIVE).save("palette.png")  # fmt: skip
     savemat("tile.mat", {"xx": tile}, do_compression=True)
     savemat("labels.mat", {"rr": labels.astype(float)}, do_compression=False)
 
@@ -155,27 +103,35 @@ def original() -> None:
 
 
 def model() -> None:
-    """A model, its tiles and those of a sitting."""
+    """A model, its tiles, those of a sitting, and what a browser asks for."""
     random_model(Path("model"))
     Path("labels").mkdir()
     for number in range(2):
         Image.fromarray(blobs(number, 32)[1]).save(f"labels/tile-0{number}.png")
+    Path("resolutions.csv").write_text("tile,mpp\ntile-00,1.0\ntile-01,1.25\n")
     command("synth", "model", "labels", "out")
     _paint()
-    # A request as the page sends it; the reader puts in the token.
     body = stripes(32, 32).tobytes() + bytes(32 * 32)
-    Path("paint.http").write_bytes(
-        b"POST /api/synthesize HTTP/1.1\r\nHost: localhost:8765\r\nX-Histosyn-Token: token\r\n"
-        b"Origin: http://localhost:8765\r\nContent-Type: application/octet-stream\r\n"
-        b"X-Histosyn-Size: 32x32\r\nX-Histosyn-Seeds: 1,2\r\nX-Histosyn-Name: a%%20b\r\n"
-        b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body)
+    _ask("paint", "synthesize", "application/octet-stream", body)
+    _ask("paint-save", "save", "application/octet-stream", body)
+    _ask("paint-read", "read", "image/png", Path("labels/tile-00.png").read_bytes())
+
+
+def _ask(name: str, what: str, kind: str, body: bytes) -> None:
+    """A request as the page sends it."""
+    lines = (
+        f"POST /api/{what} HTTP/1.1",
+        "Host: localhost:8765",
+        "X-Histosyn-Token: token",
+        "Origin: http://localhost:8765",
+        f"Content-Type: {kind}",
+        "X-Histosyn-Size: 32x32",
+        "X-Histosyn-Seeds: 1,2",
+        "X-Histosyn-Name: a%20b",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
     )
-    Path("read.http").write_bytes(
-        Path("paint.http").read_bytes().partition(b"\r\n\r\n")[0].replace(b"synthesize", b"read")
-        .replace(b"application/octet-stream", b"image/png").replace(b"Length: %d" % len(body), b"Length: %d" % Path("labels/tile-00.png").stat().st_size)
-        + b"\r\n\r\n" + Path("labels/tile-00.png").read_bytes()
-    )  # fmt: skip
-    Path("save.http").write_bytes(Path("paint.http").read_bytes().replace(b"synthesize", b"save"))
+    Path(f"{name}.http").write_bytes("\r\n".join((*lines, "", "")).encode() + body)
 
 
 def _paint() -> None:
@@ -189,7 +145,8 @@ def _paint() -> None:
 
     areas = np.zeros((32, 32), np.uint8)
     areas[8:16, 8:16] = 1
-    painting = Painting(labels_HW=stripes(32, 32), seed=3, rerolls=Rerolls(areas_HW=areas, seeds=(7,)))
+    rerolls = Rerolls(areas_HW=areas, seeds=(7,))
+    painting = Painting(labels_HW=stripes(32, 32), seed=3, rerolls=rerolls)
     easel = Easel(load_model("model", torch.device("cpu")), name="model")
     Sitting(Path("sitting")).save(easel, painting, "one")
 
@@ -199,7 +156,7 @@ def run() -> None:
     _source(4)
     command("pack", "tiles", "labels", "packed", "--schema", "prostate-3")
     shutil.rmtree("tiles")
-    Path("train.toml").write_text(TRAINING)
+    Path("train.toml").write_text(texts.TRAINING)
     command("train", "--config", "train.toml")
 
 
@@ -222,11 +179,11 @@ def segmenter() -> None:
 
 def numbers() -> None:
     """Ratings, statistics, parts and kept features."""
-    Path("ratings.csv").write_text(RATINGS)
-    Path("wide.csv").write_text(WIDE_RATINGS)
+    Path("ratings.csv").write_text(texts.RATINGS)
+    Path("wide.csv").write_text(texts.WIDE_RATINGS)
     write_folders(Path("real"), 4, 32)
     write_folders(Path("made"), 4, 32)
-    Path("e.toml").write_text(EXTRACTOR)
+    Path("e.toml").write_text(texts.EXTRACTOR)
     segmenter()
     sides = ("real/tiles", "made/tiles", "--extractor", "segmenter", "--device", "cpu")
     command("eval", "fid", *sides, "--save-statistics", "statistics", "--no-cache")
@@ -239,14 +196,10 @@ def numbers() -> None:
 def settings() -> None:
     """What people write: sweep, experiment, training, site; and what a sweep leaves."""
     Path("packed").mkdir()
-    Path("train.toml").write_text(TRAINING)
-    Path("sweep.toml").write_text(SWEEP)
-    Path("utility.toml").write_text(UTILITY)
-    Path("site.toml").write_text(
-        'gpus_per_node = 2\ncpus_per_task = 8\ntime = "1:00:00"\npartition = "gpu"\n'
-        'memory = "128G"\noptions = ["--constraint=a100"]\nmodules = ["cuda/12.4"]\n'
-        'setup = ["source .venv/bin/activate"]\n'
-    )
+    Path("train.toml").write_text(texts.TRAINING)
+    Path("sweep.toml").write_text(texts.SWEEP)
+    Path("utility.toml").write_text(texts.UTILITY)
+    Path("site.toml").write_text(texts.SITE)
     _trials()
     _outcomes()
 
@@ -262,19 +215,21 @@ def _trials() -> None:
         for step in (2, 4, 6):
             folder.add(Evaluation(step=step, images_seen=4 * step, distance=5.0 / step + number))
             folder.add_decision(step)
-        (folder.path / "config.toml").write_text(TRAINING)
+        (folder.path / "config.toml").write_text(texts.TRAINING)
         folder.conclude(Outcome(status="finished" if number else "failed", reason=None))
 
 
 def _outcomes() -> None:
     found = outcome("real", 0, 0.8)
-    Path("test.json").write_text(
-        json.dumps({
-            "data_sha256": "0" * 64, "units": list(found.units), "tiles": found.tiles,
-            "confusion": found.confusion_UKK.tolist(), "segmenter_sha256": "0" * 64,
-            "training": {"steps": 3},
-        })
-    )  # fmt: skip
+    facts = {
+        "data_sha256": "0" * 64,
+        "units": list(found.units),
+        "tiles": found.tiles,
+        "confusion": found.confusion_UKK.tolist(),
+        "segmenter_sha256": "0" * 64,
+        "training": {"steps": 3},
+    }
+    Path("test.json").write_text(json.dumps(facts))
 
 
 PLACES: dict[str, Callable[[], None]] = {

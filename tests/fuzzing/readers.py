@@ -21,6 +21,14 @@ def inspected() -> object:
     return from_json("inspect", "packed/train", "--verify")
 
 
+def packed() -> object:
+    """Shards made of tiles, label maps and a table of groups."""
+    command(
+        *("pack", "tiles", "labels", "again", "--schema", "prostate-3", "--groups", "groups.csv")
+    )
+    return sorted(str(path) for path in Path("again").rglob("*"))
+
+
 def streamed() -> object:
     """Batches as training sees them."""
     from histosyn.shards.dataset import open_shards
@@ -65,6 +73,11 @@ def repainted() -> object:
     """The tissue of a sitting, again."""
     command("synth", "model", "sitting/labels", "again", "--like", "sitting/tiles/manifest.jsonl")
     return pixels("again")
+
+
+def resampled() -> object:
+    """Tissue of label maps whose resolutions are in a table."""
+    return drawn("model", "drawn", "--resolutions", "resolutions.csv")
 
 
 def segmented() -> object:
@@ -131,6 +144,18 @@ def tested() -> object:
     with mock.patch.object(trainings, "_data_sha256", lambda *_: "0" * 64):
         found = trainings.find_outcome(cell, None, config)  # type: ignore[arg-type]
     return found and digest(np.asarray(found.confusion_UKK))
+
+
+def dry_run(*tokens: str) -> Callable[[], object]:
+    """A reader of what people write for a command; the file is the last of `tokens`."""
+    return lambda: command(*tokens[:-1], "--config", tokens[-1], "--dry-run")
+
+
+def submitted() -> object:
+    """A job file, made with what is known of a site."""
+    return command(
+        *("submit", "train", "--data.shards", "packed", "--run.folder", "new", "--dry-run")
+    )
 
 
 def request(file: str) -> Callable[[], object]:

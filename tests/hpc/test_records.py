@@ -1,6 +1,7 @@
 """The door for records: the right record or one sentence, whatever a file holds."""
 
 import json
+import tracemalloc
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from hpc.errors import DamagedFileError, InputError
 from hpc.plain_data import DEEPEST_NESTING, content_of, plain_json, plain_toml
-from hpc.records import Count, FileName, Records, Seconds, Text
+from hpc.records import Count, FileName, NearFileName, Records, Seconds, Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,3 +188,28 @@ def test_the_error_is_that_of_the_kind():
     asked = Records(kind=Thing, remedy="Give another.", error=InputError)
     with pytest.raises(InputError, match=r"the mark is damaged \(it lacks name\)\. Give another"):
         asked.parse("{}", "the mark")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    file: NearFileName
+
+
+@pytest.mark.parametrize("name", ["a.png", "a/b.png", "../rerolls/a.png"])
+def test_a_file_may_lie_in_a_folder_beside(name):
+    near = Records(kind=Neighbour, remedy="Copy it again.")
+    assert near.checked({"file": name}, "it") == Neighbour(file=name)
+    for away in (f"../../{name}", f"/{name}", f"{name}/../../x", "..", "../", ""):
+        with pytest.raises(DamagedFileError, match=r"below its folder, or in one beside it"):
+            near.checked({"file": away}, "it")
+
+
+def test_a_small_file_takes_little_memory(tmp_path):
+    """However large a file is allowed to be: under a limit of memory that would be an error."""
+    (tmp_path / "small.jsonl").write_text("{}\n")
+    tracemalloc.start()
+    try:
+        assert content_of(tmp_path / "small.jsonl", 4 << 30) == b"{}\n"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
