@@ -12,6 +12,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -22,6 +23,7 @@ from histosyn.model_folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator
 from histosyn.schema import load_schema
 from hpc.files import sha256_of_bytes
+from hpc.weights import require_finite
 
 
 def main() -> None:
@@ -35,11 +37,13 @@ def main() -> None:
         save(folder, given.channels)
         files = [path for path in folder.iterdir() if path.is_file()]
         mib = sum(path.stat().st_size for path in files) / (1 << 20)
+        state = load_model(folder).network.state_dict()
         print(f"{given.channels} channels, {mib:.0f} MiB")
         for name, work in (
             ("load", lambda: load_model(folder, torch.device("cpu"))),
             ("read alone", lambda: [path.read_bytes() for path in files]),
             ("read and sha256", lambda: [sha256_of_bytes(path.read_bytes()) for path in files]),
+            ("are they finite", partial(require_finite, state, "model")),
         ):
             print(f"{name:16} {seconds_of(work, given.repeats):.2f} CPU s")
 

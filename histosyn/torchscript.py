@@ -16,6 +16,7 @@ import torch
 
 from hpc.errors import InputError
 from hpc.files import open_regular_file
+from hpc.weights import require_checksums
 
 
 def load_torchscript(
@@ -40,7 +41,11 @@ def load_torchscript(
         with warnings.catch_warnings():
             # TorchScript is on its way out, but it needs none of the network's Python code.
             warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+            with zipfile.ZipFile(path) as archive:
+                require_checksums(archive, path)
             network: Any = torch.jit.load(str(path), map_location=device)
+    except InputError:
+        raise
     # Any exception: readers that are fed arbitrary bytes raise arbitrary errors.
     except Exception as error:
         reason = (str(error) or repr(error)).splitlines()[0]

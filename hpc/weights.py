@@ -123,7 +123,7 @@ def read_pickled_tensors(path: Path) -> object:
 def _is_whole_and_can_be_mapped(path: Path) -> bool:
     """Whether torch can map the file (since PyTorch 1.6 it is a zip, whose members lie bare).
 
-    Raises InputError if a member has not its checksum, which torch does not look at.
+    Raises InputError if a member has not its checksum, or all claim more than the file has.
     """
     open_regular_file(path).close()
     if not zipfile.is_zipfile(path):
@@ -136,9 +136,14 @@ def _is_whole_and_can_be_mapped(path: Path) -> bool:
                 f"{path} claims to hold more bytes than it has, which no file of PyTorch does. "
                 "It is refused. Get it anew from where it comes from."
             )
-        if damaged := archive.testzip():
-            raise InputError(f"{path} is damaged: its part {damaged} was altered. Copy it again.")
+        require_checksums(archive, path)
         return all(member.compress_type == zipfile.ZIP_STORED for member in members)
+
+
+def require_checksums(archive: zipfile.ZipFile, path: Path) -> None:
+    """InputError naming the member that has not its checksum; torch itself does not look."""
+    if damaged := archive.testzip():
+        raise InputError(f"{path} is damaged: its part {damaged} was altered. Copy it again.")
 
 
 def _first_sentence(error: Exception) -> str:

@@ -189,6 +189,16 @@ def test_preprocessing_says_what_it_is():
     )
 
 
+def test_a_flipped_bit_of_a_weight_is_told(file):
+    weights = network()[0].weight.detach().numpy().tobytes()
+    data = bytearray(file.read_bytes())
+    data[data.index(weights)] ^= 0x40
+    file.write_bytes(data)
+
+    with pytest.raises(InputError, match=r"tiny\.pt is damaged: its part .* was altered"):
+        ModuleExtractor(file, run_code=True)
+
+
 class Writing(torch.nn.Module):
     def forward(self, x):
         found = torch.from_file("OVERWRITTEN", True, 16, dtype=torch.uint8)
