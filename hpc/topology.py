@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -77,6 +78,12 @@ def rank_variables(rank: int, count: int, port: int, listening: int) -> dict[str
         "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
         _LISTENING: str(listening),
     }  # fmt: skip
+
+
+def loopback() -> dict[str, str]:
+    """What keeps gloo on this machine: else it listens where the machine's name leads others."""
+    names = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
+    return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}
 
 
 def job_id(environment: Mapping[str, str] | None = None) -> str | None:

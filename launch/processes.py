@@ -19,7 +19,7 @@ from types import FrameType
 
 from hpc.errors import HistosynError, InputError
 from hpc.parallel import usable_cores
-from hpc.topology import is_alone, rank_variables
+from hpc.topology import is_alone, loopback, rank_variables
 
 OPTION = "--processes"
 # Commands whose work is shared by the ranks of a group.
@@ -100,7 +100,8 @@ def _start(
     threads = {"OMP_NUM_THREADS": str(max(1, usable_cores() // count))}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "launch", *tokens],
-        env=threads | os.environ | variables,
+        # Nobody else is to reach what the ranks tell each other, unless the user has other wishes.
+        env=loopback() | threads | os.environ | variables,
         stdin=subprocess.DEVNULL,
         pass_fds=descriptors,
         start_new_session=True,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from hpc.topology import loopback
 from launch.system_check.outcome import Outcome, failure, last_line, ok
 
 _RANKS = 2
@@ -67,7 +68,8 @@ def _start(rank: int, port: int) -> subprocess.Popen[str]:
         "TORCHELASTIC_USE_AGENT_STORE": "False",
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join(sys.path),
-        **_loopback(),
+        # Its name may have no address.
+        **loopback(),
     }
     return subprocess.Popen(
         [sys.executable, "-P", "-m", _PROGRAM],
@@ -77,12 +79,6 @@ def _start(rank: int, port: int) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def _loopback() -> dict[str, str]:
-    """Keep gloo from looking up this machine's name, which may have no address."""
-    names = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
-    return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}
 
 
 def _wait(processes: Sequence[subprocess.Popen[str]]) -> None:

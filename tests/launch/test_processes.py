@@ -18,6 +18,7 @@ from hpc import checkpoint
 from hpc.errors import InputError
 from hpc.log import RecordsFile
 from hpc.run_state import read_state
+from launch import processes
 from launch.processes import take_processes
 
 SETTINGS = {"steps": 4, "report_every": 2, "checkpoint_every": 4}
@@ -174,3 +175,18 @@ def test_without_torchrun_no_file_is_written(
     assert message["message"] == message["extraInfo"]["py_callstack"] == "the disk is full."
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "gone" / "error.json"))
     leave_for_torchrun("nobody is harmed by a file that cannot be written.")
+
+
+@pytest.mark.parametrize("said", [None, "eth7"])
+def test_ranks_listen_on_the_loopback_network_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, said: str | None
+) -> None:
+    found = []
+    monkeypatch.setattr(processes.subprocess, "Popen", lambda *_, env, **__: found.append(env))
+    if said is not None:
+        monkeypatch.setenv("GLOO_SOCKET_IFNAME", said)
+    else:
+        monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    processes._start(["train"], {"RANK": "0"}, 2, [])
+    assert found[0]["GLOO_SOCKET_IFNAME"] == (said or "lo")
+    assert found[0]["RANK"] == "0"

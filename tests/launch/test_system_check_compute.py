@@ -128,7 +128,7 @@ def started(monkeypatch):
 
 
 def test_gloo_without_a_network(monkeypatch, started):
-    monkeypatch.setattr(processes, "_loopback", lambda: {"GLOO_SOCKET_IFNAME": "nowhere0"})
+    monkeypatch.setattr(processes, "loopback", lambda: {"GLOO_SOCKET_IFNAME": "nowhere0"})
     outcome = processes.gloo()
     assert outcome.status == "error"
     assert "nowhere0" in outcome.detail
