@@ -135,7 +135,11 @@ def _found(header: str, known: Collection[str]) -> str:
     """The separator by which a header has most of the known columns, or else most columns."""
 
     def found(separator: str) -> tuple[int, int]:
-        cells = next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])
+        try:
+            cells = next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])
+        except csv.Error:
+            # Such as a cell of megabytes: told with its line, when the rows are read.
+            return 0, 0
         names = {plain(cell).casefold() for cell in cells}
         return (len(names & set(known)) if len(cells) > 1 else 0, len(cells))
 
@@ -168,7 +172,7 @@ def _records(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[
 
 def _columns(path: Path, line: int, names: Sequence[str]) -> tuple[str, ...]:
     """The names without the empty ones at the end, as spreadsheets write them."""
-    last = max(place for place, name in enumerate(names) if name)
+    last = max((place for place, name in enumerate(names) if name), default=0)
     columns = tuple(names[: last + 1])
     for place, name in enumerate(columns):
         if not name:

@@ -1,15 +1,14 @@
 """`docs/security.md` names nothing that does not exist: files, commands, options, settings."""
 
 import re
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from eval.module_extractor import RUN_CODE_OPTION
-from eval.utility.config import UtilityConfig
 from histosyn.config import TrainConfig
-from histosyn.config_file import as_plain, check_table
+from histosyn.config_file import check_table
+from hpc.errors import ConfigError
 from launch.cli import COMMANDS, EVAL_COMMANDS, SEGMENTER_COMMANDS, SUBMIT_COMMANDS
 from launch.site import Site
 
@@ -21,10 +20,12 @@ SOURCES = "\n".join(
     for floor in ("hpc", "histosyn", "eval", "tune", "launch")
     for path in (ROOT / floor).rglob("*.py")
 )
-PATHS = [word for word in CODE if re.fullmatch(r"(hpc|histosyn|eval|tune|launch|tests)/[\w/.]+", word)]
+FILES = re.compile(r"(hpc|histosyn|eval|tune|launch|tests)/[\w/.]+")
+PATHS = [word for word in CODE if FILES.fullmatch(word)]
 OPTIONS = sorted({option for word in CODE for option in re.findall(r"--[\w.-]+", word)})
-# What others read: torch's, Ray's, the system's, SLURM's.
-OF_OTHERS = {"--exclusive"}
+OF_SLURM = {"--exclusive"}
+VARIABLES = [word for word in CODE if re.fullmatch(r"[A-Z]+_[A-Z_]+", word)]
+OF_TORCH = {"NCCL_SOCKET_IFNAME"}
 
 
 def test_the_page_names_enough_to_be_checked():
@@ -48,13 +49,37 @@ def test_links_lead_somewhere(link):
 @pytest.mark.parametrize("option", OPTIONS)
 def test_options_exist(option):
     name = option.removeprefix("--")
-    section, _, key = name.partition(".")
+    if "." in name:
+        require_setting(name.replace("-", "_"))
+        return
+    parameter = rf"^    {name.replace('-', '_')}: "
     assert (
-        option in OF_OTHERS
+        option in OF_SLURM
         or f'"{option}"' in SOURCES
-        or re.search(rf"^    {name.replace('-', '_')}: ", SOURCES, re.MULTILINE)
-        or hasattr(getattr(TrainConfig, "__dataclass_fields__")[section].default_factory(), key.replace("-", "_"))
+        or re.search(parameter, SOURCES, re.MULTILINE)
     )
+
+
+@pytest.mark.parametrize("word", [word for word in CODE if re.fullmatch(r"[a-z]+\.[a-z_]+", word)])
+def test_settings_exist(word):
+    if not word.endswith((".toml", ".json", ".npy", ".txt")):
+        require_setting(word)
+
+
+def require_setting(name):
+    section, key = name.split(".")
+    with pytest.raises(ConfigError) as error:
+        check_table(TrainConfig, {section: {key: object()}}, "page")
+    assert "unknown" not in str(error.value)
+
+
+def test_the_site_file_has_what_is_named():
+    assert {"setup", "options"} <= Site.__dataclass_fields__.keys()
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_variables_are_read(variable):
+    assert variable in OF_TORCH or f'"{variable}"' in SOURCES
 
 
 @pytest.mark.parametrize("word", [word for word in CODE if word.startswith("histosyn ")])
@@ -65,8 +90,6 @@ def test_commands_exist(word):
         ("eval", "segmenter"): SEGMENTER_COMMANDS,
         ("submit",): SUBMIT_COMMANDS,
     }
-    names = tuple(re.findall(r"^[a-z-]+|(?<= )[a-z]+(?:-[a-z]+)*", word.removeprefix("histosyn ")))
-    known = {
-        (*group, name) for group, table in tables.items() for name, *_ in table
-    } | {("submit",)}
-    assert any(names[: len(command)] == command for command in known), names
+    names = tuple(word.split()[1:])
+    known = {(*group, name) for group, table in tables.items() for name, *_ in table}
+    assert any(names[: len(command)] == command for command in {*known, ("submit",)}), names

