@@ -220,6 +220,12 @@ class _Run(Generic[TrainerKind]):
     def _check_resumable(self, state: dict[str, Any], source: Path) -> None:
         """A run goes on with the settings and the tiles that it was started with."""
         new = self.config
+        there, here = (_kind(facts) for facts in (state["model"], self.training.facts()))
+        if there != here:
+            raise ConfigError(
+                f"{new.run.folder} is the run of a {there}, and a {here} cannot go on from it. "
+                "Choose another folder for this run."
+            )
         old = from_dict(type(new), state["config"], str(source))
         changed = [name for name in differing_fields(old, new) if name not in RESUMABLE_CHANGES]
         # Where it was forked from was settled then; who goes on need not say it again.
@@ -295,6 +301,11 @@ class _Run(Generic[TrainerKind]):
             if reason is not None:
                 self.stop.honoured(reason)
         return stopped
+
+
+def _kind(facts: dict[str, Any]) -> str:
+    """What is trained; facts of a generator do not say it."""
+    return str(facts.get("kind", "generator"))
 
 
 def _data_sha256(facts: dict[str, Any]) -> str:

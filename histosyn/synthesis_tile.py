@@ -21,6 +21,7 @@ from histosyn.sample_grid import to_uint8
 from histosyn.windows import Memory
 from hpc.errors import HistosynError, LabelError
 from hpc.rounding import one_way_of_computing
+from hpc.weights import is_finite
 
 _NAMED_CLASSES = 12
 
@@ -70,7 +71,7 @@ def synthesize_painted(
 
 
 def _as_tile(model: Model, values_NCHW: torch.Tensor) -> np.ndarray:
-    if not values_NCHW.isfinite().all():
+    if not is_finite(values_NCHW):
         raise HistosynError(
             f"The model {model.sha256[:12]} makes numbers of this map that are not finite, so "
             "no tile. Its weights are damaged or its training diverged: take an earlier checkpoint."

@@ -68,7 +68,7 @@ def tensor_sha256(tensor: torch.Tensor) -> str:
 
 def not_finite(state: Mapping[str, torch.Tensor]) -> list[str]:
     """Names of the tensors that hold an infinity or NaN."""
-    return [name for name, tensor in state.items() if not _is_finite(tensor)]
+    return [name for name, tensor in state.items() if not is_finite(tensor)]
 
 
 def require_finite(state: Mapping[str, torch.Tensor], where: str) -> None:
@@ -82,8 +82,11 @@ def require_finite(state: Mapping[str, torch.Tensor], where: str) -> None:
         )
 
 
-def _is_finite(tensor: torch.Tensor) -> bool:
-    """By the smallest and the largest, which a NaN takes over: no second tensor is made."""
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Whether no number is infinite or NaN.
+
+    By the smallest and the largest, which a NaN takes over: no second tensor is made.
+    """
     if not tensor.is_floating_point() or not tensor.numel():
         return True
     return all(bool(end.isfinite()) for end in tensor.detach().aminmax())

@@ -164,6 +164,8 @@ def test_a_run_of_a_segmenter_is_called_one(shards, tmp_path):
         run_training(forked(shards, tmp_path / "new", seg))
     with pytest.raises(InputError, match="is of a segmenter"):
         load_model(seg)
+    with pytest.raises(ConfigError, match="is the run of a segmenter, and a generator cannot go"):
+        run_training(tiny_config(shards, seg, steps=4))
 
 
 def test_networks_that_are_not_finite_are_no_start(shards, old, tmp_path):
