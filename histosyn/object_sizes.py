@@ -86,13 +86,17 @@ def measure_objects(label_maps: Iterable[np.ndarray], schema: LabelSchema) -> Si
 
 
 def objects_of_shards(reader: ShardReader) -> Sizes:
-    """The same of a sample of the label maps of a data set, always of the same ones."""
+    """The same of a sample of the label maps of a data set, always of the same ones.
+
+    They are read where the data set lies: copies on the node's disk may not have been checked yet.
+    """
+    originals = ShardReader(reader.index, reader.folders[-1])
 
     def label_maps() -> Iterable[np.ndarray]:
         rows = distinct_integers(key_of(0, "object sizes"), SAMPLE, len(reader.index))
         for row in rows:
             with suppress(DatasetError):  # told, or skipped, when it is trained on
-                yield reader.read(*reader.index.place(row))[1]
+                yield originals.read(*reader.index.place(row))[1]
 
     return measure_objects(label_maps(), reader.index.schema)
 

@@ -10,6 +10,8 @@ from ranks import run_ranks
 from tissue import pack_blobs, tiny_config
 
 from histosyn.config import TrainConfig
+from histosyn.shards.index_file import load_index
+from histosyn.shards.staging import staging_folder
 from histosyn.training import run_training
 from histosyn.training_data import open_stream, stage_shards
 from hpc.errors import HistosynError
@@ -32,6 +34,20 @@ def test_a_run_reads_the_copies(shards: Path, tmp_path: Path, monkeypatch) -> No
     run_training(plain)
     run_training(staged(tiny_config(shards, tmp_path / "run", steps=4), Path("$JOB_FOLDER")))
     assert len(list((tmp_path / "local").glob("*/*.tar"))) == 6
+    models = [tmp_path / name / "model/model.safetensors" for name in ("plain", "run")]
+    assert models[0].read_bytes() == models[1].read_bytes()
+
+
+def test_nothing_is_read_of_a_copy_that_is_not_checked_yet(shards: Path, tmp_path: Path) -> None:
+    """Whoever opened what somebody put there would go on reading it after it was replaced."""
+    plain = tiny_config(shards, tmp_path / "plain", steps=4)
+    run_training(plain)
+    config = staged(tiny_config(shards, tmp_path / "run", steps=4), tmp_path / "local")
+    folder = staging_folder(load_index(shards), tmp_path / "local")
+    folder.mkdir(parents=True)
+    for path in shards.glob("*.tar"):
+        (folder / path.name).write_bytes(bytes(path.stat().st_size))
+    run_training(config)
     models = [tmp_path / name / "model/model.safetensors" for name in ("plain", "run")]
     assert models[0].read_bytes() == models[1].read_bytes()
 
