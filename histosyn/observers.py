@@ -151,7 +151,8 @@ class SaveCheckpoint:
     """Hands the state to `saver`, which writes `checkpoints/step-*` while training goes on.
 
     Every `interval` steps it is one that users look at. Those that are due by the clock, or because
-    somebody asked to stop, are for going on: nothing is worked out for them.
+    somebody asked to stop, are for going on: nothing is worked out for them. `saved` is the step of
+    the checkpoint that the run goes on from.
     """
 
     def __init__(
@@ -164,6 +165,7 @@ class SaveCheckpoint:
         *,
         interval: int,
         due: Due,
+        saved: int | None,
     ) -> None:
         self.saver = saver
         self.outbox = outbox
@@ -174,7 +176,7 @@ class SaveCheckpoint:
         self.due = due
         # Whether it is time is agreed on after each step.
         self.interval = 1
-        self._saved: int | None = None
+        self._saved = saved
 
     def __call__(self, trainer: StepTrainer) -> None:
         """Save on rank 0 if it is time; all ranks hold the same state."""

@@ -8,7 +8,7 @@ and better generalization", UAI 2018, section 3.2). Ranks share the work, and co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
@@ -21,6 +21,7 @@ from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 from histosyn.scene import autocast, keyed_noise, position_keys
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import ShardStream
+from hpc.preemption import AskedMeanwhile, Reason
 from hpc.pulse import Pulse, timed
 from hpc.randomness import key_of
 from hpc.topology import Topology
@@ -42,8 +43,17 @@ class Recalibration:
         self.done_at: int | None = None
 
     @torch.no_grad()
-    def __call__(self, generator: Generator, step: int) -> None:
-        """Give `generator` its statistics, unless that was done at this step; all ranks call it."""
+    def __call__(
+        self,
+        generator: Generator,
+        step: int,
+        asked: Callable[[], Reason | None] = lambda: None,
+    ) -> None:
+        """Give `generator` its statistics, unless that was done at this step; all ranks call it.
+
+        Raises AskedMeanwhile when `asked`, after a batch, says that all ranks are to stop: the
+        generator is left without statistics then.
+        """
         batches = self.config.run.recalibrate_batches
         if self.is_done(step):
             return
@@ -56,6 +66,8 @@ class Recalibration:
             for done, (labels_NHW, keys) in enumerate(self._label_maps(), 1):
                 generator(labels_NHW, keyed_noise(self.config, labels_NHW, keys))
                 pulse.reached(done)
+                if (reason := asked()) is not None:
+                    raise AskedMeanwhile(reason)
         self.done_at = step
 
     def is_done(self, step: int) -> bool:

@@ -40,7 +40,7 @@ from hpc.errors import ConfigError
 from hpc.files import write_text
 from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging
 from hpc.outbox import Outbox
-from hpc.preemption import Stopped, StopRequest
+from hpc.preemption import AskedMeanwhile, Stopped, StopRequest
 from hpc.process_group import device_of, one_voice, process_group
 from hpc.pulse import Pulse, timed
 from hpc.run_state import FINISHED, Ending, StateKeeper
@@ -118,13 +118,13 @@ class _Run(Generic[TrainerKind]):
     def go(self, extra_observers: MakeObservers[TrainerKind]) -> Stopped | None:
         """From the newest checkpoint to the end, or to where the run was asked to stop."""
         trainer, run = self.trainer, self.config.run
-        self._resume()
+        resumed = self._resume()
         self.training.stage(range(trainer.step, run.steps))
         self._announce()
         with saver_of(self.config) as saver, _reproducible(), self._progress() as show:
             keep_state = KeepState(self.watchdog, self.keeper, saver, run.report_every)
             noting = self._noting()
-            save = self._save(saver, noting)
+            save = self._save(saver, noting, trainer.step if resumed else None)
             derived = (
                 Derived(self.training.observers(self.outbox)),
                 # They look at a step that is saved.
@@ -133,6 +133,7 @@ class _Run(Generic[TrainerKind]):
             keep_state.write(trainer)
             watch_steps(self.watchdog, trainer)
             with self.stop.at_edges(trainer.device):
+                trainer.asked = self.stop.agreed
                 self._make_up(derived)
                 before, after = derived
                 notice = NoticeFailedSave(saver, run.report_every)
@@ -149,8 +150,12 @@ class _Run(Generic[TrainerKind]):
         # This step may be the last one only now.
         ended_early = self.trainer.finished and not self.prepared
         if is_owed(self.trainer) or ended_early:
-            for each in derived:
-                each.make_up(self.trainer)
+            try:
+                for each in derived:
+                    each.make_up(self.trainer)
+            except AskedMeanwhile as asked:
+                self.trainer.stopped = asked.reason
+                each(self.trainer)
 
     def _ship(self, folder: Path) -> None:
         self.training.prepare()
@@ -159,12 +164,14 @@ class _Run(Generic[TrainerKind]):
                 self.training.ship(folder)
             logger.info("done; model in %s", folder)
 
-    def _save(self, saver: Saver, settling: tuple[Settling, ...]) -> SaveCheckpoint:
+    def _save(
+        self, saver: Saver, settling: tuple[Settling, ...], saved: int | None
+    ) -> SaveCheckpoint:
         run, is_first = self.config.run, self.topology.is_first
         self.stop.newest = lambda: max(checkpoint.steps(saver.root), default=None)
         return SaveCheckpoint(
             saver, self.outbox, self, settling, self.topology, interval=run.checkpoint_every,
-            due=Due(run.checkpoint_minutes, self.trainer.device, is_first=is_first),
+            due=Due(run.checkpoint_minutes, self.trainer.device, is_first=is_first), saved=saved,
         )  # fmt: skip
 
     def prepare(self) -> None:
@@ -185,8 +192,11 @@ class _Run(Generic[TrainerKind]):
             "model": self.training.facts(),
         }
 
-    def _resume(self) -> None:
-        """Load the newest valid checkpoint, the same on every rank, and tidy what came after it."""
+    def _resume(self) -> bool:
+        """Load the newest valid checkpoint, the same on every rank, and tidy what came after it.
+
+        Whether there was one.
+        """
         newest = collectives.decided_by_first(self._newest_checkpoint)
         if newest is not None:
             state = checkpoint.load(newest)
@@ -198,6 +208,7 @@ class _Run(Generic[TrainerKind]):
             text = self.training.comment() + as_toml(self.config)
             write_text(self.config.run.folder / "config.toml", text)
         collectives.barrier()
+        return newest is not None
 
     def _newest_checkpoint(self) -> Path | None:
         """None to start anew, each rank by itself."""

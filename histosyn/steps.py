@@ -79,6 +79,8 @@ class StepTrainer(ABC):
         self.waiting = False
         # Why this step is the last for now, where somebody asked for it.
         self.stopped: Reason | None = None
+        # Whether all ranks are to stop, for what takes long between steps; all of them ask alike.
+        self.asked: Callable[[], Reason | None] = lambda: None
         # What observers want back after a restart, by their names.
         self.carried: dict[str, Any] = {}
 
@@ -102,7 +104,7 @@ class StepTrainer(ABC):
 
         Observers are called after the steps their interval divides, and after the final one.
         `while_waiting` is entered while there is no batch yet; AskedMeanwhile, raised there, is a
-        request to stop before this step.
+        request to stop before this step, and raised by an observer, at this step.
         """
         batches = self.stream.batches(start=self.step)
         while not self.finished and self.stopped is None:
@@ -123,7 +125,15 @@ class StepTrainer(ABC):
             self.stopped = agreed_stop()
             for observer in observers:
                 if self.step % observer.interval == 0 or self.finished:
-                    observer(self)
+                    self._show(observer)
+
+    def _show(self, observer: Observer[Self]) -> None:
+        """Call an observer; one that was asked to stop meanwhile is told so by another call."""
+        try:
+            observer(self)
+        except AskedMeanwhile as asked:
+            self.stopped = asked.reason
+            observer(self)
 
     @abstractmethod
     def take_step(self, batch: Batch) -> dict[str, torch.Tensor]:

@@ -73,7 +73,8 @@ class Stopped(BaseException):
 
 
 class AskedMeanwhile(BaseException):
-    """Raised in `StopRequest.at_once`. No error, as with Stopped."""
+    """Raised in `StopRequest.at_once`, and by what can wait for the next start. No error, as with
+    Stopped."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.text)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from ranks import run_ranks
 from tissue import pack_blobs, tiny_config
 
+from histosyn.config import TrainConfig
 from histosyn.model_folder import load_model
 from histosyn.networks.generator import Generator
+from histosyn.recalibration import Recalibration
 from histosyn.sample_grid import SampleGrid
+from histosyn.shards.stream import ShardStream
 from histosyn.trainer import Trainer
 from histosyn.training import run_training
 from hpc import checkpoint
@@ -77,6 +82,25 @@ def stopped_in_step(
             run_training(config)  # type: ignore[arg-type]
 
 
+def stopped_in_statistics(
+    monkeypatch: pytest.MonkeyPatch, config: object, work: dict[str, int]
+) -> None:
+    """Ctrl-C comes in the second of the batches that statistics are counted over."""
+    label_maps = Recalibration._label_maps
+
+    def asking(recalibration: Recalibration) -> Iterator[object]:
+        for number, batch in enumerate(label_maps(recalibration)):
+            if number == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+                work["at signal"] = work["forwards"]
+            yield batch
+
+    with monkeypatch.context() as during:
+        during.setattr(Recalibration, "_label_maps", asking)
+        with pytest.raises(Stopped):
+            run_training(config)  # type: ignore[arg-type]
+
+
 def model_bytes(folder: Path) -> bytes:
     return (folder / "model/model.safetensors").read_bytes()
 
@@ -125,6 +149,91 @@ def test_a_checkpoint_without_statistics_is_for_going_on(
     assert shown.facts.training["steps"] == 4, "the newest one to look at is kept, and used"
     run_training(config)
     assert model_bytes(folder) == model_bytes(undisturbed)
+
+
+@pytest.mark.parametrize(("steps", "sample_every"), [(6, 4), (4, 100)])
+def test_a_stop_while_statistics_are_counted_is_followed_by_the_checkpoint(
+    shards: Path, tmp_path: Path, work: dict[str, int], monkeypatch: pytest.MonkeyPatch,
+    steps: int, sample_every: int,
+) -> None:  # fmt: skip
+    """For a sample grid, for a checkpoint or after the last step; and in what makes up for it."""
+    settings = SETTINGS | {"sample_every": sample_every, "steps": steps, "recalibrate_batches": 4}
+    whole = tiny_config(shards, tmp_path / "whole", **settings)
+    run_training(whole)
+    folder = tmp_path / "run"
+    config = tiny_config(shards, folder, **settings)
+    for _ in range(2):
+        stopped_in_statistics(monkeypatch, config, work)
+        assert work["forwards"] == work["at signal"] + 1, "the batch that was under way"
+        (saved,) = checkpoint.steps(folder / "checkpoints").values()
+        assert saved.name == "step-00000004"
+        assert checkpoint.is_resume_only(saved)
+        assert not (folder / "samples").exists()
+        assert not (folder / "model").exists()
+    run_training(config)
+    assert model_bytes(folder) == model_bytes(whole.run.folder)
+    grids = [
+        {path.name: path.read_bytes() for path in (each / "samples").glob("*.png")}
+        for each in (folder, whole.run.folder)
+    ]
+    assert grids[0] == grids[1] and grids[0]
+    steps_told = [record["step"] for record in RecordsFile(folder / "metrics.jsonl").read()]
+    assert steps_told == ([3, 6] if steps == 6 else [3, 4])
+
+
+def test_a_stop_before_the_first_step_of_a_resumed_run_leaves_its_checkpoint(
+    shards: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its data do not come."""
+    folder = tmp_path / "run"
+    config = tiny_config(shards, folder, **SETTINGS)
+    stopped_in_step(monkeypatch, config, 2)
+
+    def never(stream: ShardStream, start: int = 0) -> Iterator[object]:
+        os.kill(os.getpid(), signal.SIGINT)
+        while True:
+            time.sleep(0.1)
+        yield
+
+    with monkeypatch.context() as during:
+        during.setattr(ShardStream, "batches", never)
+        with pytest.raises(Stopped, match="stopped after step 2 of 6"):
+            run_training(config)
+    run_training(config)
+    assert model_bytes(folder) == model_bytes(undisturbed)
+
+
+def end_on_a_rank(config: TrainConfig, asked: bool) -> str:
+    """How a rank ends; the last one alone is asked to stop, while statistics are counted."""
+    label_maps = Recalibration._label_maps
+
+    def asking(recalibration: Recalibration) -> Iterator[object]:
+        for number, batch in enumerate(label_maps(recalibration)):
+            if number == 1:
+                os.kill(os.getpid(), signal.SIGUSR2)
+            yield batch
+
+    if asked and os.environ["RANK"] == "1":
+        Recalibration._label_maps = asking  # type: ignore[assignment,method-assign]
+    try:
+        run_training(config)
+    except (Stopped, SystemExit) as stop:
+        return f"{type(stop).__name__} {stop}"
+    return "finished"
+
+
+def test_two_ranks_stop_in_the_midst_of_statistics(shards: Path, tmp_path: Path) -> None:
+    settings = SETTINGS | {"recalibrate_batches": 4}
+    for name, asks in (("whole", (False,)), ("parts", (True, False))):
+        config = tiny_config(shards, tmp_path / name, **settings)
+        for asked in asks:
+            ends = run_ranks(2, end_on_a_rank, config, asked, joined=False)
+            if asked:
+                assert ends[0].startswith("Stopped stopped after step 4 of 6 (SIGUSR2).")
+                assert ends[1] == "SystemExit 0"
+                (saved,) = checkpoint.steps(config.run.folder / "checkpoints").values()
+                assert checkpoint.is_resume_only(saved)
+    assert model_bytes(tmp_path / "parts") == model_bytes(tmp_path / "whole")
 
 
 def test_a_stop_at_the_last_step_leaves_the_rest_to_the_next_start(
