@@ -14,6 +14,7 @@ from hpc.errors import ConfigError
 from hpc.files import sha256_of_bytes, write_text
 from hpc.leftovers import remove_leftovers
 from hpc.locks import locked
+from hpc.part import WHOLE, Part
 from hpc.paths import settle_paths
 
 Arm = Literal["real", "augmentation", "real+synthetic", "synthetic"]
@@ -196,11 +197,11 @@ def keep_settings(config: UtilityConfig) -> None:
     write_text(path, as_toml(config))
 
 
-def experiment_lock(config: UtilityConfig, share: str) -> AbstractContextManager[None]:
-    """Who trains or reports in the experiment's folder holds this.
+def experiment_lock(config: UtilityConfig, part: Part) -> AbstractContextManager[None]:
+    """Who trains in the experiment's folder holds this.
 
-    Parts of one experiment hold it together, each with its own `share`; the whole has none. Raises
-    InputError, which names the other, if another process works there.
+    Parts of one experiment hold it together, if it was cut in as many. Raises InputError, which
+    names the other, if another process works there.
     """
     folder = config.experiment.folder
     return locked(
@@ -208,8 +209,8 @@ def experiment_lock(config: UtilityConfig, share: str) -> AbstractContextManager
         busy=f"Another process is working on the experiment in {folder}. Wait for it, give each "
         "process a part of its own (--part), or choose another experiment.folder.",
         risk=f"Let no other process work in {folder}, but for other parts.",
-        work=sha256_of_bytes(as_toml(config).encode()) if share else "",
-        share=share,
+        work="" if part == WHOLE else sha256_of_bytes(f"{part.count}, {as_toml(config)}".encode()),
+        share="" if part == WHOLE else str(part),
     )
 
 

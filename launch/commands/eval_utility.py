@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,10 +94,10 @@ def utility(
     folder = settings.experiment.folder
     seconds = settings.training.stop_seconds_before_end
     # Imports take a while, in which a job may be asked to stop as well.
-    role = "report" if report else "" if part is None else str(chosen)
     with (
         StopRequest(folder, seconds_before_end=seconds) as stop,
-        experiment_lock(settings, role),
+        # Who reports trains nothing, and what it reads and writes is whole at any moment.
+        nullcontext() if report else experiment_lock(settings, chosen),
     ):
         from eval.utility.plan import Sources, cells_of
         from eval.utility.plot import draw_curve

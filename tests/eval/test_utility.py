@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -206,6 +207,70 @@ def test_killed_again_and_again_it_ends_alike(root, tmp_path):
                 kills += 1
     assert kills >= 3
     assert lasting(tmp_path) == lasting(root)
+
+
+def refused(config, *options, capsys):
+    """What the command says that finds somebody else in the folder."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["eval", "utility", "--config", str(config), *options])
+    assert stopped.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_parts_work_at_once_and_nobody_else_does(root, tmp_path, capsys):
+    """While one part stands still in the middle of a training."""
+    config = copied(root, tmp_path)
+    folder = tmp_path / "experiment"
+    command = [*HISTOSYN, "eval", "utility", "--config", str(config), "--part", "1/2"]
+    with started(command) as process:
+        wait_until(lambda: list(folder.glob("trainings/*/metrics.jsonl")), process)
+        process.send_signal(signal.SIGSTOP)
+        for options in ([], ["--part", "1/2"], ["--part", "3/3"]):
+            told = refused(config, *options, capsys=capsys)
+            assert "Another process is working on the experiment in " in told
+            assert f"It is process {process.pid} on " in told and "part 1/2, since" in told
+        main(["eval", "utility", "--config", str(config), "--part", "2/2"])
+        assert "3 trainings are missing" in capsys.readouterr().out
+        process.send_signal(signal.SIGCONT)
+        errors = process.communicate(timeout=120)[1]
+        assert process.returncode == 0, errors
+    main(["eval", "utility", "--config", str(config), "--report"])
+    assert lasting(tmp_path) == lasting(root)
+    assert not list(folder.rglob(".*"))
+
+
+@pytest.mark.slow
+def test_parts_that_start_together_pack_the_synthetic_tiles_once(tmp_path):
+    made = {"synthetic_tiles": f'"{tmp_path}/made/tiles"',
+            "synthetic_labels": f'"{tmp_path}/made/labels"', "synthetic": "[]",
+            "shares": "[1.0]", "seeds": "[0]"}  # fmt: skip
+    config = write_experiment(tmp_path, **made)
+    command = [*HISTOSYN, "eval", "utility", "--config", str(config), "--part"]
+    with ExitStack() as running:
+        parts = [running.enter_context(started([*command, f"{n}/2"])) for n in (1, 2)]
+        for part in parts:
+            errors = part.communicate(timeout=240)[1]
+            assert part.returncode == 0, errors
+    # Whoever of them was the last has told the result.
+    assert result_of(tmp_path)["tables"]["missing"] == []
+    packed = json.loads((tmp_path / "experiment/synthetic/train/dataset.json").read_text())
+    assert packed["samples"] == 6
+    assert not list((tmp_path / "experiment").rglob(".*"))
+
+
+@pytest.mark.slow
+def test_a_part_that_was_killed_keeps_nobody_out(root, tmp_path):
+    config = copied(root, tmp_path)
+    folder = tmp_path / "experiment"
+    command = [*HISTOSYN, "eval", "utility", "--config", str(config), "--part", "1/2"]
+    with started(command) as process:
+        wait_until(lambda: list(folder.glob("trainings/*/metrics.jsonl")), process)
+        process.kill()
+        process.wait()
+    main(["eval", "utility", "--config", str(config)])
+    assert lasting(tmp_path) == lasting(root)
+    assert not list(folder.rglob(".*"))
 
 
 NAMES = ("mean_dice", "mean_dice_difference")

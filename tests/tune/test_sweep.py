@@ -336,6 +336,34 @@ def test_killed_trials_and_a_killed_sweep_go_on_where_they_were(sweeps, data, tm
 
 
 @pytest.mark.slow
+def test_a_second_sweep_in_one_folder_is_refused_and_a_kill_is_no_lock(sweeps):
+    """Nothing of the first one is touched by the second, be it the same or another sweep."""
+    settings = {"samples": 1, "steps": 4000, "evaluate_every": 1000, "grace_period": 4000}
+    sweep = sweeps.write(**settings)
+    process = sweeps.start()
+    try:
+        wait_for(lambda: (sweep.trial_folder(0) / "metrics.jsonl").exists(), process)
+        claimed = (sweep.sweep.folder / "sweep.json").read_bytes()
+        for changes in ({}, {"samples": 2}, {"evaluate_every": 500}):
+            sweeps.write(**settings | changes)
+            second = sweeps.run()
+            assert second.returncode == 2, second.stderr
+            told = " ".join(second.stderr.split())
+            assert "Another process is running the sweep in " in told
+            assert f"It is process {process.pid} on " in told
+            assert (sweep.sweep.folder / "sweep.json").read_bytes() == claimed
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
+    third_file = sweeps.write(**settings | {"evaluate_every": 500})
+    third = sweeps.run()
+    assert third.returncode == 2
+    assert "holds a sweep with other settings" in " ".join(third.stderr.split())
+    assert not list(third_file.sweep.folder.glob(".lock*"))
+
+
+@pytest.mark.slow
 def test_a_sweep_killed_before_a_decision_decides_as_if_it_had_not_been(
     sweeps, data, tmp_path_factory
 ):
