@@ -78,10 +78,10 @@ def open_extractor(
 ) -> Extractor:
     """The extractor called `name`, or that of the file or folder `name`.
 
-    A file is a network in TorchScript (see `eval.module_extractor`), whose code is run only if
-    `run_code` allows it; a folder is a trained segmenter. `seed` is the random network's, the
-    weights file Inception's. Raises InputError for an unknown name, for code that may not be run,
-    and for weights that are missing or not what they claim.
+    A file holds the weights of a named network, or one in TorchScript, whose code is run only if
+    `run_code` allows it (see `eval.module_extractor`); a folder is a trained segmenter. `seed` is
+    the random network's, the weights file Inception's. Raises InputError for an unknown name, for
+    code that may not be run, and for weights that are missing or not what they claim.
     """
     if name in ("inception", "inception-clean"):
         # Here, because torchvision and pytorch-fid are needed by this extractor alone.
@@ -102,7 +102,8 @@ def open_extractor(
         return ModuleExtractor(path, run_code=run_code, device=device)
     raise InputError(
         f"No extractor is called {name!r}, nor is there a file or folder of that name. Choose: "
-        f"{', '.join(get_args(ExtractorName))}, a TorchScript file, or the folder of a segmenter."
+        f"{', '.join(get_args(ExtractorName))}, a file of weights, a TorchScript file, or "
+        "the folder of a segmenter."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -106,15 +107,23 @@ class InceptionExtractor:
 
 def import_pytorch_fid() -> ModuleType:
     """pytorch-fid's module `inception`; InputError if it cannot be imported."""
+    return _imported("pytorch_fid.inception")
+
+
+def import_torchvision() -> ModuleType:
+    """torchvision; InputError if it cannot be imported."""
+    return _imported("torchvision")
+
+
+def _imported(module: str) -> ModuleType:
     try:
         _declare_missing_operators()
-        from pytorch_fid import inception
+        return importlib.import_module(module)
     except ImportError as error:
         raise InputError(
-            f"The Inception extractor needs pytorch-fid and torchvision ({error}). Install "
+            f"This extractor needs pytorch-fid and torchvision ({error}). Install "
             "histosyn with its extra `fid`: pip install '.[fid]' in its clone."
         ) from error
-    return inception
 
 
 def _declare_missing_operators() -> None:

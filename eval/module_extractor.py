@@ -1,14 +1,16 @@
-"""Any network in a TorchScript file as an extractor, its preprocessing stated in a TOML beside it.
+"""Any network in a file as an extractor, its preprocessing stated in a TOML beside it.
 
-    # uni.toml, beside uni.pt
+    # uni.toml, beside uni.pth
     name = "uni"
     size = 224
     filter = "bicubic"
     mean = [0.485, 0.456, 0.406]
     std = [0.229, 0.224, 0.225]
+    architecture = "resnet50"
 
-The module gets float32 (N, 3, size, size) and gives (N, D). It is a program, and run only where
-the user says so (see `histosyn.torchscript`).
+The network gets float32 (N, 3, size, size) and gives (N, D). With an architecture the file holds
+its weights alone (see `eval.named_network`). Without one it is TorchScript: a program, which is run
+only where the user says so (see `histosyn.torchscript`).
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ _EXAMPLE = 'name = "mine", size = 224, filter = "bicubic", mean = [0.5, 0.5, 0.5
 class Preprocessing:
     """What happens to a tile in [0, 1] before the network: antialiased resize, then (x - mean)/std.
 
-    `size` is in pixels a side; the aspect is not kept.
+    `size` is in pixels a side; the aspect is not kept. `architecture` is that of the network.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Preprocessing:
     filter: Filter
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    architecture: str | None = None
 
     def __post_init__(self) -> None:
         if self.size < 1 or not self.name:
@@ -78,10 +81,11 @@ def resized_antialiased(tiles_NCHW: torch.Tensor, size: int, kind: Filter) -> to
 
 
 class ModuleExtractor:
-    """The network in a TorchScript file; NAME.toml beside NAME.pt states its preprocessing.
+    """The network in a file; NAME.toml beside it states its preprocessing, and its architecture.
 
-    Raises InputError without `run_code`, if the file is no TorchScript or if its network gives no
-    features (N, D); ConfigError if the preprocessing is not stated, or wrongly.
+    Raises InputError if the file is none of that architecture or, without one, no TorchScript or
+    TorchScript without `run_code`, and if the network gives no features (N, D); ConfigError if the
+    preprocessing is not stated, or wrongly.
     """
 
     def __init__(
@@ -90,9 +94,7 @@ class ModuleExtractor:
         self.device = torch.device(device)
         stamp = Stamp(path)
         self._preprocessing = _preprocessing_of(path)
-        self._module = load_torchscript(
-            path, self.device, run_code=run_code, option=RUN_CODE_OPTION
-        )
+        self._module = self._opened(path, run_code)
         self._path = path
         self.identity = Identity(
             name=self._preprocessing.name,
@@ -101,6 +103,14 @@ class ModuleExtractor:
         )
         size = self._preprocessing.size
         self.dimension = self(np.zeros((1, size, size, 3), np.uint8)).shape[1]
+
+    def _opened(self, path: Path, run_code: bool) -> torch.nn.Module:
+        if self._preprocessing.architecture is not None:
+            # Here, because torchvision is needed by this kind alone.
+            from eval.named_network import named_network
+
+            return named_network(self._preprocessing.architecture, path).to(self.device)
+        return load_torchscript(path, self.device, run_code=run_code, option=RUN_CODE_OPTION)
 
     def __call__(self, tiles_NHWC: NDArray[np.uint8]) -> NDArray[np.floating]:
         """Features (N, D), float32."""

@@ -71,8 +71,9 @@ def fid(
     extractor
         The network that sees the tiles. `inception` is the FID's, with pytorch-fid's preprocessing;
         `inception-clean` resizes with antialiasing. The folder of a segmenter from
-        `histosyn eval segmenter train`, or a TorchScript file NAME.pt with its preprocessing in
-        NAME.toml, which is a program and needs --run-extractor-code. `random` needs no weights, and
+        `histosyn eval segmenter train`, a file of weights with their architecture and
+        preprocessing in NAME.toml, or a TorchScript file, which is a program and needs
+        --run-extractor-code. `random` needs no weights, and
         its distances are comparable within one run only.
     inception_weights
         Weights file of pytorch-fid's Inception. Without it: the file that the environment variable

@@ -81,5 +81,8 @@ def test_a_random_network_says_what_it_is_not():
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(InputError, match="inception, inception-clean, random, a TorchScript file"):
+    with pytest.raises(
+        InputError,
+        match="inception, inception-clean, random, a file of weights",
+    ):
         open_extractor("vgg")
