@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from histosyn.config_file import from_dict
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_file, write_json
 from hpc.locks import locked
+from hpc.records import Records, Text
 
 NAME = "comparison.json"
 
@@ -42,6 +42,19 @@ class Comparison:
             role: open_side(path, resize=self.resize, on_bad_tile=self.on_bad_tile)
             for role, path in (("real", self.real), ("synthetic", self.synthetic))
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Saved:
+    """What a file says at least; all of it is for `from_dict` to judge."""
+
+    real: Text
+    synthetic: Text
+
+
+_COMPARISONS = Records(
+    kind=_Saved, remedy="Remove the folder and measure again.", error=DatasetError
+)
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> None:
@@ -81,12 +94,6 @@ def read_comparison(folder: Path) -> Comparison:
 
 
 def _read(path: Path) -> dict[str, object]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise DatasetError(
-            f"{path} is damaged ({error}). Remove the folder and measure again."
-        ) from error
-    if not isinstance(found, dict):
-        raise DatasetError(f"{path} is damaged. Remove the folder and measure again.")
+    found = _COMPARISONS.read_plain(path)
+    _COMPARISONS.checked(found, str(path))
     return found

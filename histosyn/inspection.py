@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -271,5 +272,14 @@ def _part_as_json(part: Part) -> dict[str, Any]:
         "classes": [asdict(row) for row in part.classes],
         "left_out": [asdict(item) for item in index.left_out],
         # It may come from anywhere, and with NaN it would be no JSON.
-        "made_by": json.loads(json.dumps(index.made_by), parse_constant=str),
+        "made_by": _with_finite_numbers(index.made_by),
     }
+
+
+def _with_finite_numbers(node: Any) -> Any:
+    """Plain data with others as texts."""
+    if isinstance(node, dict):
+        return {key: _with_finite_numbers(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_with_finite_numbers(value) for value in node]
+    return json.dumps(node) if isinstance(node, float) and not math.isfinite(node) else node

@@ -17,6 +17,8 @@ import logging
 import re
 import shutil
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ import torch
 from hpc.errors import DamagedFileError, FullDiskError, HistosynError, InputError
 from hpc.files import atomic_folder, make_folder, sha256_of_bytes, sha256_of_file, sync_file
 from hpc.outbox import is_full_disk
+from hpc.plain_data import content_of, plain_json
+from hpc.records import Count, Records, Text
 from hpc.run_folder import RECORD
 from hpc.tensor_tree import Snapshot, put_together, take_snapshot, write_tensors
 from hpc.weights import WEIGHTS_DAMAGE, read_tensors
@@ -40,6 +44,18 @@ _ASIDE = "damaged-"
 _RESUME_ONLY = "resume_only"
 _NAME = re.compile(r"step-(\d{8,})")
 _MIB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Commit:
+    """The commit record."""
+
+    format_version: Count
+    sha256: dict[str, Text]
+    resume_only: bool = False
+
+
+_COMMITS = Records(kind=_Commit, remedy="Take another checkpoint, or a copy of this one.")
 
 
 def checkpoint_path(root: Path, step: int) -> Path:
@@ -89,8 +105,7 @@ def load(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         raise DamagedFileError(f"{error} Take another checkpoint, or a copy of this one.") from None
     try:
         tensors = read_tensors(folder / _TENSORS, device)
-        skeleton = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-        return put_together(skeleton, tensors)
+        return _state_of(folder, tensors)
     except (*WEIGHTS_DAMAGE, KeyError, TypeError, AttributeError) as error:
         raise DamagedFileError(
             f"{folder} has its checksums, but histosyn did not write it: {_TENSORS} or {_STATE} "
@@ -104,8 +119,7 @@ def without_tensors(folder: Path) -> dict[str, Any]:
     Raises DamagedFileError if it cannot be read.
     """
     try:
-        skeleton = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-        return put_together(skeleton, defaultdict(lambda: None))
+        return _state_of(folder, defaultdict(lambda: None))
     except PermissionError:
         raise
     except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -140,7 +154,7 @@ def sha256_of_checkpoint(folder: Path) -> str:
 
 def is_resume_only(folder: Path) -> bool:
     """Whether a checkpoint that is valid was written to resume from, and for nothing else."""
-    return bool(json.loads((folder / RECORD).read_text(encoding="utf-8")).get(_RESUME_ONLY, False))
+    return _COMMITS.read(folder / RECORD).resume_only
 
 
 def steps(root: Path) -> dict[int, Path]:
@@ -205,7 +219,7 @@ def _said_resume_only(folder: Path) -> bool:
     """Of a checkpoint that may be damaged."""
     try:
         return is_resume_only(folder)
-    except (OSError, ValueError, AttributeError):
+    except (OSError, DamagedFileError):
         return False
 
 
@@ -240,15 +254,23 @@ def _require_room(root: Path, needed_bytes: int) -> None:
 def _checksums(folder: Path) -> dict[str, str]:
     """What the commit record says."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        version = record["format_version"]
-        if version != FORMAT_VERSION:
+        record = _COMMITS.read(folder / RECORD)
+        if record.format_version != FORMAT_VERSION:
             raise InputError(
-                f"{folder} has checkpoint format {version}, this histosyn reads {FORMAT_VERSION}. "
-                "Use the version that wrote it."
+                f"{folder} has checkpoint format {record.format_version}, this histosyn reads "
+                f"{FORMAT_VERSION}. Use the version that wrote it."
             )
-        return {name: record["sha256"][name] for name in _FILES}
+        return {name: record.sha256[name] for name in _FILES}
     except PermissionError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(f"{folder / RECORD} is missing or damaged ({error!r}).") from error
+    except (OSError, KeyError, DamagedFileError) as error:
+        raise DamagedFileError(f"{folder / RECORD} is missing or damaged ({error}).") from error
+
+
+def _state_of(folder: Path, tensors: Mapping[str, torch.Tensor | None]) -> dict[str, Any]:
+    """What its `state.json` says, with these tensors. Raises ValueError and the like."""
+    skeleton = plain_json(content_of(folder / _STATE), finite=False)
+    state = put_together(skeleton, tensors)
+    if not isinstance(state, dict):
+        raise ValueError(f"{_STATE} holds no table")
+    return state

@@ -25,7 +25,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from hpc.errors import InputError
+from hpc.errors import DamagedFileError, InputError
+from hpc.records import ProcessId, Records, Text
 from hpc.topology import job_id
 
 logger = logging.getLogger("histosyn")
@@ -47,12 +48,12 @@ class Owner:
     Without a name of the work nobody else may.
     """
 
-    work: str = ""
-    share: str = ""
-    host: str = field(default_factory=socket.gethostname)
-    pid: int = field(default_factory=os.getpid)
-    job: str | None = field(default_factory=job_id)
-    since: str = field(default_factory=_now)
+    work: Text = ""
+    share: Text = ""
+    host: Text = field(default_factory=socket.gethostname)
+    pid: ProcessId = field(default_factory=os.getpid)
+    job: Text | None = field(default_factory=job_id)
+    since: Text = field(default_factory=_now)
 
     def __str__(self) -> str:
         job = f", job {self.job}" if self.job else ""
@@ -62,6 +63,9 @@ class Owner:
     def may_join(self, other: Owner) -> bool:
         """Whether both may work in the folder at the same time."""
         return bool(self.work) and self.work == other.work and self.share != other.share
+
+
+_OWNERS = Records(kind=Owner, remedy="It goes when its owner does.")
 
 
 def _nothing() -> None:
@@ -178,9 +182,11 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _read(file: IO[bytes]) -> Owner:
-    with suppress(ValueError, TypeError, RecursionError):
-        return Owner(**json.loads(file.read(_LARGEST_OWNER_BYTES)))
-    return Owner(host="an unknown host", pid=0, job=None, since="an unknown time")
+    try:
+        return _OWNERS.parse(file.read(_LARGEST_OWNER_BYTES), file.name)
+    except DamagedFileError:
+        # It may be on its way to be written; whether it is held is not asked of its words.
+        return Owner(host="an unknown host", pid=0, job=None, since="an unknown time")
 
 
 def _is_held(file: IO[bytes], owner: Owner) -> bool:

@@ -36,11 +36,15 @@ LARGEST_COUNT = 1 << 61
 _INSIDE = r"^(?!/)(?!(?:[^\0]*/)?\.\.(?:/|$))[^\0]+$"
 _NEAR = _INSIDE.replace("^", r"^(?:\.\./)?", 1)
 _PLAIN = r"^[^\0]*$"
+_TAR = r"^[^/\\\0:]*\.tar\Z"
 
 Count = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
 Positive = Annotated[int, Meta(ge=1, le=LARGEST_COUNT)]
 ProcessId = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+Crc32 = Annotated[int, Meta(ge=0, le=(1 << 32) - 1)]
+# Of a class of tissue.
+ClassIndex = Annotated[int, Meta(ge=0, le=255)]
 # Microns a pixel.
 Resolution = Annotated[float, Meta(gt=0, le=1e6)]
 Side = Annotated[int, Meta(ge=1, le=1 << 24)]
@@ -49,8 +53,11 @@ Text = Annotated[str, Meta(pattern=_PLAIN)]
 FileName = Annotated[str, Meta(pattern=_INSIDE, max_length=4096)]
 # The same, or in a folder beside that folder.
 NearFileName = Annotated[str, Meta(pattern=_NEAR, max_length=4096)]
+# Beside the file that names it, and no address.
+TarName = Annotated[str, Meta(pattern=_TAR, max_length=255)]
 
 _PATTERNS = {
+    f"`str` matching regex {_TAR!r}": "a name like shard-000000.tar",
     f"`str` matching regex {_INSIDE!r}": "the name of a file below its folder",
     f"`str` matching regex {_NEAR!r}": "the name of a file below its folder, or in one beside it",
     f"`str` matching regex {_PLAIN!r}": "a text without NUL",

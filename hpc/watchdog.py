@@ -19,18 +19,18 @@ import socket
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Lock, Thread, main_thread
-from typing import Any
 
 from torch import distributed
 
 from hpc.error_file import leave_for_torchrun
 from hpc.errors import HistosynError
 from hpc.last_words import end_with
+from hpc.records import Count, ProcessId, Records, Text
 from hpc.run_state import Ending
 from hpc.topology import MeetingPoint, Topology
 
@@ -217,8 +217,27 @@ class _Declared:
 
     @classmethod
     def from_text(cls, text: str) -> _Declared:
-        found = json.loads(text)
-        return cls(by=found["by"], of=found["of"], ending=Ending(**found["ending"]))
+        try:
+            return _DECLARED.parse(text, "What was said of the end")
+        except HistosynError as error:
+            # Somebody ends the group, whatever the words.
+            return cls(by=-1, of=-1, ending=_ended(f"{error} {_ADVICE}"))
+
+
+_DECLARED = Records(kind=_Declared, remedy="All ranks end.", error=HistosynError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sign:
+    """A sign of life; without one, nothing is known of a rank."""
+
+    number: Count = 0
+    host: Text = ""
+    pid: ProcessId = 0
+    where: Text = "nowhere"
+
+
+_SIGNS = Records(kind=_Sign, remedy="It counts as none.", error=HistosynError)
 
 
 class _Signs:
@@ -230,7 +249,6 @@ class _Signs:
         self._given = 0
         self._seen: dict[int, int] = {}
         self._missed: defaultdict[int, int] = defaultdict(int)
-        self._last: dict[int, dict[str, Any]] = {}
 
     def give(self, where: str) -> None:
         self._given += 1
@@ -240,28 +258,31 @@ class _Signs:
 
     def missed(self, rank: int) -> int:
         """For how many rounds in a row this rank's sign has been the same."""
-        number = self._read(rank).get("number", 0)
+        number = self._read(rank).number
         self._missed[rank] = self._missed[rank] + 1 if self._seen.get(rank) == number else 0
         self._seen[rank] = number
         return self._missed[rank]
 
     def who(self, rank: int) -> str:
         last = self._read(rank)
-        process = f" (process {last['pid']} on {last['host']})" if last else ""
+        process = f" (process {last.pid} on {last.host})" if last.number else ""
         return f"Rank {rank} of {self._topology.world_size}{process}"
 
     def where_all_are(self) -> str:
         ranks_at = defaultdict(list)
         for rank in range(self._topology.world_size):
-            ranks_at[self._read(rank).get("where", "nowhere")].append(rank)
+            ranks_at[self._read(rank).where].append(rank)
         return "; ".join(
             f"rank {', '.join(map(str, ranks[:4]))}{' and others' * (len(ranks) > 4)} in {where}"
             for where, ranks in sorted(ranks_at.items(), key=lambda item: len(item[1]))
         )
 
-    def _read(self, rank: int) -> dict[str, Any]:
+    def _read(self, rank: int) -> _Sign:
         name = f"sign-{rank}"
-        return json.loads(self._store.get(name)) if self._store.check([name]) else {}
+        with suppress(HistosynError):
+            if self._store.check([name]):
+                return _SIGNS.parse(self._store.get(name), name)
+        return _Sign()
 
 
 def connect(point: MeetingPoint, token: str) -> distributed.Store:

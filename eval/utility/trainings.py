@@ -19,11 +19,12 @@ from eval.segmenter.training import train_segmenter
 from eval.utility.batches import open_cell
 from eval.utility.config import UtilityConfig, saved_precision
 from eval.utility.plan import Cell, Sources
-from hpc.errors import ConfigError, DamagedFileError
+from hpc.errors import ConfigError
 from hpc.files import sha256_of_bytes, write_json
 from hpc.precision import settled
 from hpc.preemption import StopRequest
 from hpc.process_group import device_of
+from hpc.records import Count, Records, Text
 from hpc.topology import Topology
 
 _TEST_NAME = "test.json"
@@ -40,6 +41,21 @@ class Outcome:
     tiles: int
     segmenter_sha256: str
     training: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Test:
+    """What `test.json` says."""
+
+    data_sha256: Text
+    segmenter_sha256: Text
+    training: dict[str, Any]
+    tiles: Count
+    units: tuple[str, ...]
+    confusion: tuple[tuple[tuple[Count, ...], ...], ...]
+
+
+_TESTS = Records(kind=_Test, remedy="Remove it and run the command again.")
 
 
 def folder_of(cell: Cell, config: UtilityConfig) -> Path:
@@ -76,25 +92,28 @@ def find_outcome(cell: Cell, sources: Sources, config: UtilityConfig) -> Outcome
     path = folder_of(cell, config) / _TEST_NAME
     if not path.is_file():
         return None
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        if found["data_sha256"] != _data_sha256(cell, sources):
-            raise ConfigError(
-                f"{path} was made with other real, synthetic or test tiles than those of the "
-                "configuration. Restore them, or choose another experiment.folder."
-            )
-        return Outcome(
-            cell=cell,
-            units=tuple(found["units"]),
-            confusion_UKK=np.array(found["confusion"], dtype=np.int64),
-            tiles=found["tiles"],
-            segmenter_sha256=found["segmenter_sha256"],
-            training=found["training"],
+    found = _TESTS.read(path)
+    if found.data_sha256 != _data_sha256(cell, sources):
+        raise ConfigError(
+            f"{path} was made with other real, synthetic or test tiles than those of the "
+            "configuration. Restore them, or choose another experiment.folder."
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(
-            f"{path} is damaged ({error!r}). Remove it and run the command again."
-        ) from error
+    classes = len(sources.test.index.schema)
+    try:
+        confusion_UKK = np.array(found.confusion, dtype=np.int64)
+    except ValueError:  # rows of different lengths
+        confusion_UKK = np.zeros(0, dtype=np.int64)
+    if confusion_UKK.shape != (len(found.units), classes, classes):
+        wanted = f"for each of {len(found.units)} units {classes} rows of {classes} numbers"
+        raise _TESTS.damaged(str(path), f"confusion: expected {wanted}")
+    return Outcome(
+        cell=cell,
+        units=found.units,
+        confusion_UKK=confusion_UKK,
+        tiles=found.tiles,
+        segmenter_sha256=found.segmenter_sha256,
+        training=found.training,
+    )
 
 
 def _train(cell: Cell, sources: Sources, config: UtilityConfig, stop: StopRequest) -> Path:

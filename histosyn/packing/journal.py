@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections import Counter
@@ -29,11 +28,12 @@ from hpc.errors import DamagedFileError, InputError
 from hpc.files import sync_folder, write_bytes, write_json
 from hpc.leftovers import remove_leftovers
 from hpc.locks import locked
+from hpc.records import Count, FileName, Records, Side
 
 logger = logging.getLogger("histosyn")
 
 # What reading a missing or damaged note, or looking for a shard that is gone, raises.
-_NO_NOTE = (FileNotFoundError, ValueError, KeyError, TypeError)
+_NO_NOTE = (FileNotFoundError, DamagedFileError)
 
 
 @dataclass(kw_only=True)
@@ -72,17 +72,30 @@ class Note:
             "progress": vars(self.progress),
         }
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Note:
-        """From what `as_dict` gave."""
-        progress = data["progress"]
-        size = progress["tile_size"]
-        counts = {name: Counter(progress[name]) for name in ("samples", "left_out")}
-        return cls(
-            part=data["part"],
-            record=ShardRecord.from_dict(data["record"]),
-            progress=Progress(**progress | counts | {"tile_size": tuple(size) if size else None}),
-        )
+
+@dataclass(frozen=True, kw_only=True)
+class _SavedProgress:
+    pair: Count
+    taken: Count
+    tile_size: tuple[Side, Side] | None
+    samples: dict[str, Count]
+    left_out: dict[str, Count]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SavedNote:
+    part: FileName
+    record: ShardRecord
+    progress: _SavedProgress
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SavedPlan:
+    """Any: it is compared as a whole."""
+
+
+_NOTES = Records(kind=_SavedNote, remedy="Pack again.")
+_PLANS = Records(kind=_SavedPlan, remedy="Pack again.")
 
 
 class WorkFolder:
@@ -134,8 +147,8 @@ class WorkFolder:
             path = self._note_path(number)
             try:
                 yield _read_note(path)
-            except _NO_NOTE as error:
-                raise DamagedFileError(f"{path} is damaged ({error}). Pack again.") from error
+            except FileNotFoundError as error:
+                raise DamagedFileError(f"{path} is gone. Pack again.") from error
 
     def publish(self) -> None:
         """The data become OUT, all at once."""
@@ -153,9 +166,9 @@ class WorkFolder:
 
     def _notes_to_keep(self, plan: dict[str, Any], pairs: bytes) -> Iterator[Note]:
         try:
-            same_plan = json.loads((self.path / "plan.json").read_text("utf-8")) == plan
+            same_plan = _PLANS.read_plain(self.path / "plan.json") == plan
             before = (self.path / "pairs").read_bytes()
-        except (FileNotFoundError, ValueError):
+        except _NO_NOTE:
             return
         same_pairs = _equal_digests(before, pairs)
         for number in count() if same_plan else ():
@@ -190,7 +203,13 @@ class WorkFolder:
 
 
 def _read_note(path: Path) -> Note:
-    return Note.from_dict(json.loads(path.read_text("utf-8")))
+    saved = _NOTES.read(path)
+    counts = {name: Counter(getattr(saved.progress, name)) for name in ("samples", "left_out")}
+    return Note(
+        part=saved.part,
+        record=saved.record,
+        progress=Progress(**vars(saved.progress) | counts),
+    )
 
 
 class _Records(Collection[ShardRecord]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from hpc.leftovers import remove_leftovers
 from hpc.locks import locked
 from hpc.log import logger, track
 from hpc.paths import AnyPath, as_path
+from hpc.plain_data import content_of, plain_json
 
 # So many left-out samples are logged; the index lists them all.
 _LOGGED = 10
@@ -103,10 +103,10 @@ def _is_ours(path: Path) -> bool:
     try:
         if not path.is_file():
             return False
-        data = json.loads(path.read_text("utf-8"))
+        data = plain_json(content_of(path), finite=False)
     except OSError:  # nor can it be in a folder that may not be entered
         return False
-    except (ValueError, RecursionError):
+    except ValueError:
         return True
     return isinstance(data, dict) and "format_version" in data
 

@@ -14,6 +14,7 @@ from histosyn.labels import LabelSchema
 from histosyn.shards.samples_table import Entry, SamplesTable
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes
+from hpc.records import Count, Crc32, FileName, TarName, Text
 
 INDEX_NAME = "dataset.json"
 TILE_SUFFIXES = ("tile.png", "tile.jpg", "tile.jpeg")
@@ -29,32 +30,26 @@ LabelValues = Literal["indices", "colours"]
 class Shard:
     """One tar file: its checksum, its bytes, its number of samples and the CRC-32 of their rows."""
 
-    name: str
-    sha256: str
-    size_bytes: int
-    samples: int
-    rows_crc32: int
+    name: TarName
+    sha256: Text
+    size_bytes: Count
+    samples: Count
+    rows_crc32: Crc32
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardRecord:
     """What is known of a shard once it is written: enough to index it. `class_pixels` is (K,)."""
 
-    name: str
-    sha256: str
-    size_bytes: int
+    name: FileName
+    sha256: Text
+    size_bytes: Count
     entries: tuple[Entry, ...]
-    class_pixels: tuple[int, ...]
+    class_pixels: tuple[Count, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> ShardRecord:
-        """From what `as_dict` gave; KeyError, TypeError or ValueError if it is something else."""
-        entries = tuple(Entry.from_dict(item) for item in data["entries"])
-        return cls(**data | {"entries": entries, "class_pixels": tuple(data["class_pixels"])})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,11 @@ checksum in its row when it is used.
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from collections.abc import Collection, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -38,10 +37,34 @@ from histosyn.tile_facts import PARTS
 from hpc.errors import DatasetError
 from hpc.files import require_folder, sha256_of_bytes, write_text
 from hpc.paths import AnyPath, as_path
+from hpc.records import Count, Records, Resolution, Side, Text
 
 FORMAT_VERSION = 2
-# The sum of two of them, an offset and a size, is still one that the system can seek to.
-_LARGEST_NUMBER = 1 << 61
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SavedIndex:
+    """What `dataset.json` says."""
+
+    format_version: Count
+    samples: Count
+    tile_size: tuple[Side, Side]
+    mpp: Resolution | None
+    schema: dict[str, Any]
+    class_pixels: tuple[Count, ...]
+    class_samples: tuple[Count, ...]
+    label_values: LabelValues
+    made_by: dict[str, Any]
+    left_out: tuple[LeftOut, ...]
+    sha256: Text
+    shards: tuple[Shard, ...]
+
+
+_INDICES = Records(
+    kind=_SavedIndex, remedy="Pack the data set again.", error=DatasetError,
+    # `made_by` may be anything.
+    finite=False,
+)  # fmt: skip
 
 
 def write_index(
@@ -100,9 +123,7 @@ def load_index(folder: AnyPath, index_folder: Path | None = None) -> DatasetInde
     if not path.is_file():
         raise no_data_set(folder)
     try:
-        return _index_from(json.loads(path.read_text("utf-8")), path)
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path} is damaged ({error}). Pack the data set again.") from error
+        return _index_from(_INDICES.read_plain(path), path)
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}). Check it.") from error
 
@@ -172,104 +193,42 @@ def digest_of(data: dict[str, Any]) -> str:
 
 
 def _index_from(data: Any, path: Path) -> DatasetIndex:
-    version = _item(data, "format_version", "the file")
-    if version != FORMAT_VERSION:
+    version = data.get("format_version") if isinstance(data, dict) else None
+    if type(version) is int and version != FORMAT_VERSION:
         raise DatasetError(
             f"{path} has format {version}, this histosyn reads {FORMAT_VERSION}. "
             "Pack the data set again."
         )
-    index = _checked_index(data, path)
-    fits = _item(data, "sha256", "the file") == digest_of(data)
-    _require(fits, "it was changed after it was written: its sha256 is another")
+    saved = _INDICES.checked(data, str(path))
+    index = _checked_index(saved, path)
+    if saved.sha256 != digest_of(data):
+        raise _INDICES.damaged(
+            str(path), "it was changed after it was written: its sha256 is another"
+        )
     return index
 
 
-def _checked_index(data: Any, path: Path) -> DatasetIndex:
-    schema = schema_from_dict(_item(data, "schema", "the file"), str(path))
-    shards = tuple(_shard_from(item) for item in _list(data, "shards", "the file"))
-    samples = sum(shard.samples for shard in shards)
-    promised = _number(data, "samples", "the file")
-    _require(promised == samples, f"it promises {promised} samples, its shards {samples}")
-    names = [shard.name for shard in shards]
-    _require(len(set(names)) == len(names), "two shards have the same name")
-    values = _item(data, "label_values", "the file")
-    _require(values in get_args(LabelValues), f"label_values is {values!r}")
-    made_by = _item(data, "made_by", "the file")
-    _require(isinstance(made_by, dict), f"made_by is {made_by!r}")
+def _checked_index(saved: _SavedIndex, path: Path) -> DatasetIndex:
+    """What fits together in itself."""
+    schema = schema_from_dict(saved.schema, str(path))
+    samples = sum(shard.samples for shard in saved.shards)
+    if saved.samples != samples:
+        promise = f"it promises {saved.samples} samples, its shards {samples}"
+        raise _INDICES.damaged(str(path), promise)
+    if len({shard.name for shard in saved.shards}) < len(saved.shards):
+        raise _INDICES.damaged(str(path), "two shards have the same name")
+    for name in ("class_pixels", "class_samples"):
+        if len(getattr(saved, name)) != len(schema):
+            raise _INDICES.damaged(str(path), f"{name} is not {len(schema)} whole numbers")
     return DatasetIndex(
         schema=schema,
-        tile_size=_pair(data, "tile_size", "the file", least=1),
-        mpp=_mpp_from(data),
-        class_pixels=_numbers(data, "class_pixels", "the file", count=len(schema)),
-        class_samples=_numbers(data, "class_samples", "the file", count=len(schema)),
-        shards=shards,
+        tile_size=saved.tile_size,
+        mpp=saved.mpp,
+        class_pixels=saved.class_pixels,
+        class_samples=saved.class_samples,
+        shards=saved.shards,
         table=SamplesTable(path.with_name(SAMPLES_NAME), samples, len(schema)),
-        label_values=values,
-        left_out=tuple(_left_out_from(item) for item in _list(data, "left_out", "the file")),
-        made_by=made_by,
+        label_values=saved.label_values,
+        left_out=saved.left_out,
+        made_by=saved.made_by,
     )
-
-
-def _mpp_from(data: Any) -> float | None:
-    mpp = _item(data, "mpp", "the file")
-    known = type(mpp) in (int, float) and 0 < mpp < math.inf
-    _require(mpp is None or known, f"mpp is {mpp!r}")
-    return mpp
-
-
-def _shard_from(data: Any) -> Shard:
-    name = _item(data, "name", "a shard")
-    # The reader opens it: it must lie beside the index.
-    plain = isinstance(name, str) and name.endswith(".tar") and not set(name) & set("/\\\0:")
-    _require(plain, f"a shard is called {name!r}, not like shard-000000.tar")
-    sha256 = _item(data, "sha256", name)
-    _require(isinstance(sha256, str), f"{name}: sha256 is {sha256!r}")
-    numbers = {key: _number(data, key, name) for key in ("size_bytes", "samples", "rows_crc32")}
-    return Shard(name=name, sha256=sha256, **numbers)
-
-
-def _left_out_from(data: Any) -> LeftOut:
-    texts = {key: _item(data, key, "left_out") for key in ("shard", "key", "cause")}
-    _require(all(isinstance(text, str) for text in texts.values()), f"left_out has {data!r}")
-    damaged = data.get("damaged", True)
-    _require(isinstance(damaged, bool), f"left_out has {data!r}")
-    return LeftOut(**texts, damaged=damaged)
-
-
-def _item(data: Any, key: str, where: str) -> Any:
-    _require(isinstance(data, dict), f"{where} is not an object")
-    _require(key in data, f"{where} lacks {key!r}")
-    return data[key]
-
-
-def _list(data: Any, key: str, where: str) -> list[Any]:
-    values = _item(data, key, where)
-    _require(isinstance(values, list), f"{where}: {key} is not a list")
-    return values
-
-
-def _number(data: Any, key: str, where: str) -> int:
-    value = _item(data, key, where)
-    _require(_is_number(value), f"{where}: {key} is {value!r}, no whole number from 0 on")
-    return value
-
-
-def _numbers(data: Any, key: str, where: str, *, count: int, least: int = 0) -> tuple[int, ...]:
-    values = _list(data, key, where)
-    fine = len(values) == count and all(_is_number(value, least) for value in values)
-    _require(fine, f"{where}: {key} is not {count} whole numbers from {least} on")
-    return tuple(values)
-
-
-def _pair(data: Any, key: str, where: str, *, least: int = 0) -> tuple[int, int]:
-    first, second = _numbers(data, key, where, count=2, least=least)
-    return first, second
-
-
-def _is_number(value: Any, least: int = 0) -> bool:
-    return type(value) is int and least <= value <= _LARGEST_NUMBER
-
-
-def _require(condition: bool, text: str) -> None:
-    if not condition:
-        raise ValueError(text)

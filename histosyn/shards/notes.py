@@ -17,11 +17,13 @@ from histosyn.labels import LabelSchema, read_label_map
 from histosyn.shards.index import LeftOut
 from histosyn.shards.members import RawSample, content_of
 from histosyn.shards.samples_table import Entry, Member
-from hpc.errors import DatasetError, HistosynError
+from hpc.errors import DamagedFileError, DatasetError, HistosynError
 from hpc.files import open_regular_file, write_text
+from hpc.plain_data import plain_json
+from hpc.records import Count, FileName, Records, Resolution, Side, Text
 from hpc.stamp import Stamp
 
-Size = tuple[int, ...]
+Size = tuple[Side, ...]
 # What a sample's JSON says of its group and resolution is believed within reason: every row of the
 # index is as wide as the longest group.
 _LONGEST_GROUP = 200
@@ -37,8 +39,8 @@ class Look:
 
     entry: Entry
     size: Size
-    class_pixels: tuple[int, ...]
-    mpp: float | None
+    class_pixels: tuple[Count, ...]
+    mpp: Resolution | None
     indices: bool
 
 
@@ -46,13 +48,16 @@ class Look:
 class Note:
     """All that is known of one shard."""
 
-    name: str
-    sha256: str
-    size_bytes: int
+    name: FileName
+    sha256: Text
+    size_bytes: Count
     looks: tuple[Look, ...]
     left_out: tuple[LeftOut, ...]
-    seams: tuple[int, ...]
-    left_aside: int
+    seams: tuple[Count, ...]
+    left_aside: Count
+
+
+_NOTES = Records(kind=Note, remedy="The shard is looked at again.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,18 +102,11 @@ def _identity(path: Path, schema: LabelSchema) -> list[Any]:
 def _read_note(path: Path, identity: list[Any] | None = None) -> Note | None:
     """The note at `path`; None if there is none, or not of this shard as it is now."""
     try:
-        data = json.loads(path.read_text("utf-8"))
-        if data.pop("of") != identity and identity is not None:
-            return None
-        looks = tuple(
-            Look(**look | {"entry": Entry.from_dict(look["entry"]), "size": tuple(look["size"])})
-            for look in data["looks"]
-        )
-        left_out = tuple(LeftOut(**item) for item in data["left_out"])
-        more = {"looks": looks, "left_out": left_out, "seams": tuple(data["seams"])}
-        return Note(**data | more)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        data = _NOTES.read_plain(path)
+        note = _NOTES.checked(data, str(path))
+    except (OSError, DamagedFileError):
         return None  # none, half of one, or one of another version
+    return note if identity is None or data.get("of") == identity else None
 
 
 def _look_through(path: Path, schema: LabelSchema) -> Note:
@@ -189,8 +187,8 @@ def _look_at(sample: RawSample, descriptor: int, schema: LabelSchema) -> Look:
 def _facts(data: bytes) -> dict[str, Any]:
     """Group and microns per pixel, as far as the JSON has them in the way of `histosyn pack`."""
     try:
-        facts = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        facts = plain_json(data, finite=False)
+    except ValueError as error:
         raise DatasetError(f"its .json is no JSON ({error})") from error
     found: dict[str, Any] = {}
     if isinstance(facts, dict):

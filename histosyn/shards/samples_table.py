@@ -17,6 +17,7 @@ import numpy as np
 from hpc.arrays import map_npy
 from hpc.errors import DatasetError
 from hpc.files import atomic_file
+from hpc.records import ClassIndex, Count, Crc32
 
 SAMPLES_NAME = "samples.npy"
 
@@ -25,9 +26,9 @@ SAMPLES_NAME = "samples.npy"
 class Member:
     """A file in a shard: where its data begins, how many bytes it has, and their CRC-32."""
 
-    offset: int
-    size: int
-    crc32: int
+    offset: Count
+    size: Count
+    crc32: Crc32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,17 +39,11 @@ class Entry:
     tile: Member
     label: Member
     group: str | None
-    classes: tuple[int, ...]
+    classes: tuple[ClassIndex, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Entry:
-        """From what `as_dict` gave."""
-        members = {name: Member(**data[name]) for name in ("tile", "label")}
-        return cls(**data | members | {"classes": tuple(data["classes"])})
 
 
 def is_samples_table(path: Path) -> bool:

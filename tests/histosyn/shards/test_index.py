@@ -18,6 +18,7 @@ from histosyn.shards.index import DatasetIndex, ShardRecord
 from histosyn.shards.index_file import load_index, write_index
 from histosyn.shards.samples_table import Entry, Member
 from hpc.errors import DatasetError, InputError, SchemaError
+from hpc.records import Records
 
 ENTRIES = (
     Entry(
@@ -82,7 +83,8 @@ def test_an_index_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_record_survives_a_journal() -> None:
-    again = ShardRecord.from_dict(json.loads(json.dumps(RECORDS[2].as_dict())))
+    kind = Records(kind=ShardRecord, remedy="")
+    again = kind.parse(json.dumps(RECORDS[2].as_dict()), "a note")
     assert again == RECORDS[2]
 
 
@@ -152,33 +154,34 @@ SHARD = ("shards", 0)
 @pytest.mark.parametrize(
     "place, value, match",
     [
-        (at("tile_size"), REMOVED, "the file lacks 'tile_size'"),
-        (at("tile_size"), [32], "tile_size is not 2 whole numbers from 1 on"),
-        (at("tile_size"), [32, 0], "tile_size is not 2 whole numbers from 1 on"),
+        (at("tile_size"), REMOVED, "it lacks tile_size"),
+        (at("tile_size"), [32], "tile_size: expected a list of length 2"),
+        (at("tile_size"), [32, 0], r"tile_size\[1\]: expected a whole number >= 1"),
         (at("class_pixels"), [1, 2, 3], "class_pixels is not 4 whole numbers"),
-        (at("class_pixels"), [1, 2, 3, True], "class_pixels is not 4 whole numbers"),
-        (at("mpp"), "0.5", "mpp is '0.5'"),
-        (at("mpp"), 0, "mpp is 0"),
-        (at("mpp"), float("nan"), "mpp is nan"),
-        (at("made_by"), "me", "made_by is 'me'"),
-        (at("shards"), {}, "shards is not a list"),
-        (at(*SHARD), 3, "a shard is not an object"),
-        (at(*SHARD, "name"), "../x.tar", r"a shard is called '\.\./x\.tar'"),
-        (at(*SHARD, "name"), "/etc/x.tar", "a shard is called '/etc/x.tar'"),
-        (at(*SHARD, "name"), "..", r"a shard is called '\.\.'"),
-        (at(*SHARD, "name"), "passwd", "a shard is called 'passwd'"),
-        (at(*SHARD, "name"), "x\0.tar", "a shard is called"),
-        (at(*SHARD, "name"), None, "a shard is called None"),
-        (at(*SHARD, "sha256"), 5, r"shard-000000\.tar: sha256 is 5"),
-        (at(*SHARD, "name"), "pipe:cat x.tar", "a shard is called 'pipe:cat x.tar'"),
-        (at(*SHARD, "size_bytes"), -1, r"shard-000000\.tar: size_bytes is -1"),
-        (at(*SHARD, "samples"), True, r"shard-000000\.tar: samples is True"),
-        (at(*SHARD, "samples"), 1 << 70, r"shard-000000\.tar: samples is"),
+        (at("class_pixels"), [1, 2, 3, True], r"class_pixels\[3\]: expected a whole number"),
+        (at("mpp"), "0.5", "mpp: expected a number or null, got a text"),
+        (at("mpp"), 0, "mpp: expected a number > 0"),
+        (at("mpp"), float("nan"), "mpp: expected a number > 0"),
+        (at("made_by"), "me", "made_by: expected an object, got a text"),
+        (at("shards"), {}, "shards: expected a list, got an object"),
+        (at(*SHARD), 3, r"shards\[0\]: expected an object"),
+        (at(*SHARD, "name"), "../x.tar", r"shards\[0\]\.name: expected a name like shard"),
+        (at(*SHARD, "name"), "/etc/x.tar", r"shards\[0\]\.name: expected a name like shard"),
+        (at(*SHARD, "name"), "..", r"shards\[0\]\.name: expected a name like shard"),
+        (at(*SHARD, "name"), "passwd", r"shards\[0\]\.name: expected a name like shard"),
+        (at(*SHARD, "name"), "x.tar\n", r"shards\[0\]\.name: expected a name like shard"),
+        (at(*SHARD, "name"), "x\0.tar", r"shards\[0\]\.name: expected a name like shard"),
+        (at(*SHARD, "name"), None, r"shards\[0\]\.name: expected a text, got null"),
+        (at(*SHARD, "sha256"), 5, r"shards\[0\]\.sha256: expected a text"),
+        (at(*SHARD, "name"), "pipe:cat x.tar", r"shards\[0\]\.name: expected a name like shard"),
+        (at(*SHARD, "size_bytes"), -1, r"shards\[0\]\.size_bytes: expected a whole number >= 0"),
+        (at(*SHARD, "samples"), True, r"shards\[0\]\.samples: expected a whole number"),
+        (at(*SHARD, "samples"), 1 << 70, r"shards\[0\]\.samples: expected a whole number <="),
         (at(*SHARD, "samples"), 2, "it promises 3 samples, its shards 4"),
-        (at(*SHARD, "rows_crc32"), REMOVED, r"shard-000000\.tar lacks 'rows_crc32'"),
+        (at(*SHARD, "rows_crc32"), REMOVED, r"shards\[0\]: it lacks rows_crc32"),
         (at("samples"), 5, "it promises 5 samples, its shards 3"),
-        (at("label_values"), "colors", "label_values is 'colors'"),
-        (at("left_out"), [{"shard": "a", "key": 5, "cause": ""}], "left_out has"),
+        (at("label_values"), "colors", "label_values: .*expected one of indices, colours"),
+        (at("left_out"), [{"shard": "a", "key": 5, "cause": ""}], r"left_out\[0\]\.key: expected"),
     ],
 )
 def test_what_is_wrong_with_an_index_is_named(
