@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,22 @@ from hpc import collectives
 from hpc.errors import DatasetError
 from hpc.log import RecordsFile, logger
 from hpc.outbox import Outbox
+from hpc.records import Count, Records, Text
 from hpc.topology import Topology
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Listed:
+    """What is used of a line of `bad-samples.jsonl`."""
+
+    step: Count
+    shard: Text
+    key: str
+
+
+BAD_SAMPLES = Records(
+    kind=_Listed, remedy="Running the same training command again goes on with what is sound."
+)
 
 
 class ListBadSamples:
@@ -91,4 +106,4 @@ class ListBadSamples:
             )
 
     def _listed_before(self) -> set[tuple[Any, Any]]:
-        return {(record["shard"], record["key"]) for record in self.listed.read()}
+        return {(record["shard"], record["key"]) for record in self.listed.sound()}

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from histosyn.checkpoint_state import load_state, taking_over
 from histosyn.config_file import as_plain
 from histosyn.model_folder import ModelFacts, facts_from_dict
 from histosyn.trainer import AVERAGE_IS_READY, Trainer
@@ -27,14 +28,16 @@ def take_over_networks(trainer: Trainer, source: Path) -> dict[str, Any]:
     ConfigError listing the settings that differ if the networks have other shapes.
     """
     path = _checkpoint_of(source)
-    state = checkpoint.load(path)
-    facts = facts_from_dict(state.get("model"), str(path))
-    weights = state["trainer"]["players"]
+    state = load_state(path)
+    facts = facts_from_dict(state["model"], str(path))
     networks: dict[str, nn.Module] = {
         **trainer.players.networks,
         "ema": trainer.players.ema.network,
     }
-    if any(_shapes(weights[name]) != _shapes(net.state_dict()) for name, net in networks.items()):
+    with taking_over(path):
+        weights = {name: state["trainer"]["players"][name] for name in networks}
+        there = {name: _shapes(each) for name, each in weights.items()}
+    if any(there[name] != _shapes(net.state_dict()) for name, net in networks.items()):
         raise ConfigError(
             f"The networks of {path} do not fit those of this run, which have other shapes: "
             f"{', '.join(_differences(trainer, state, facts))}. Set these as they were, or start "

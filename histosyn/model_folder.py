@@ -15,6 +15,7 @@ from typing import Any, get_args
 import torch
 from torch.nn.utils import parametrize
 
+from histosyn.checkpoint_state import load_state, taking_over
 from histosyn.config import GeneratorConfig, TrainConfig
 from histosyn.config_file import from_dict
 from histosyn.labels import LabelSchema, schema_from_dict
@@ -227,17 +228,18 @@ def _load_model_folder(path: Path, device: torch.device, precision: Precision) -
 
 
 def _load_checkpoint(path: Path, device: torch.device, precision: Precision) -> Model:
-    state = checkpoint.load(path)
-    facts = facts_from_dict(state.get("model"), str(path))
+    state = load_state(path)
+    facts = facts_from_dict(state["model"], str(path))
     if checkpoint.is_resume_only(path):
         raise InputError(
             f"{path} was saved to go on from, at a stop or by the clock: the batch statistics of "
             "its average are not counted. Run the training command again: with --run.steps "
             f"{state['trainer']['step']} it makes the model of this step and ends, else it goes on."
         )
-    average = state["trainer"]["players"]["ema"]
-    require_finite(average, str(path))
-    network = _folded(facts, average)
+    with taking_over(path):
+        average = state["trainer"]["players"]["ema"]
+        require_finite(average, str(path))
+        network = _folded(facts, average)
     sha256 = sha256_of_bytes(weights_file(network.state_dict()))
     return _ready(network, facts, sha256, device, precision)
 

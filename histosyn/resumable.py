@@ -16,8 +16,9 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from histosyn.bad_samples import ListBadSamples
+from histosyn.bad_samples import BAD_SAMPLES, ListBadSamples
 from histosyn.batch_log import LogBatches
+from histosyn.checkpoint_state import load_state, taking_over
 from histosyn.config import RESUMABLE_CHANGES
 from histosyn.config_file import as_plain, as_toml, differing_fields, from_dict
 from histosyn.derived import Derived, is_owed
@@ -199,9 +200,10 @@ class _Run(Generic[TrainerKind]):
         """
         newest = collectives.decided_by_first(self._newest_checkpoint)
         if newest is not None:
-            state = checkpoint.load(newest)
-            self._check_resumable(state, newest)
-            self.training.load(state)
+            state = load_state(newest)
+            with taking_over(newest):
+                self._check_resumable(state, newest)
+                self.training.load(state)
         if self.topology.is_first:
             for records in (self.metrics, self.batches):
                 records.forget_after(self.trainer.step)
@@ -266,7 +268,7 @@ class _Run(Generic[TrainerKind]):
         if run.log_batches:
             noting.append(LogBatches(self.batches, self.outbox, self.topology, run.report_every))
         if self.config.data.on_bad_sample == "skip":
-            listed = RecordsFile(run.folder / "bad-samples.jsonl")
+            listed = RecordsFile(run.folder / "bad-samples.jsonl", BAD_SAMPLES)
             noting.append(
                 ListBadSamples(
                     listed, self.outbox, trainer.stream.index, self.topology,

@@ -167,15 +167,29 @@ class RecordsFile:
 
         Damaged lines are told, and the file is kept as it was beside the one that goes on.
         """
-        found = self._lines()
-        if found.faults:
-            self._set_aside(found)
         if self.path.exists():
-            kept = [record for record in found.records if record["step"] <= step]
-            write_text(self.path, "".join(json.dumps(record) + "\n" for record in kept))
+            found = self._told_and_set_aside()
+            self._rewrite([record for record in found if record["step"] <= step])
+
+    def sound(self) -> list[dict[str, Any]]:
+        """All records that are sound, for who is going to append others.
+
+        Damaged lines are told, and the file is kept as it was beside the one that goes on.
+        """
+        return self._told_and_set_aside()
 
     def _lines(self) -> Lines:
         return self.kind.read_lines(self.path) if self.path.exists() else Lines(records=[])
+
+    def _rewrite(self, records: list[dict[str, Any]]) -> None:
+        write_text(self.path, "".join(json.dumps(record) + "\n" for record in records))
+
+    def _told_and_set_aside(self) -> list[dict[str, Any]]:
+        found = self._lines()
+        if found.faults:
+            self._set_aside(found)
+            self._rewrite(found.records)
+        return found.records
 
     def _set_aside(self, found: Lines) -> None:
         names = (f"damaged-{self.path.name}{f'.{n}' if n > 1 else ''}" for n in count(1))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import html
-import json
 import os
 import shlex
 import subprocess
@@ -24,6 +23,7 @@ from typing import Any
 from histosyn.phantom import SCHEMA
 from hpc.files import write_text
 from hpc.log import on_terminal
+from hpc.plain_data import content_of, plain_json
 from hpc.randomness import generator_of, key_of
 from launch.console import open_streams, say
 from launch.demo_forecast import REPORT_EVERY, Forecast
@@ -182,9 +182,9 @@ def simulated_ratings(images: int = 20, readers: int = 3, seed: int = 0) -> str:
 def render_page(folder: Path, plan: list[Step]) -> str:
     """The page, as HTML that needs nothing but the files beside it."""
     template = files("launch").joinpath("templates", "demo.html").read_text("utf-8")
-    model = json.loads((folder / "run/model/config.json").read_text("utf-8"))
-    distance = json.loads((folder / "fid.json").read_text("utf-8"))
-    agreement = json.loads((folder / "agreement.json").read_text("utf-8"))
+    model = plain_json(content_of(folder / "run/model/config.json"))
+    distance = plain_json(content_of(folder / "fid.json"))
+    agreement = plain_json(content_of(folder / "agreement.json"))
     grids = sorted((folder / "run/samples").glob("*.png"))
     return Template(template).substitute(
         steps=model["training"]["steps"],

@@ -8,9 +8,10 @@ FOLDER/trials.json     all trials and how their numbers were made
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,6 +24,7 @@ from hpc.files import write_json, write_text
 from hpc.leftovers import remove_leftovers
 from hpc.locks import locked
 from hpc.log import logger
+from hpc.records import Records, Text
 from tune.config import Sweep, sweep_from_dict
 from tune.environment import prepare
 from tune.evaluation import Yardstick
@@ -40,6 +42,21 @@ _RESUMABLE = frozenset(
 
 # In sweep.json beside the sweep: what the validation shards hold.
 _VALIDATION_SHA256 = "validation_sha256"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Saved:
+    """What `sweep.json` says at least; the rest is for `sweep_from_dict` to judge."""
+
+    train: dict[str, Any]
+    search: dict[str, Any]
+    sweep: dict[str, Any]
+    validation_sha256: Text | None = None
+
+
+_SAVED = Records(
+    kind=_Saved, remedy="Restore it from a copy, or choose another sweep.folder.", finite=False
+)
 
 
 def run_sweep(sweep: Sweep) -> Result:
@@ -113,7 +130,8 @@ def _claim_folder(sweep: Sweep, validation: str) -> None:
     """
     path = sweep.sweep.folder / "sweep.json"
     if path.is_file():
-        saved = json.loads(path.read_text("utf-8"))
+        saved: dict[str, Any] = _SAVED.read_plain(path)
+        _SAVED.checked(saved, str(path))
         may_change = _RESUMABLE
         if saved.pop(_VALIDATION_SHA256, None) == validation:
             may_change |= {"sweep.validation"}

@@ -32,7 +32,6 @@ class Evaluate:
         self.folder = folder
         self.batch_size = candidate.training.data.global_batch
         self.interval = interval
-        folder.mend()
         self.known = folder.evaluations()
 
     def tell_last(self) -> None:

@@ -6,16 +6,15 @@ no code, and outlive a change of Ray.
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from histosyn.config_file import load_toml
-from hpc.errors import DamagedFileError
+from histosyn.config import TrainConfig
+from histosyn.config_file import from_dict, load_toml
 from hpc.files import make_folder, write_json
 from hpc.log import RecordsFile
+from hpc.records import Count, Records
 
 Ending = Literal["finished", "stopped", "diverged", "failed"]
 
@@ -24,8 +23,8 @@ Ending = Literal["finished", "stopped", "diverged", "failed"]
 class Evaluation:
     """One measurement: the Fréchet distance after `step` steps."""
 
-    step: int
-    images_seen: int
+    step: Count
+    images_seen: Count
     distance: float
 
 
@@ -42,6 +41,21 @@ class Outcome:
         return self.status != "failed"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """That the trial goes on after its measurement at `step`."""
+
+    step: Count
+    decision: Literal["go on"]
+
+
+# A sweep does not go on without them: it would stop other trials than it would have.
+_REMEDY = "Restore it from a copy; or remove the trial's folder, and the trial is run anew."
+_EVALUATIONS = Records(kind=Evaluation, remedy=_REMEDY, finite=False)
+_DECISIONS = Records(kind=Decision, remedy=_REMEDY)
+_OUTCOMES = Records(kind=Outcome, remedy="Delete it: the trial then goes on.")
+
+
 class TrialFolder:
     """The sweep's files in a trial's run folder.
 
@@ -50,21 +64,21 @@ class TrialFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._evaluations = RecordsFile(path / "evaluations.jsonl")
-        self._decisions = RecordsFile(path / "decisions.jsonl")
+        self._evaluations = RecordsFile(path / "evaluations.jsonl", _EVALUATIONS)
+        self._decisions = RecordsFile(path / "decisions.jsonl", _DECISIONS)
         self._outcome = path / "outcome.json"
 
     def evaluations(self) -> dict[int, Evaluation]:
         """All measurements by step, in the order of steps."""
-        return {
-            record["step"]: Evaluation(**record)
-            for record in sorted(self._evaluations.read(), key=lambda record: record["step"])
-        }
+        found = map(_EVALUATIONS.convert, self._evaluations.read())
+        return {each.step: each for each in sorted(found, key=lambda each: each.step)}
 
     def precision(self) -> str | None:
         """What the trial is computed in; None if it has not begun."""
         config = self.path / "config.toml"
-        return str(load_toml(config)["run"]["precision"]) if config.is_file() else None
+        if not config.is_file():
+            return None
+        return from_dict(TrainConfig, load_toml(config), str(config)).run.precision
 
     def decided_step(self) -> int:
         """Up to which step's measurement it is decided that the trial goes on; 0 for none.
@@ -78,10 +92,6 @@ class TrialFolder:
         """Note that the trial goes on after its measurement at `step`."""
         make_folder(self.path)
         self._decisions.append({"step": step, "decision": "go on"})
-
-    def mend(self) -> None:
-        """Drop a line that a kill cut short, before another is appended to it."""
-        self._evaluations.forget_after(sys.maxsize)
 
     def add(self, evaluation: Evaluation) -> None:
         """Append a measurement."""
@@ -97,13 +107,7 @@ class TrialFolder:
         """How the trial ended, or None if it hasn't."""
         if not self._outcome.is_file():
             return None
-        try:
-            data: dict[str, Any] = json.loads(self._outcome.read_text("utf-8"))
-            return Outcome(**data)
-        except (ValueError, TypeError) as error:
-            raise DamagedFileError(
-                f"{self._outcome} is damaged ({error}). Delete it: the trial then goes on."
-            ) from error
+        return _OUTCOMES.read(self._outcome)
 
     def conclude(self, outcome: Outcome) -> None:
         """Record the end."""

@@ -24,7 +24,6 @@ def test_a_folder_without_files_is_a_trial_to_be_run(tmp_path):
     assert folder.evaluations() == {}
     assert folder.outcome() is None
     assert folder.is_open
-    folder.mend()
 
 
 def test_after_a_line_cut_short_nothing_else_is_lost(tmp_path):
@@ -33,7 +32,6 @@ def test_after_a_line_cut_short_nothing_else_is_lost(tmp_path):
     with (tmp_path / "evaluations.jsonl").open("a") as file:
         file.write('{"step": 4, "images')
 
-    folder.mend()
     folder.add(evaluation(6))
 
     assert list(folder.evaluations()) == [2, 6]
@@ -51,9 +49,36 @@ def test_only_what_failed_is_tried_again(tmp_path, status, is_open):
     assert folder.is_open is is_open
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"status": "finished", "more": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "{}", "[1]", "null", "\xff", '{"status": "odd"}', '{"status": null}', "[" * 100_000],
+)
 def test_a_damaged_outcome_is_named(tmp_path, text):
-    (tmp_path / "outcome.json").write_text(text)
+    (tmp_path / "outcome.json").write_bytes(text.encode("latin-1"))
 
     with pytest.raises(DamagedFileError, match=r"outcome\.json is damaged"):
         TrialFolder(tmp_path).outcome()
+
+
+def test_what_a_later_version_adds_is_passed_over(tmp_path):
+    (tmp_path / "outcome.json").write_text('{"status": "finished", "more": 1}')
+    (tmp_path / "evaluations.jsonl").write_text(
+        '{"step": 2, "images_seen": 16, "distance": 1.0, "more": []}\n'
+    )
+
+    assert TrialFolder(tmp_path).outcome() == Outcome(status="finished")
+    assert TrialFolder(tmp_path).evaluations() == {2: evaluation(2)}
+
+
+@pytest.mark.parametrize("name", ["evaluations.jsonl", "decisions.jsonl"])
+@pytest.mark.parametrize("line", ["[1]", '{"step": "x"}', '{"step": 2}', "null", "{"])
+def test_a_damaged_line_is_never_skipped(tmp_path, name, line):
+    """Another trial would be stopped than the measurements say."""
+    folder = TrialFolder(tmp_path)
+    folder.add(evaluation(2))
+    folder.add_decision(2)
+    with (tmp_path / name).open("a") as file:
+        file.write(line + "\n")
+
+    with pytest.raises(DamagedFileError, match=rf"{name}, line 2, is damaged .*Restore it"):
+        folder.decided_step()
