@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from hpc.files import atomic_file, open_regular_file
 from hpc.limits import raised_limit
+from hpc.plain_data import plain_json
 from hpc.zip_directory import open_zip
 
 # What the zip, decompression and array readers are known to raise for a damaged file.
@@ -108,7 +109,7 @@ class Npz:
         return self._members[name]
 
     def _recorded(self) -> dict[str, str]:
-        found = json.loads(str(self._unproven(_DIGESTS, SMALL_BYTES)))
+        found = plain_json(str(self._unproven(_DIGESTS, SMALL_BYTES)))
         if not isinstance(found, dict):
             raise ValueError(f"{_DIGESTS} is no table")
         return found

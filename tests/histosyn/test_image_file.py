@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import io
 import os
 import struct
@@ -185,48 +184,3 @@ def test_who_has_larger_images_may_raise_the_limit(value: str, outcome: str) -> 
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=ROOT
     )
     assert outcome in done.stdout + done.stderr
-
-
-def test_images_are_opened_in_one_place() -> None:
-    found = {
-        path.relative_to(ROOT).as_posix()
-        for floor in ("hpc", "histosyn", "eval", "tune", "launch")
-        for path in (ROOT / floor).rglob("*.py")
-        if opens_images(ast.parse(path.read_text("utf-8")))
-    }
-    assert found == {"histosyn/image_file.py"}
-
-
-OTHER_READERS = {"cv2", "imageio", "skimage", "tifffile", "torchvision.io", "matplotlib.image"}
-
-
-def opens_images(tree: ast.AST) -> bool:
-    """Whether code calls `Image.open`, or imports it or another reader of images."""
-    return any(map(_opens_images, ast.walk(tree)))
-
-
-def _opens_images(node: ast.AST) -> bool:
-    if isinstance(node, ast.Attribute):
-        return node.attr == "open" and ast.unparse(node.value).endswith("Image")
-    if not isinstance(node, ast.Import | ast.ImportFrom):
-        return False
-    modules = [item.name for item in node.names]
-    modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-    first_words = [module.partition(".")[0] for module in modules]
-    return "PIL.Image" in modules[-1:] or bool(OTHER_READERS & {*modules, *first_words})
-
-
-@pytest.mark.parametrize(
-    "code, opens",
-    [
-        ("from PIL import Image\nImage.open(x)", True),
-        ("import PIL.Image\nPIL.Image.open(x)", True),
-        ("from PIL.Image import open", True),
-        ("import cv2", True),
-        ("from skimage.io import imread", True),
-        ("path.open()", False),
-        ("from PIL import Image\nImage.new('L', (1, 1))", False),
-    ],
-)
-def test_what_counts_as_opening(code: str, opens: bool) -> None:
-    assert opens_images(ast.parse(code)) == opens
