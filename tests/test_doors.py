@@ -39,7 +39,8 @@ DOORS = {
     ("zipfile.*",): {
         "hpc/arrays.py", "hpc/zip_directory.py", "hpc/weights.py", "histosyn/torchscript.py",
     },
-    ("gzip.*", "bz2.*", "lzma.open", "lzma.decompress", "lzma.LZMAFile", "shutil.unpack_archive"): set(),
+    ("gzip.*", "bz2.*", "lzma.open", "lzma.decompress", "lzma.LZMAFile",
+     "shutil.unpack_archive"): set(),
     # Tables.
     ("csv.reader", "csv.DictReader", "pandas.*", "polars.*"): {"histosyn/tables.py"},
     # Programs, and what runs what it reads.

@@ -2,15 +2,23 @@
 
 import io
 import json
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc import log
-from hpc.errors import DamagedFileError
+from hpc.errors import DamagedFileError, InputError
 from hpc.log import RecordsFile, key_values, logger, set_up_logging, track
+from hpc.records import Records
 from hpc.topology import Topology
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    key: str
+
 
 SECOND_RANK = Topology(rank=1, world_size=2)
 
@@ -233,3 +241,19 @@ def test_what_a_kill_left_of_a_line_goes_with_the_next(metrics):
     metrics.path.write_bytes(metrics.path.read_bytes()[:-1])
     metrics.append({"step": 3})
     assert metrics.path.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 3}\n'
+
+
+def test_who_appends_to_a_damaged_list_goes_on_from_what_is_sound(tmp_path):
+    kind = Records(kind=Item, remedy="Copy it again.", error=InputError)
+    listed = RecordsFile(tmp_path / "bad-samples.jsonl", kind)
+    assert listed.sound() == []
+    listed.append({"key": "a"}, {"key": "b"})
+    before = listed.path.read_bytes()
+    assert [item["key"] for item in listed.sound()] == ["a", "b"]
+    assert listed.path.read_bytes() == before
+    listed.path.write_bytes(before.replace(b'"a"', b"null"))
+    with pytest.raises(InputError, match=r"bad-samples\.jsonl, line 1, is damaged .key: expected"):
+        listed.read()
+
+    assert listed.sound() == [{"key": "b"}] == listed.read()
+    assert (tmp_path / "damaged-bad-samples.jsonl").read_bytes() != before

@@ -7,10 +7,11 @@ from threading import Event, Thread
 
 import pytest
 from launching import started_ranks
+from torch import distributed
 
 from hpc.run_state import FINISHED
 from hpc.topology import Topology
-from hpc.watchdog import Watchdog, _Declared
+from hpc.watchdog import Watchdog, _Declared, _Signs
 
 FAULTY_RANK = Path(__file__).parents[1] / "faulty_rank.py"
 
@@ -117,3 +118,20 @@ def test_an_end_that_two_threads_learn_of_is_written_once():
     for thread in threads:
         thread.join()
     assert written == [FINISHED]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"by": "x"}', "[" * 100_000, "\0"])
+def test_words_that_cannot_be_read_end_the_group_all_the_same(text):
+    declared = _Declared.from_text(text)
+    assert declared.ending.state == "failed" and declared.ending.exit_code == 1
+    assert "What was said of the end is damaged" in declared.ending.reason
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"number": "x"}', '{"number": -1}', "\xff"])
+def test_a_sign_that_cannot_be_read_is_none(text):
+    store = distributed.HashStore()
+    signs = _Signs(store, Topology(rank=0, world_size=2))
+    store.set("sign-1", text)
+    assert [signs.missed(1) for _ in range(3)] == [0, 1, 2]
+    assert signs.who(1) == "Rank 1 of 2"
+    assert "nowhere" in signs.where_all_are()
