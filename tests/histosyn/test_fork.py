@@ -153,7 +153,11 @@ def test_a_forked_run_goes_on_with_and_without_saying_so(shards, old, tmp_path):
 
 def segmenter_run(folder):
     """The checkpoint that training a segmenter leaves, as far as anybody looks at it."""
-    state = {"config": {}, "model": {"kind": "segmenter", "format_version": 1}, "trainer": {"step": 2}}
+    state = {
+        "config": {},
+        "model": {"kind": "segmenter", "format_version": 1},
+        "trainer": {"step": 2},
+    }
     checkpoint.save(folder / "checkpoints/step-00000002", state)
     return folder
 
