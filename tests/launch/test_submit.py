@@ -18,7 +18,7 @@ from launch.site import Site, load_site
 EXAMPLE = Path(__file__).parents[2] / "examples" / "site.toml"
 GOLDEN = Path(__file__).parent / "golden"
 PLAIN = "gpus_per_node = 2\ncpus_per_task = 8\n"
-ARGUMENTS = ("--data.shards", "my data/train", "--run.folder", "runs/100% of $HOME")
+ARGUMENTS = ("--data.shards", "my data/train", "--run.folder", "runs/100% of `HOME`")
 SWEEP = """
 [train.data]
 shards = "packed/train"
@@ -256,9 +256,9 @@ def test_submission_keeps_the_job_file_and_tells_how_to_follow(sbatch, capsys):
     told = capsys.readouterr()
     job_file = Path(ARGUMENTS[-1]) / "train.sbatch"
     assert Path("sbatch.log").read_text() == f"--parsable {job_file}\n"
-    assert "#SBATCH --output='runs/100%% of $HOME/slurm-%j.log'" in job_file.read_text()
+    assert "#SBATCH --output='runs/100%% of `HOME`/slurm-%j.log'" in job_file.read_text()
     assert "Submitted job 4711" in told.out
-    assert "tail -F 'runs/100% of $HOME/slurm-4711.log'" in told.out
+    assert "tail -F 'runs/100% of `HOME`/slurm-4711.log'" in told.out
     assert told.err == ""
 
 
@@ -389,7 +389,7 @@ def test_leaving_a_watched_job_says_how_to_come_back(sbatch, capsys, monkeypatch
     assert submit(*ARGUMENTS, "--watch") == 0
 
     told = capsys.readouterr().err
-    assert "job 7 goes on" in told and "tail -F 'runs/100% of $HOME/slurm-7.log'" in told
+    assert "job 7 goes on" in told and "tail -F 'runs/100% of `HOME`/slurm-7.log'" in told
 
 
 def test_shards_that_are_not_here_are_a_warning(sbatch, capsys):
