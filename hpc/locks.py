@@ -212,9 +212,14 @@ def _is_alive(pid: int) -> bool:
 
 
 def _new_owner(path: Path, mine: Owner) -> IO[bytes]:
-    file = path.with_name(f"{path.name}.{mine.pid}-{secrets.token_hex(4)}").open("xb")
-    with suppress(OSError):
-        _take(file)
-    file.write(json.dumps(asdict(mine)).encode())
-    file.flush()
+    name = path.with_name(f"{path.name}.{mine.pid}-{secrets.token_hex(4)}")
+    with ExitStack() as unless_written:
+        file = unless_written.enter_context(name.open("xb"))
+        # A full disk has room for a name, not for what it says.
+        unless_written.callback(name.unlink, missing_ok=True)
+        with suppress(OSError):
+            _take(file)
+        file.write(json.dumps(asdict(mine)).encode())
+        file.flush()
+        unless_written.pop_all()
     return file

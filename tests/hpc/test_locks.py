@@ -8,10 +8,11 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from select import select
 
 import pytest
+from disks import small_disk
 
 from hpc.errors import InputError
 from hpc.locks import locked
@@ -53,6 +54,17 @@ def test_two_cannot_hold_it_and_nothing_is_left(tmp_path):
     with lock(path):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_for_the_owner_keeps_nothing_of_it(tmp_path):
+    with small_disk(tmp_path / "disk", "8k") as disk:
+        with suppress(OSError), (disk / "filler").open("wb") as filler:
+            while True:
+                filler.write(bytes(512))
+                filler.flush()
+        with pytest.raises(OSError, match="No space left"), lock(disk / "lock"):
+            pass
+        assert [path.name for path in disk.iterdir()] == ["filler"]
 
 
 def test_a_folder_with_other_things_stays(tmp_path):

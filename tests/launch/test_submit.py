@@ -18,7 +18,10 @@ from launch.site import Site, load_site
 EXAMPLE = Path(__file__).parents[2] / "examples" / "site.toml"
 GOLDEN = Path(__file__).parent / "golden"
 PLAIN = "gpus_per_node = 2\ncpus_per_task = 8\n"
-ARGUMENTS = ("--data.shards", "my data/train", "--run.folder", "runs/100% of `HOME`")
+# A shell would run or replace what is in these names. The first is in the golden job file; in a
+# folder that is given to `submit`, variables are replaced beforehand.
+AWKWARD = ("--data.shards", "my data/train", "--run.folder", "runs/100% of $HOME")
+ARGUMENTS = (*AWKWARD[:-1], "runs/100% of `HOME`")
 SWEEP = """
 [train.data]
 shards = "packed/train"
@@ -70,8 +73,8 @@ def rendered(site=None, arguments=("--data.shards", "d"), folder="runs/a", nodes
 def examples():
     """A job file of each kind for the cluster of examples/site.toml, by name."""
     site = load_site(EXAMPLE)
-    arguments = ("--config", "train.toml", *ARGUMENTS, "--data.global-batch=16")
-    train = Request(arguments=arguments, folder=Path(ARGUMENTS[-1]), time="12:00:00")
+    arguments = ("--config", "train.toml", *AWKWARD, "--data.global-batch=16")
+    train = Request(arguments=arguments, folder=Path(AWKWARD[-1]), time="12:00:00")
     tune = Request(arguments=("--config", "sweep.toml"), folder=Path("runs/sweep"), time="8:00:00")
     folder = ("runs/first", "new labels", "tissue", "--variants", "3")
     synth = Request(arguments=folder, folder=Path("tissue/slurm"), time="2:00:00")
