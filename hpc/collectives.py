@@ -91,6 +91,8 @@ def together(work: Callable[[], Value]) -> list[Value]:
     while not all(states):
         thread.join(_MEETING_SECONDS)
         states = gather_objects(done[0] if done else None)
+    # It has done its work, and is not to drop what it holds when Python may be shutting down.
+    thread.join()
     outcomes = [cast(_Done, state) for state in states]
     for outcome in outcomes:
         if outcome.error is not None:

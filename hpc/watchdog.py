@@ -81,7 +81,8 @@ class Watchdog:
             self._store = store
             self._signs = _Signs(store, self.topology)
             self._signs.give(self._where())
-        Thread(target=self._guard, name="watchdog", daemon=True).start()
+        thread = Thread(target=self._guard, name="watchdog", daemon=True)
+        thread.start()
         try:
             yield
         except BaseException as error:
@@ -89,6 +90,9 @@ class Watchdog:
             raise
         finally:
             self._left.set()
+            # It holds on to the run, and with it to tensors: dropping the last of these from another
+            # thread while Python shuts down aborts the process. A store that is lost may keep it.
+            thread.join(_GRACE_SECONDS)
 
     def _leave(self, error: BaseException) -> None:
         if self._store is None:

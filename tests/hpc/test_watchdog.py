@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 from threading import Event, Thread
+from threading import enumerate as enumerate_threads
 
 import pytest
 from launching import started_ranks
@@ -135,3 +136,11 @@ def test_a_sign_that_cannot_be_read_is_none(text):
     assert [signs.missed(1) for _ in range(3)] == [0, 1, 2]
     assert signs.who(1) == "Rank 1 of 2"
     assert "nowhere" in signs.where_all_are()
+
+
+def test_its_thread_ends_with_the_block():
+    """What it holds is not to be dropped by a thread of its own while Python shuts down."""
+    watchdog = Watchdog(Topology(), limit_seconds=60)
+    with watchdog.watching(None):
+        (thread,) = [thread for thread in enumerate_threads() if thread.name == "watchdog"]
+    assert not thread.is_alive()
