@@ -162,7 +162,7 @@ class LossConfig:
     perceptual_network: Path | None = None
     """TorchScript file: from tiles in [-1, 1] to a tensor of features or a list of such."""
     perceptual_runs_code: bool = False
-    """Run that file, which is a program: it can write files. Only for files of whom you trust."""
+    """Run that file, which is a program: it can write files. Only for files of people you trust."""
     label_mix: float = 10.0
     """Kind unet: a tile mixed of real and synthetic regions is to be judged region by region."""
     class_weight_cap: float = 10.0

@@ -292,11 +292,13 @@ class _Run(Generic[TrainerKind]):
     def _announce(self) -> None:
         trainer, index = self.trainer, self.trainer.stream.index
         if self.topology.is_first:
+            count = self.topology.world_size
             logger.info(
-                "%s: step %d of %d, %d tiles of %dx%d, %d processes, %s, %s",
+                "%s: step %d of %d, %d tiles of %dx%d, schema %s (%d classes), "
+                "%d process%s, %s, %s",
                 self.config.run.folder, trainer.step, self.config.run.steps, len(index),
-                *index.tile_size, self.topology.world_size, trainer.device,
-                self.config.run.precision,
+                *index.tile_size, index.schema.name, len(index.schema.classes), count,
+                "es" * (count > 1), trainer.device, self.config.run.precision,
             )  # fmt: skip
 
     def _ended(self) -> Stopped | None:

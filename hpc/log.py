@@ -62,6 +62,17 @@ def set_up_logging(topology: Topology, run_folder: Path | None = None) -> None:
     logger.propagate = False
 
 
+@contextmanager
+def warnings_left_out() -> Iterator[None]:
+    """For work that is done once more afterwards, and then tells what there is to tell."""
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def key_values(record: dict[str, Any]) -> str:
     """One plain line: `step=100 loss/hinge=1.234 ...`."""
     return " ".join(f"{key}={_short(value)}" for key, value in record.items() if value is not None)

@@ -150,8 +150,8 @@ def _reason(natively: list[bool], device: torch.device) -> str:
 
 def _loss(kept: str, natively: list[bool]) -> str:
     if kept == "float32" and all(natively):
-        return "kept as it was begun; this device would compute bfloat16, which is faster, natively"
-    return "kept as it was begun"
+        return "as when it was begun; this device would compute bfloat16, which is faster, natively"
+    return "as when it was begun"
 
 
 def _warning(factor: float, natively: list[bool], device: torch.device) -> str:

@@ -14,6 +14,10 @@ from hpc.log import key_values, logger
 # Who starts something wants to see that it works; later on, that it still does.
 _FIRST_SECONDS = 3.0
 _LATER_SECONDS = 30.0
+_QUICK_SECONDS = 1.0
+
+# What has taken less than that before: nobody needs to be told that it begins again.
+_quick: set[str] = set()
 
 
 class Pulse:
@@ -48,8 +52,16 @@ class Pulse:
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Name work that has no steps before it begins, and say afterwards how long it took."""
+    """Name work that has no steps before it begins, and say afterwards how long it took.
+
+    What is done in less than a second gets no second line, and the next time not even a first.
+    """
     started = time.monotonic()
-    logger.info("%s ...", what)
+    if what not in _quick:
+        logger.info("%s ...", what)
     yield
-    logger.info("%s: %.1f s", what, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    if seconds < _QUICK_SECONDS:
+        _quick.add(what)
+    else:
+        logger.info("%s: %.1f s", what, seconds)

@@ -90,7 +90,7 @@ class Watchdog:
             raise
         finally:
             self._left.set()
-            # It holds on to the run, and with it to tensors: dropping the last of these from another
+            # It holds on to the run, and with it to tensors: dropping the last of these from a
             # thread while Python shuts down aborts the process. A store that is lost may keep it.
             thread.join(_GRACE_SECONDS)
 
@@ -106,6 +106,9 @@ class Watchdog:
         declared = self._ending
         assert declared is not None
         leave_for_torchrun(declared.ending.reason)
+        if isinstance(error, KeyboardInterrupt):
+            # All are interrupted, and the first of them says so.
+            return
         if declared.by != self.topology.rank:
             raise SystemExit(declared.ending.exit_code) from None
         if declared.of != self.topology.rank:

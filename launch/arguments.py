@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from hpc.errors import InputError
+
 
 def _refuse_option(type_: Any, suffix: str) -> None:
     """A suffix may begin with a hyphen (-labelled); where none is given, it is the next option."""
@@ -15,3 +17,15 @@ def _refuse_option(type_: Any, suffix: str) -> None:
 
 Suffix = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_refuse_option)]
 """How names end before the type, or a type: _mask, -labelled, .png."""
+
+
+def _refuse_processes(type_: Any, number: int | None) -> None:
+    if number is not None:
+        raise InputError(
+            "--processes starts processes on this machine, before the command itself. A job of "
+            "histosyn submit starts its own: leave the option out."
+        )
+
+
+Processes = Annotated[int | None, Parameter(validator=_refuse_processes)]
+"""For the help and for typing errors: `launch.processes` takes it away before a command is read."""

@@ -141,6 +141,8 @@ def _note(said: RunState, silent: bool, job_states: tuple[str, ...]) -> str | No
         return ("it says nothing any more: killed, or hanging. Once its job has ended, running the "
                 "same command again goes on from the newest checkpoint")  # fmt: skip
     if said.next == "requeue" and not is_under_way(job_states):
+        if said.job is None:
+            return f"{said.reason}; the same command again goes on"
         return f"{said.reason}; its job is not in the queue: submit it again to go on"
     return said.reason or None
 

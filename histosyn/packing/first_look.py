@@ -15,6 +15,7 @@ from histosyn.packing.config import PackConfig
 from histosyn.packing.plan import make_plan
 from histosyn.pairs import Pair
 from hpc.errors import LabelError
+from hpc.log import warnings_left_out
 from hpc.parallel import map_in_order
 
 Track = Callable[[Iterator[LabelLook], int], Iterable[LabelLook]]
@@ -47,7 +48,8 @@ def settle_schema(
     objects, unless `objects_none` says that they don't or the configuration of which class they
     are, and a proposal with doubts. Else as `make_plan`.
     """
-    pairs = [job.pair for job in make_plan(tiles, labels, config).jobs]
+    with warnings_left_out():
+        pairs = [job.pair for job in make_plan(tiles, labels, config).jobs]
     if config.objects_are is not None:
         proposal = None if named is not None else propose_for_objects(config.objects_are)
         schema = named or propose_for_objects(config.objects_are).schema

@@ -12,6 +12,7 @@ from cyclopts.validators import Number as InRange
 
 from hpc.errors import InputError, PartialFailureError
 from hpc.part import Part, parse_part
+from launch.arguments import Processes
 from launch.console import console
 from launch.fid_table import show
 from launch.inputs import check_inputs
@@ -48,6 +49,7 @@ def fid(
     seed: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     cache: bool = True,
+    processes: Processes = None,
     part: str | None = None,
     parts_folder: Path | None = None,
     save_statistics: Path | None = None,
@@ -64,7 +66,8 @@ def fid(
     Parameters
     ----------
     real
-        Folder of real tiles (png, jpg, tif, bmp; sub-folders too) or of shards, or a statistics
+        Folder of real tiles (png, jpg, tif, bmp, webp, gif; sub-folders too) or of shards, or a
+        statistics
         file (.npz).
     synthetic
         Folder of synthetic tiles or of shards, or a statistics file (.npz).
@@ -101,6 +104,9 @@ def fid(
     cache
         Keep features in $XDG_CACHE_HOME/histosyn/features (~/.cache/...), and use those that are
         there. They are found by the content of the tiles, the weights and the preprocessing.
+    processes
+        Start so many processes on this machine, one a GPU where there are GPUs; they share the
+        tiles, and the numbers are those of one process.
     part
         Measure one part of the tiles only, such as 3/16, into --parts-folder, while other jobs
         measure the others; then `histosyn eval merge`. `histosyn submit eval fid --parts 16` does

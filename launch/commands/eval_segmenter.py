@@ -12,6 +12,7 @@ from eval.segmenter.config import SegmenterConfig
 from histosyn.config_file import as_toml, check_table, load_toml
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
+from launch.arguments import Processes
 from launch.console import say
 from launch.inputs import check_inputs
 
@@ -47,9 +48,10 @@ def _train(
     out: Path | None = None,
     /,
     *,
-    settings: Annotated[SegmenterConfig, Parameter(name="*")],
     config: Path | None = None,
     dry_run: bool = False,
+    processes: Processes = None,
+    settings: Annotated[SegmenterConfig, Parameter(name="*")],
 ) -> None:
     """Train a small U-Net on real tiles, to read synthetic ones with. Run again to go on.
 
@@ -67,6 +69,9 @@ def _train(
         TOML file with any of the settings below; the command line goes before it.
     dry_run
         Print the effective configuration and stop.
+    processes
+        Start so many processes on this machine, one a GPU where there are GPUs; they share each
+        global batch.
     """
     if dry_run:
         say(as_toml(settings), end="")

@@ -33,7 +33,7 @@ def paint(
     out: Path | None = None,
     port: Annotated[int, Parameter(validator=InRange(gte=0, lte=65535))] = 8765,
     socket: Path | None = None,
-    host_name: tuple[str, ...] = (),
+    host_name: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     browser: bool = True,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> None:

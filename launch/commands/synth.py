@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
 from histosyn.label_resolution import SaidResolution
+from launch.arguments import Processes
 from launch.console import say
 from launch.inputs import check_inputs
 
@@ -28,6 +29,7 @@ def synth(
     part: str | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "float32", "bfloat16"] = "float32",
+    processes: Processes = None,
 ) -> None:
     """Turn a folder of label maps into a folder of tissue.
 
@@ -75,6 +77,9 @@ def synth(
         bfloat16 takes about half the time and memory where the device computes it natively, and
         many times the time where it does not; its tiles differ a little from float32's. auto takes
         what the tiles in OUT were made in, else bfloat16 where it is native, else float32.
+    processes
+        Start so many processes on this machine, one a GPU where there are GPUs; they share the
+        tiles, which are the same for any number.
     """
     said = SaidResolution(source_mpp=source_mpp, base_mpp=base_mpp, table=resolutions)
     check_inputs(

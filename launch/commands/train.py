@@ -14,6 +14,7 @@ from histosyn.config_file import as_toml, check_table, load_toml
 from histosyn.presets import PRESETS
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
+from launch.arguments import Processes
 from launch.console import say
 from launch.inputs import check_inputs
 
@@ -42,19 +43,20 @@ train = App(name="train", config=_layers_below_command_line)
 @train.default
 def _train(
     *,
-    settings: Annotated[TrainConfig, Parameter(name="*")],
     config: Path | None = None,
     preset: Literal["fast", "quality", "paper"] | None = None,
     dry_run: bool = False,
     on_bad_sample: Literal["error", "skip"] | None = None,
     stage_to: Path | None = None,
     fork: Path | None = None,
+    processes: Processes = None,
+    settings: Annotated[TrainConfig, Parameter(name="*")],
 ) -> None:
     """Train a generator. Running the same command again goes on where it stopped.
 
     Example: histosyn train --data.shards packed/train --run.folder runs/first
 
-    On several GPUs: histosyn train --processes 4 ...
+    On several GPUs, or CPU cores: histosyn train --processes 4 ...
     (or torchrun --nproc-per-node 4 --no-python histosyn train ...)
 
     Parameters
@@ -73,6 +75,9 @@ def _train(
         Short for --data.stage-to.
     fork
         Short for --run.fork: start a new run from the networks of another, such as runs/first.
+    processes
+        Start so many processes on this machine, one a GPU where there are GPUs; they share each
+        global batch.
     """
     shorthands = {"on_bad_sample": on_bad_sample, "stage_to": stage_to}
     given: dict[str, Any] = {name: value for name, value in shorthands.items() if value is not None}

@@ -22,7 +22,7 @@ from histosyn.sample_grid import SampleGrid
 from histosyn.shards.stream import ShardStream
 from histosyn.trainer import Trainer
 from histosyn.training import run_training
-from hpc import checkpoint
+from hpc import checkpoint, pulse
 from hpc.errors import HistosynError, InputError
 from hpc.log import RecordsFile
 from hpc.preemption import Stopped
@@ -276,8 +276,13 @@ def test_the_clock_asks_for_checkpoints_that_change_nothing(
 
 
 def test_what_happens_after_the_last_step_is_named_and_timed(
-    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shards: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(pulse, "_quick", set())
+    monkeypatch.setattr(pulse, "_QUICK_SECONDS", 0)
     run_training(tiny_config(shards, tmp_path / "run", steps=1))
     told = [line.partition(" ")[2] for line in capsys.readouterr().err.splitlines()]
     for what in ("batch statistics of the average, 2 batches", "sample grid",

@@ -126,8 +126,8 @@ def test_emulation_is_told_once_with_its_factor(monkeypatch, said):
     [
         ("bfloat16", False, ["INFO", "WARNING"], "emulated"),
         ("float32", True, ["INFO"], "would compute bfloat16"),
-        ("float32", False, ["INFO"], "kept as it was begun"),
-        ("float64", True, ["INFO"], "kept as it was begun"),
+        ("float32", False, ["INFO"], "as when it was begun"),
+        ("float64", True, ["INFO"], "as when it was begun"),
     ],
 )
 def test_what_was_begun_goes_on_alike_and_says_when_that_costs(

@@ -27,6 +27,7 @@ def clock(monkeypatch):
 @pytest.fixture
 def told(monkeypatch):
     lines = []
+    monkeypatch.setattr(pulse, "_quick", set())
 
     class Listener(logging.Handler):
         def emit(self, record):
@@ -74,6 +75,16 @@ def test_work_without_steps_is_named_before_and_timed_after(clock, told):
         assert told == ["model folder ..."]
         clock.now += 4.25
     assert told[1:] == ["model folder: 4.2 s"]
+
+
+def test_what_takes_no_time_is_named_once(clock, told):
+    for _ in range(3):
+        with timed("sample grid of one tile"):
+            clock.now += 0.5
+    assert told == ["sample grid of one tile ..."]
+    with timed("sample grid of one tile"):
+        clock.now += 5
+    assert told[1:] == ["sample grid of one tile: 5.0 s"]
 
 
 def test_what_failed_is_not_timed(told):

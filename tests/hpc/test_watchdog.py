@@ -10,6 +10,7 @@ import pytest
 from launching import started_ranks
 from torch import distributed
 
+from hpc.errors import HistosynError
 from hpc.run_state import FINISHED
 from hpc.topology import Topology
 from hpc.watchdog import Watchdog, _Declared, _Signs
@@ -144,3 +145,17 @@ def test_its_thread_ends_with_the_block():
     with watchdog.watching(None):
         (thread,) = [thread for thread in enumerate_threads() if thread.name == "watchdog"]
     assert not thread.is_alive()
+
+
+def test_an_interrupt_that_all_ranks_hear_is_left_to_the_first_to_tell():
+    """Whichever rank leaves first: otherwise a first rank that leaves second has no last word."""
+
+    class Store:
+        def compare_set(self, key, expected, desired):
+            return _Declared(by=1, of=1, ending=FINISHED).as_text().encode()
+
+    first = Watchdog(Topology(rank=0, world_size=2), limit_seconds=60)
+    first._store = Store()
+    first._leave(KeyboardInterrupt())
+    with pytest.raises(SystemExit):
+        first._leave(HistosynError("no room"))

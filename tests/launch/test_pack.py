@@ -47,6 +47,17 @@ def test_what_was_packed_is_told_whole(tmp_path: Path, capsys: pytest.CaptureFix
     )
 
 
+def test_what_a_table_has_too_much_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Packing looks at the folders twice: for the schema, and for the work."""
+    tiles, labels = write_folders(tmp_path, count=2, size=32)
+    table = tmp_path / "patients.csv"
+    table.write_text("tile,patient,grade\ntile-00,A,1\ntile-01,B,2\n")
+    main(["pack", str(tiles), str(labels), str(tmp_path / "o"), "--groups", str(table)])
+    assert capsys.readouterr().err.count("left aside: grade") == 1
+
+
 def test_a_data_set_without_labelled_pixels_has_no_shares(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

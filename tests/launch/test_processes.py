@@ -19,7 +19,8 @@ from hpc.errors import InputError
 from hpc.log import RecordsFile
 from hpc.run_state import read_state
 from launch import processes
-from launch.processes import take_processes
+from launch.cli import main
+from launch.processes import ON_SEVERAL, take_processes
 
 SETTINGS = {"steps": 4, "report_every": 2, "checkpoint_every": 4}
 
@@ -190,3 +191,23 @@ def test_ranks_listen_on_the_loopback_network_unless_the_user_says_otherwise(
     processes._start(["train"], {"RANK": "0"}, 2, [])
     assert found[0]["GLOO_SOCKET_IFNAME"] == (said or "lo")
     assert found[0]["RANK"] == "0"
+
+
+@pytest.mark.parametrize("command", ON_SEVERAL)
+def test_help_tells_of_it_and_a_typing_error_finds_it(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([*command, "--help"])
+    assert "--processes INT" in capsys.readouterr().out
+    rest = ["--data.shards", "a"] if command == ("train",) else ["a", "b"]
+    with pytest.raises(SystemExit) as end:
+        main([*command, *rest, "--proceses", "2"])
+    assert end.value.code == 2
+    assert "Did you mean --processes?" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_job_starts_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["submit", "synth", "--dry-run", "a", "b", "c", "--processes", "2"])
+    assert end.value.code == 2
+    assert "leave the option out" in " ".join(capsys.readouterr().err.split())

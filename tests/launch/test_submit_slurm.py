@@ -74,7 +74,7 @@ def test_two_nodes_and_then_one_learn_what_one_process_learns(slurm, project):
     two_nodes = submit(slurm, project, "--nodes", "2", *run, "--run.steps", "4")
     assert "2 processes" in two_nodes
     one_node = submit(slurm, project, *run)
-    assert "step 4 of 6" in one_node and "1 processes" in one_node
+    assert "step 4 of 6" in one_node and "1 process," in one_node
 
     expected = train_alone(project)
     found = losses(project / folder)
