@@ -1,4 +1,6 @@
-"""Requests to stop: signals, a STOP file, the job's end coming near. All ranks follow as one.
+"""Requests to stop: signals, a STOP file, the job's end coming near, `--processes` killed.
+
+All ranks follow as one.
 
 Until training begins, a signal ends the process where it is. From then on it is only noted, and at
 the edge of a step all ranks agree on it, so that they stop after the same one. No torch is imported
@@ -23,7 +25,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from hpc.last_words import end_with
-from hpc.topology import is_first_process, job_end_time
+from hpc.topology import is_first_process, job_end_time, launcher_is_gone
 
 if TYPE_CHECKING:
     import torch
@@ -51,12 +53,13 @@ class Reason:
 # In ascending order of weight: of several requests the last one counts.
 REASONS = (
     Reason(text=f"the file {STOP_FILE}", next="resume"),
+    Reason(text="the process that started the ranks is gone", next="resume"),
     Reason(text="the job's end time is near", next="requeue"),
     Reason(text="SIGUSR2", next="requeue"),
     Reason(text="SIGTERM", next="requeue"),
     Reason(text="Ctrl-C", next="resume", exit_code=_INTERRUPTED_EXIT_CODE),
 )
-_NONE, _FILE, _END, _USR2, _TERM, _INT = range(len(REASONS) + 1)
+_NONE, _FILE, _GONE, _END, _USR2, _TERM, _INT = range(len(REASONS) + 1)
 _SIGNALS = {signal.SIGUSR2: _USR2, signal.SIGTERM: _TERM, signal.SIGINT: _INT}
 
 
@@ -278,6 +281,8 @@ class StopRequest:
     def _look_around(self) -> None:
         if self._deadline is not None and time.time() >= self._deadline:
             self._ask(_END)
+        if launcher_is_gone():
+            self._ask(_GONE)
         # The disk may be gone for a moment.
         with suppress(OSError):
             if is_first_process() and self._file.exists():

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from hpc.errors import InputError
 
 _LISTENING = "HISTOSYN_LISTENING_SOCKET"
+# The id of the process that started the ranks.
+_LAUNCHER = "HISTOSYN_LAUNCHER"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +78,15 @@ def rank_variables(rank: int, count: int, port: int, listening: int) -> dict[str
     return {
         "RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_RANK": str(rank),
         "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-        _LISTENING: str(listening),
+        _LISTENING: str(listening), _LAUNCHER: str(os.getpid()),
     }  # fmt: skip
+
+
+def launcher_is_gone(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether the process that started this one as a rank, and passes signals on, has ended."""
+    environment = os.environ if environment is None else environment
+    launcher = environment.get(_LAUNCHER)
+    return launcher is not None and launcher != str(os.getppid())
 
 
 def loopback() -> dict[str, str]:

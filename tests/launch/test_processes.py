@@ -150,6 +150,30 @@ def test_a_rank_that_is_killed_is_told_by_another(shards: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
+def test_ranks_whose_launcher_was_killed_save_and_end(shards: Path, tmp_path: Path) -> None:
+    """Nobody passes signals on to them any more, and they keep the run's folder."""
+    config = tiny_config(shards, tmp_path / "run", **SETTINGS | {"steps": 10_000})
+    file = tmp_path / "run.toml"
+    file.write_text(as_toml(config))
+    command = [*HISTOSYN, "train", "--processes", "2", "--config", str(file)]
+    with started(command) as process:
+        wait_until(lambda: RecordsFile(tmp_path / "run/metrics.jsonl").read(), process)
+        groups = living(parent=process.pid)
+        process.kill()
+        errors = process.communicate(timeout=120)[1]
+        wait_until(lambda: not any(living(group=group) for group in groups))
+    assert "asked to stop (the process that started the ranks is gone)" in errors
+    assert errors.splitlines()[-1].startswith("histosyn: stopped after step ")
+    state = read_state(tmp_path / "run")
+    assert state is not None and state.last_checkpoint == state.step
+    assert (state.state, state.next) == ("stopped", "resume")
+    file.write_text(as_toml(tiny_config(shards, tmp_path / "run", **SETTINGS
+                                        | {"steps": state.step})))  # fmt: skip
+    done = run("train", "--processes", 2, "--config", file)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
 def test_torchruns_own_table_has_the_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
