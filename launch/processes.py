@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from types import FrameType
 
 from hpc.errors import HistosynError, InputError
-from hpc.parallel import usable_cores
 from hpc.topology import is_alone, loopback, rank_variables
 
 OPTION = "--processes"
@@ -96,6 +95,9 @@ def _started(tokens: Sequence[str], count: int) -> Iterator[list[subprocess.Pope
 def _start(
     tokens: Sequence[str], variables: dict[str, str], count: int, descriptors: list[int]
 ) -> subprocess.Popen[bytes]:
+    # Pools of processes, which most commands do without, take a while to be imported.
+    from hpc.parallel import usable_cores
+
     # Each would take all cores otherwise.
     threads = {"OMP_NUM_THREADS": str(max(1, usable_cores() // count))}
     return subprocess.Popen(
