@@ -69,7 +69,7 @@ _STRANGERS = (
     (b"\x00\x00\x00\x0cJXL ", "JPEG XL"), (b"\xff\x0a", "JPEG XL"), (b"8BPS", "Photoshop"),
     (b"\x89HDF", "HDF5"), (b"\x93NUMPY", "NumPy"), (b"PK\x03\x04", "a zip archive"),
     (b"\x1f\x8b", "a gzip file"), (b"P5", "PGM"), (b"P6", "PPM"), (b"<", "XML or HTML"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file it stands for"),
+    (b"version http", "a Git LFS pointer, not the file it stands for"),
 )  # fmt: skip
 
 

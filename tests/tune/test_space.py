@@ -76,7 +76,7 @@ def test_toml_without_quotes_makes_tables_which_are_the_same():
         ("data.augment", {"choice": [0]}, "data.augment = 0 must be true or false"),
         ("data.augment", {"uniform": [0, 1]}, "data.augment = 0 must be true or false"),
         ("generator.upsamplings", {"uniform": [1, 2.5]}, "2.5 must be a whole number"),
-        ("run.precision", {"choice": ["float16"]}, "must be one of float32, bfloat16"),
+        ("run.precision", {"choice": ["float16"]}, "must be one of auto, float32, bfloat16"),
         ("optimizer.beta2", {"uniform": [0.5, 1.0]}, "must lie in"),
     ],
 )
