@@ -23,10 +23,10 @@ def test_other_things_are_none(value):
 
 def test_variables_and_home_are_replaced(monkeypatch):
     monkeypatch.setenv("PLACE", "/scratch/me")
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", "/srv/me")
     for text in ("$PLACE/x", "${PLACE}/x", Path("$PLACE/x")):
         assert expanded_path(text, "run.folder") == Path("/scratch/me/x")
-    assert expanded_path("~/x", "run.folder") == Path("/home/me/x")
+    assert expanded_path("~/x", "run.folder") == Path("/srv/me/x")
     assert expanded_path("a$/b$$", "run.folder") == Path("a$/b$$")
 
 

@@ -34,7 +34,7 @@ def ask(app, *, body=(), length=None, largest_body=10):
 
 
 async def fails(scope, receive, send):
-    raise KeyError("/home/somebody/secret")
+    raise KeyError("/srv/somebody/secret")
 
 
 async def fails_midway(scope, receive, send):
