@@ -53,7 +53,7 @@ def tracked(*patterns: str) -> list[str]:
 
 def test_the_repository_names_no_hosts_and_no_machine_paths() -> None:
     stranger = re.compile(
-        r"https?://(?!localhost|127\.0\.0\.1|[\w.]*example\.org)|/work/|/home/\w+/|/root/"
+        r"https?://(?!\[|localhost|127\.0\.0\.1|[\w.]*example\.org)|/work/|/home/\w+/|/root/"
     )
     for name in tracked():
         path = ROOT / name
