@@ -114,7 +114,7 @@ def test_no_other_reader_of_pillows_is_asked(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_pointer_of_git_lfs_is_called_so(tmp_path: Path) -> None:
-    (tmp_path / "x.png").write_bytes(b"version https://git-lfs.example.org/spec/v1\noid sha256:0\n")
+    (tmp_path / "x.png").write_bytes(b"version https://git.example.org/spec/v1\noid sha256:0\n")
     with pytest.raises(DatasetError, match="a Git LFS pointer"):
         read_tile(tmp_path / "x.png")
 
