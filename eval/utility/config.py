@@ -214,6 +214,17 @@ def experiment_lock(config: UtilityConfig, part: Part) -> AbstractContextManager
     )
 
 
+def settings_lock(config: UtilityConfig) -> AbstractContextManager[None]:
+    """Held while the settings are settled and saved: of parts that start together, by one."""
+    folder = config.experiment.folder
+    return locked(
+        folder / ".settings.lock",
+        busy=f"Another part is beginning in {folder}.",
+        risk="Start one part before the others.",
+        wait=True,
+    )
+
+
 def _old_values(before: UtilityConfig, names: list[str]) -> str:
     plain = as_plain(before)
     return ", ".join(

@@ -65,7 +65,7 @@ def utility(
     json
         Another file for the result, beside utility.json.
     """
-    from eval.utility.config import experiment_lock, keep_settings, read_utility
+    from eval.utility.config import experiment_lock, keep_settings, read_utility, settings_lock
     from histosyn.config_file import as_toml
 
     chosen = WHOLE if part is None else parse_part(part)
@@ -114,8 +114,9 @@ def utility(
             )
         set_up_logging(topology)
         sources = Sources(settings)
-        settings = with_settled_precision(settings)
-        keep_settings(settings)
+        with settings_lock(settings):
+            settings = with_settled_precision(settings)
+            keep_settings(settings)
         cells = cells_of(settings)
         if not report:
             share = chosen.share(len(cells))

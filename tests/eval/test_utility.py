@@ -13,7 +13,8 @@ from launching import HISTOSYN, started, wait_until
 from PIL import Image
 
 from eval.result import SCHEMA_VERSION
-from eval.utility.config import read_utility
+from eval.utility import trainings
+from eval.utility.config import read_utility, saved_precision
 from eval.utility.plan import Sources, cells_of
 from eval.utility.trainings import find_outcome, folder_of
 from hpc import precision
@@ -215,6 +216,22 @@ def refused(config, *options, capsys):
         main(["eval", "utility", "--config", str(config), *options])
     assert stopped.value.code == 2
     return capsys.readouterr().err
+
+
+def test_of_parts_that_begin_together_one_settles_the_settings(root, tmp_path, monkeypatch):
+    """Another might be on a kind of device that would choose otherwise."""
+    config, held = copied(root, tmp_path), []
+
+    def looking(folder):
+        held.extend(folder.glob(".settings.lock.*"))
+        return saved_precision(folder)
+
+    monkeypatch.setattr(trainings, "saved_precision", looking)
+    config.write_text(config.read_text().replace('"float64"', '"auto"'))
+    with pytest.raises(SystemExit):
+        main(["eval", "utility", "--config", str(config), "--report"])
+    assert held
+    assert not list((tmp_path / "experiment").rglob(".*"))
 
 
 @pytest.mark.slow
