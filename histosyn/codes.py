@@ -23,12 +23,20 @@ class Codes:
     """The n different pixels of a label map file, before a schema says what they mean.
 
     `pixels` int64 (n,) counts them. `indices` uint8 (n,) are the values in a grayscale or palette
-    file, `colors` uint8 (n, 3) the colours in a palette or colour file.
+    file, `colors` uint8 (n, 3) the colours in a palette or colour file. A colour file of grays only
+    has both: with three equal channels programs write colours, but indices and masks as well.
     """
 
     pixels: np.ndarray
     indices: np.ndarray | None = None
     colors: np.ndarray | None = None
+
+    @property
+    def all_gray(self) -> bool:
+        """Whether each index has the gray of its own value for its colour."""
+        if self.indices is None or self.colors is None:
+            return False
+        return bool((self.colors == self.indices[:, None]).all())
 
 
 def read_codes(source: ImageSource, name: str) -> tuple[Codes, np.ndarray]:
@@ -47,8 +55,12 @@ def read_codes(source: ImageSource, name: str) -> tuple[Codes, np.ndarray]:
             return _color_codes(_opaque(image, name), name)
         raise LabelError(
             f"{name} has mode {image.mode}; a label map must be 8-bit indices or 8-bit RGB. "
-            "Convert the file."
+            f"Convert the file{_if_objects(image.mode)}."
         )
+
+
+def _if_objects(mode: str) -> str:
+    return ", or if it numbers objects, pack it with --objects-are CLASS" if mode[0] == "I" else ""
 
 
 def index_codes(values_HW: np.ndarray) -> tuple[Codes, np.ndarray]:
@@ -81,7 +93,9 @@ def _color_codes(pixels_HWC: np.ndarray, name: str) -> tuple[Codes, np.ndarray]:
     used, run_code = np.unique(flat[starts], return_inverse=True)
     lengths = np.diff(starts, append=flat.size)
     pixels = np.bincount(run_code, weights=lengths).astype(np.int64)
-    codes = Codes(pixels=pixels, colors=unpacked_colors(used))
+    colors = unpacked_colors(used)
+    grays = colors[:, 0] if (colors == colors[:, :1]).all() else None
+    codes = Codes(pixels=pixels, indices=grays, colors=colors)
     # There are at most 65,536 codes: two bytes a pixel will do.
     return codes, np.repeat(run_code.astype(np.uint16), lengths).reshape(packed.shape)
 

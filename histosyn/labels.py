@@ -94,7 +94,8 @@ def read_label_map(
     says `value`. Colour files hold class colours. A palette file holds indices, whatever the schema
     says, if its used entries are the schema's own, as in the files that histosyn writes. Otherwise
     its colours count if all of them are class colours, its values if none is (or only those of
-    ignored values are not, and both say the same); a mixture is an error.
+    ignored values are not, and both say the same); a mixture is an error. Where all are grays of
+    their own values, values that the schema knows count before colours that are merely near.
 
     Raises LabelError naming the file and the value or colour of most of the offending pixels.
     """
@@ -121,9 +122,9 @@ def meaning_of(codes: Codes, schema: LabelSchema, tolerance: int = COLOR_TOLERAN
         if codes.colors is None:
             return by_value
     snap = _snap(_colors(codes), schema, tolerance)
-    if by_value is not None and (not snap.near.any() or _ignores_the_rest(by_value, snap, schema)):
+    if by_value is not None and _counts_by_value(codes, by_value, snap, schema):
         return by_value
-    mixed = by_value is not None and not snap.near.all()
+    mixed = by_value is not None and not codes.all_gray and not snap.near.all()
     return Meaning(by_color=True, classes=snap.classes, known=snap.near, mixed=mixed)
 
 
@@ -132,6 +133,18 @@ def is_our_own(codes: Codes, schema: LabelSchema) -> bool:
     if codes.indices is None or codes.colors is None or not schema.allowed[codes.indices].all():
         return False
     return np.array_equal(codes.colors, schema.file_palette[codes.indices])
+
+
+def _counts_by_value(codes: Codes, by_value: Meaning, snap: _Snap, schema: LabelSchema) -> bool:
+    """Whether of a file that has both, values count and not colours."""
+    if not snap.near.any():
+        return not codes.all_gray or bool(by_value.known.any())
+    if not codes.all_gray:
+        return _ignores_the_rest(by_value, snap, schema)
+    # A gray that is not quite a class colour (1 is near black); or the schema names values.
+    named = any(item.value for item in schema.classes)
+    same = by_value.classes == snap.classes
+    return bool(by_value.known.all() and (named or ((snap.distances > 0) | same).any()))
 
 
 def _ignores_the_rest(by_value: Meaning, snap: _Snap, schema: LabelSchema) -> bool:

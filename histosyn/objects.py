@@ -171,12 +171,14 @@ def read_objects(path: Path, index: int, name: str) -> np.ndarray:
         numbers_HW = read_matlab_labels(path, name)
     else:
         with opened_image(path, name, lossless=True) as image:
-            if image.mode[:1] not in ("L", "P", "I") or "A" in image.mode:
+            numbers_HW = np.asarray(image)
+            if image.mode == "RGB" and (numbers_HW == numbers_HW[..., :1]).all():
+                numbers_HW = numbers_HW[..., 0]  # grays, which some programs write as colours
+            elif image.mode[:1] not in ("L", "P", "I") or "A" in image.mode:
                 raise LabelError(
                     f"{name} has mode {image.mode}; numbered objects are 8 or 16 bits of gray or a "
                     "palette. Export the label map again."
                 )
-            numbers_HW = np.asarray(image)
     return np.where(numbers_HW > 0, np.uint8(index), np.uint8(0))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -68,6 +68,14 @@ class Inventory:
 def take_inventory(codes: Iterable[Codes]) -> Inventory:
     """Count the codes of all label maps."""
     inventory = Inventory()
+    grays = []
     for item in codes:
-        inventory.count(item)
+        if item.all_gray:
+            grays.append(item)
+        else:
+            inventory.count(item)
+    # White or black alone, among colours; by themselves grays are values.
+    kept = {"indices": None} if inventory.colors else {"colors": None}
+    for item in grays:
+        inventory.count(replace(item, **kept))
     return inventory

@@ -113,6 +113,8 @@ def _sound(codes: Codes, meaning: Meaning, schema: LabelSchema) -> Reading:
         return Reading(by_color=meaning.by_color, pixels=pixels)
     if np.array_equal(codes.colors, own):
         return Reading(by_color=None, pixels=pixels)
+    if codes.all_gray:
+        return Reading(by_color=False, pixels=pixels)
     names = (f"#{bytes(color).hex()}" for color in codes.colors)
     palette = tuple(zip((int(index) for index in meaning.classes), names, strict=True))
     fits = fitting_schema(codes.colors)

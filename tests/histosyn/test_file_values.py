@@ -122,3 +122,41 @@ def test_values_are_told_as_runs() -> None:
     known[20::2] = True
     assert values_text(known).startswith("0 to 2, 7, 20, 22, ")
     assert values_text(known).endswith(" and others")
+
+
+BLACK = """name = "black"
+[[classes]]
+name = "background"
+color = "#000000"
+[[classes]]
+name = "gland"
+color = "#c80000"
+[[classes]]
+name = "stroma"
+color = "#96c896"
+"""
+GRAYS = ["#" + f"{value:02x}" * 3 for value in range(256)]
+
+
+def gray_colors(values: list[int]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.array([values], dtype=np.uint8)).convert("RGB").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("of", [gray_colors, lambda values: png(values, GRAYS)])
+def test_indices_and_masks_that_a_program_wrote_as_grays(of) -> None:
+    """(1, 1, 1) is near the black of the first class, and means the second one."""
+    assert read(of([0, 1, 2]), BLACK) == [0, 1, 2]
+    assert read(of([1]), BLACK) == [1]
+    assert read(of([0, 255]), MASK) == [0, 1]
+    assert read(of([255]), MASK) == [1]
+    with pytest.raises(LabelError, match="say value = 255"):
+        read(of([0, 255]), FROM_ONE)
+
+
+def test_white_and_black_among_colours_are_colours() -> None:
+    plain = MASK.replace("value = 255", "")
+    assert read(gray_colors([255]), plain) == [0]
+    assert read(gray_colors([250]), plain) == [0]
+    assert read(gray_colors([255]), plain.replace("[[", "ignore = 255\n[[", 1)) == [0]

@@ -121,8 +121,16 @@ def test_objects_become_one_class(tmp_path: Path, kind: str) -> None:
     assert np.array_equal(read_objects(path, 2, "a"), np.where(numbers, 2, 0))
 
 
+def test_grays_written_as_colours_number_objects(tmp_path: Path) -> None:
+    numbers = glands(5)
+    Image.fromarray(np.stack([numbers] * 3, axis=-1)).save(tmp_path / "a.png")
+    assert np.array_equal(read_objects(tmp_path / "a.png", 2, "a"), np.where(numbers, 2, 0))
+    codes, code_of_pixel_HW = read_codes(tmp_path / "a.png", "a")
+    assert np.array_equal(codes.indices[code_of_pixel_HW], numbers)
+
+
 def test_colours_number_nothing(tmp_path: Path) -> None:
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "a.png")
     with pytest.raises(LabelError, match="a has mode RGB; numbered objects are 8 or 16 bits"):
         read_objects(tmp_path / "a.png", 1, "a")
 

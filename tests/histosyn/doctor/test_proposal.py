@@ -158,8 +158,17 @@ def test_masks_of_0_and_255_need_no_conversion(folders, mode):
     assert [item.what for item in diagnosis.findings] == []
     assert diagnosis.class_pixels == (640, 384)
     assert diagnosis.proposal.doubts == ()
-    if mode != "RGB":
-        assert [item.value for item in diagnosis.schema.classes] == [(), (255,)]
+    assert [item.value for item in diagnosis.schema.classes] == [(), (255,)]
+
+
+def test_indices_written_as_grays_are_indices(folders):
+    for path in sorted(folders.labels.iterdir()):
+        with Image.open(path) as image:
+            values = np.asarray(image)
+        Image.fromarray(np.stack([values] * 3, axis=-1)).save(path)
+    diagnosis = folders.examined(schema=None)
+    assert diagnosis.findings == () and diagnosis.proposal.doubts == ()
+    assert diagnosis.class_pixels == (256, 256, 256, 256)
 
 
 def test_masks_that_are_0_or_255_throughout():
