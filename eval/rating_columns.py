@@ -8,6 +8,7 @@ readers are named.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ _ARM_WORDS = frozenset({*ARMS, "fake", "generated", "synth"})
 # its cells, where two others or more hardly have any.
 _OWN_VALUES, _OWN_SHARE, _OTHERS_SHARE = 3, 0.25, 0.1
 _NEARLY_ALL = 0.9
+_DIGITS = re.compile("[0-9]+")
+_LAST_LETTER = re.compile(r"(^|[ _.-])[a-z]$")
 _MANY_CELLS = 10
 
 
@@ -110,6 +113,7 @@ def _readers(
         }
         _refuse_another_kind(table, cells)
         _refuse_own_values(table, cells)
+    _refuse_another_series(table, readers)
     return readers
 
 
@@ -119,6 +123,33 @@ def _refuse_hidden_arms(table: Table, others: Mapping[str, int]) -> None:
         said = {row.cells[at].lower() for row in table.rows} - {""}
         if called_otherwise(name, ("arm",)) or (said and said <= _ARM_WORDS):
             raise _header_error(table, f" Did you mean arm by {name!r}?")
+
+
+def _refuse_another_series(table: Table, readers: Collection[str]) -> None:
+    """A column called otherwise than R1 and R2, or rater_a and rater_b, or with more to its name.
+
+    Numbers and single letters count: who names some columns so means by others something else.
+    """
+    series = {name: _series(name) for name in readers}
+    counts = Counter(found for found in series.values() if found)
+    main = next((found for found, count in counts.items() if count > 1), None)
+    if main is None:
+        return
+    for name, found in series.items():
+        if counts.get(found, 0) < 2 or (found != main and found.startswith(main)):
+            like = " and ".join([other for other in series if series[other] == main][:2])
+            raise DatasetError(
+                f"{table.path}: column {name!r} is not called like {like}, so it seems to be no "
+                f"reader. {_NAME_THEM}."
+            )
+
+
+def _series(name: str) -> str:
+    """What names that differ by a number or a last letter alone have in common; or ""."""
+    numbered = _DIGITS.sub("#", name.casefold())
+    if "#" in numbered:
+        return numbered
+    return _LAST_LETTER.sub(r"\1@", numbered) if _LAST_LETTER.search(numbered) else ""
 
 
 def _refuse_another_kind(table: Table, cells: Mapping[str, Sequence[str]]) -> None:

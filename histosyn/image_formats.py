@@ -60,7 +60,9 @@ UNREAD_SUFFIXES = frozenset({
     ".ndpi", ".scn", ".mrxs", ".vms", ".vmu", ".bif", ".czi", ".lif", ".nd2", ".vsi", ".qptiff",
     ".isyntax", ".dcm", ".npy", ".npz", ".mat", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".tga",
     ".psd", ".xcf", ".exr", ".hdr", ".dng", ".cr2", ".nef", ".arw", ".ico", ".eps", ".ps", ".svg",
-    ".h5", ".zarr",
+    ".h5", ".hdf", ".zarr", ".avifs", ".j2c", ".jpc", ".bw", ".rgb", ".rgba", ".sgi", ".dds",
+    ".fit", ".fits", ".icns", ".im", ".pcx", ".dcx", ".pfm", ".qoi", ".ras", ".vda", ".icb", ".vst",
+    ".xbm", ".xpm", ".wmf", ".emf", ".pcd", ".blp", ".cur", ".msp",
 })  # fmt: skip
 # What else may stand in a file that is called an image.
 _STRANGERS = (

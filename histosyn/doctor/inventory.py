@@ -75,7 +75,7 @@ def take_inventory(codes: Iterable[Codes]) -> Inventory:
         else:
             inventory.count(item)
     # White or black alone, among colours; by themselves grays are values.
-    kept = {"indices": None} if inventory.colors else {"colors": None}
+    among_colors = bool(inventory.colors)
     for item in grays:
-        inventory.count(replace(item, **kept))
+        inventory.count(replace(item, indices=None) if among_colors else replace(item, colors=None))
     return inventory

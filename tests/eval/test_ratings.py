@@ -274,10 +274,28 @@ def test_a_column_of_another_scale_is_refused_by_name(read, column, value):
     assert read_raters(read, text, "R1", column).arms[0].raters == tuple(sorted(["R1", column]))
 
 
+@pytest.mark.parametrize("column", ["difficulty", "R1_conf", "Stage", "agree", "pT"])
+def test_a_column_called_otherwise_than_the_series_of_readers_is_refused(read, column):
+    """Its values alone could be a third reader's."""
+    text = numbered(column, lambda n: n % 4 + 1)
+    with pytest.raises(DatasetError, match=f"column '{column}' is not called like R1 and R2"):
+        read(text)
+    with pytest.raises(DatasetError, match="not called like R1 and R2"):
+        read(text, ("1", "2", "3", "4", "5"))
+    assert read_raters(read, text, "R1", "R2").left_aside == (column,)
+
+
+@pytest.mark.parametrize(
+    "header", ["image,A,B", "image,rater_a,rater_b", "image,Reader 1,Reader 12", "image,Kim,Ann"]
+)
+def test_readers_called_alike_or_by_names(read, header):
+    assert len(read(f"{header}\nx,1,2\ny,2,2\n").arms[0].raters) == 2
+
+
 def test_a_third_reader_of_the_same_scale_is_one(read):
-    assert read(numbered("Kim", lambda n: n % 4 + 1)).arms[0].raters == ("Kim", "R1", "R2")
-    assert read(numbered("Kim", lambda n: 6 - n % 6)).arms[0].raters == ("Kim", "R1", "R2")
-    as_float = read(numbered("Kim", lambda n: f"{n % 5 + 1}.0" if n else ""))
+    assert read(numbered("R3", lambda n: n % 4 + 1)).arms[0].raters == ("R1", "R2", "R3")
+    assert read(numbered("R3", lambda n: 6 - n % 6)).arms[0].raters == ("R1", "R2", "R3")
+    as_float = read(numbered("R3", lambda n: f"{n % 5 + 1}.0" if n else ""))
     assert as_float.categories == ("1", "2", "3", "4", "5")
     scores = "\n".join(f"i{n},{n + 0.1},{n + 0.2},{n + 0.3}" for n in range(40))
     assert len(read(f"image,R1,R2,R3\n{scores}\n").arms[0].raters) == 3
