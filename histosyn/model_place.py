@@ -13,6 +13,7 @@ from hpc.run_folder import CHECKPOINTS, RECORD
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 # What `kind` in the configuration of a segmenter says; a generator's has no `kind`.
 SEGMENTER = "segmenter"
+_NAMED = 3
 Kind = Literal["model", "checkpoint", "run"]
 
 
@@ -26,6 +27,22 @@ def model_kind(path: Path) -> Kind:
         return "run"
     kinds = f"a model folder ({WEIGHTS}), a checkpoint ({RECORD}) or a run folder ({CHECKPOINTS}/)"
     raise InputError(f"{path} is no model: {_fault(path)}. Give {kinds}.")
+
+
+def runs_in(path: Path) -> str:
+    """What a folder of runs, given in place of one of them, holds: words, or none."""
+    try:
+        found = sorted(
+            each for each in path.iterdir()
+            if (each / CHECKPOINTS).is_dir() or (each / WEIGHTS).is_file()
+        )  # fmt: skip
+    except OSError:
+        return ""
+    if not found:
+        return ""
+    verb = "is" if len(found) == 1 else "are"
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f", but there {verb} {', '.join(map(str, found[:_NAMED]))}{more} in it"
 
 
 def segmenter_folder(path: Path) -> Path:
@@ -59,7 +76,7 @@ def _run_of(path: Path) -> str:
 
 def _fault(path: Path) -> str:
     if path.is_dir():
-        return "the folder holds none of its files"
+        return f"the folder holds none of its files{runs_in(path)}"
     if path.exists():
         return "it is a file, not a folder"
     return f"it does not exist{near_names(path)}"

@@ -26,6 +26,8 @@ logger = logging.getLogger("histosyn")
 
 PARTS = TRAIN, VAL, TEST = "train", "val", "test"
 _OPTIONAL = ("split", "mpp")
+# Names that nobody has typed: what they are called in the table is to be renamed.
+_USUAL = ("tile", "patient")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +110,12 @@ def _places(table: Table, needed: Sequence[str]) -> dict[str, int]:
     places = {name: place for name, place in found.items() if place is not None}
     others = [name for at, name in enumerate(table.columns) if at not in places.values()]
     if missing := [name for name in needed if name not in places]:
+        typed = None if missing[0] in _USUAL else meant_by(missing[0], others)
+        meant = f" Did you mean --group-column {typed}?" if typed else did_you_mean(others, missing)
         raise DatasetError(
             f"{table.path} has no column {missing[0]!r}, but {', '.join(table.columns)}. "
             "Name the tile column 'tile' and pass --group-column for the other."
-            f"{did_you_mean(others, missing)}"
+            f"{meant}"
         )
     if others:
         absent = [name for name in _OPTIONAL if name not in places]

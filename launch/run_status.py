@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from histosyn.model_place import runs_in
 from hpc.errors import DamagedFileError, InputError
 from hpc.log import RecordsFile
 from hpc.run_folder import CHECKPOINTS, RECORD
@@ -76,7 +77,8 @@ def status_of(folder: Path, now: datetime | None = None) -> RunStatus:
         (folder / name).exists() for name in (STATE_FILE, _METRICS, CHECKPOINTS, "config.toml")
     ):
         raise InputError(
-            f"{folder} is no run folder: no {STATE_FILE} and no {_METRICS}. Check the path."
+            f"{folder} is no run folder: no {STATE_FILE} and no {_METRICS}{runs_in(folder)}. Check "
+            "the path."
         )
     last_checkpoint = _newest_checkpoint(folder / CHECKPOINTS)
     lines = RecordsFile(folder / _METRICS).look()

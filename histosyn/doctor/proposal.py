@@ -193,8 +193,8 @@ def _from_stretched(values: np.ndarray, factor: float, inventory: Inventory) -> 
     count = round(values[-1] / factor) + 1
     exact = [index * factor for index in range(count)]
     schema = _of_values([_rounded(value) for value in exact], inventory, None)
-    told = ", ".join(f"{value} for class-{round(value / factor)}" for value in values.tolist())
-    text = f"In the files stands {told}, as value = ... in the schema says."
+    told = ", ".join(f"{value} is class-{round(value / factor)}" for value in values.tolist())
+    text = f"In the files {told}, which value = ... in the schema says."
     return Proposal(schema=schema, notes=(text,))
 
 

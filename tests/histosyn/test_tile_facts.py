@@ -130,6 +130,11 @@ def test_other_columns_and_doubtful_names_are_named(tmp_path: Path, caplog) -> N
     assert "look alike: P 1 and p_1" in alike
 
 
+def test_a_misspelt_group_column_is_found(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"Did you mean --group-column patient\?"):
+        read_tile_facts(groups_file(tmp_path, "tile,patient\na,P\n"), "pateint")
+
+
 def test_a_table_may_be_of_resolutions_alone(tmp_path: Path) -> None:
     found = read_tile_facts(groups_file(tmp_path, "tile,mpp\na.png,0.25\nb,\n"), None)
     assert found == {"a": TileFacts(group="a.png", mpp=0.25), "b": TileFacts(group="b")}
