@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from histosyn.table_cells import MISSING_WORDS, is_doubtful, plain
 
@@ -22,6 +22,16 @@ def canonical_category(text: str) -> str:
 def is_number(text: str) -> bool:
     """Whether a rating is a number."""
     return _NUMBER.fullmatch(text) is not None
+
+
+def word_among_numbers(grades: Collection[str]) -> str | None:
+    """A grade without a digit where most are numbers ("?", "missing", "unclear"); None without one.
+
+    With it the scale would be sorted as text, and mean another one.
+    """
+    words = [grade for grade in grades if not any(letter.isdecimal() for letter in grade)]
+    numbers = sum(map(is_number, grades))
+    return min(words) if words and numbers > len(words) else None
 
 
 def says_nothing(text: str) -> bool:

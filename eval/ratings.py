@@ -15,7 +15,7 @@ import numpy as np
 
 from eval.rating_columns import ARMS, FORMS
 from eval.rating_sample import MISSING, Ints
-from eval.rating_words import canonical_category, doubtful_grade, is_number
+from eval.rating_words import canonical_category, doubtful_grade, is_number, word_among_numbers
 from eval.ratings_csv import Entry, first_repeated, parse_ratings
 from histosyn.table_cells import (
     equal_numbers,
@@ -152,6 +152,12 @@ def _observed_scale(path: Path, entries: Iterable[Entry]) -> tuple[str, ...]:
             "the scale with --categories: it is a grade if the scale has it."
         )
     found = {canonical_category(text) for text in texts if not is_missing(text)}
+    if (word := word_among_numbers(found)) is not None:
+        line = next(line for text, line in texts.items() if canonical_category(text) == word)
+        raise DatasetError(
+            f"{path}, line {line}: {word!r} stands among numbers. Leave the cell empty if the "
+            "rating is missing, or declare the scale with --categories if it is a grade."
+        )
     numeric = all(map(is_number, found))
     return tuple(sorted(found, key=float) if numeric else sorted(found))
 

@@ -20,6 +20,10 @@ MISSING_WORDS = frozenset(
 )
 # These stand for a missing value, too, but may be a grade: none, mild, severe; or -, +, ++.
 DOUBTFUL_WORDS = frozenset({"none", "null", "nil", ".", "-", "--", "–", "—", "−"})
+# Nothing has one of these for its name; as a grade they may mean something.
+_UNKNOWN_WORDS = frozenset(
+    {"?", "??", "???", "unknown", "missing", "undefined", "not available", "n/d", "n.d.", "tbd"}
+)
 _FAILED_FORMULAS = frozenset({"#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!"})
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -34,6 +38,11 @@ _JOINTS = re.compile(r"[ _-]+")
 def is_missing(text: str) -> bool:
     """Whether a cell says nothing, also by one of the doubtful words."""
     return text.lower() in MISSING_WORDS or is_doubtful(text)
+
+
+def is_unknown(text: str) -> bool:
+    """Whether a cell that should name something says that nobody knows what."""
+    return text.lower() in _UNKNOWN_WORDS
 
 
 def is_doubtful(text: str) -> bool:

@@ -13,6 +13,7 @@ from histosyn.table_cells import (
     finite_number,
     identifier,
     is_missing,
+    is_unknown,
     look_alike,
     plain,
     refuse_equal_numbers,
@@ -131,7 +132,7 @@ def _places(table: Table, needed: Sequence[str]) -> dict[str, int]:
 
 def _required(row: Row, places: Mapping[str, int], name: str, where: str) -> str:
     text = row.cells[places[name]]
-    if is_missing(text):
+    if is_missing(text) or is_unknown(text):
         said = f"{text!r}, which stands for nothing" if text else "empty"
         raise DatasetError(f"{where}: {name} is {said}. Fill it in.")
     return text

@@ -62,7 +62,7 @@ def test_declared_categories_keep_their_order_and_unused_grades(read):
 
 def test_observed_numbers_are_ordered_as_numbers(read):
     assert read(LONG + "a,R1,10\nb,R1,9\n").categories == ("9", "10")
-    assert read(LONG + "a,R1,10\nb,R1,9\nc,R1,x\n").categories == ("10", "9", "x")
+    assert read(LONG + "a,R1,10\nb,R1,9\nc,R1,x1\n").categories == ("10", "9", "x1")
 
 
 def test_missing_words_are_missing_unless_declared(read):
@@ -170,6 +170,8 @@ WRONG = {
         "column 'was' holds words",
     ),
     "only comments": ("image,comment\na,1\n", "the header is 'image,comment'"),
+    "a word among numbers": ("image,R1,R2\na,1,2\nb,2,missing\n", "line 3: 'missing' stands among"),
+    "a sign among numbers": ("image,R1,R2\na,1,2\nb,?,3\n", "line 3: '?' stands among numbers"),
     "one rater, two spellings": (LONG + "a,01,1\nb,1,1\n", "'01' and '1' are one number"),
     "no image's name": (LONG + "NA,R1,1\n", "line 2: no image is named by 'NA'"),
     "failed formula": (LONG + "#REF!,R1,1\n", "line 2: #REF! is a formula that failed"),
@@ -290,6 +292,12 @@ def test_a_column_called_otherwise_than_the_series_of_readers_is_refused(read, c
 )
 def test_readers_called_alike_or_by_names(read, header):
     assert len(read(f"{header}\nx,1,2\ny,2,2\n").arms[0].raters) == 2
+
+
+def test_words_with_digits_and_declared_ones_are_grades_among_numbers(read):
+    assert read("image,R1,R2\na,0,1+\nb,2+,3+\n").categories == ("0", "1+", "2+", "3+")
+    text = "image,R1,R2\na,1,2\nb,2,unclear\n"
+    assert read(text, ("1", "2", "unclear")).categories == ("1", "2", "unclear")
 
 
 def test_a_third_reader_of_the_same_scale_is_one(read):

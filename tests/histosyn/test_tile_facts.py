@@ -94,6 +94,12 @@ def test_a_groups_file_in_another_encoding_is_named(tmp_path: Path) -> None:
         read_tile_facts(path)
 
 
+@pytest.mark.parametrize("word", ["?", "unknown", "Missing", "n/d"])
+def test_nobody_is_called_unknown(tmp_path: Path, word: str) -> None:
+    with pytest.raises(DatasetError, match="line 3: patient is .*stands for nothing"):
+        read_tile_facts(groups_file(tmp_path, f"tile,patient\na,P1\nb,{word}\n"))
+
+
 @pytest.mark.parametrize(
     "word", ["NA", "N/A", "nan", "NaN", "None", "NULL", "null", "#N/A", "<NA>", ".", "-", "–", ""]
 )
