@@ -75,29 +75,30 @@ class Campaign:
     def _judged(self, item: Input) -> dict[str, Any] | None:
         sample, place = item.sample, self._place(item.sample.place)
         if sample.name not in self._sound:
-            self._sound[sample.name] = self._sound_end(sample, place)
+            self._sound[sample.name] = self._ended(sample, place, None)
+        sound = self._sound[sample.name]
+        if sound.code != 0:
+            # What is said of damage then shows nothing.
+            return self._failure(item, "none", "the sound file is refused", sound)
         mutation = item.mutation((place / sample.file).read_bytes())
         ended = self._ended(sample, place, mutation)
         self.codes[str(ended.code)] += 1
         self.seconds_by_sample[sample.name] += ended.seconds  # type: ignore[assignment]
-        wrong = fault(sample, ended, self._sound[sample.name], resealed=mutation.resealed)
+        wrong = fault(sample, ended, sound, resealed=mutation.resealed)
         if wrong is None:
             return None
         if self.keep is not None:
             kept = self.keep / sample.name / f"{item.name}-{mutation.name}"
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(mutation.data)
-        return {"sample": sample.name, "input": item.name, "mutation": mutation.name,
-                "fault": wrong, "log": ended.log[-_LOG_TAIL:]}  # fmt: skip
+        return self._failure(item, mutation.name, wrong, ended)
 
-    def _sound_end(self, sample: Sample, place: Path) -> child.Ended:
-        """Of the sound file: it must be right, or all that follows shows nothing."""
-        ended = self._ended(sample, place, None)
-        if ended.code != 0:
-            raise AssertionError(
-                f"{sample.name}: the sound file ends with {ended.code}: {ended.log}"
-            )
-        return ended
+    def _failure(
+        self, item: Input, mutation: str, wrong: str, ended: child.Ended
+    ) -> dict[str, Any]:
+        log = ended.log[-_LOG_TAIL:]
+        names = {"sample": item.sample.name, "input": item.name, "mutation": mutation}
+        return names | {"fault": wrong, "log": log}
 
     def _ended(self, sample: Sample, place: Path, mutation: Mutation | None) -> child.Ended:
         child.clear(self.here)

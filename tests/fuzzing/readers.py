@@ -130,7 +130,10 @@ def collected() -> object:
 
 def tested() -> object:
     """The outcome of a training of `eval utility`."""
+    from types import SimpleNamespace
     from unittest import mock
+
+    from tissue import SCHEMA
 
     from eval.utility import trainings
     from eval.utility.config import read_utility
@@ -141,8 +144,9 @@ def tested() -> object:
     folder = trainings.folder_of(cell, config)
     folder.mkdir(parents=True)
     shutil.copy("test.json", folder)
+    sources = SimpleNamespace(test=SimpleNamespace(index=SimpleNamespace(schema=SCHEMA)))
     with mock.patch.object(trainings, "_data_sha256", lambda *_: "0" * 64):
-        found = trainings.find_outcome(cell, None, config)  # type: ignore[arg-type]
+        found = trainings.find_outcome(cell, sources, config)  # type: ignore[arg-type]
     return found and digest(np.asarray(found.confusion_UKK))
 
 
