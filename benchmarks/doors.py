@@ -61,7 +61,7 @@ WORK = {
     "packing": lambda: fresh("again", "pack source/tiles source/labels again --schema prostate-3"),
     "reading shards": read,
     "synth": lambda: fresh("made", "synth run/model some made --device cpu"),
-    "training": lambda: fresh("new", f"{TRAIN} --run.folder new --run.steps 10"),
+    "training": lambda: fresh("new", f"{TRAIN} --run.folder new --run.steps 4"),
 }
 for name, work in WORK.items():
     spent = []
