@@ -34,6 +34,7 @@ from histosyn.phantom import write_phantom
 from histosyn.players import Players
 from histosyn.trainer import Trainer
 from histosyn.training_data import open_stream
+from hpc.due import Due
 from hpc.files import sha256_of_file
 from hpc.outbox import Outbox
 from hpc.preemption import Reason
@@ -48,9 +49,25 @@ WARM_UP, UNDISTURBED, EVERY = 3, 4, 100
 class InLine(Saver):
     """Waits for each checkpoint, as if there were no thread."""
 
-    def save(self, step: int, state: dict[str, Any]) -> None:
-        super().save(step, state)
+    def save(self, step: int, state: dict[str, Any], *, resume_only: bool = False) -> None:
+        super().save(step, state, resume_only=resume_only)
         self.close()
+
+
+@dataclass(kw_only=True)
+class Parts:
+    """What a run's checkpoint is made of."""
+
+    trainer: Trainer
+    facts: dict[str, Any]
+    prepared = True
+
+    def prepare(self) -> None:
+        pass
+
+    def state(self) -> dict[str, Any]:
+        config = as_plain(self.trainer.config)
+        return {"trainer": self.trainer.state(), "config": config, "model": self.facts}
 
 
 @dataclass(kw_only=True)
@@ -142,14 +159,17 @@ def prepare(out: Path, crop: int, global_batch: int) -> tuple[Trainer, Cycles]:
     stream = open_stream(config, topology)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Trainer(config, stream, Players(config, len(stream.index.schema), device), device)
-    facts = model_facts(config, stream.index, 0).as_dict()
+    parts = Parts(trainer=trainer, facts=model_facts(config, stream.index, 0).as_dict())
     background, in_line = (
         SaveCheckpoint(
             kind(out / name, keep_last=1),
             Outbox(),
-            lambda: {"trainer": trainer.state(), "config": as_plain(config), "model": facts},
+            parts,
+            (),
             topology,
-            1,
+            interval=1,
+            due=Due(0, device, is_first=True),
+            saved=None,
         )
         for kind, name in ((Saver, "background"), (InLine, "in-line"))
     )
