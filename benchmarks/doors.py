@@ -23,12 +23,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TRAIN = (
     "train --data.shards packed/train --data.global-batch 4 --data.workers 0 --data.crop 128 "
-    "--generator.base-channels 8 --generator.upsamplings 4 --discriminator.base-channels 8 "
+    "--generator.base-channels 16 --generator.upsamplings 4 --discriminator.base-channels 8 "
     "--run.device cpu --run.precision float32 --run.sample-every 100000 --run.report-every 10 "
     "--run.checkpoint-every 10 --run.recalibrate-batches 2"
 )
 PREPARATION = (
-    "phantom source --count 48 --size 256 --seed 1",
+    "phantom source --count 240 --size 256 --seed 1",
     "pack source/tiles source/labels packed --schema prostate-3",
     f"{TRAIN} --run.folder run --run.steps 10",
 )
@@ -48,7 +48,7 @@ def command(text):
 
 def read():
     reader = open_shards(Path("packed/train"))
-    for _ in range(4):
+    for _ in range(2):
         for row in range(len(reader.index)):
             reader.read(*reader.index.place(row))
 
@@ -65,7 +65,7 @@ WORK = {
 }
 for name, work in WORK.items():
     spent = []
-    for _ in range(3):
+    for _ in range(2):
         began = time.process_time()
         work()
         spent.append(time.process_time() - began)
@@ -114,7 +114,7 @@ def prepared(tree: Path, folder: Path) -> Path:
     folder.mkdir()
     for command in PREPARATION:
         python(tree, folder, "from launch.cli import main; main()", *command.split())
-    labels = sorted((folder / "source" / "labels").iterdir())[:6]
+    labels = sorted((folder / "source" / "labels").iterdir())[:96]
     (folder / "some").mkdir()
     for path in labels:
         (folder / "some" / path.name).write_bytes(path.read_bytes())

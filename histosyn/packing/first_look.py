@@ -20,8 +20,9 @@ from hpc.parallel import map_in_order
 
 Track = Callable[[Iterator[LabelLook], int], Iterable[LabelLook]]
 
-# Where the schema is known, so many label maps, spread over all, tell whether they number objects.
-_SAMPLED = 200
+# Where the schema is known, so many label maps, spread over all, tell whether they number objects:
+# few, so that packing does not read the set twice.
+_SAMPLED = 32
 
 
 @dataclass(frozen=True, kw_only=True)
