@@ -6,6 +6,7 @@ them and must not import torch. The docstrings of the fields are what that help 
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from typing import Any, Literal
 from hpc.errors import ConfigError
 from hpc.paths import settle_paths
 
+# Whole numbers above it are no longer told apart; of others every finite one means something.
 _BEYOND_COUNTING = 1 << 53
 
 
@@ -291,12 +293,16 @@ RESUMABLE_CHANGES = frozenset(
 
 
 def require_at_least(config: Any, **least: float) -> None:
-    """Raise ConfigError if a field of a section is below its least value, or beyond counting."""
+    """Raise ConfigError if a field of a section is below its least value, or beyond all numbers."""
     for name, lowest in least.items():
         value = getattr(config, name)
         if value is not None and not value >= lowest:
             raise ConfigError(f"{_dotted(config, name)} = {value} must be at least {lowest}.")
-    require_at_most(config, **dict.fromkeys(least, _BEYOND_COUNTING))
+    fractions = {name for name in least if isinstance(getattr(config, name), float)}
+    finite = sys.float_info.max
+    require_at_most(
+        config, **{name: finite if name in fractions else _BEYOND_COUNTING for name in least}
+    )
 
 
 def require_at_most(config: Any, **most: float) -> None:

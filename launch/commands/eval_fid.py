@@ -120,12 +120,12 @@ def fid(
         File for the result with all that made it: settings, hashes, versions, warnings.
     """
     chosen = _chosen_part(part, parts_folder)
+    check_output_file(json, "--json")
+    check_output_folder(save_statistics, "--save-statistics")
     check_inputs(
         paths={"real tiles": real, "synthetic tiles": synthetic},
         files={"--inception-weights": inception_weights, "--groups": groups},
     )
-    check_output_file(json, "--json")
-    check_output_folder(save_statistics, "--save-statistics")
     from eval.comparison_file import Comparison
 
     comparison = Comparison(

@@ -146,11 +146,11 @@ def _tell(place: Place, out: Path, page: Path | None) -> None:
     if place.url is not None:
         out_of.print(f"Paint at   {place.url}")
     out_of.print(
-        f"Elsewhere  {place.ssh}\n           then open {place.url_through_ssh}\n"
-        f"Saved to   {out}\nCtrl-C ends it."
+        f"Elsewhere  {place.ssh}\n           then open {place.url_through_ssh}\nSaved to   {out}"
     )
     if out.exists() and not out.is_dir():
         out_of.print(f"warning: {out} is a file: nothing can be saved. Choose another --out.")
+    out_of.print("Ctrl-C ends it.")
     if page is not None:
         # Some browsers keep who opens them waiting until they are closed.
         Thread(target=webbrowser.open, args=(page.as_uri(),), daemon=True).start()

@@ -217,12 +217,13 @@ def test_pairs_that_share_few_images_are_pointed_out(tmp_path):
 
 def test_a_rater_without_any_rating_is_named(tmp_path):
     rows = [f"{row},," for row in half_read(60, 60)]
-    result = report(write(tmp_path / "r.csv", "image,R1,R2,R3,Jane Doe", rows), replicates=20)
+    table = write(tmp_path / "r.csv", "image,Kim,Lee,Sam,Jane Doe", rows)
+    result = report(table, replicates=20)
     people, silent = result.warnings
     assert people.startswith("1 of 4 rater ids look like names")
-    assert silent.startswith("Without any rating, so left out: Jane Doe, R3.")
-    assert result.inputs["raters_without_rating"] == ["Jane Doe", "R3"]
-    assert list(result.inputs["arms"][0]["raters"]) == ["R1", "R2"]
+    assert silent.startswith("Without any rating, so left out: Jane Doe, Sam.")
+    assert result.inputs["raters_without_rating"] == ["Jane Doe", "Sam"]
+    assert list(result.inputs["arms"][0]["raters"]) == ["Kim", "Lee"]
 
 
 def test_a_reader_who_skips_here_and_there_has_not_stopped(tmp_path):

@@ -29,7 +29,7 @@ ODD = [
     ("seed", "x"), ("seed", 1.5), ("variant", None), ("variant", 0), ("model_sha256", 5),
     ("precision", []), ("file", "\0"), ("file", "/etc/passwd"), ("label", "../a.png"),
     ("painted", 5), ("painted", {"seeds": [1], "areas": 5, "areas_sha256": 5}),
-    ("painted", {"seeds": [1] * 300}), ("painted", {"seeds": [1], "areas": "../x"}),
+    ("painted", {"seeds": [1] * 300}), ("painted", {"seeds": [1], "areas": "../../x"}),
     ("resampled", {"source_mpp": 0, "mpp": 1}), ("resampled", {"source_mpp": "1", "mpp": 1}),
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from PIL import Image
 from ranks import run_ranks
 
 from histosyn.manifest import MANIFEST, write_manifest
-from histosyn.provenance import Record, entry_of, same_but_for_version, tile_png_bytes
+from histosyn.provenance import RECORDS, Record, entry_of, same_but_for_version, tile_png_bytes
 from histosyn.tile_precision import precision_of_tiles
 from hpc import precision
 from hpc.errors import InputError
@@ -77,7 +77,7 @@ def test_tiles_of_older_versions_were_made_in_float32(tmp_path: Path, native: li
     (tmp_path / MANIFEST).write_text(json.dumps(entry))
     assert precision_of_tiles("auto", CPU, tmp_path) == "float32"
     del entry["output_sha256"]
-    record = Record.from_dict(entry)
+    record = RECORDS.convert(entry)
     assert same_but_for_version(entry, record)
     assert not same_but_for_version(entry | {"precision": "bfloat16"}, record)
 

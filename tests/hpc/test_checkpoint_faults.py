@@ -56,9 +56,9 @@ def held_up(monkeypatch):
     """Writing waits until the test allows it."""
     allowed, write = threading.Event(), checkpoint.write
 
-    def wait_and_write(*arguments):
+    def wait_and_write(*arguments, **options):
         assert allowed.wait(60)
-        write(*arguments)
+        write(*arguments, **options)
 
     monkeypatch.setattr(checkpoint, "write", wait_and_write)
     yield allowed

@@ -194,5 +194,5 @@ def test_inception(monkeypatch, tmp_path):
     outcome = check.run()
     assert outcome.status == "error"
     assert "damaged or altered" in outcome.detail
-    monkeypatch.setitem(sys.modules, "pytorch_fid", None)
+    monkeypatch.setitem(sys.modules, "pytorch_fid.inception", None)
     assert "[fid]" in check.run().remedy

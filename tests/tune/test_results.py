@@ -94,7 +94,7 @@ def test_without_a_distance_there_is_a_reason(sweep):
 
 def test_trials_of_different_precision_are_told_apart(sweep, trials):
     for number, precision in ((0, "bfloat16"), (1, "float32")):
-        text = f'[run]\nprecision = "{precision}"\n'
+        text = f'[data]\nshards = "packed"\n\n[run]\nprecision = "{precision}"\n'
         (sweep.trial_folder(number) / "config.toml").write_text(text)
     rows = collect(sweep)
     result = summarize(sweep, rows, Yardstick(sweep.sweep, torch.device("cpu")))
