@@ -10,6 +10,7 @@ from pathlib import Path
 from histosyn.labels import load_schema
 from histosyn.model_place import model_kind, segmenter_folder
 from histosyn.shards.dataset import require_shards
+from hpc.error_file import leave_for_torchrun
 from hpc.errors import HistosynError
 from hpc.files import require_file, require_folder, require_there
 from hpc.topology import is_first_process
@@ -22,6 +23,7 @@ def told_once() -> Iterator[None]:
         yield
     except HistosynError as error:
         if not is_first_process():
+            leave_for_torchrun(str(error))
             sys.exit(error.exit_code)
         raise
 

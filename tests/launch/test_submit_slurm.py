@@ -68,7 +68,7 @@ def losses(folder):
 
 def test_two_nodes_and_then_one_learn_what_one_process_learns(slurm, project):
     # The name has what shells and SLURM would like to read something into.
-    folder = "runs/it's 100% of $HOME"
+    folder = "runs/it's 100% of `HOME`"
     run = ("--config", "train.toml", "--run.folder", folder)
 
     two_nodes = submit(slurm, project, "--nodes", "2", *run, "--run.steps", "4")
