@@ -2,12 +2,17 @@
 
 import logging
 import os
+import signal
 
 # Before torch is imported: tests are small and run side by side, threads would only wait.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# A shell starts what it puts into the background without Ctrl-C, which commands under test inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A loaded machine is no fault of the code.
 settings.register_profile("histosyn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
