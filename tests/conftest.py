@@ -40,10 +40,15 @@ def _own_cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _clean_logging():
-    """What a command sets up does not last: its streams are those of its test."""
-    logger = logging.getLogger("histosyn")
-    before = (list(logger.handlers), logger.level, logger.propagate)
+    """What a command sets up lasts no longer than its test, nor does that of a shared fixture."""
+    _as_imported(logging.getLogger("histosyn"))
     yield
-    for handler in set(logger.handlers) - set(before[0]):
+    _as_imported(logging.getLogger("histosyn"))
+
+
+def _as_imported(logger: logging.Logger) -> None:
+    for handler in logger.handlers:
         handler.close()
-    logger.handlers, logger.level, logger.propagate = before
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True

@@ -1,6 +1,5 @@
 """Cached features: found by content, never out of date, and damage is noticed."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -79,8 +78,7 @@ def test_whatever_determines_features_is_in_the_key(folder, cache):
     assert measured(folder, cache, batch_size=5)[0] == 0
 
 
-def test_a_damaged_file_is_noticed_and_replaced(folder, cache, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("histosyn"), "propagate", True)
+def test_a_damaged_file_is_noticed_and_replaced(folder, cache, caplog):
     expected = measured(folder, cache)[1]
     (path,) = files(cache)
     whole = path.read_bytes()

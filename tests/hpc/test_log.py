@@ -208,8 +208,7 @@ def damaged(records, line):
 
 
 @pytest.mark.parametrize("line", [b"[1]\n", b'{"st\xe5p": 2}\n', b"null\n", b'{"step": "x"}\n'])
-def test_a_damaged_line_is_told_kept_and_gone_on_from(metrics, caplog, monkeypatch, line):
-    monkeypatch.setattr(logger, "propagate", True)
+def test_a_damaged_line_is_told_kept_and_gone_on_from(metrics, caplog, line):
     damaged(metrics, line)
     whole = metrics.path.read_bytes()
 

@@ -29,7 +29,6 @@ def said(caplog, monkeypatch):
     """What was said; nothing holds torch to older instructions, and nothing was said before."""
     for name in precision._CAPS:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(precision.logger, "propagate", True)
     precision._warn_once.cache_clear()
     caplog.set_level(logging.INFO, logger=precision.logger.name)
     return caplog

@@ -48,7 +48,6 @@ def test_where_there_is_no_room_it_goes_through_a_pipe(monkeypatch, caplog):
     monkeypatch.setattr(torch.Tensor, "share_memory_", no_room)
     receive, piped = Receiver(), send(batch())
     assert isinstance(piped, Piped)
-    monkeypatch.setattr(sending.logger, "propagate", True)
     for sent in (piped, shared, piped):
         same(receive(sent), batch())
     (record,) = [each for each in caplog.records if each.name == "histosyn"]
