@@ -23,8 +23,9 @@ from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_statsmodels
 
 from eval.agreement_report import Plan, report_agreement
 from eval.agreement_statistics import Statistic, statistic_of
+from eval.arrays import Floats, Ints
 from eval.bootstrap import percentile_interval, resamples
-from eval.rating_sample import Floats, Ints, Sample, patterns
+from eval.rating_sample import Sample, patterns
 from eval.ratings import read_ratings
 
 SCALE = tuple("12345")

@@ -29,8 +29,9 @@ from rich.table import Table
 
 from eval.frechet import frechet_distance_from_features
 from eval.images import TileFolder
-from eval.inception import InceptionExtractor, import_pytorch_fid
+from eval.inception import InceptionExtractor
 from eval.parts import measure_together
+from eval.torchvision_import import import_pytorch_fid
 from histosyn.image_folder import find_images
 from histosyn.images import read_tile
 from hpc.collectives import barrier

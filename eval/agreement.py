@@ -20,8 +20,9 @@ from itertools import combinations
 
 import numpy as np
 
+from eval.arrays import Floats, ratio
 from eval.bootstrap import blocks
-from eval.rating_sample import MISSING, Floats, Sample, ratio
+from eval.rating_sample import MISSING, Sample
 
 
 def percent_agreement(sample: Sample, disagreement_KK: Floats) -> Floats:

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from eval.agreement_statistics import Statistic
+from eval.arrays import Floats, Ints
 from eval.bootstrap import blocks, keyed_random
-from eval.rating_sample import Floats, Ints, Sample, patterns
+from eval.rating_sample import Sample, patterns
 
 NOT_EQUIVALENCE = (
     "A p-value above 0.05 does not show that readers agree alike on both arms. Only an equivalence "

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from eval.agreement import shares_of_two
-from eval.rating_sample import Floats, Sample, ratio
+from eval.arrays import Floats, ratio
+from eval.rating_sample import Sample
 
 NullError = Callable[[Sample], float]
 

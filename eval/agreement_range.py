@@ -12,7 +12,8 @@ import math
 from typing import Protocol
 
 from eval.agreement_weights import MATRICES
-from eval.rating_sample import MISSING, Floats, Sample
+from eval.arrays import Floats
+from eval.rating_sample import MISSING, Sample
 
 
 class Lowest(Protocol):

@@ -20,7 +20,7 @@ from eval.agreement import (
 )
 from eval.agreement_families import FAMILIES, GROUP, LEVELS, ONE_CATEGORY, PAIR, Family
 from eval.agreement_null import NullError, cohen_null_error, fleiss_null_error
-from eval.agreement_variance import FORMULAS, FormulaInterval, icc_interval, influence_of
+from eval.agreement_variance import FORMULAS, icc_interval, influence_of
 from eval.agreement_weights import (
     BY_POSITION,
     BY_VALUE,
@@ -30,8 +30,10 @@ from eval.agreement_weights import (
     values_of,
     weight_name,
 )
+from eval.arrays import Floats
 from eval.icc import ALSO_CALLED, MODELS, icc
-from eval.rating_sample import Floats, Sample
+from eval.interval import FormulaInterval
+from eval.rating_sample import Sample
 from hpc.errors import InputError
 
 _NOT_COMPARABLE = "no image has ratings of two raters"

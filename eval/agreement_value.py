@@ -15,7 +15,8 @@ import numpy as np
 
 from eval.agreement_null import null_test
 from eval.agreement_statistics import Statistic, measure, statistic_of
-from eval.rating_sample import MISSING, Ints, Sample
+from eval.arrays import Ints
+from eval.rating_sample import MISSING, Sample
 from eval.result import Number
 from hpc.errors import InputError
 

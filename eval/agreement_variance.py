@@ -19,27 +19,15 @@ from types import MappingProxyType
 
 import numpy as np
 
+from eval.arrays import Floats
 from eval.icc import mean_squares
-from eval.rating_sample import Floats, Nudged, Sample
+from eval.interval import FormulaInterval
+from eval.rating_sample import Nudged, Sample
 
 # Central differences: the error is of the order of the square, rounding of its inverse.
 _STEP = 1e-5
 # What these differences leave of a derivative that is zero.
 _ZERO_ERROR = 1e-8
-
-
-@dataclass(frozen=True, kw_only=True)
-class FormulaInterval:
-    """An interval that a formula gives, and the standard error behind it if there is one.
-
-    A standard error of zero (readers who agree everywhere) gives no interval: it would claim
-    certainty.
-    """
-
-    method: str
-    interval: tuple[float, float] | None
-    level: float
-    standard_error: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

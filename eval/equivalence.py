@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from eval.arrays import Floats
 from eval.bootstrap import percentile_interval
-from eval.rating_sample import Floats
 
 EQUIVALENCE_LEVEL = 0.90
 _ONE_SIDED = 0.05

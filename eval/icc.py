@@ -20,7 +20,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from eval.rating_sample import MISSING, Floats, Sample, ratio
+from eval.arrays import Floats, ratio
+from eval.rating_sample import MISSING, Sample
 
 # Sums of squares below this share of the whole, and denominators below this share of their
 # numerators, are what rounding left of zero.

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from eval.features import Identity, as_network_input, reproducible_inference
-from eval.module_extractor import resized_antialiased
+from eval.features import Identity, as_network_input, reproducible_inference, resized_antialiased
+from eval.torchvision_import import import_pytorch_fid
 from hpc.errors import InputError
 from hpc.files import require_file, sha256_of_file
 from hpc.stamp import Stamp
@@ -34,10 +31,6 @@ _OTHER_WEIGHTS_CAVEAT = (
     f"The Inception weights are not the published ones ({WEIGHTS_NAME}): the distance is not "
     "comparable with published FIDs."
 )
-# Operators that torchvision's Python part describes and its compiled part would have defined.
-_NEEDED_OPERATORS = ("nms", "qnms")
-_OPERATOR_ARGUMENTS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-_declarations: list[torch.library.Library] = []
 
 
 def find_weights(given: Path | None = None) -> Path:
@@ -103,50 +96,6 @@ class InceptionExtractor:
                 # The network's own resize then finds nothing left to do.
                 tiles_NCHW = resized_antialiased(tiles_NCHW, _SIDE, "bicubic")
             return self._network(tiles_NCHW)[0].flatten(1).cpu().numpy()
-
-
-def import_pytorch_fid() -> ModuleType:
-    """pytorch-fid's module `inception`; InputError if it cannot be imported."""
-    return _imported("pytorch_fid.inception")
-
-
-def import_torchvision() -> ModuleType:
-    """torchvision; InputError if it cannot be imported."""
-    return _imported("torchvision")
-
-
-def _imported(module: str) -> ModuleType:
-    try:
-        _declare_missing_operators()
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise InputError(
-            f"This extractor needs pytorch-fid and torchvision ({error}). Install "
-            "histosyn with its extra `fid`: pip install '.[fid]' in its clone."
-        ) from error
-
-
-def _declare_missing_operators() -> None:
-    """Let torchvision be imported where its compiled part does not fit the installed torch.
-
-    Its Python part then fails on describing operators that nobody defined ("operator
-    torchvision::nms does not exist"). Declared without an implementation they satisfy the import;
-    Inception never calls them. Where the compiled part loads, it defines them, and nothing is done.
-    """
-    specification = importlib.util.find_spec("torchvision")
-    if specification is None or specification.origin is None:
-        raise ImportError("No module named 'torchvision'")
-    for library in Path(specification.origin).parent.glob("_C*.so"):
-        try:
-            torch.ops.load_library(str(library))
-        except OSError:
-            continue
-    missing = [name for name in _NEEDED_OPERATORS if not hasattr(torch.ops.torchvision, name)]
-    if missing:
-        declaration = torch.library.Library("torchvision", "FRAGMENT")
-        for name in missing:
-            declaration.define(name + _OPERATOR_ARGUMENTS)
-        _declarations.append(declaration)  # They vanish with the object.
 
 
 def _checked_sha256(weights: Path) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from eval.arrays import Floats
 from eval.bootstrap import FEW_DRAWN, percentile_interval
-from eval.rating_sample import Floats
 from eval.result import Number
 
 INTERVAL_LEVEL = 0.95
@@ -59,3 +59,17 @@ def few_drawn(tiles: str, units: int, unit: str) -> str | None:
         f"{tiles.capitalize()} tiles: intervals from fewer than {FEW_DRAWN} {unit}s ({units}) tend "
         "to be too narrow."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormulaInterval:
+    """An interval that a formula gives, and the standard error behind it if there is one.
+
+    A standard error of zero (readers who agree everywhere) gives no interval: it would claim
+    certainty.
+    """
+
+    method: str
+    interval: tuple[float, float] | None
+    level: float
+    standard_error: float | None = None

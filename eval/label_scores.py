@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from eval.rating_sample import Floats, Sample, ratio
+from eval.arrays import Floats, ratio
+from eval.rating_sample import Sample
 
 METHODS: MappingProxyType[str, str] = MappingProxyType(
     {

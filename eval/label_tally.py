@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.rating_sample import MISSING, Floats, Ints
+from eval.arrays import Floats, Ints
+from eval.rating_sample import MISSING
 from histosyn.labels import LabelSchema, read_label_map
 from histosyn.objects import warn_of_objects
 from histosyn.pairs import images_by_key

@@ -17,21 +17,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
-from eval.features import Identity, as_network_input, reproducible_inference
+from eval.features import (
+    Filter,
+    Identity,
+    as_network_input,
+    reproducible_inference,
+    resized_antialiased,
+)
 from histosyn.config_file import from_dict, load_toml
 from histosyn.torchscript import load_torchscript
 from hpc.errors import ConfigError, InputError
 from hpc.stamp import Stamp
 
 RUN_CODE_OPTION = "--run-extractor-code"
-Filter = Literal["bilinear", "bicubic"]
 _EXAMPLE = 'name = "mine", size = 224, filter = "bicubic", mean = [0.5, 0.5, 0.5], std = [...]'
 
 
@@ -68,16 +71,6 @@ class Preprocessing:
         resized = resized_antialiased(tiles_NCHW, self.size, self.filter)
         mean, std = (resized.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
         return (resized - mean) / std
-
-
-def resized_antialiased(tiles_NCHW: torch.Tensor, size: int, kind: Filter) -> torch.Tensor:
-    """Tiles in [0, 1] brought to size × size as Pillow does, but without rounding to 8 bits."""
-    if tiles_NCHW.shape[2:] == (size, size):
-        return tiles_NCHW
-    resized = functional.interpolate(
-        tiles_NCHW, size=(size, size), mode=kind, align_corners=False, antialias=True
-    )
-    return resized.clamp(0, 1)
 
 
 class ModuleExtractor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,22 +64,6 @@ class Moments:
     def covariance_DD(self) -> NDArray[np.float64]:  # noqa: N802
         """Sample covariance, divided by n − 1. Raises InputError for fewer than two vectors."""
         return self.scatter_DD / (require_two(self.n) - 1)
-
-
-def real_numbers(values: ArrayLike, what: str) -> NDArray[Any]:
-    """`values` as an array; InputError, calling it `what`, if they are no real, finite numbers.
-
-    NumPy would take a complex number for its real part, and a text for the number that it spells.
-    """
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"{what} holds {array.dtype.name} values, not real numbers.")
-    if array.dtype.itemsize > np.dtype(np.float64).itemsize:
-        with np.errstate(over="ignore"):
-            array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        raise InputError(f"{what} holds values that are not finite.")
-    return array
 
 
 def checked_features(features_ND: ArrayLike) -> NDArray[np.floating]:

@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from eval.arrays import Floats, Ints, ratio
 
 MISSING = -1
 
@@ -133,9 +131,3 @@ def patterns(codes_IR: Ints) -> tuple[Ints, Ints]:
         return codes_IR, np.ones(len(codes_IR), dtype=np.int64)
     different_UR, counts_U = np.unique(codes_IR, axis=0, return_counts=True)
     return different_UR, counts_U
-
-
-def ratio(top: Floats, bottom: Floats, *, undefined: float = np.nan) -> Floats:
-    """`top` / `bottom`, but `undefined` where `bottom` is zero or NaN. Both are non-negative."""
-    top, bottom = np.broadcast_arrays(top, bottom)
-    return np.divide(top, bottom, out=np.full(top.shape, undefined), where=bottom > 0)

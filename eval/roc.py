@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
-from eval.agreement_variance import FormulaInterval
-from eval.moments import real_numbers
-from eval.rating_sample import Floats, ratio
+from eval.arrays import Floats, ratio, real_numbers
+from eval.interval import FormulaInterval
 from eval.result import Number
 from hpc.errors import InputError
 

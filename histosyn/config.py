@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from hpc.errors import ConfigError
 from hpc.paths import settle_paths
@@ -318,3 +318,15 @@ def require_at_most(config: Any, **most: float) -> None:
 
 def _dotted(config: Any, name: str) -> str:
     return f"{type(config).__name__.removesuffix('Config').lower()}.{name}"
+
+
+class Settings(Protocol):
+    """A configuration dataclass of anything that is trained: these sections, and its own."""
+
+    @property
+    def data(self) -> DataConfig:
+        """What is trained on."""
+
+    @property
+    def run(self) -> ResumableRunConfig:
+        """How long, where and with what."""

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import safetensors.torch
 import torch
 
+from histosyn.config import Settings
 from histosyn.file_values import values_text
 from histosyn.labels import LabelSchema
 from histosyn.model_place import CONFIG, WEIGHTS
 from histosyn.shards.index import DatasetIndex
-from histosyn.steps import Settings
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import atomic_folder, sha256_of_bytes
 from hpc.log import logger

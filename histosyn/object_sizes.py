@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -18,9 +17,6 @@ from msgspec import Meta
 from scipy import ndimage
 
 from histosyn.labels import LabelSchema
-from histosyn.shards.reader import ShardReader
-from hpc.errors import DatasetError
-from hpc.randomness import distinct_integers, key_of
 from hpc.records import Positive
 
 # Smaller areas are specks of drawing or of compression.
@@ -83,22 +79,6 @@ def measure_objects(label_maps: Iterable[np.ndarray], schema: LabelSchema) -> Si
                 count=len(pixels), median_diameter=round(diameter, 2)
             )
     return measured
-
-
-def objects_of_shards(reader: ShardReader) -> Sizes:
-    """The same of a sample of the label maps of a data set, always of the same ones.
-
-    They are read where the data set lies: copies on the node's disk may not have been checked yet.
-    """
-    originals = ShardReader(reader.index, reader.folders[-1])
-
-    def label_maps() -> Iterable[np.ndarray]:
-        rows = distinct_integers(key_of(0, "object sizes"), SAMPLE, len(reader.index))
-        for row in rows:
-            with suppress(DatasetError):  # told, or skipped, when it is trained on
-                yield originals.read(*reader.index.place(row))[1]
-
-    return measure_objects(label_maps(), reader.index.schema)
 
 
 def odd_sizes(

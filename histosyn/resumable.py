@@ -19,7 +19,7 @@ import torch
 from histosyn.bad_samples import BAD_SAMPLES, ListBadSamples
 from histosyn.batch_log import LogBatches
 from histosyn.checkpoint_state import load_state, taking_over
-from histosyn.config import RESUMABLE_CHANGES
+from histosyn.config import RESUMABLE_CHANGES, Settings
 from histosyn.config_file import as_plain, as_toml, differing_fields, from_dict
 from histosyn.derived import Derived, is_owed
 from histosyn.observers import (
@@ -33,7 +33,7 @@ from histosyn.observers import (
 )
 from histosyn.run_folder import claim, saver_of, state_keeper, watch_steps
 from histosyn.run_precision import with_settled_precision
-from histosyn.steps import Observer, Settings, StepTrainer
+from histosyn.steps import Observer, StepTrainer
 from histosyn.trainable import TrainerKind, Training
 from hpc import checkpoint, collectives
 from hpc.due import Due

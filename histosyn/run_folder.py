@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from histosyn.steps import Settings, StepTrainer
+from histosyn.config import Settings
+from histosyn.steps import StepTrainer
 from hpc.leftovers import remove_leftovers
 from hpc.locks import locked
 from hpc.run_state import StateKeeper, record_ending

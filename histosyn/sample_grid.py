@@ -12,6 +12,7 @@ from PIL import Image
 from histosyn.images import png_bytes
 from histosyn.labels import LabelSchema, colorize
 from histosyn.networks.generator import Generator, draw_noise
+from histosyn.networks.inference import to_uint8
 from histosyn.shards.reader import ShardReader
 from histosyn.trainer import Trainer
 from hpc.errors import DatasetError, SampleError
@@ -79,12 +80,6 @@ class DrawSamples:
             with timed("sample grid"):
                 grid = self.grid.draw(generator)
             self.outbox.write(path, partial(write_bytes, path, grid))
-
-
-def to_uint8(tiles_NCHW: torch.Tensor) -> np.ndarray:
-    """Tiles in [-1, 1] as uint8 (N, H, W, 3)."""
-    scaled = (tiles_NCHW.float() + 1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-    return scaled.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def tile_grid(rows: list[list[np.ndarray]]) -> np.ndarray:

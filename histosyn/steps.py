@@ -13,25 +13,13 @@ from typing import Any, Protocol, Self, TypeVar
 import torch
 from torch import nn
 
-from histosyn.config import DataConfig, ResumableRunConfig
+from histosyn.config import Settings
 from histosyn.shards.batch import Batch
 from histosyn.shards.index import DatasetIndex
 from hpc.errors import TrainingDivergedError
 from hpc.preemption import AskedMeanwhile, Reason
 
 Watched = TypeVar("Watched", contravariant=True)
-
-
-class Settings(Protocol):
-    """A configuration dataclass of anything that is trained: these sections, and its own."""
-
-    @property
-    def data(self) -> DataConfig:
-        """What is trained on."""
-
-    @property
-    def run(self) -> ResumableRunConfig:
-        """How long, where and with what."""
 
 
 class BatchSource(Protocol):

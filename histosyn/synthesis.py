@@ -23,9 +23,9 @@ from histosyn.labels import read_label_map
 from histosyn.manifest import Entries, read_manifest, tiles_lock, write_manifest
 from histosyn.model_folder import Model
 from histosyn.objects import warn_of_objects
-from histosyn.packing.cut import resample_labels
 from histosyn.provenance import entry_of, tile_png_bytes
 from histosyn.repetition import rerolls_of
+from histosyn.resampling import resample_labels
 from histosyn.synthesis_plan import (
     Job,
     SynthesisConfig,

@@ -12,7 +12,7 @@ from histosyn.image_file import size_in_header
 from histosyn.labels import read_label_map
 from histosyn.model_folder import Model
 from histosyn.object_sizes import SAMPLE, measure_objects, odd_sizes
-from histosyn.packing.cut import resample_labels, scaled_size
+from histosyn.resampling import resample_labels, scaled_size
 from histosyn.synthesis_plan import Job
 from hpc.errors import HistosynError
 from hpc.log import logger

@@ -16,8 +16,8 @@ from histosyn.fixed_size import require_sizes
 from histosyn.labels import LabelSchema
 from histosyn.model_folder import Model
 from histosyn.networks.generator import draw_noise
+from histosyn.networks.inference import to_uint8
 from histosyn.rerolls import Rerolls, paint_tissue
-from histosyn.sample_grid import to_uint8
 from histosyn.windows import Memory
 from hpc.errors import HistosynError, LabelError
 from hpc.rounding import one_way_of_computing

@@ -11,7 +11,6 @@ import torch
 from histosyn.config import TrainConfig
 from histosyn.fork import take_over_networks
 from histosyn.model_folder import ModelFacts, model_facts, save_model
-from histosyn.object_sizes import objects_of_shards
 from histosyn.players import Players
 from histosyn.recalibration import Recalibration
 from histosyn.resumable import run_resumable
@@ -19,7 +18,7 @@ from histosyn.sample_grid import DrawSamples, SampleGrid
 from histosyn.shards.index import DatasetIndex
 from histosyn.steps import Observer, require_finite_weights
 from histosyn.trainer import Trainer
-from histosyn.training_data import open_stream, stage_shards
+from histosyn.training_data import objects_of_shards, open_stream, stage_shards
 from histosyn.watch import WarnOfSaturation
 from hpc.errors import ConfigError
 from hpc.outbox import Outbox

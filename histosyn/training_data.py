@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from histosyn.config import DataConfig
+import numpy as np
+
+from histosyn.config import DataConfig, Settings
+from histosyn.object_sizes import SAMPLE, Sizes, measure_objects
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.staging import stage, staging_folder
 from histosyn.shards.stream import ShardStream
-from histosyn.steps import Settings
 from hpc import collectives
+from hpc.errors import DatasetError
 from hpc.log import track
 from hpc.paths import expanded_path
+from hpc.randomness import distinct_integers, key_of
 from hpc.topology import Topology
 
 
@@ -77,3 +83,19 @@ def _open_reader(data: DataConfig) -> ShardReader:
 def _on_this_node(folder: Path) -> Path:
     """A job's own folder has a name that only the job knows, such as $TMPDIR."""
     return expanded_path(folder, "data.stage_to")
+
+
+def objects_of_shards(reader: ShardReader) -> Sizes:
+    """The sizes of objects in a sample of the label maps of a data set, always of the same ones.
+
+    They are read where the data set lies: copies on the node's disk may not have been checked yet.
+    """
+    originals = ShardReader(reader.index, reader.folders[-1])
+
+    def label_maps() -> Iterable[np.ndarray]:
+        rows = distinct_integers(key_of(0, "object sizes"), SAMPLE, len(reader.index))
+        for row in rows:
+            with suppress(DatasetError):  # told, or skipped, when it is trained on
+                yield originals.read(*reader.index.place(row))[1]
+
+    return measure_objects(label_maps(), reader.index.schema)

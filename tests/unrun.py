@@ -24,7 +24,7 @@ from scripted import saved
 from tissue import SCHEMA, blobs
 
 from eval.comparison_file import read_comparison
-from eval.features import open_extractor
+from eval.extractor_choice import open_extractor
 from eval.images import TileFolder
 from eval.part_file import read_part
 from eval.ratings import read_ratings

@@ -14,12 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from eval.content import Content
-from eval.features import Extractor, open_extractor, reproducible_inference
+from eval.extractor_choice import open_extractor
+from eval.features import Extractor, reproducible_inference
 from eval.images import TileArray
 from eval.population import Population, distance, measure
 from eval.tile_batches import TileBatch
 from histosyn.networks.generator import Generator, draw_noise
-from histosyn.sample_grid import SampleGrid, to_uint8
+from histosyn.networks.inference import to_uint8
+from histosyn.sample_grid import SampleGrid
 from histosyn.shards.dataset import open_shards
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes

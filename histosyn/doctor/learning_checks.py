@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from histosyn.doctor.blemishes import marked_by_ink, out_of_focus
-from histosyn.doctor.finding import Check
-from histosyn.doctor.survey import Survey
+from histosyn.doctor.survey import Check, Survey
 
 
 def _numbered_objects(survey: Survey) -> Sequence[str]:

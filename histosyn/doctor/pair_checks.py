@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from histosyn.doctor.finding import Check
 from histosyn.doctor.look import FlawKind, Look
 from histosyn.doctor.reading import Trouble
-from histosyn.doctor.survey import Survey
+from histosyn.doctor.survey import Check, Survey
 from histosyn.pairs import LONGEST_KEY_BYTES, may_name_a_sample
 
 # A tile with this share of glass has nothing to learn from.

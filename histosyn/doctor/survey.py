@@ -1,15 +1,16 @@
-"""What the pass counts, for the checks that are asked of the whole set."""
+"""What the pass counts, and the questions that are asked of it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
 from histosyn.doctor import finding as findings_module
-from histosyn.doctor.finding import Check, Finding
+from histosyn.doctor.finding import Finding
 from histosyn.doctor.look import Look
 from histosyn.doctor.reading import Reading
 from histosyn.labels import Stranger
@@ -164,3 +165,29 @@ class Survey:
 def _add(names: list[str], name: str) -> None:
     if len(names) < findings_module.KEPT_PLACES:
         names.append(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A question to a pair (`places` gets a Look and the Survey) or to the set (the Survey only).
+
+    `places` answers with a text for each place where something is wrong. `remedy` says what to do;
+    one that depends on what was counted is a function of the Survey, as is `files`.
+    """
+
+    severity: Literal["error", "warning"]
+    what: str
+    remedy: str | Callable[[Survey], str]
+    places: Callable[..., Sequence[str]]
+    files: Callable[[Survey], Sequence[str]] | None = None
+
+    def finding(self, survey: Survey) -> Finding:
+        """Its finding, as yet of nothing."""
+        return Finding(
+            severity=self.severity,
+            what=self.what,
+            where=(),
+            remedy=self.remedy if isinstance(self.remedy, str) else self.remedy(survey),
+            count=0,
+            files=() if self.files is None else tuple(self.files(survey)),
+        )

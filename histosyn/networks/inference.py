@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -34,3 +35,9 @@ def made_ready(network: Generator, precision: Precision = "float32") -> Generato
             if isinstance(module, nn.Conv2d | nn.Linear) and module is not network.exit:
                 module.to(torch.bfloat16)
     return network
+
+
+def to_uint8(tiles_NCHW: torch.Tensor) -> np.ndarray:
+    """Tiles in [-1, 1] as uint8 (N, H, W, 3)."""
+    scaled = (tiles_NCHW.float() + 1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).cpu().numpy()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from histosyn.image_file import size_in_header
 from histosyn.packing.config import PackConfig
-from histosyn.packing.cut import scaled_size
 from histosyn.packing.samples import Job
+from histosyn.resampling import scaled_size
 from hpc.errors import DatasetError
 
 Size = tuple[int, int]

@@ -268,7 +268,7 @@ def _chosen_part(part: str | None, folder: Path | None) -> Part | None:
 
 
 def _extractor(sides: Mapping[str, StoredSide], network: dict[str, Any]) -> Extractor | None:
-    from eval.features import open_extractor
+    from eval.extractor_choice import open_extractor
     from eval.population import Population
 
     if all(isinstance(side, Population) for side in sides.values()):

@@ -10,9 +10,9 @@ import torch
 from torchscript import write_float32_network
 
 from eval.extraction import extracted_features
-from eval.features import RandomExtractor
 from eval.images import TileArray
 from eval.module_extractor import ModuleExtractor
+from eval.random_extractor import RandomExtractor
 from eval.segmenter.config import NetworkConfig
 from eval.segmenter.model import SegmenterFacts, save_segmenter
 from eval.segmenter.network import UNet

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from eval.feature_cache import FeatureCache, default_folder
-from eval.features import RandomExtractor
 from eval.fid import Settings, distance_between, open_side
+from eval.random_extractor import RandomExtractor
 
 
 class Counting:

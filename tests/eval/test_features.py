@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from eval.features import RandomExtractor, open_extractor
+from eval.extractor_choice import open_extractor
 from eval.frechet import frechet_distance_from_features
+from eval.random_extractor import RandomExtractor
 from hpc.errors import InputError
 
 

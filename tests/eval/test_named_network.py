@@ -7,8 +7,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from eval.features import open_extractor
-from eval.inception import import_torchvision
+from eval.extractor_choice import open_extractor
+from eval.torchvision_import import import_torchvision
 from hpc.errors import ConfigError, InputError
 
 pytest.importorskip("pytorch_fid", reason="needs the extra `fid`")

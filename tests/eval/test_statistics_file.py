@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from eval.features import Identity, RandomExtractor
+from eval.features import Identity
 from eval.images import TileArray
 from eval.population import Population, distance, measure
+from eval.random_extractor import RandomExtractor
 from eval.statistics_file import Statistics, read_statistics, write_statistics
 from hpc.errors import DatasetError, InputError
 

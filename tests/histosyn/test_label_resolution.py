@@ -14,7 +14,7 @@ from histosyn.label_resolution import EQUAL_WITHIN, SaidResolution, resampling, 
 from histosyn.labels import label_image, label_png_bytes
 from histosyn.manifest import MANIFEST, read_manifest
 from histosyn.model_folder import load_model
-from histosyn.packing.cut import resample_labels
+from histosyn.resampling import resample_labels
 from histosyn.synthesis import SynthesisConfig, synthesize, synthesize_folder
 from hpc.errors import DatasetError, InputError
 from hpc.randomness import key_of

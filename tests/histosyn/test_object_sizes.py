@@ -13,16 +13,11 @@ from tissue import SCHEMA, pack_blobs, tiny_config
 from histosyn.label_resolution import SaidResolution
 from histosyn.labels import label_png_bytes
 from histosyn.model_folder import facts_from_dict, load_model
-from histosyn.object_sizes import (
-    ObjectSizes,
-    measure_objects,
-    objects_of_shards,
-    odd_sizes,
-    sizes_as_plain,
-)
+from histosyn.object_sizes import ObjectSizes, measure_objects, odd_sizes, sizes_as_plain
 from histosyn.shards.dataset import open_shards
 from histosyn.synthesis import SynthesisConfig, synthesize_folder
 from histosyn.training import run_training
+from histosyn.training_data import objects_of_shards
 from hpc.errors import DamagedFileError
 
 NUCLEI = "nuclei"

@@ -9,7 +9,8 @@ from PIL import Image
 from tissue import SCHEMA, pack_blobs, tiny_config
 
 from histosyn.networks.generator import Generator
-from histosyn.sample_grid import SampleGrid, tile_grid, to_uint8
+from histosyn.networks.inference import to_uint8
+from histosyn.sample_grid import SampleGrid, tile_grid
 from histosyn.shards.dataset import open_shards
 
 
