@@ -32,8 +32,8 @@ from eval.images import TileFolder
 from eval.inception import InceptionExtractor
 from eval.parts import measure_together
 from eval.torchvision_import import import_pytorch_fid
-from histosyn.image_folder import find_images
-from histosyn.images import read_tile
+from histosyn.images.folder import find_images
+from histosyn.images.tiles import read_tile
 from hpc.collectives import barrier
 from hpc.parallel import usable_cores
 from hpc.process_group import process_group

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from histosyn.image_folder import find_images
-from histosyn.images import read_tile
+from histosyn.images.folder import find_images
+from histosyn.images.tiles import read_tile
 from histosyn.packing.cut import grid_windows
 
 SETTINGS: dict[str, dict[str, Any]] = {

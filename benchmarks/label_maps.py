@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from histosyn.image_folder import find_images
+from histosyn.images.folder import find_images
 from histosyn.labels import read_label_map
 from histosyn.phantom import render_phantom
 from histosyn.schema import load_schema

@@ -23,8 +23,8 @@ import torch
 import webdataset
 from PIL import Image
 
-from histosyn.image_file import opened_image
-from histosyn.images import read_tile
+from histosyn.images.file import opened_image
+from histosyn.images.tiles import read_tile
 from histosyn.labels import LabelSchema, load_schema
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import SCHEMA, write_phantom

@@ -17,9 +17,9 @@ from PIL import Image
 
 from eval.content import Content, content_of_folder, content_of_shards
 from eval.tile_batches import OnBadTile, TileBatch, read_batches
-from histosyn.image_folder import find_images
-from histosyn.image_formats import FORMATS_TEXT
-from histosyn.images import read_tile
+from histosyn.images.folder import find_images
+from histosyn.images.formats import FORMATS_TEXT
+from histosyn.images.tiles import read_tile
 from histosyn.shards.dataset import ensure_index, index_folder, open_shards
 from histosyn.shards.foreign import foreign_shards
 from histosyn.shards.reader import ShardReader

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.content import Content, content_of_file, content_of_folder, content_of_shards
-from histosyn.images import read_tile
+from histosyn.images.tiles import read_tile
 from histosyn.labels import LabelSchema, read_label_map
 from histosyn.objects import warn_of_objects
 from histosyn.pairs import images_by_key

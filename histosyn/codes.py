@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from histosyn.image_file import ImageSource, opened_image
-from histosyn.image_limits import MOST_COLORS
+from histosyn.images.file import ImageSource, opened_image
+from histosyn.images.limits import MOST_COLORS
 from hpc.errors import LabelError
 
 _PIECE = 1 << 22

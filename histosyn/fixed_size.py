@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from histosyn.config import GeneratorConfig
-from histosyn.image_file import size_in_header
+from histosyn.images.file import size_in_header
 from hpc.errors import LabelError
 
 Size = tuple[int, int]  # height, width

@@ -12,8 +12,8 @@ from PIL import Image
 
 from histosyn.codes import Codes, packed_colors, read_codes, unpacked_colors
 from histosyn.file_values import values_text
-from histosyn.image_file import ImageSource
-from histosyn.images import png_bytes
+from histosyn.images.file import ImageSource
+from histosyn.images.tiles import png_bytes
 from histosyn.schema import (
     MAX_CLASSES,
     LabelClass,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from histosyn.image_formats import FORMATS
+from histosyn.images.formats import FORMATS
 from histosyn.sources import SOURCE_SUFFIXES
 from hpc.errors import ConfigError
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from histosyn.image_folder import search_folder, unread_text
-from histosyn.image_formats import FORMATS_TEXT
+from histosyn.images.folder import search_folder, unread_text
+from histosyn.images.formats import FORMATS_TEXT
 from histosyn.naming import (
     Ending,
     Naming,

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Meta
 from PIL import Image
 
-from histosyn.images import png_bytes, read_png_text
+from histosyn.images.tiles import png_bytes, read_png_text
 from hpc.errors import InputError
 from hpc.plain_data import plain_json
 from hpc.records import FileName, NearFileName, Positive, Records, Resolution, Text

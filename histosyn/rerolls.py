@@ -17,8 +17,8 @@ from PIL import Image
 from torch.nn import functional
 
 from histosyn.config import GeneratorConfig
-from histosyn.image_file import opened_image
-from histosyn.images import png_bytes
+from histosyn.images.file import opened_image
+from histosyn.images.tiles import png_bytes
 from histosyn.networks.generator import Generator, Noise, draw_noise
 from histosyn.windows import Made, Memory
 from hpc.errors import DatasetError

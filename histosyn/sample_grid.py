@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from histosyn.images import png_bytes
+from histosyn.images.tiles import png_bytes
 from histosyn.labels import LabelSchema, colorize
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import to_uint8

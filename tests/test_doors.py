@@ -24,7 +24,7 @@ DOORS = {
     ("msgspec.yaml.*", "yaml.*", "configparser.*", "xml.*", "plistlib.*"): set(),
     # Images.
     ("PIL.Image.open", "PIL.Image.frombytes", "cv2.*", "imageio.*", "skimage.*", "tifffile.*",
-     "torchvision.io.*", "matplotlib.image.*"): {"histosyn/image_file.py"},
+     "torchvision.io.*", "matplotlib.image.*"): {"histosyn/images/file.py"},
     # Arrays.
     ("numpy.load", "numpy.fromfile", "numpy.loadtxt", "numpy.genfromtxt", "numpy.memmap",
      "numpy.lib.format.read_*", "numpy.lib.format.open_memmap", "scipy.io.*", "h5py.*"): {

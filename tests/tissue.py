@@ -14,7 +14,7 @@ from histosyn.config import (
     RunConfig,
     TrainConfig,
 )
-from histosyn.images import png_bytes
+from histosyn.images.tiles import png_bytes
 from histosyn.labels import LabelSchema, label_png_bytes, load_schema
 from histosyn.packing.pack import PackConfig, pack
 

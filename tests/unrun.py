@@ -31,7 +31,7 @@ from eval.ratings import read_ratings
 from eval.segmenter.model import load_segmenter
 from eval.statistics_file import read_statistics
 from eval.utility.config import read_utility
-from histosyn.images import png_bytes, read_png_text
+from histosyn.images.tiles import png_bytes, read_png_text
 from histosyn.labels import label_png_bytes, load_schema, read_label_map
 from histosyn.manifest import read_manifest
 from histosyn.model_folder import load_model

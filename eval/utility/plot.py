@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from eval.result import Number, Result
-from histosyn.images import png_bytes
+from histosyn.images.tiles import png_bytes
 from hpc.files import write_bytes
 
 _SIZE = (900, 560)

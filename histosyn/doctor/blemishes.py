@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from histosyn.images import GLASS_VALUE
+from histosyn.images.tiles import GLASS_VALUE
 
 # Haematoxylin and eosin both swallow green, so that tissue is never greener than red by much.
 _GREENER = 15

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from histosyn.image_file import opened_header
-from histosyn.image_orientation import orientation_of
-from histosyn.image_pages import MASK
-from histosyn.resolution import resolution_in
+from histosyn.images.file import opened_header
+from histosyn.images.orientation import orientation_of
+from histosyn.images.pages import MASK
+from histosyn.images.resolution import resolution_in
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,11 +16,11 @@ from histosyn.codes import Codes, TooManyColorsError, index_codes, read_codes
 from histosyn.doctor.blemishes import ink_share, is_blank, sharpness_of
 from histosyn.doctor.header import Header, read_header
 from histosyn.doctor.reading import Reading, interpret
-from histosyn.image_compression import LossyError
-from histosyn.image_file import opened_image
-from histosyn.image_pages import PagesError
-from histosyn.images import glass_share
-from histosyn.matlab import MATLAB_SUFFIX, read_matlab_labels
+from histosyn.images.compression import LossyError
+from histosyn.images.file import opened_image
+from histosyn.images.matlab import MATLAB_SUFFIX, read_matlab_labels
+from histosyn.images.pages import PagesError
+from histosyn.images.tiles import glass_share
 from histosyn.objects import NO_OBJECTS, Areas, areas_of, folded_codes
 from histosyn.pairs import Pair
 from histosyn.schema import LabelSchema

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from histosyn.image_file import size_in_header
+from histosyn.images.file import size_in_header
+from histosyn.images.resampling import scaled_size
 from histosyn.packing.config import PackConfig
 from histosyn.packing.samples import Job
-from histosyn.resampling import scaled_size
 from hpc.errors import DatasetError
 
 Size = tuple[int, int]

@@ -19,7 +19,7 @@ from typing import IO, Any
 from webdataset import TarWriter
 
 from histosyn.doctor.proposal import Proposal
-from histosyn.image_folder import unread_text
+from histosyn.images.folder import unread_text
 from histosyn.labels import LabelSchema
 from histosyn.packing.config import PackConfig
 from histosyn.packing.journal import Note, Progress, WorkFolder, locked_work_folder

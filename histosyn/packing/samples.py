@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from histosyn.images import glass_share
+from histosyn.images.resampling import resample
+from histosyn.images.tiles import glass_share
 from histosyn.labels import LabelSchema, label_png_bytes
 from histosyn.objects import class_for_objects, read_objects
 from histosyn.packing.config import PackConfig, TileFormat
 from histosyn.packing.cut import grid_windows
 from histosyn.pairs import Pair
-from histosyn.resampling import resample
 from histosyn.shards.index import FACTS_SUFFIX, LABEL_SUFFIX
 from histosyn.sources import read_source_labels, read_source_tile
 from hpc.errors import DatasetError

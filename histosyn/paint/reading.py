@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from histosyn.codes import packed_colors, read_codes, unpacked_colors
-from histosyn.image_file import opened_header
+from histosyn.images.file import opened_header
 from histosyn.labels import meaning_of, read_label_map
 from histosyn.schema import LabelSchema
 from hpc.errors import DatasetError

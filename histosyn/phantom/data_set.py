@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from histosyn.images import png_bytes
+from histosyn.images.tiles import png_bytes
 from histosyn.labels import LabelSchema, label_png_bytes, load_schema
 from histosyn.phantom.habits import HABITS
 from histosyn.phantom.stain import develop, draw_stain

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from histosyn.image_file import opened_image
-from histosyn.images import read_tile, without_remedy
+from histosyn.images.file import opened_image
+from histosyn.images.tiles import read_tile, without_remedy
 from histosyn.labels import LabelSchema, read_label_map
 from histosyn.shards.index import LeftOut
 from histosyn.shards.members import RawSample, content_of

@@ -68,8 +68,8 @@ def inspect(
     schema
         Label schema of shards without an index: prostate-2, prostate-3, colon-10, or a TOML file.
     """
-    from histosyn.contact_sheet import draw_page
-    from histosyn.images import png_bytes
+    from histosyn.images.contact_sheet import draw_page
+    from histosyn.images.tiles import png_bytes
     from histosyn.inspection import inspect_shards
     from hpc.errors import ConfigError, DatasetError
     from hpc.files import write_bytes, write_json

@@ -8,13 +8,13 @@ import pytest
 from painting import random_model
 from tissue import SCHEMA, blobs
 
-from histosyn.image_file import size_in_header
-from histosyn.images import read_png_text, read_tile
+from histosyn.images.file import size_in_header
+from histosyn.images.resampling import resample_labels
+from histosyn.images.tiles import read_png_text, read_tile
 from histosyn.label_resolution import EQUAL_WITHIN, SaidResolution, resampling, resolutions_of
 from histosyn.labels import label_image, label_png_bytes
 from histosyn.manifest import MANIFEST, read_manifest
 from histosyn.model_folder import load_model
-from histosyn.resampling import resample_labels
 from histosyn.synthesis import SynthesisConfig, synthesize, synthesize_folder
 from hpc.errors import DatasetError, InputError
 from hpc.randomness import key_of

@@ -18,7 +18,7 @@ from eval.statistics_file import read_statistics
 from eval.utility.config import DataConfig as UtilityData
 from histosyn.config import DataConfig, RunConfig
 from histosyn.config_file import load_toml
-from histosyn.images import read_tile
+from histosyn.images.tiles import read_tile
 from histosyn.inspection import inspect_shards
 from histosyn.labels import load_schema, read_label_map
 from histosyn.model_folder import load_model

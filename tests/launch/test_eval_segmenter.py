@@ -6,7 +6,7 @@ import tomllib
 import pytest
 from tissue import pack_blobs
 
-from histosyn.images import png_bytes
+from histosyn.images.tiles import png_bytes
 from launch.cli import main
 
 TINY = """

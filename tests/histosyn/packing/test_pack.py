@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tissue import SCHEMA, blobs, pack_blobs, write_folders
 
-from histosyn.images import png_bytes
+from histosyn.images.tiles import png_bytes
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.pairs import Naming
 from histosyn.shards.dataset import open_shards

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.io import savemat
 from tissue import SCHEMA, blobs
 
-from histosyn.images import GLASS_VALUE
+from histosyn.images.tiles import GLASS_VALUE
 from histosyn.packing.config import PackConfig
 from histosyn.packing.samples import Job, Sample, cut_pair
 from histosyn.pairs import Pair

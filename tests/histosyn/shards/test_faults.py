@@ -27,7 +27,7 @@ from tissue import SCHEMA, pack_blobs, tiny_config
 from users import as_nobody
 from webdataset import TarWriter
 
-from histosyn.images import png_bytes
+from histosyn.images.tiles import png_bytes
 from histosyn.packing.records import Described, record_shard
 from histosyn.shards import foreign as foreign_shards
 from histosyn.shards import reader

@@ -18,7 +18,7 @@ from PIL import Image
 from tissue import SCHEMA, blobs
 from webdataset import ShardWriter
 
-from histosyn.images import png_bytes
+from histosyn.images.tiles import png_bytes
 from histosyn.labels import colorize
 from histosyn.shards import notes
 from histosyn.shards.dataset import ensure_index, open_shards

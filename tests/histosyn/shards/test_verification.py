@@ -14,7 +14,7 @@ from damage import edit_index, members_of, write_tar
 from PIL import Image
 from tissue import SCHEMA, blobs, pack_blobs
 
-from histosyn.images import png_bytes
+from histosyn.images.tiles import png_bytes
 from histosyn.labels import label_png_bytes
 from histosyn.packing.records import Described, record_shard
 from histosyn.shards.dataset import ensure_index, open_shards

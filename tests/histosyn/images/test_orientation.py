@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from histosyn.codes import read_codes
-from histosyn.image_file import opened_header, opened_image, size_in_header
-from histosyn.image_orientation import upright_size
-from histosyn.images import read_tile
+from histosyn.images.file import opened_header, opened_image, size_in_header
+from histosyn.images.orientation import upright_size
+from histosyn.images.tiles import read_tile
 
 # What was done to the upright pixels, which the number tells how to undo.
 LYING = {

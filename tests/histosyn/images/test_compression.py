@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from histosyn.codes import read_codes
-from histosyn.image_compression import LossyError
-from histosyn.images import read_tile
+from histosyn.images.compression import LossyError
+from histosyn.images.tiles import read_tile
 from hpc.errors import InputError
 
 COLORS = np.array([(84, 198, 233), (252, 247, 49), (108, 3, 7)], np.uint8)

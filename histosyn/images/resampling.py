@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from histosyn.image_limits import MAX_PIXELS
+from histosyn.images.limits import MAX_PIXELS
 from hpc.errors import DatasetError
 
 

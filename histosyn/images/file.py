@@ -16,11 +16,11 @@ from pathlib import Path
 
 from PIL import Image, TiffImagePlugin
 
-from histosyn.image_compression import require_lossless
-from histosyn.image_formats import format_of, kind_of
-from histosyn.image_limits import MAX_FILE_BYTES, MAX_PIXELS, MOST_JPEG_SCANS
-from histosyn.image_orientation import turn_upright, upright_size
-from histosyn.image_pages import require_one_image
+from histosyn.images.compression import require_lossless
+from histosyn.images.formats import format_of, kind_of
+from histosyn.images.limits import MAX_FILE_BYTES, MAX_PIXELS, MOST_JPEG_SCANS
+from histosyn.images.orientation import turn_upright, upright_size
+from histosyn.images.pages import require_one_image
 from hpc.errors import DatasetError, InputError
 from hpc.files import open_regular_file
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from histosyn.images import png_bytes, read_png_text, read_tile
+from histosyn.images.tiles import png_bytes, read_png_text, read_tile
 from hpc.errors import DatasetError
 
 

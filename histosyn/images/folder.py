@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from histosyn.image_formats import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from histosyn.images.formats import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from hpc.errors import DatasetError
 
 logger = logging.getLogger("histosyn")

@@ -13,13 +13,13 @@ import pytest
 from encoding import empty_png, png_chunk
 from PIL import Image
 
-from histosyn.image_file import opened_header, opened_image, size_in_header
-from histosyn.image_formats import FORMATS
-from histosyn.image_limits import MAX_FILE_BYTES, MAX_PIXELS, MOST_JPEG_SCANS
-from histosyn.images import read_tile
+from histosyn.images.file import opened_header, opened_image, size_in_header
+from histosyn.images.formats import FORMATS
+from histosyn.images.limits import MAX_FILE_BYTES, MAX_PIXELS, MOST_JPEG_SCANS
+from histosyn.images.tiles import read_tile
 from hpc.errors import DatasetError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TILE = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n%%EOF\n"
 # With the table of contents that programs for DOS put before it.
@@ -66,7 +66,7 @@ def test_a_file_without_permission_is_named(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("histosyn.image_file.open_regular_file", refuse)
+    monkeypatch.setattr("histosyn.images.file.open_regular_file", refuse)
     with pytest.raises(DatasetError, match=r"x\.png cannot be read.*Permission denied"):
         read_tile(tmp_path / "x.png")
 
@@ -178,7 +178,7 @@ def test_a_header_is_no_promise_about_pixels() -> None:
     [("500000000", "500000000"), ("many", "not a number of pixels"), ("0", "not a")],
 )
 def test_who_has_larger_images_may_raise_the_limit(value: str, outcome: str) -> None:
-    code = "from histosyn.image_limits import MAX_PIXELS; print(MAX_PIXELS)"
+    code = "from histosyn.images.limits import MAX_PIXELS; print(MAX_PIXELS)"
     environment = os.environ | {"HISTOSYN_MAX_PIXELS": value}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=ROOT

@@ -6,7 +6,7 @@ import re
 
 from PIL import Image
 
-from histosyn.image_file import ImageSource, opened_header
+from histosyn.images.file import ImageSource, opened_header
 from hpc.errors import InputError
 
 _MICRONS_PER_INCH = 25_400

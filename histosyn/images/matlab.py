@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from histosyn.image_limits import MAX_PIXELS
-from histosyn.mat5 import MAT5_DAMAGE, Level73Error, Variable, read_variables
+from histosyn.images.limits import MAX_PIXELS
+from histosyn.images.mat5 import MAT5_DAMAGE, Level73Error, Variable, read_variables
 from hpc.errors import DatasetError, LabelError
 from hpc.files import open_regular_file
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
-from histosyn.resolution import resolution_of
+from histosyn.images.resolution import resolution_of
 
 PLAUSIBLE = st.floats(0.06, 9.9)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from histosyn.contact_sheet import (
+from histosyn.images.contact_sheet import (
     LegendItem,
     Picture,
     Section,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from histosyn.image_folder import find_images, search_folder, unread_text
-from histosyn.image_formats import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from histosyn.images.folder import find_images, search_folder, unread_text
+from histosyn.images.formats import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from hpc.errors import DatasetError
 
 
@@ -53,7 +53,7 @@ def test_a_folder_that_cannot_be_searched_is_named(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("histosyn.image_folder.os.scandir", refuse)
+    monkeypatch.setattr("histosyn.images.folder.os.scandir", refuse)
     with pytest.raises(DatasetError, match=r"cannot be searched \(Permission denied\)"):
         find_images(tmp_path)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from histosyn.image_file import REPLACE, ImageSource, opened_header, opened_image
+from histosyn.images.file import REPLACE, ImageSource, opened_header, opened_image
 from hpc.errors import DatasetError
 
 # Glass, which the light passes unhindered, is brighter than this in R, G and B.

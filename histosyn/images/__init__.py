@@ -1,0 +1,1 @@
+"""Image files, read through one door: formats, sizes, resolution. Knows no classes."""
