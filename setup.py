@@ -33,6 +33,7 @@ setup(
         "histosyn.paint",
         "histosyn.phantom",
         "histosyn.shards",
+        "histosyn.tables",
         "eval",
         "eval.segmenter",
         "eval.utility",

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.rating_words import canonical_category, is_number
-from histosyn.table_cells import is_missing
-from histosyn.table_columns import called_otherwise, did_you_mean, is_no_reader
-from histosyn.tables import Table
+from histosyn.tables.cells import is_missing
+from histosyn.tables.columns import called_otherwise, did_you_mean, is_no_reader
+from histosyn.tables.table import Table
 from hpc.errors import DatasetError, InputError
 
 ARMS = ("real", "synthetic")

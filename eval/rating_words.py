@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from histosyn.table_cells import MISSING_WORDS, is_doubtful, plain
+from histosyn.tables.cells import MISSING_WORDS, is_doubtful, plain
 
 _NUMBER = re.compile(r"[-−]?[0-9]+(\.[0-9]*)?")
 

@@ -18,7 +18,7 @@ from eval.rating_columns import ARMS, FORMS
 from eval.rating_sample import MISSING
 from eval.rating_words import canonical_category, doubtful_grade, is_number, word_among_numbers
 from eval.ratings_csv import Entry, first_repeated, parse_ratings
-from histosyn.table_cells import (
+from histosyn.tables.cells import (
     equal_numbers,
     is_missing,
     look_alike,

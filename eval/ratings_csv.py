@@ -1,6 +1,6 @@
 """A table of ratings, cell by cell.
 
-Two forms are read, by the rules of `histosyn.tables`; `arm` is `real` or `synthetic`:
+Two forms are read, by the rules of `histosyn.tables.table`; `arm` is `real` or `synthetic`:
 
     long:  image,rater,rating[,arm]      one row a rating, columns in any order
     wide:  image[,arm],R1,R2,...         one row an image, one column a rater
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.rating_columns import ARMS, KNOWN, Places, find_places, refuse_unknown
-from histosyn.table_cells import identifier, is_missing
-from histosyn.tables import Row, Table, parse_table
+from histosyn.tables.cells import identifier, is_missing
+from histosyn.tables.table import Row, Table, parse_table
 from hpc.errors import DatasetError
 
 

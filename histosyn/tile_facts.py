@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from histosyn.sources import SOURCE_SUFFIXES
-from histosyn.table_cells import (
+from histosyn.tables.cells import (
     finite_number,
     identifier,
     is_missing,
@@ -19,8 +19,8 @@ from histosyn.table_cells import (
     refuse_equal_numbers,
     without_float,
 )
-from histosyn.table_columns import did_you_mean, meant_by
-from histosyn.tables import Row, Table, read_table
+from histosyn.tables.columns import did_you_mean, meant_by
+from histosyn.tables.table import Row, Table, read_table
 from hpc.errors import DatasetError
 
 logger = logging.getLogger("histosyn")

@@ -42,7 +42,7 @@ DOORS = {
     ("gzip.*", "bz2.*", "lzma.open", "lzma.decompress", "lzma.LZMAFile",
      "shutil.unpack_archive"): set(),
     # Tables.
-    ("csv.reader", "csv.DictReader", "pandas.*", "polars.*"): {"histosyn/tables.py"},
+    ("csv.reader", "csv.DictReader", "pandas.*", "polars.*"): {"histosyn/tables/table.py"},
     # Programs, and what runs what it reads.
     ("subprocess.*",): {
         "launch/demo.py", "launch/paint_demo.py", "launch/processes.py", "launch/slurm.py",

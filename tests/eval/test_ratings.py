@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from eval.rating_sample import MISSING
 from eval.rating_words import canonical_category, is_number
 from eval.ratings import looks_like_a_person, read_ratings
-from histosyn.table_cells import is_missing, plain, without_float
-from histosyn.table_columns import called_otherwise, is_no_reader
+from histosyn.tables.cells import is_missing, plain, without_float
+from histosyn.tables.columns import called_otherwise, is_no_reader
 from hpc.errors import DatasetError, InputError
 
 LONG = "image,rater,rating\n"

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from histosyn.table_cells import plain, with_decimal_point, without_float
+from histosyn.tables.cells import plain, with_decimal_point, without_float
 from hpc.errors import DatasetError
 from hpc.files import require_file
 

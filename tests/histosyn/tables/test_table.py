@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.table_cells import (
+from histosyn.tables.cells import (
     equal_numbers,
     finite_number,
     identifier,
@@ -20,8 +20,8 @@ from histosyn.table_cells import (
     plain,
     with_decimal_point,
 )
-from histosyn.table_columns import did_you_mean, is_no_reader, meant_by
-from histosyn.tables import Table, parse_table, read_table
+from histosyn.tables.columns import did_you_mean, is_no_reader, meant_by
+from histosyn.tables.table import Table, parse_table, read_table
 from hpc.errors import DatasetError, InputError
 
 KNOWN = ("tile", "patient")
