@@ -28,6 +28,7 @@ setup(
         "histosyn",
         "histosyn.doctor",
         "histosyn.images",
+        "histosyn.labels",
         "histosyn.networks",
         "histosyn.packing",
         "histosyn.paint",

@@ -26,7 +26,7 @@ import torch
 
 from histosyn.config import DataConfig, RunConfig, TrainConfig
 from histosyn.config_file import as_plain
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 from histosyn.model_folder import model_facts
 from histosyn.observers import SaveCheckpoint
 from histosyn.packing.pack import PackConfig, pack

@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional
 
 from histosyn.images.folder import find_images
-from histosyn.labels import read_label_map
+from histosyn.labels.label_map import read_label_map
+from histosyn.labels.schema import load_schema
 from histosyn.phantom import render_phantom
-from histosyn.schema import load_schema
 
 NUCLEI = 3
 # The share of the pixels of speckled maps that are noise.

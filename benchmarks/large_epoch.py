@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import SCHEMA, write_phantom
 from histosyn.shards.dataset import open_shards

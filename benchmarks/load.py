@@ -19,9 +19,9 @@ from statistics import median
 import torch
 
 from histosyn.config import GeneratorConfig
+from histosyn.labels.schema import load_schema
 from histosyn.model_folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator
-from histosyn.schema import load_schema
 from hpc.files import sha256_of_bytes
 from hpc.weights import require_finite
 

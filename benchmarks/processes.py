@@ -27,7 +27,7 @@ def main() -> None:
     given = parser.parse_args()
     # Here, because each process imports this file anew, and needs less than the first one.
     from histosyn.doctor.diagnosis import Source, examine
-    from histosyn.labels import load_schema
+    from histosyn.labels.label_map import load_schema
     from histosyn.packing.pack import PackConfig, pack
 
     schema = load_schema(given.schema)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from histosyn.images.tiles import png_bytes
-from histosyn.labels import colorize, load_schema, read_label_map
+from histosyn.labels.label_map import colorize, load_schema, read_label_map
 from histosyn.sample_grid import tile_grid
 from hpc.files import write_bytes
 

@@ -93,7 +93,7 @@ def main() -> None:
 
 def tiny_training(out: Path, steps: int, checkpoint_every: int) -> TrainConfig:
     """Phantom tissue, packed, and the smallest networks that have every part."""
-    from histosyn.labels import load_schema
+    from histosyn.labels.label_map import load_schema
     from histosyn.packing.pack import PackConfig, pack
     from histosyn.phantom import write_phantom
 

@@ -27,7 +27,7 @@ from histosyn.config import (
     RunConfig,
     TrainConfig,
 )
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import write_phantom
 from histosyn.players import Players

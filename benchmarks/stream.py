@@ -25,7 +25,7 @@ from PIL import Image
 
 from histosyn.images.file import opened_image
 from histosyn.images.tiles import read_tile
-from histosyn.labels import LabelSchema, load_schema
+from histosyn.labels.label_map import LabelSchema, load_schema
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import SCHEMA, write_phantom
 from histosyn.shards.dataset import open_shards

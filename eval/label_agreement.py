@@ -24,7 +24,7 @@ from eval.label_scores import METHODS, UNDEFINED, confusion_of, scores_of
 from eval.label_tally import LabelTally, open_raters, tally
 from eval.rating_sample import MISSING, Sample
 from eval.result import Number, Result
-from histosyn.labels import LabelSchema
+from histosyn.labels.label_map import LabelSchema
 from hpc.stamp import Stamp
 
 _NOMINAL = ("percent_agreement", "fleiss_kappa", "gwet_ac1", "brennan_prediger")

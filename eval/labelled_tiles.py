@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from eval.content import Content, content_of_file, content_of_folder, content_of_shards
 from histosyn.images.tiles import read_tile
-from histosyn.labels import LabelSchema, read_label_map
-from histosyn.objects import warn_of_objects
+from histosyn.labels.instances import warn_of_objects
+from histosyn.labels.label_map import LabelSchema, read_label_map
 from histosyn.pairs import images_by_key
 from histosyn.shards.dataset import ensure_index, index_folder, open_shards
 from histosyn.shards.reader import ShardReader

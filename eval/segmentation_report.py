@@ -17,7 +17,7 @@ from eval.interval import few_drawn, with_interval
 from eval.pixel_scores import Counts, Floats, accuracy, dice, iou, mean_of_defined
 from eval.result import Number
 from eval.segmenter.reading import Reading, by_unit
-from histosyn.labels import LabelSchema
+from histosyn.labels.label_map import LabelSchema
 
 _NEITHER = "the class is neither in the label maps nor read by the segmenter"
 _NOTHING = "there is no pixel that counts"

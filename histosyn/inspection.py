@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from histosyn.images.contact_sheet import Color, LegendItem, Picture, Section, picture
-from histosyn.labels import colorize
+from histosyn.labels.label_map import colorize
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.foreign import foreign_shards
 from histosyn.shards.index import INDEX_NAME, DatasetIndex, LeftOut

@@ -14,8 +14,8 @@ import safetensors.torch
 import torch
 
 from histosyn.config import Settings
-from histosyn.file_values import values_text
-from histosyn.labels import LabelSchema
+from histosyn.labels.class_values import values_text
+from histosyn.labels.label_map import LabelSchema
 from histosyn.model_place import CONFIG, WEIGHTS
 from histosyn.shards.index import DatasetIndex
 from hpc.errors import DamagedFileError, InputError

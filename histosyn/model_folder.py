@@ -18,7 +18,8 @@ from torch.nn.utils import parametrize
 from histosyn.checkpoint_state import load_state, taking_over
 from histosyn.config import GeneratorConfig, TrainConfig
 from histosyn.config_file import from_dict
-from histosyn.labels import LabelSchema, schema_from_dict
+from histosyn.labels.label_map import LabelSchema, schema_from_dict
+from histosyn.labels.object_sizes import ObjectSizes, Sizes, sizes_as_plain
 from histosyn.model_files import (
     ModelRecord,
     class_table,
@@ -34,7 +35,6 @@ from histosyn.model_files import (
 from histosyn.model_place import CONFIG, SEGMENTER, WEIGHTS, model_kind
 from histosyn.networks.generator import Generator
 from histosyn.networks.inference import Precision, made_ready
-from histosyn.object_sizes import ObjectSizes, Sizes, sizes_as_plain
 from histosyn.shards.index import DatasetIndex
 from hpc import checkpoint
 from hpc.errors import DamagedFileError, InputError

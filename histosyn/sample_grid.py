@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from histosyn.images.tiles import png_bytes
-from histosyn.labels import LabelSchema, colorize
+from histosyn.labels.label_map import LabelSchema, colorize
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import to_uint8
 from histosyn.shards.reader import ShardReader

@@ -9,7 +9,7 @@ import numpy as np
 from histosyn.images.formats import IMAGE_SUFFIXES
 from histosyn.images.matlab import MATLAB_SUFFIX, read_matlab_labels, read_matlab_tile
 from histosyn.images.tiles import read_tile
-from histosyn.labels import LabelSchema, labels_of_values, read_label_map
+from histosyn.labels.label_map import LabelSchema, labels_of_values, read_label_map
 
 SOURCE_SUFFIXES = IMAGE_SUFFIXES | {MATLAB_SUFFIX}
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from histosyn.fixed_size import require_sizes
-from histosyn.labels import LabelSchema
+from histosyn.labels.label_map import LabelSchema
 from histosyn.model_folder import Model
 from histosyn.networks.generator import draw_noise
 from histosyn.networks.inference import to_uint8

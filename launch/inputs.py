@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 from histosyn.model_place import model_kind, segmenter_folder
 from histosyn.shards.dataset import require_shards
 from hpc.error_file import leave_for_torchrun

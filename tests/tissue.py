@@ -15,7 +15,7 @@ from histosyn.config import (
     TrainConfig,
 )
 from histosyn.images.tiles import png_bytes
-from histosyn.labels import LabelSchema, label_png_bytes, load_schema
+from histosyn.labels.label_map import LabelSchema, label_png_bytes, load_schema
 from histosyn.packing.pack import PackConfig, pack
 
 SCHEMA = load_schema("prostate-3")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from histosyn.codes import packed_colors, unpacked_colors
-from histosyn.labels import COLOR_TOLERANCE
+from histosyn.labels.label_map import COLOR_TOLERANCE
+from histosyn.labels.pixel_values import packed_colors, unpacked_colors
 
 # Classes are rarely rarer: this share of all pixels is 26 pixels of a 512x512 label map.
 RARE_SHARE = 1e-4

@@ -15,9 +15,9 @@ from histosyn.doctor.pair_checks import PAIR_CHECKS
 from histosyn.doctor.proposal import Proposal, propose, propose_for_objects
 from histosyn.doctor.set_checks import SET_CHECKS
 from histosyn.doctor.survey import Survey
-from histosyn.objects import NO_OBJECTS, class_for_objects
+from histosyn.labels.instances import NO_OBJECTS, class_for_objects
+from histosyn.labels.schema import LabelSchema
 from histosyn.pairs import Naming, Pairing, pair_folders
-from histosyn.schema import LabelSchema
 from histosyn.tile_facts import TileFacts, match_facts, read_tile_facts
 from hpc.parallel import map_in_order
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from histosyn.codes import Codes, packed_colors
 from histosyn.doctor.reading import stretch_of
+from histosyn.labels.pixel_values import Codes, packed_colors
 
 # Index maps whose values were stretched to be visible have few classes.
 STRETCHED_CLASSES = 16

@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 
-from histosyn.codes import Codes, TooManyColorsError, index_codes, read_codes
 from histosyn.doctor.blemishes import ink_share, is_blank, sharpness_of
 from histosyn.doctor.header import Header, read_header
 from histosyn.doctor.reading import Reading, interpret
@@ -21,9 +20,10 @@ from histosyn.images.file import opened_image
 from histosyn.images.matlab import MATLAB_SUFFIX, read_matlab_labels
 from histosyn.images.pages import PagesError
 from histosyn.images.tiles import glass_share
-from histosyn.objects import NO_OBJECTS, Areas, areas_of, folded_codes
+from histosyn.labels.instances import NO_OBJECTS, Areas, areas_of, folded_codes
+from histosyn.labels.pixel_values import Codes, TooManyColorsError, index_codes, read_codes
+from histosyn.labels.schema import LabelSchema
 from histosyn.pairs import Pair
-from histosyn.schema import LabelSchema
 from histosyn.sources import read_source_tile
 from hpc.errors import DatasetError, InputError
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from histosyn.codes import Codes, unpacked_colors
 from histosyn.doctor.colors import (
     RARE_SHARE,
     Group,
@@ -19,8 +18,9 @@ from histosyn.doctor.colors import (
 )
 from histosyn.doctor.inventory import STRETCHED_CLASSES, Inventory, take_inventory
 from histosyn.doctor.reading import fitting_schema, stretch_of
-from histosyn.labels import COLOR_TOLERANCE, meaning_of
-from histosyn.schema import (
+from histosyn.labels.label_map import COLOR_TOLERANCE, meaning_of
+from histosyn.labels.pixel_values import Codes, unpacked_colors
+from histosyn.labels.schema import (
     MAX_CLASSES,
     LabelClass,
     LabelSchema,

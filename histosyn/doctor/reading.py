@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from histosyn.codes import Codes
-from histosyn.labels import Meaning, Stranger, meaning_of, strangers_of
-from histosyn.schema import LabelSchema, built_in_schemas, load_schema
+from histosyn.labels.label_map import Meaning, Stranger, meaning_of, strangers_of
+from histosyn.labels.pixel_values import Codes
+from histosyn.labels.schema import LabelSchema, built_in_schemas, load_schema
 
 Trouble = Literal["color", "value", "mixed", "scaled", "brightness"]
 # Of one file so many strange colours are told; a photograph has 100,000.

@@ -13,10 +13,10 @@ from histosyn.doctor import finding as findings_module
 from histosyn.doctor.finding import Finding
 from histosyn.doctor.look import Look
 from histosyn.doctor.reading import Reading
-from histosyn.labels import Stranger
-from histosyn.objects import Numbering
+from histosyn.labels.instances import Numbering
+from histosyn.labels.label_map import Stranger
+from histosyn.labels.schema import LabelSchema
 from histosyn.pairs import Pairing
-from histosyn.schema import LabelSchema
 from histosyn.tile_facts import TEST, TRAIN, VAL, TileFacts
 
 # Folders that say which part of a split lies in them.

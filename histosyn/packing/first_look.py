@@ -9,8 +9,8 @@ from pathlib import Path
 from histosyn.doctor.look import LabelLook, look_at_label
 from histosyn.doctor.proposal import Proposal, propose, propose_for_objects
 from histosyn.doctor.reading import interpret
-from histosyn.labels import LabelSchema
-from histosyn.objects import Numbering, class_for_objects
+from histosyn.labels.instances import Numbering, class_for_objects
+from histosyn.labels.label_map import LabelSchema
 from histosyn.packing.config import PackConfig
 from histosyn.packing.plan import make_plan
 from histosyn.pairs import Pair

@@ -20,7 +20,7 @@ from webdataset import TarWriter
 
 from histosyn.doctor.proposal import Proposal
 from histosyn.images.folder import unread_text
-from histosyn.labels import LabelSchema
+from histosyn.labels.label_map import LabelSchema
 from histosyn.packing.config import PackConfig
 from histosyn.packing.journal import Note, Progress, WorkFolder, locked_work_folder
 from histosyn.packing.odd_size import odd_size

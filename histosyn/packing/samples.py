@@ -14,8 +14,8 @@ from PIL import Image
 
 from histosyn.images.resampling import resample
 from histosyn.images.tiles import glass_share
-from histosyn.labels import LabelSchema, label_png_bytes
-from histosyn.objects import class_for_objects, read_objects
+from histosyn.labels.instances import class_for_objects, read_objects
+from histosyn.labels.label_map import LabelSchema, label_png_bytes
 from histosyn.packing.config import PackConfig, TileFormat
 from histosyn.packing.cut import grid_windows
 from histosyn.pairs import Pair

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from histosyn.labels import label_png_bytes
+from histosyn.labels.label_map import label_png_bytes
+from histosyn.labels.schema import LabelSchema
 from histosyn.model_folder import Model
 from histosyn.paint.desk import Told
 from histosyn.paint.painting import Painting
 from histosyn.provenance import Painted, Record, tile_png_bytes
 from histosyn.rerolls import areas_png_bytes, margin
-from histosyn.schema import LabelSchema
 from histosyn.synthesis import synthesize_painted
 from histosyn.windows import Memory
 from hpc.files import sha256_of_bytes

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from histosyn.codes import packed_colors, read_codes, unpacked_colors
 from histosyn.images.file import opened_header
-from histosyn.labels import meaning_of, read_label_map
-from histosyn.schema import LabelSchema
+from histosyn.labels.label_map import meaning_of, read_label_map
+from histosyn.labels.pixel_values import packed_colors, read_codes, unpacked_colors
+from histosyn.labels.schema import LabelSchema
 from hpc.errors import DatasetError
 
 

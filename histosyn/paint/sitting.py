@@ -15,7 +15,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from histosyn.labels import label_png_bytes
+from histosyn.labels.label_map import label_png_bytes
 from histosyn.manifest import tiles_lock, write_manifest
 from histosyn.paint.easel import Easel
 from histosyn.paint.painting import Painting

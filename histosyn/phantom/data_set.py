@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from histosyn.images.tiles import png_bytes
-from histosyn.labels import LabelSchema, label_png_bytes, load_schema
+from histosyn.labels.label_map import LabelSchema, label_png_bytes, load_schema
 from histosyn.phantom.habits import HABITS
 from histosyn.phantom.stain import develop, draw_stain
 from histosyn.phantom.tissue import grow

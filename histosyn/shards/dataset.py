@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 from histosyn.shards.foreign import (
     Inspected,
     cached_index_folder,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from histosyn.labels import LabelSchema
+from histosyn.labels.label_map import LabelSchema
 from histosyn.shards.index import DatasetIndex, LeftOut, ShardRecord
 from histosyn.shards.index_file import write_index
 from histosyn.shards.notes import Inspected, Note, Size, inspect_shard, note_of

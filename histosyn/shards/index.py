@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from histosyn.labels import LabelSchema
+from histosyn.labels.label_map import LabelSchema
 from histosyn.shards.samples_table import Entry, SamplesTable
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes

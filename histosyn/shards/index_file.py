@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from histosyn.labels import LabelSchema, schema_from_dict
+from histosyn.labels.label_map import LabelSchema, schema_from_dict
 from histosyn.shards.index import (
     INDEX_NAME,
     DatasetIndex,

@@ -13,7 +13,7 @@ import numpy as np
 
 from histosyn.images.file import opened_image
 from histosyn.images.tiles import read_tile, without_remedy
-from histosyn.labels import LabelSchema, read_label_map
+from histosyn.labels.label_map import LabelSchema, read_label_map
 from histosyn.shards.index import LeftOut
 from histosyn.shards.members import RawSample, content_of
 from histosyn.shards.samples_table import Entry, Member

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from histosyn.doctor.diagnosis import Diagnosis, Source
     from histosyn.doctor.finding import Finding
     from histosyn.doctor.proposal import Proposal
-    from histosyn.schema import LabelSchema
+    from histosyn.labels.schema import LabelSchema
 
 _SHOWN_PLACES = 3
 # Of a schema with more classes only those that occur are shown.
@@ -108,7 +108,7 @@ def _examine(
     source: Source, schema: str | None, json: Path | None, write_schema: Path | None
 ) -> None:
     from histosyn.doctor.diagnosis import examine
-    from histosyn.schema import load_schema
+    from histosyn.labels.schema import load_schema
     from hpc.files import write_json
     from hpc.log import set_up_logging, track
     from hpc.topology import Topology

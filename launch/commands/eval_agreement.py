@@ -161,7 +161,7 @@ def _of_label_maps(
     folders: tuple[Path, ...], schema: str | None, groups: Path | None, **options: Any
 ) -> Result:
     from eval.label_agreement import report_label_agreement
-    from histosyn.labels import load_schema
+    from histosyn.labels.label_map import load_schema
 
     if schema is None:
         raise InputError(

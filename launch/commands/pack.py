@@ -14,7 +14,7 @@ from launch.console import console
 
 if TYPE_CHECKING:
     from histosyn.doctor.proposal import Proposal
-    from histosyn.labels import LabelSchema
+    from histosyn.labels.label_map import LabelSchema
     from histosyn.shards.index import DatasetIndex
 
 _AUTO = "auto"
@@ -126,8 +126,8 @@ def pack(
         How many work side by side, each with one tile at a time in memory. Default: one a core.
         Their number changes no byte of what is written.
     """
-    from histosyn.labels import load_schema
-    from histosyn.objects import NO_OBJECTS
+    from histosyn.labels.instances import NO_OBJECTS
+    from histosyn.labels.label_map import load_schema
     from histosyn.packing.class_gaps import class_gaps
     from histosyn.packing.first_look import settle_schema
     from histosyn.packing.journal import require_absent

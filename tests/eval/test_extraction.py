@@ -18,7 +18,7 @@ from eval.segmenter.model import SegmenterFacts, save_segmenter
 from eval.segmenter.network import UNet
 from eval.segmenter_extractor import SegmenterExtractor
 from eval.tile_batches import TileBatch
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 from hpc.errors import InputError
 
 

@@ -13,7 +13,7 @@ from eval.faithfulness import Settings, faithfulness
 from eval.labelled_tiles import FolderLabels, ShardLabels, ShardTiles, SyntheticTiles
 from eval.segmenter.reading import read_tiles
 from histosyn.images.tiles import png_bytes
-from histosyn.labels import label_png_bytes
+from histosyn.labels.label_map import label_png_bytes
 from histosyn.packing.pack import PackConfig, pack
 from hpc.errors import DatasetError, InputError
 

@@ -9,7 +9,7 @@ from tissue import SCHEMA, blobs
 from eval.faithfulness import Settings, faithfulness
 from eval.labelled_tiles import FolderLabels, ShardTiles, SyntheticTiles
 from histosyn.images.tiles import png_bytes
-from histosyn.labels import label_png_bytes
+from histosyn.labels.label_map import label_png_bytes
 from histosyn.packing.pack import PackConfig, pack
 
 K = len(SCHEMA)

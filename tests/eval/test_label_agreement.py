@@ -17,7 +17,7 @@ from eval.label_agreement import report_label_agreement
 from eval.label_scores import confusion_of, scores_of
 from eval.label_tally import open_raters, tally
 from eval.rating_sample import MISSING, Sample
-from histosyn.labels import LabelClass, LabelSchema, label_png_bytes, load_schema
+from histosyn.labels.label_map import LabelClass, LabelSchema, label_png_bytes, load_schema
 from hpc.errors import DatasetError, InputError
 
 SCHEMA = load_schema("prostate-3")

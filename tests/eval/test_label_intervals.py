@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eval.label_agreement import report_label_agreement
-from histosyn.labels import label_png_bytes, load_schema
+from histosyn.labels.label_map import label_png_bytes, load_schema
 
 SCHEMA = load_schema("prostate-3")
 K = len(SCHEMA)

@@ -8,7 +8,7 @@ from eval.extractor_choice import open_extractor
 from eval.segmenter.config import NetworkConfig
 from eval.segmenter.model import SegmenterFacts, load_segmenter, save_segmenter
 from eval.segmenter.network import UNet
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 from hpc.errors import InputError
 
 

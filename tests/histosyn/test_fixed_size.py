@@ -10,7 +10,7 @@ import torch
 from tissue import SCHEMA, blobs
 
 from histosyn.config import GeneratorConfig
-from histosyn.labels import label_png_bytes
+from histosyn.labels.label_map import label_png_bytes
 from histosyn.model_folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator
 from histosyn.synthesis import Outcome, SynthesisConfig, synthesize, synthesize_folder

@@ -20,11 +20,11 @@ from histosyn.config import DataConfig, RunConfig
 from histosyn.config_file import load_toml
 from histosyn.images.tiles import read_tile
 from histosyn.inspection import inspect_shards
-from histosyn.labels import load_schema, read_label_map
+from histosyn.labels.label_map import load_schema, read_label_map
+from histosyn.labels.schema import schema_toml
 from histosyn.model_folder import load_model
 from histosyn.original import import_original
 from histosyn.packing.pack import PackConfig, pack
-from histosyn.schema import schema_toml
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.index_file import load_index
 from histosyn.synthesis import synthesize_folder

@@ -13,12 +13,12 @@ import torch
 from original_weights import filled, tissue
 from tissue import SCHEMA, SHARED
 
-from histosyn.labels import load_schema, read_label_map
+from histosyn.labels.label_map import load_schema, read_label_map
+from histosyn.labels.schema import LabelClass, LabelSchema
 from histosyn.model_folder import load_model, save_weights
 from histosyn.networks.noise import Noise
 from histosyn.original import import_original
 from histosyn.original_layout import Layout, rows, shapes
-from histosyn.schema import LabelClass, LabelSchema
 from hpc.errors import InputError
 from hpc.files import sha256_of_file
 

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.ndimage import binary_erosion
 
 from histosyn.images.tiles import read_png_text, read_tile
-from histosyn.labels import load_schema, read_label_map
+from histosyn.labels.label_map import load_schema, read_label_map
 from histosyn.phantom import TILES_PER_PATIENT, render_phantom, write_phantom
 from histosyn.phantom.fields import Ellipses, coverage, smooth_noise, stamp, streaks
 from histosyn.phantom.tissue import BACKGROUND, EPITHELIUM, NUCLEI, STROMA

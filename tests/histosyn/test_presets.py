@@ -13,7 +13,7 @@ from tissue import pack_blobs
 from histosyn import original
 from histosyn.config import TrainConfig
 from histosyn.config_file import as_plain, from_dict
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 from histosyn.original import import_original
 from histosyn.original_layout import Layout, shapes
 from histosyn.presets import PRESETS

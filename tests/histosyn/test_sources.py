@@ -8,7 +8,7 @@ from PIL import Image
 from scipy.io import savemat
 from tissue import SCHEMA, blobs
 
-from histosyn.labels import schema_from_dict
+from histosyn.labels.label_map import schema_from_dict
 from histosyn.sources import read_source_labels, read_source_tile
 from hpc.errors import DatasetError, HistosynError, LabelError
 

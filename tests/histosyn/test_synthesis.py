@@ -15,7 +15,7 @@ from tissue import SCHEMA, blobs
 
 from histosyn.config import GeneratorConfig
 from histosyn.images.tiles import png_bytes, read_png_text
-from histosyn.labels import label_png_bytes, schema_from_dict
+from histosyn.labels.label_map import label_png_bytes, schema_from_dict
 from histosyn.manifest import MANIFEST, read_manifest
 from histosyn.model_folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator, Noise

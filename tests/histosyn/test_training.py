@@ -274,7 +274,7 @@ def test_float32_parts_slowly(shards: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not (SHARED / "data/glas").exists(), reason="shared/data/glas is not here")
 def test_trains_on_real_tiles_of_any_packed_size(tmp_path: Path) -> None:
-    from histosyn.labels import load_schema
+    from histosyn.labels.label_map import load_schema
     from histosyn.packing.pack import PackConfig, pack
 
     source = SHARED / "data/glas"

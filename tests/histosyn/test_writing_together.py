@@ -14,7 +14,7 @@ from launching import HISTOSYN, environment
 from painting import random_model, stripes
 from tissue import SCHEMA, write_folders
 
-from histosyn.labels import label_png_bytes
+from histosyn.labels.label_map import label_png_bytes
 from histosyn.manifest import MANIFEST, read_manifest
 from histosyn.model_folder import load_model
 from histosyn.paint.easel import Easel

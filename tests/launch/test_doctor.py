@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histosyn.labels import load_schema, read_label_map
+from histosyn.labels.label_map import load_schema, read_label_map
 from histosyn.phantom import write_phantom
 from launch.cli import main
 

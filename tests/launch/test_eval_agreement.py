@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from histosyn.labels import label_png_bytes, load_schema
+from histosyn.labels.label_map import label_png_bytes, load_schema
 from launch.cli import main
 
 ROWS = [("a", 1, 1, 2), ("b", 2, 2, 2), ("c", 3, 2, 3), ("d", 1, 1, 1), ("e", 3, 3, "")]

@@ -9,7 +9,7 @@ import torch
 from original_weights import filled
 from tissue import SCHEMA, blobs
 
-from histosyn.labels import label_png_bytes
+from histosyn.labels.label_map import label_png_bytes
 from histosyn.original_layout import Layout, shapes
 from launch.cli import main
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tissue import SCHEMA, write_folders
 
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 from histosyn.shards.dataset import open_shards
 from histosyn.shards.index_file import load_index
 from launch.cli import main

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from histosyn.doctor.diagnosis import Source, examine
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 
 SCHEMA = load_schema("prostate-3")
 

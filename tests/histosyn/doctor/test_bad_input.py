@@ -14,7 +14,7 @@ from PIL import Image
 from users import as_nobody
 
 from histosyn.doctor.look import look_at
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 from histosyn.pairs import Pair
 from hpc.errors import DatasetError
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histosyn.doctor.colors import distinct_colors, group_colors, stray_reason
-from histosyn.labels import COLOR_TOLERANCE
+from histosyn.labels.label_map import COLOR_TOLERANCE
 
 COLORS = st.dictionaries(st.integers(0, 0xFFFFFF), st.integers(1, 10_000), min_size=1, max_size=60)
 

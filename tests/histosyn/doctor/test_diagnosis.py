@@ -6,7 +6,7 @@ from PIL import Image
 from tissue import SHARED
 
 from histosyn.doctor.diagnosis import Source, examine
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 from hpc.errors import ConfigError, HistosynError, InputError
 
 

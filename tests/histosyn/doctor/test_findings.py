@@ -9,7 +9,7 @@ from histosyn.doctor import finding
 from histosyn.doctor.finding import KEPT_PLACES
 from histosyn.doctor.pair_checks import PAIR_CHECKS
 from histosyn.doctor.set_checks import SET_CHECKS
-from histosyn.labels import label_png_bytes, load_schema
+from histosyn.labels.label_map import label_png_bytes, load_schema
 
 CLEAR = np.full((16, 16, 4), 100, dtype=np.uint8)
 DEEP = np.full((16, 16), 40000, dtype=np.uint16)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from histosyn.labels import load_schema
+from histosyn.labels.label_map import load_schema
 from hpc.errors import ConfigError
 
 WHAT = "label maps that number objects (instances), it seems, instead of naming classes"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histosyn.labels import load_schema, schema_from_dict
+from histosyn.labels.label_map import load_schema, schema_from_dict
 
 STRANGE = [[10, 20, 30], [200, 100, 0], [7, 7, 7], [90, 90, 200]]
 

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from histosyn.codes import Codes, index_codes
 from histosyn.doctor.look import KEPT_CODES
 from histosyn.doctor.proposal import propose
-from histosyn.labels import label_png_bytes, load_schema, parse_schema
+from histosyn.labels.label_map import label_png_bytes, load_schema, parse_schema
+from histosyn.labels.pixel_values import Codes, index_codes
 
 OWN = np.array([[12, 200, 40], [200, 30, 90], [90, 90, 250], [0, 0, 0]], dtype=np.uint8)
 

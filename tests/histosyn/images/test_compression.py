@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histosyn.codes import read_codes
 from histosyn.images.compression import LossyError
 from histosyn.images.tiles import read_tile
+from histosyn.labels.pixel_values import read_codes
 from hpc.errors import InputError
 
 COLORS = np.array([(84, 198, 233), (252, 247, 49), (108, 3, 7)], np.uint8)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from histosyn.codes import read_codes
 from histosyn.images.file import opened_header, opened_image, size_in_header
 from histosyn.images.orientation import upright_size
 from histosyn.images.tiles import read_tile
+from histosyn.labels.pixel_values import read_codes
 
 # What was done to the upright pixels, which the number tells how to undo.
 LYING = {

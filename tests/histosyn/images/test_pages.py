@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from histosyn.codes import read_codes
 from histosyn.doctor.header import read_header
 from histosyn.images.file import opened_image, size_in_header
 from histosyn.images.pages import MOST_PAGES, PagesError
 from histosyn.images.tiles import read_tile
+from histosyn.labels.pixel_values import read_codes
 from hpc.errors import DatasetError
 
 TILE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)

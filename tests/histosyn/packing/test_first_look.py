@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tissue import SCHEMA, write_folders
 
-from histosyn.labels import label_png_bytes
+from histosyn.labels.label_map import label_png_bytes
 from histosyn.packing.first_look import settle_schema
 from histosyn.packing.pack import PackConfig
 from hpc.errors import ConfigError, DatasetError, LabelError

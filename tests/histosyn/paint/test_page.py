@@ -12,7 +12,7 @@ from painting import random_model, serving, stripes
 from PIL import Image
 from tissue import SCHEMA
 
-from histosyn.labels import label_png_bytes, read_label_map
+from histosyn.labels.label_map import label_png_bytes, read_label_map
 from histosyn.paint.opening import opening_page
 from histosyn.rerolls import margin
 

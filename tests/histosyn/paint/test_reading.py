@@ -6,7 +6,7 @@ from painting import stripes
 from PIL import Image
 from tissue import SCHEMA, SHARED
 
-from histosyn.labels import label_png_bytes, load_schema, schema_from_dict
+from histosyn.labels.label_map import label_png_bytes, load_schema, schema_from_dict
 from histosyn.paint.reading import read_upload
 from hpc.errors import DatasetError, LabelError
 

@@ -26,7 +26,7 @@ from PIL import Image
 from tissue import SCHEMA
 
 from histosyn.config import GeneratorConfig
-from histosyn.labels import label_png_bytes, load_schema
+from histosyn.labels.label_map import label_png_bytes, load_schema
 from launch.cli import main
 
 RAW = "application/octet-stream"

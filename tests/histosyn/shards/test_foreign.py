@@ -19,7 +19,7 @@ from tissue import SCHEMA, blobs
 from webdataset import ShardWriter
 
 from histosyn.images.tiles import png_bytes
-from histosyn.labels import colorize
+from histosyn.labels.label_map import colorize
 from histosyn.shards import notes
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.foreign import cached_index_folder

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from tissue import SCHEMA, blobs
 
-from histosyn.labels import label_png_bytes
+from histosyn.labels.label_map import label_png_bytes
 from histosyn.shards.dataset import open_shards
 from histosyn.shards.foreign import index_foreign_shards
 from hpc.errors import SampleError

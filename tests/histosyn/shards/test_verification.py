@@ -15,7 +15,7 @@ from PIL import Image
 from tissue import SCHEMA, blobs, pack_blobs
 
 from histosyn.images.tiles import png_bytes
-from histosyn.labels import label_png_bytes
+from histosyn.labels.label_map import label_png_bytes
 from histosyn.packing.records import Described, record_shard
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.index_file import write_index

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from histosyn.file_values import (
+from histosyn.labels.class_values import (
     LARGEST_VALUE,
     as_written,
     check_values,

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from histosyn.codes import Codes, index_codes, read_codes
 from histosyn.images.file import opened_image
 from histosyn.images.matlab import MATLAB_SUFFIX, read_matlab_labels
-from histosyn.labels import LabelSchema, is_our_own, meaning_of
+from histosyn.labels.label_map import LabelSchema, is_our_own, meaning_of
+from histosyn.labels.pixel_values import Codes, index_codes, read_codes
 from hpc.errors import ConfigError, InputError, LabelError
 
 logger = logging.getLogger("histosyn")

@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import Meta
 from scipy import ndimage
 
-from histosyn.labels import LabelSchema
+from histosyn.labels.label_map import LabelSchema
 from hpc.records import Positive
 
 # Smaller areas are specks of drawing or of compression.

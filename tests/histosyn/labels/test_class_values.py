@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histosyn.file_values import values_text
-from histosyn.labels import LabelSchema, label_png_bytes, parse_schema, read_label_map
+from histosyn.labels.class_values import values_text
+from histosyn.labels.label_map import LabelSchema, label_png_bytes, parse_schema, read_label_map
 from hpc.errors import LabelError
 
 MASK = """name = "mask"

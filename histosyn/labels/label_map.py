@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from histosyn.codes import Codes, packed_colors, read_codes, unpacked_colors
-from histosyn.file_values import values_text
 from histosyn.images.file import ImageSource
 from histosyn.images.tiles import png_bytes
-from histosyn.schema import (
+from histosyn.labels.class_values import values_text
+from histosyn.labels.pixel_values import Codes, packed_colors, read_codes, unpacked_colors
+from histosyn.labels.schema import (
     MAX_CLASSES,
     LabelClass,
     LabelSchema,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tissue import SCHEMA, SHARED
 
-from histosyn.labels import (
+from histosyn.labels.label_map import (
     COLOR_TOLERANCE,
     LabelSchema,
     built_in_schemas,

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.schema import (
+from histosyn.labels.schema import (
     LabelClass,
     LabelSchema,
     built_in_schemas,

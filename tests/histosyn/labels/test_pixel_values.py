@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from histosyn.codes import (
+from histosyn.labels.pixel_values import (
     TooManyColorsError,
     index_codes,
     packed_colors,
@@ -92,7 +92,7 @@ def test_a_bomb_of_colours_costs_little_memory():
     """A million colours times 100 classes would be gigabytes."""
     code = """
 import resource, sys
-from histosyn.labels import LabelClass, LabelSchema, read_label_map
+from histosyn.labels.label_map import LabelClass, LabelSchema, read_label_map
 classes = tuple(LabelClass(name=f"c{i}", color=f"#{i:02x}0000") for i in range(100))
 schema = LabelSchema(name="x", classes=classes)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -109,7 +109,7 @@ for data in (sys.argv[1], sys.argv[2]):
             path.write_bytes(noise(int(path.stem)))
         done = subprocess.run(
             [sys.executable, "-c", code, *map(str, paths)],
-            capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+            capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3],
         )  # fmt: skip
     outcomes = [line.split() for line in done.stdout.splitlines()]
     assert [outcome for outcome, _ in outcomes] == ["TooManyColorsError", "LabelError"]

@@ -10,15 +10,15 @@ from PIL import Image
 from scipy.io import savemat
 from tissue import SCHEMA, SHARED, blobs
 
-from histosyn.codes import read_codes
-from histosyn.labels import label_png_bytes
-from histosyn.objects import (
+from histosyn.labels.instances import (
     Numbering,
     areas_of,
     class_for_objects,
     read_objects,
     warn_of_objects,
 )
+from histosyn.labels.label_map import label_png_bytes
+from histosyn.labels.pixel_values import read_codes
 from histosyn.phantom import render_phantom
 from hpc.errors import ConfigError, LabelError
 
