@@ -34,6 +34,7 @@ setup(
         "histosyn.paint",
         "histosyn.phantom",
         "histosyn.shards",
+        "histosyn.sources",
         "histosyn.tables",
         "eval",
         "eval.segmenter",

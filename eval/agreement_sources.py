@@ -9,7 +9,7 @@ import numpy as np
 
 from eval.agreement_replicates import Resampling, Source
 from eval.ratings import ARMS, Ratings
-from histosyn.tile_facts import match_facts, read_tile_facts
+from histosyn.sources.tile_facts import match_facts, read_tile_facts
 from hpc.errors import DatasetError, InputError
 
 

@@ -23,7 +23,7 @@ from histosyn.images.tiles import read_tile
 from histosyn.shards.dataset import ensure_index, index_folder, open_shards
 from histosyn.shards.foreign import foreign_shards
 from histosyn.shards.reader import ShardReader
-from histosyn.tile_facts import match_facts, read_tile_facts
+from histosyn.sources.tile_facts import match_facts, read_tile_facts
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_folder, sha256_of_bytes
 from hpc.parallel import usable_cores

@@ -13,7 +13,7 @@ import numpy as np
 from eval.arrays import Floats
 from eval.bootstrap import FEW_DRAWN
 from eval.label_tally import LabelTally
-from histosyn.tile_facts import match_facts, read_tile_facts
+from histosyn.sources.tile_facts import match_facts, read_tile_facts
 from hpc.errors import DatasetError
 
 _NAMED_TILES = 3

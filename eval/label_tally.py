@@ -19,7 +19,7 @@ from eval.arrays import Floats, Ints
 from eval.rating_sample import MISSING
 from histosyn.labels.instances import warn_of_objects
 from histosyn.labels.label_map import LabelSchema, read_label_map
-from histosyn.pairs import images_by_key
+from histosyn.sources.pairs import images_by_key
 from hpc.errors import DatasetError, HistosynError, InputError
 from hpc.files import sha256_of_bytes
 from hpc.parallel import map_in_order

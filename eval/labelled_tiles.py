@@ -15,10 +15,10 @@ from eval.content import Content, content_of_file, content_of_folder, content_of
 from histosyn.images.tiles import read_tile
 from histosyn.labels.instances import warn_of_objects
 from histosyn.labels.label_map import LabelSchema, read_label_map
-from histosyn.pairs import images_by_key
 from histosyn.shards.dataset import ensure_index, index_folder, open_shards
 from histosyn.shards.reader import ShardReader
-from histosyn.tile_facts import match_facts, read_tile_facts
+from histosyn.sources.pairs import images_by_key
+from histosyn.sources.tile_facts import match_facts, read_tile_facts
 from hpc.errors import DatasetError
 from hpc.paths import AnyPath, as_path
 

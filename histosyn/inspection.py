@@ -21,7 +21,7 @@ from histosyn.shards.index import INDEX_NAME, DatasetIndex, LeftOut
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.unread import unread_files
 from histosyn.shards.verification import Fault, Track, misfits, verify
-from histosyn.tile_facts import PARTS
+from histosyn.sources.tile_facts import PARTS
 from hpc.errors import DatasetError
 from hpc.paths import AnyPath, as_path
 from hpc.randomness import distinct_integers, key_of

@@ -12,8 +12,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from histosyn.pairs import images_by_key
 from histosyn.phantom import SCHEMA
+from histosyn.sources.pairs import images_by_key
 from hpc.errors import HistosynError
 from hpc.locks import locked
 from hpc.own_folders import cache_folder

@@ -40,8 +40,8 @@ from histosyn.original_file import read_state_dict
 from histosyn.paint.reading import read_upload
 from histosyn.shards.dataset import open_shards
 from histosyn.shards.samples_table import SamplesTable
-from histosyn.sources import read_source_labels, read_source_tile
-from histosyn.tile_facts import read_tile_facts
+from histosyn.sources.files import read_source_labels, read_source_tile
+from histosyn.sources.tile_facts import read_tile_facts
 from hpc import checkpoint
 from hpc.errors import HistosynError
 from hpc.files import sha256_of_file

@@ -17,8 +17,8 @@ from histosyn.doctor.set_checks import SET_CHECKS
 from histosyn.doctor.survey import Survey
 from histosyn.labels.instances import NO_OBJECTS, class_for_objects
 from histosyn.labels.schema import LabelSchema
-from histosyn.pairs import Naming, Pairing, pair_folders
-from histosyn.tile_facts import TileFacts, match_facts, read_tile_facts
+from histosyn.sources.pairs import Naming, Pairing, pair_folders
+from histosyn.sources.tile_facts import TileFacts, match_facts, read_tile_facts
 from hpc.parallel import map_in_order
 
 Track = Callable[[Iterator[Look], int], Iterable[Look]]

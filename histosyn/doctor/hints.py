@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from histosyn.pairs import Naming, Pairing
+from histosyn.sources.pairs import Naming, Pairing
 
 # So many tiles suggest how the names go; all of them say which suggestion is best.
 _ASKED_TILES = 200

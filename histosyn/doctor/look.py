@@ -23,8 +23,8 @@ from histosyn.images.tiles import glass_share
 from histosyn.labels.instances import NO_OBJECTS, Areas, areas_of, folded_codes
 from histosyn.labels.pixel_values import Codes, TooManyColorsError, index_codes, read_codes
 from histosyn.labels.schema import LabelSchema
-from histosyn.pairs import Pair
-from histosyn.sources import read_source_tile
+from histosyn.sources.files import read_source_tile
+from histosyn.sources.pairs import Pair
 from hpc.errors import DatasetError, InputError
 
 FlawKind = Literal["damaged", "deep", "transparent", "pages", "lossy", "photograph", "mode"]

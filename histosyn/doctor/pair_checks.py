@@ -8,7 +8,7 @@ from functools import partial
 from histosyn.doctor.look import FlawKind, Look
 from histosyn.doctor.reading import Trouble
 from histosyn.doctor.survey import Check, Survey
-from histosyn.pairs import LONGEST_KEY_BYTES, may_name_a_sample
+from histosyn.sources.pairs import LONGEST_KEY_BYTES, may_name_a_sample
 
 # A tile with this share of glass has nothing to learn from.
 GLASS_SHARE = 0.97

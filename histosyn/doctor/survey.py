@@ -16,8 +16,8 @@ from histosyn.doctor.reading import Reading
 from histosyn.labels.instances import Numbering
 from histosyn.labels.label_map import Stranger
 from histosyn.labels.schema import LabelSchema
-from histosyn.pairs import Pairing
-from histosyn.tile_facts import TEST, TRAIN, VAL, TileFacts
+from histosyn.sources.pairs import Pairing
+from histosyn.sources.tile_facts import TEST, TRAIN, VAL, TileFacts
 
 # Folders that say which part of a split lies in them.
 _PART_OF_FOLDER = {

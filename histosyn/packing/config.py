@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from histosyn.pairs import Naming
+from histosyn.sources.pairs import Naming
 from hpc.errors import ConfigError
 from hpc.paths import settle_paths
 

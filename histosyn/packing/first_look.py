@@ -13,7 +13,7 @@ from histosyn.labels.instances import Numbering, class_for_objects
 from histosyn.labels.label_map import LabelSchema
 from histosyn.packing.config import PackConfig
 from histosyn.packing.plan import make_plan
-from histosyn.pairs import Pair
+from histosyn.sources.pairs import Pair
 from hpc.errors import LabelError
 from hpc.log import warnings_left_out
 from hpc.parallel import map_in_order

@@ -12,8 +12,8 @@ from pathlib import Path
 from histosyn.packing.config import PackConfig
 from histosyn.packing.samples import Job
 from histosyn.packing.split import split_groups
-from histosyn.pairs import LONGEST_KEY_BYTES, Pair, Pairing, may_name_a_sample, pair_folders
-from histosyn.tile_facts import PARTS, TEST, VAL, TileFacts, match_facts, read_tile_facts
+from histosyn.sources.pairs import LONGEST_KEY_BYTES, Pair, Pairing, may_name_a_sample, pair_folders
+from histosyn.sources.tile_facts import PARTS, TEST, VAL, TileFacts, match_facts, read_tile_facts
 from hpc.errors import ConfigError, DatasetError
 
 logger = logging.getLogger("histosyn")

@@ -18,9 +18,9 @@ from histosyn.labels.instances import class_for_objects, read_objects
 from histosyn.labels.label_map import LabelSchema, label_png_bytes
 from histosyn.packing.config import PackConfig, TileFormat
 from histosyn.packing.cut import grid_windows
-from histosyn.pairs import Pair
 from histosyn.shards.index import FACTS_SUFFIX, LABEL_SUFFIX
-from histosyn.sources import read_source_labels, read_source_tile
+from histosyn.sources.files import read_source_labels, read_source_tile
+from histosyn.sources.pairs import Pair
 from hpc.errors import DatasetError
 
 # Tissue is noisy: of PNG's means only the filters and the entropy coder gain on it; to search for

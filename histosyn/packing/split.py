@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from histosyn.tile_facts import TRAIN
+from histosyn.sources.tile_facts import TRAIN
 from hpc.errors import ConfigError
 from hpc.randomness import key_of, permutation
 

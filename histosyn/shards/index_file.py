@@ -33,7 +33,7 @@ from histosyn.shards.samples_table import (
     row_type,
     write_table,
 )
-from histosyn.tile_facts import PARTS
+from histosyn.sources.tile_facts import PARTS
 from hpc.errors import DatasetError
 from hpc.files import require_folder, sha256_of_bytes, write_text
 from hpc.paths import AnyPath, as_path

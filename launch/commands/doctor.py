@@ -90,7 +90,7 @@ def doctor(
     if shared is not None:
         raise ConfigError("--shared goes with --system only. Leave it out.")
     from histosyn.doctor.diagnosis import Source
-    from histosyn.pairs import Naming
+    from histosyn.sources.pairs import Naming
 
     naming = Naming(tile_suffix=tile_suffix, label_suffix=label_suffix)
     source = Source(

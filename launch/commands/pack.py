@@ -133,7 +133,7 @@ def pack(
     from histosyn.packing.journal import require_absent
     from histosyn.packing.pack import PackConfig
     from histosyn.packing.pack import pack as write_shards
-    from histosyn.pairs import Naming
+    from histosyn.sources.pairs import Naming
     from hpc.errors import ConfigError
     from hpc.log import set_up_logging, track
     from hpc.topology import Topology

@@ -83,7 +83,7 @@ def paint(
     from histosyn.paint.server import build_app
     from histosyn.paint.serving import listen_on_port, listen_on_socket, serve
     from histosyn.paint.sitting import Sitting
-    from histosyn.pairs import images_by_key
+    from histosyn.sources.pairs import images_by_key
     from hpc.log import set_up_logging
     from hpc.process_group import device_of
     from hpc.topology import Topology

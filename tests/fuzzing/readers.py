@@ -41,7 +41,7 @@ def streamed() -> object:
 
 def tile(file: str) -> object:
     """A tile from a file."""
-    from histosyn.sources import read_source_tile
+    from histosyn.sources.files import read_source_tile
 
     return digest(read_source_tile(Path(file)))
 
@@ -50,7 +50,7 @@ def labels(file: str) -> object:
     """A label map from a file."""
     from tissue import SCHEMA
 
-    from histosyn.sources import read_source_labels
+    from histosyn.sources.files import read_source_labels
 
     return digest(read_source_labels(Path(file), SCHEMA))
 

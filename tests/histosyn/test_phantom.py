@@ -14,7 +14,7 @@ from histosyn.labels.label_map import load_schema, read_label_map
 from histosyn.phantom import TILES_PER_PATIENT, render_phantom, write_phantom
 from histosyn.phantom.fields import Ellipses, coverage, smooth_noise, stamp, streaks
 from histosyn.phantom.tissue import BACKGROUND, EPITHELIUM, NUCLEI, STROMA
-from histosyn.tile_facts import read_tile_facts
+from histosyn.sources.tile_facts import read_tile_facts
 from hpc.errors import InputError
 
 GOLDEN = Path(__file__).parent / "golden"

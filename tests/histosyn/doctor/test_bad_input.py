@@ -15,7 +15,7 @@ from users import as_nobody
 
 from histosyn.doctor.look import look_at
 from histosyn.labels.label_map import load_schema
-from histosyn.pairs import Pair
+from histosyn.sources.pairs import Pair
 from hpc.errors import DatasetError
 
 SCHEMA = load_schema("prostate-3")

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histosyn.doctor.hints import common_suffixes
-from histosyn.pairs import Naming
+from histosyn.sources.pairs import Naming
 
 STEM = st.from_regex("[ab01]([ab01_-]{0,4}[ab01])?", fullmatch=True)
 STEMS = st.lists(STEM, min_size=1, max_size=30, unique=True)

@@ -12,7 +12,7 @@ from scipy.io import savemat
 from tissue import SCHEMA
 
 from histosyn.images.tiles import mat5
-from histosyn.sources import read_source_labels, read_source_tile
+from histosyn.sources.files import read_source_labels, read_source_tile
 from hpc.errors import DatasetError
 
 TILE = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)

@@ -11,9 +11,9 @@ from tissue import SCHEMA, blobs, pack_blobs, write_folders
 
 from histosyn.images.tiles import png_bytes
 from histosyn.packing.pack import PackConfig, pack
-from histosyn.pairs import Naming
 from histosyn.shards.dataset import open_shards
 from histosyn.shards.index_file import load_index
+from histosyn.sources.pairs import Naming
 from hpc.errors import ConfigError, DatasetError, InputError, LabelError
 
 

@@ -9,7 +9,7 @@ from tissue import write_folders
 
 from histosyn.packing.config import PackConfig
 from histosyn.packing.plan import DIGEST_BYTES, Plan, make_plan
-from histosyn.pairs import Naming
+from histosyn.sources.pairs import Naming
 from hpc.errors import ConfigError, DatasetError
 
 

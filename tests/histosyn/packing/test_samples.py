@@ -15,7 +15,7 @@ from tissue import SCHEMA, blobs
 from histosyn.images.tiles import GLASS_VALUE
 from histosyn.packing.config import PackConfig
 from histosyn.packing.samples import Job, Sample, cut_pair
-from histosyn.pairs import Pair
+from histosyn.sources.pairs import Pair
 from hpc.errors import ConfigError
 
 

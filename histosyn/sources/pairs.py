@@ -9,7 +9,8 @@ from pathlib import Path
 
 from histosyn.images.folder import search_folder, unread_text
 from histosyn.images.formats import FORMATS_TEXT
-from histosyn.naming import (
+from histosyn.sources.files import SOURCE_SUFFIXES
+from histosyn.sources.naming import (
     Ending,
     Naming,
     composed,
@@ -17,7 +18,6 @@ from histosyn.naming import (
     not_told_apart,
     told_apart_by_type,
 )
-from histosyn.sources import SOURCE_SUFFIXES
 from hpc.errors import DatasetError
 from hpc.files import require_folder
 

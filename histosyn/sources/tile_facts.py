@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from histosyn.sources import SOURCE_SUFFIXES
+from histosyn.sources.files import SOURCE_SUFFIXES
 from histosyn.tables.cells import (
     finite_number,
     identifier,

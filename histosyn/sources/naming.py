@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from histosyn.images.formats import FORMATS
-from histosyn.sources import SOURCE_SUFFIXES
+from histosyn.sources.files import SOURCE_SUFFIXES
 from hpc.errors import ConfigError
 
 _JPEG_SUFFIXES = frozenset(next(item.suffixes for item in FORMATS if item.name == "JPEG"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from histosyn.pairs import Naming, images_by_key, may_name_a_sample, pair_folders
+from histosyn.sources.pairs import Naming, images_by_key, may_name_a_sample, pair_folders
 from hpc.errors import ConfigError, DatasetError, InputError
 
 

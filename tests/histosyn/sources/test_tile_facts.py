@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.tile_facts import TileFacts, match_facts, read_tile_facts
+from histosyn.sources.tile_facts import TileFacts, match_facts, read_tile_facts
 from hpc.errors import DatasetError
 
 SOURCE = Path("groups.csv")

@@ -9,7 +9,7 @@ from scipy.io import savemat
 from tissue import SCHEMA, blobs
 
 from histosyn.labels.label_map import schema_from_dict
-from histosyn.sources import read_source_labels, read_source_tile
+from histosyn.sources.files import read_source_labels, read_source_tile
 from hpc.errors import DatasetError, HistosynError, LabelError
 
 TILE, LABELS = blobs(0, 16)
