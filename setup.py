@@ -26,6 +26,7 @@ setup(
     packages=[
         "hpc",
         "histosyn",
+        "histosyn.config",
         "histosyn.doctor",
         "histosyn.images",
         "histosyn.labels",

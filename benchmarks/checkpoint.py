@@ -24,8 +24,8 @@ from typing import Any
 
 import torch
 
-from histosyn.config import DataConfig, RunConfig, TrainConfig
-from histosyn.config_file import as_plain
+from histosyn.config.file import as_plain
+from histosyn.config.train import DataConfig, RunConfig, TrainConfig
 from histosyn.labels.label_map import load_schema
 from histosyn.model_folder import model_facts
 from histosyn.observers import SaveCheckpoint

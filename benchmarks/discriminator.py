@@ -24,8 +24,8 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 from turns import take_turns
 
-from histosyn.config import TrainConfig
-from histosyn.config_file import from_dict
+from histosyn.config.file import from_dict
+from histosyn.config.train import TrainConfig
 from histosyn.objectives import make_objective
 from histosyn.players import DISCRIMINATORS, Players
 from histosyn.scene import Scene, arranged

@@ -17,7 +17,7 @@ from network_costs import REFERENCE, Case, options, print_table
 from plain import PlainGenerator
 from step import BATCH, WAYS, config_of
 
-from histosyn.config import TrainConfig
+from histosyn.config.train import TrainConfig
 from histosyn.networks.generator import Generator
 from histosyn.scene import autocast, keyed_noise
 

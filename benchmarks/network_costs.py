@@ -19,11 +19,11 @@ import torch
 from label_maps import label_maps
 from turns import Cost, take_turns
 
-from histosyn.config import GeneratorConfig
+from histosyn.config.presets import PRESETS
+from histosyn.config.train import GeneratorConfig
 from histosyn.networks import modulation
 from histosyn.networks.patterns import LabelPyramid
 from histosyn.networks.product import product
-from histosyn.presets import PRESETS
 from hpc.precision import device_text
 
 REFERENCE = "plain float32"

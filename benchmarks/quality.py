@@ -32,10 +32,10 @@ import quality_report as report
 import torch
 from discriminator import Published
 
-from histosyn.config import TrainConfig
-from histosyn.config_file import from_dict
+from histosyn.config.file import from_dict
+from histosyn.config.presets import PRESETS
+from histosyn.config.train import TrainConfig
 from histosyn.players import DISCRIMINATORS
-from histosyn.presets import PRESETS
 from histosyn.training import run_training
 from hpc.files import write_bytes, write_json
 from hpc.preemption import REASONS, STOP_FILE, Stopped, StopRequest

@@ -22,7 +22,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from histosyn.config import (
+from histosyn.config.train import (
     DataConfig,
     DiscriminatorConfig,
     GeneratorConfig,

@@ -21,8 +21,8 @@ import torch
 from network_costs import REFERENCE, Case, options, print_table
 from plain import PlainStep
 
-from histosyn.config import TrainConfig
-from histosyn.config_file import from_dict
+from histosyn.config.file import from_dict
+from histosyn.config.train import TrainConfig
 from histosyn.networks.noise import draw_noise
 from histosyn.objectives import make_objective
 from histosyn.players import Players

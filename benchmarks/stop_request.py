@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from histosyn.config import (
+from histosyn.config.train import (
     DataConfig,
     DiscriminatorConfig,
     GeneratorConfig,

@@ -23,8 +23,8 @@ from pathlib import Path
 
 import quality
 
-from histosyn.config import TrainConfig
-from histosyn.config_file import from_dict
+from histosyn.config.file import from_dict
+from histosyn.config.train import TrainConfig
 from hpc.files import write_text
 
 # Mean Dice that would not matter, set before the first run.

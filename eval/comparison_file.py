@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eval.fid import Grouping, Settings, StoredSide, open_side
 from eval.tile_batches import OnBadTile
-from histosyn.config_file import from_dict
+from histosyn.config.file import from_dict
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_file, write_json
 from hpc.locks import locked

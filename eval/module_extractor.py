@@ -29,7 +29,7 @@ from eval.features import (
     reproducible_inference,
     resized_antialiased,
 )
-from histosyn.config_file import from_dict, load_toml
+from histosyn.config.file import from_dict, load_toml
 from histosyn.torchscript import load_torchscript
 from hpc.errors import ConfigError, InputError
 from hpc.stamp import Stamp

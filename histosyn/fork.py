@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from histosyn.checkpoint_state import load_state, taking_over
-from histosyn.config_file import as_plain
+from histosyn.config.file import as_plain
 from histosyn.model_folder import ModelFacts, facts_from_dict
 from histosyn.trainer import AVERAGE_IS_READY, Trainer
 from hpc import checkpoint

@@ -16,8 +16,8 @@ import torch
 from torch.nn.utils import parametrize
 
 from histosyn.checkpoint_state import load_state, taking_over
-from histosyn.config import GeneratorConfig, TrainConfig
-from histosyn.config_file import from_dict
+from histosyn.config.file import from_dict
+from histosyn.config.train import GeneratorConfig, TrainConfig
 from histosyn.labels.label_map import LabelSchema, schema_from_dict
 from histosyn.labels.object_sizes import ObjectSizes, Sizes, sizes_as_plain
 from histosyn.model_files import (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from histosyn.config import DiscriminatorConfig, LossConfig
+from histosyn.config.train import DiscriminatorConfig, LossConfig
 from histosyn.losses import (
     Compute,
     LossTerm,

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from histosyn.config import TrainConfig
+from histosyn.config.train import TrainConfig
 from histosyn.networks.compiling import compile_layers
 from histosyn.networks.discriminator import MultiscaleDiscriminator
 from histosyn.networks.discriminator_unet import UnetDiscriminator

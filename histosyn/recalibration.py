@@ -15,7 +15,7 @@ from itertools import islice
 import torch
 from torch.nn.utils import parametrize
 
-from histosyn.config import TrainConfig
+from histosyn.config.train import TrainConfig
 from histosyn.networks.generator import Generator
 from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 from histosyn.scene import autocast, keyed_noise, position_keys

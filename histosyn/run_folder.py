@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from histosyn.config import Settings
+from histosyn.config.train import Settings
 from histosyn.steps import StepTrainer
 from hpc.leftovers import remove_leftovers
 from hpc.locks import locked

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 
-from histosyn.config import Settings
+from histosyn.config.train import Settings
 from hpc import checkpoint, collectives
 from hpc.errors import DamagedFileError
 from hpc.precision import settled

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from histosyn.config import TrainConfig
+from histosyn.config.train import TrainConfig
 from histosyn.networks.noise import Noise, draw_noise
 from histosyn.pixel_losses import mix_regions
 from histosyn.shards.batch import Batch

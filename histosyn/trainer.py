@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from histosyn.config import TrainConfig
+from histosyn.config.train import TrainConfig
 from histosyn.networks.generator import Generator
 from histosyn.objectives import make_objective
 from histosyn.players import Players

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from histosyn.config import TrainConfig
+from histosyn.config.train import TrainConfig
 from histosyn.fork import take_over_networks
 from histosyn.model_folder import ModelFacts, model_facts, save_model
 from histosyn.players import Players

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from histosyn.config import DataConfig, Settings
+from histosyn.config.train import DataConfig, Settings
 from histosyn.labels.object_sizes import SAMPLE, Sizes, measure_objects
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.reader import ShardReader

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from histosyn.config_file import from_dict, load_toml
+from histosyn.config.file import from_dict, load_toml
 from hpc.errors import ConfigError, InputError
 from hpc.own_folders import home
 

@@ -15,7 +15,7 @@ import torch
 from launching import HISTOSYN, started
 from tissue import SCHEMA
 
-from histosyn.config import GeneratorConfig
+from histosyn.config.train import GeneratorConfig
 from histosyn.model_folder import ModelFacts, save_model
 from histosyn.networks.generator import Generator
 

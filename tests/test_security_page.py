@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from eval.module_extractor import RUN_CODE_OPTION
-from histosyn.config import TrainConfig
-from histosyn.config_file import check_table
+from histosyn.config.file import check_table
+from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError
 from launch.cli import COMMANDS, EVAL_COMMANDS, SEGMENTER_COMMANDS, SUBMIT_COMMANDS
 from launch.site import Site

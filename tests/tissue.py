@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from histosyn.config import (
+from histosyn.config.train import (
     DataConfig,
     DiscriminatorConfig,
     GeneratorConfig,

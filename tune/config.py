@@ -19,8 +19,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from histosyn.config import TrainConfig, require_at_least, require_at_most
-from histosyn.config_file import as_plain, differing_fields, from_dict, load_toml
+from histosyn.config.file import as_plain, differing_fields, from_dict, load_toml
+from histosyn.config.train import TrainConfig, require_at_least, require_at_most
 from hpc.errors import ConfigError
 from hpc.paths import settle_paths
 from tune.space import Distribution, draw, parse_space, with_values

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from histosyn.config import TrainConfig
-from histosyn.config_file import as_plain, from_dict
+from histosyn.config.file import as_plain, from_dict
+from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError
 from hpc.randomness import key_of, uniform
 

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from eval.result import Result
-from histosyn.config import RESUMABLE_CHANGES
-from histosyn.config_file import as_toml
+from histosyn.config.file import as_toml
+from histosyn.config.train import RESUMABLE_CHANGES
 from histosyn.shards.dataset import open_shards
 from hpc.errors import ConfigError, DatasetError, HistosynError, InputError
 from hpc.files import write_json, write_text

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from histosyn.config import TrainConfig
-from histosyn.config_file import from_dict, load_toml
+from histosyn.config.file import from_dict, load_toml
+from histosyn.config.train import TrainConfig
 from hpc.files import make_folder, write_json
 from hpc.log import RecordsFile
 from hpc.records import Count, Records

@@ -8,7 +8,7 @@ from pathlib import Path
 # The command line resolves the annotations of inherited fields in this module.
 from typing import Literal  # noqa: F401
 
-from histosyn import config as training
+from histosyn.config import train as training
 from hpc.errors import ConfigError
 
 

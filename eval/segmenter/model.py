@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from eval.features import reproducible_inference
 from eval.segmenter.config import NetworkConfig
 from eval.segmenter.network import UNet
-from histosyn.config_file import from_dict
+from histosyn.config.file import from_dict
 from histosyn.labels.label_map import LabelSchema, schema_from_dict
 from histosyn.model_files import (
     ModelRecord,

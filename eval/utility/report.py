@@ -20,7 +20,7 @@ from eval.utility.config import UtilityConfig
 from eval.utility.plan import Cell, Sources, cells_of
 from eval.utility.scores import Group, drawn_by, groups_of, values_of
 from eval.utility.trainings import Outcome
-from histosyn.config_file import as_plain
+from histosyn.config.file import as_plain
 from hpc.errors import DatasetError
 
 _MEAN_DICE = "mean_dice"

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from histosyn.config import DiscriminatorConfig
+from histosyn.config.train import DiscriminatorConfig
 from histosyn.networks.patterns import one_hot
 from histosyn.networks.spectral import spectral_norm
 

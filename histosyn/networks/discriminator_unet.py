@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from histosyn.config import DiscriminatorConfig
+from histosyn.config.train import DiscriminatorConfig
 from histosyn.networks.discriminator import Features
 from histosyn.networks.precision import doubled
 from histosyn.networks.spectral import spectral_norm

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from histosyn.config import GeneratorConfig
+from histosyn.config.train import GeneratorConfig
 from histosyn.networks.modulation import modulation
 from histosyn.networks.moments import measure
 from histosyn.networks.noise import Noise, draw_noise

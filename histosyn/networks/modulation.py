@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from histosyn.config import GeneratorConfig
+from histosyn.config.train import GeneratorConfig
 from histosyn.networks.bags import bag_sums
 from histosyn.networks.modulate import modulate
 from histosyn.networks.moments import Moments

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from histosyn.config import GeneratorConfig
+from histosyn.config.train import GeneratorConfig
 from hpc.randomness import grid_positions, normal
 
 

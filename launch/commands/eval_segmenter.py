@@ -9,7 +9,7 @@ from cyclopts import App, Parameter, Token
 from cyclopts.config import Toml
 
 from eval.segmenter.config import SegmenterConfig
-from histosyn.config_file import as_toml, check_table, load_toml
+from histosyn.config.file import as_toml, check_table, load_toml
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
 from launch.arguments import Processes

@@ -66,7 +66,7 @@ def utility(
         Another file for the result, beside utility.json.
     """
     from eval.utility.config import experiment_lock, keep_settings, read_utility, settings_lock
-    from histosyn.config_file import as_toml
+    from histosyn.config.file import as_toml
 
     chosen = WHOLE if part is None else parse_part(part)
     if report and part is not None:

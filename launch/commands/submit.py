@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
-from histosyn.config import TrainConfig
+from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError, InputError
 from launch.job_file import JOBS_FOLDER, Request, eval_job, synth_job, train_job, tune_job
 from launch.site import Site, load_site, seconds_of

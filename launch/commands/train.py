@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 from cyclopts.config import Dict, Toml
 
-from histosyn.config import TrainConfig
-from histosyn.config_file import as_toml, check_table, load_toml
-from histosyn.presets import PRESETS
+from histosyn.config.file import as_toml, check_table, load_toml
+from histosyn.config.presets import PRESETS
+from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
 from launch.arguments import Processes

@@ -94,7 +94,7 @@ def tune(*, config: Path, dry_run: bool = False) -> None:
 
 
 def _show_plan(sweep: Sweep) -> None:
-    from histosyn.config_file import as_toml
+    from histosyn.config.file import as_toml
 
     say("# What all trials share; run.folder and run.device are theirs.")
     say(as_toml(sweep.train))

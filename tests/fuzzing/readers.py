@@ -111,7 +111,7 @@ def kept_features() -> object:
 def preprocessing() -> object:
     """What an extractor's file says of its tiles."""
     from eval.module_extractor import Preprocessing
-    from histosyn.config_file import from_dict, load_toml
+    from histosyn.config.file import from_dict, load_toml
 
     return str(from_dict(Preprocessing, load_toml(Path("e.toml")), "e.toml"))
 

@@ -14,8 +14,8 @@ import pytest
 from damage import flip
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config import TrainConfig
-from histosyn.config_file import as_toml
+from histosyn.config.file import as_toml
+from histosyn.config.train import TrainConfig
 from histosyn.training import run_training
 from hpc.errors import DatasetError, SampleError
 from hpc.log import RecordsFile

@@ -11,7 +11,7 @@ import pytest
 from ranks import run_ranks
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config import TrainConfig
+from histosyn.config.train import TrainConfig
 from histosyn.trainer import Trainer
 from histosyn.training import run_training
 from histosyn.training_data import open_stream

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tissue import SCHEMA, blobs
 
-from histosyn.config import GeneratorConfig
+from histosyn.config.train import GeneratorConfig
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.model_folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator

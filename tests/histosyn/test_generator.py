@@ -10,7 +10,7 @@ import torch
 from tissue import SCHEMA
 from torch.nn import functional
 
-from histosyn.config import GeneratorConfig
+from histosyn.config.train import GeneratorConfig
 from histosyn.networks import patterns, pixels
 from histosyn.networks.generator import Generator, Noise, block_widths, draw_noise
 from histosyn.networks.inference import Precision, made_ready

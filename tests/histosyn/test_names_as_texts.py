@@ -16,8 +16,8 @@ from eval.ratings import read_ratings
 from eval.segmenter.model import load_segmenter
 from eval.statistics_file import read_statistics
 from eval.utility.config import DataConfig as UtilityData
-from histosyn.config import DataConfig, RunConfig
-from histosyn.config_file import load_toml
+from histosyn.config.file import load_toml
+from histosyn.config.train import DataConfig, RunConfig
 from histosyn.images.tiles import read_tile
 from histosyn.inspection import inspect_shards
 from histosyn.labels.label_map import load_schema, read_label_map

@@ -14,7 +14,7 @@ import pytest
 from disks import resize, small_disk
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config_file import as_toml
+from histosyn.config.file import as_toml
 from histosyn.training import run_training
 from hpc import checkpoint
 from hpc.errors import FullDiskError

@@ -7,7 +7,7 @@ import torch
 from scripted import saved
 from torch import nn
 
-from histosyn.config import DiscriminatorConfig, LossConfig
+from histosyn.config.train import DiscriminatorConfig, LossConfig
 from histosyn.losses import Verdict
 from histosyn.objectives import make_objective
 from histosyn.perceptual import perceptual

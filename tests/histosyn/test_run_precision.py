@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config_file import load_toml
+from histosyn.config.file import load_toml
 from histosyn.training import run_training
 from hpc import precision
 from hpc.errors import ConfigError

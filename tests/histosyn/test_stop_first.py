@@ -14,7 +14,7 @@ import torch
 from ranks import run_ranks
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config import TrainConfig
+from histosyn.config.train import TrainConfig
 from histosyn.model_folder import load_model
 from histosyn.networks.generator import Generator
 from histosyn.recalibration import Recalibration

@@ -15,8 +15,8 @@ from processes import living
 from ranks import run_ranks
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config import TrainConfig
-from histosyn.config_file import as_toml
+from histosyn.config.file import as_toml
+from histosyn.config.train import TrainConfig
 from histosyn.model_folder import load_model
 from histosyn.trainer import Trainer
 from histosyn.training import run_training

@@ -13,8 +13,8 @@ import pytest
 import torch
 from tissue import SHARED, pack_blobs, tiny_config
 
-from histosyn.config import DiscriminatorConfig, TrainConfig
-from histosyn.config_file import as_toml
+from histosyn.config.file import as_toml
+from histosyn.config.train import DiscriminatorConfig, TrainConfig
 from histosyn.model_folder import load_model
 from histosyn.steps import diverged
 from histosyn.trainer import Trainer

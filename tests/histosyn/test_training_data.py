@@ -9,7 +9,7 @@ import pytest
 from ranks import run_ranks
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config import TrainConfig
+from histosyn.config.train import TrainConfig
 from histosyn.shards.index_file import load_index
 from histosyn.shards.staging import staging_folder
 from histosyn.training import run_training

@@ -11,7 +11,7 @@ from scripted import saved
 from tissue import tiny_config
 from torch import nn
 
-from histosyn.config import DiscriminatorConfig, LossConfig
+from histosyn.config.train import DiscriminatorConfig, LossConfig
 from histosyn.losses import Mixture, Verdict
 from histosyn.networks import patterns
 from histosyn.objectives import make_objective

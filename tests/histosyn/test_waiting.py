@@ -12,7 +12,7 @@ import pytest
 from launching import started
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config_file import as_toml
+from histosyn.config.file import as_toml
 from histosyn.training import run_training
 from hpc.run_state import read_state
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config import DiscriminatorConfig, LossConfig
+from histosyn.config.train import DiscriminatorConfig, LossConfig
 from histosyn.losses import Verdict, patch_accuracy
 from histosyn.steps import StepTrainer
 from histosyn.training import run_training

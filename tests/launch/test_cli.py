@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from tissue import write_folders
 
-from histosyn.presets import PRESETS
+from histosyn.config.presets import PRESETS
 from hpc.errors import HistosynError, InputError
 from launch.cli import COMMANDS, EVAL_COMMANDS, SUBMIT_COMMANDS, main
 

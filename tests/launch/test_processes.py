@@ -13,7 +13,7 @@ from launching import HISTOSYN, environment, started, torchrun, wait_until
 from processes import living
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config_file import as_toml
+from histosyn.config.file import as_toml
 from hpc import checkpoint
 from hpc.errors import InputError
 from hpc.log import RecordsFile

@@ -9,7 +9,7 @@ import pytest
 from slurm_cluster import BIN, SITE, running_slurm, slurm_marks
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config_file import as_toml
+from histosyn.config.file import as_toml
 
 pytestmark = slurm_marks()
 

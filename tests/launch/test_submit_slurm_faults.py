@@ -19,7 +19,7 @@ import pytest
 from slurm_cluster import SITE, SlurmCluster, processes, running_slurm, send, slurm_marks
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config_file import as_toml
+from histosyn.config.file import as_toml
 
 pytestmark = slurm_marks()
 

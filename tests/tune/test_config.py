@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from histosyn.config import TrainConfig
-from histosyn.config_file import as_toml, from_dict
+from histosyn.config.file import as_toml, from_dict
+from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError, InputError
 from launch.commands.tune import tune
 from tune.config import read_sweep, sweep_from_dict
@@ -133,7 +133,7 @@ def test_candidates_that_contradict_themselves_are_found_before_any_training(mon
         if self.adversarial > 0.5 and self.feature_matching > 0.5:
             raise ConfigError("too much of both")
 
-    monkeypatch.setattr("histosyn.config.LossConfig.__post_init__", contradict)
+    monkeypatch.setattr("histosyn.config.train.LossConfig.__post_init__", contradict)
     search = "loss.adversarial = {choice = [0, 1]}\nloss.feature_matching = {choice = [0, 1]}"
     text = SWEEP.replace("[train.run]", "[train.loss]\nadversarial = 0.1\nfeature_matching = 0.1\n"
                          "[train.run]")  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tissue import pack_blobs
 
-from histosyn.config import GeneratorConfig
+from histosyn.config.train import GeneratorConfig
 from histosyn.networks.generator import Generator
 from hpc.errors import DatasetError, InputError
 from tune.config import SweepConfig

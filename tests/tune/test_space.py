@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.config import DataConfig, GeneratorConfig, LossConfig, TrainConfig
+from histosyn.config.train import DataConfig, GeneratorConfig, LossConfig, TrainConfig
 from hpc.errors import ConfigError
 from tune.space import Choice, Range, draw, parse_space, with_values
 

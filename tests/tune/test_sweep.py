@@ -18,8 +18,8 @@ import pytest
 import torch
 from tissue import pack_blobs
 
-from histosyn.config import TrainConfig
-from histosyn.config_file import from_dict, load_toml
+from histosyn.config.file import from_dict, load_toml
+from histosyn.config.train import TrainConfig
 from histosyn.model_folder import load_model
 from hpc.log import RecordsFile
 from tune.config import read_sweep

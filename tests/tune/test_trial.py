@@ -6,7 +6,7 @@ import pytest
 import ray.tune
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config_file import as_plain
+from histosyn.config.file import as_plain
 from tune.config import sweep_from_dict
 from tune.trial import run_trial
 from tune.trial_folder import Outcome, TrialFolder

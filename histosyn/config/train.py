@@ -1,4 +1,4 @@
-"""The configuration of a training run: frozen dataclasses, read by `histosyn.config_file`.
+"""The configuration of a training run: frozen dataclasses, read by `histosyn.config.file`.
 
 All sections live here rather than beside what they configure, because `histosyn train --help` lists
 them and must not import torch. The docstrings of the fields are what that help prints.

@@ -11,15 +11,15 @@ import torch
 from tissue import pack_blobs
 
 from histosyn import original
-from histosyn.config import TrainConfig
-from histosyn.config_file import as_plain, from_dict
+from histosyn.config.file import as_plain, from_dict
+from histosyn.config.presets import PRESETS
+from histosyn.config.train import TrainConfig
 from histosyn.labels.label_map import load_schema
 from histosyn.original import import_original
 from histosyn.original_layout import Layout, shapes
-from histosyn.presets import PRESETS
 from histosyn.training import run_training
 
-DOCS = Path(__file__).parents[2] / "docs" / "presets.md"
+DOCS = Path(__file__).parents[3] / "docs" / "presets.md"
 
 
 @pytest.mark.parametrize("name", list(PRESETS))

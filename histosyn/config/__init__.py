@@ -1,0 +1,1 @@
+"""Configurations of a training: their fields, files and presets. Knows no torch."""
