@@ -13,8 +13,8 @@ from launch.console import console
 from launch.outputs import check_output_file
 
 if TYPE_CHECKING:
-    from histosyn.inspection import Inspection, Part
     from histosyn.shards.index import LeftOut
+    from histosyn.shards.inspection import Inspection, Part
     from histosyn.shards.verification import Fault
 
 # What the index says of label maps in shards, in words.
@@ -70,7 +70,7 @@ def inspect(
     """
     from histosyn.images.contact_sheet import draw_page
     from histosyn.images.tiles import png_bytes
-    from histosyn.inspection import inspect_shards
+    from histosyn.shards.inspection import inspect_shards
     from hpc.errors import ConfigError, DatasetError
     from hpc.files import write_bytes, write_json
     from hpc.log import set_up_logging, track

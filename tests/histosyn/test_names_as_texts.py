@@ -19,7 +19,6 @@ from eval.utility.config import DataConfig as UtilityData
 from histosyn.config.file import load_toml
 from histosyn.config.train import DataConfig, RunConfig
 from histosyn.images.tiles import read_tile
-from histosyn.inspection import inspect_shards
 from histosyn.labels.label_map import load_schema, read_label_map
 from histosyn.labels.schema import schema_toml
 from histosyn.model_folder import load_model
@@ -27,6 +26,7 @@ from histosyn.original import import_original
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.index_file import load_index
+from histosyn.shards.inspection import inspect_shards
 from histosyn.synthesis import synthesize_folder
 from hpc.errors import HistosynError, InputError
 

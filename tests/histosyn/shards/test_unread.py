@@ -12,8 +12,8 @@ import pytest
 from tissue import SCHEMA, pack_blobs
 from users import as_nobody
 
-from histosyn.inspection import inspect_shards
 from histosyn.shards.dataset import ensure_index, open_shards
+from histosyn.shards.inspection import inspect_shards
 from histosyn.shards.unread import unread_files
 from hpc.errors import DatasetError, SampleError
 

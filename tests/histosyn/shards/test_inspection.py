@@ -11,10 +11,10 @@ from damage import edit_index
 from PIL import Image
 from tissue import SCHEMA, pack_blobs, write_folders
 
-from histosyn.inspection import Inspection, inspect_shards, open_parts
 from histosyn.labels.label_map import parse_schema
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.shards.index_file import load_index
+from histosyn.shards.inspection import Inspection, inspect_shards, open_parts
 from hpc.errors import DatasetError, InputError
 
 IGNORING = parse_schema(
