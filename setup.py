@@ -30,6 +30,7 @@ setup(
         "histosyn.doctor",
         "histosyn.images",
         "histosyn.labels",
+        "histosyn.models",
         "histosyn.networks",
         "histosyn.packing",
         "histosyn.paint",

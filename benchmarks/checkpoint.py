@@ -27,7 +27,7 @@ import torch
 from histosyn.config.file import as_plain
 from histosyn.config.train import DataConfig, RunConfig, TrainConfig
 from histosyn.labels.label_map import load_schema
-from histosyn.model_folder import model_facts
+from histosyn.models.folder import model_facts
 from histosyn.observers import SaveCheckpoint
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import write_phantom

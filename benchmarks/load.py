@@ -20,7 +20,7 @@ import torch
 
 from histosyn.config.train import GeneratorConfig
 from histosyn.labels.schema import load_schema
-from histosyn.model_folder import ModelFacts, load_model, save_model
+from histosyn.models.folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator
 from hpc.files import sha256_of_bytes
 from hpc.weights import require_finite

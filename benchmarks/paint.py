@@ -27,7 +27,7 @@ import torch
 import uvicorn
 from PIL import Image
 
-from histosyn.model_folder import Model, load_model
+from histosyn.models.folder import Model, load_model
 from histosyn.paint.easel import Easel
 from histosyn.paint.server import build_app
 from histosyn.paint.serving import listen_on_port

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import nn
 
-from histosyn.checkpoint_state import load_state, taking_over
 from histosyn.config.file import as_plain
-from histosyn.model_folder import ModelFacts, facts_from_dict
+from histosyn.models.checkpoint_state import load_state, taking_over
+from histosyn.models.folder import ModelFacts, facts_from_dict
 from histosyn.trainer import AVERAGE_IS_READY, Trainer
 from hpc import checkpoint
 from hpc.errors import ConfigError, InputError

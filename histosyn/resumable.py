@@ -18,10 +18,10 @@ import torch
 
 from histosyn.bad_samples import BAD_SAMPLES, ListBadSamples
 from histosyn.batch_log import LogBatches
-from histosyn.checkpoint_state import load_state, taking_over
 from histosyn.config.file import as_plain, as_toml, differing_fields, from_dict
 from histosyn.config.train import RESUMABLE_CHANGES, Settings
 from histosyn.derived import Derived, is_owed
+from histosyn.models.checkpoint_state import load_state, taking_over
 from histosyn.observers import (
     KeepState,
     NoticeFailedSave,

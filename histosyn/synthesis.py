@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from histosyn.blank_tiles import blank_fault, tell_blank
-from histosyn.fixed_size import require_sizes
 from histosyn.images.file import image_bytes
 from histosyn.images.resampling import resample_labels
 from histosyn.labels.instances import warn_of_objects
 from histosyn.labels.label_map import read_label_map
 from histosyn.manifest import Entries, read_manifest, tiles_lock, write_manifest
-from histosyn.model_folder import Model
+from histosyn.models.fixed_size import require_sizes
+from histosyn.models.folder import Model
 from histosyn.provenance import entry_of, tile_png_bytes
 from histosyn.repetition import rerolls_of
 from histosyn.synthesis_plan import (

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from histosyn.fixed_size import Size, sizes_that_matter
 from histosyn.images.resampling import resampled_size
 from histosyn.images.resolution import resolution_of
 from histosyn.label_resolution import SaidResolution, resampling, resolutions_of
-from histosyn.model_folder import Model
+from histosyn.models.fixed_size import Size, sizes_that_matter
+from histosyn.models.folder import Model
 from histosyn.provenance import Record, entry_of, mark_of, same_but_for_version
 from histosyn.repetition import repeated_records
 from histosyn.sources.naming import composed

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from histosyn.fixed_size import require_sizes
 from histosyn.labels.label_map import LabelSchema
-from histosyn.model_folder import Model
+from histosyn.models.fixed_size import require_sizes
+from histosyn.models.folder import Model
 from histosyn.networks.generator import draw_noise
 from histosyn.networks.inference import to_uint8
 from histosyn.rerolls import Rerolls, paint_tissue

@@ -10,7 +10,7 @@ import torch
 
 from histosyn.config.train import TrainConfig
 from histosyn.fork import take_over_networks
-from histosyn.model_folder import ModelFacts, model_facts, save_model
+from histosyn.models.folder import ModelFacts, model_facts, save_model
 from histosyn.players import Players
 from histosyn.recalibration import Recalibration
 from histosyn.resumable import run_resumable

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from histosyn.labels.label_map import load_schema
-from histosyn.model_place import model_kind, segmenter_folder
+from histosyn.models.path import model_kind, segmenter_folder
 from histosyn.shards.dataset import require_shards
 from hpc.error_file import leave_for_torchrun
 from hpc.errors import HistosynError

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from histosyn.model_place import runs_in
+from histosyn.models.path import runs_in
 from hpc.errors import DamagedFileError, InputError
 from hpc.log import RecordsFile
 from hpc.run_folder import CHECKPOINTS, RECORD

@@ -16,7 +16,7 @@ from launching import HISTOSYN, started
 from tissue import SCHEMA
 
 from histosyn.config.train import GeneratorConfig
-from histosyn.model_folder import ModelFacts, save_model
+from histosyn.models.folder import ModelFacts, save_model
 from histosyn.networks.generator import Generator
 
 # Stride 8: the coarsest cells are small, so that areas of small maps have noise of their own.

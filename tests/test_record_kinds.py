@@ -44,12 +44,12 @@ SAMPLES = {
     "hpc.watchdog:_DECLARED": {"by": 1, "of": 0, "ending": ENDING},
     "hpc.watchdog:_SIGNS": {"number": 3, "host": "node", "pid": 5, "where": "train (x, line 3)"},
     "histosyn.bad_samples:BAD_SAMPLES": {"step": 3, "shard": "x.tar", "key": "a", "cause": "cut"},
-    "histosyn.checkpoint_state:_STATES": {"trainer": {"step": 3}, "config": {}, "model": {}},
+    "histosyn.models.checkpoint_state:_STATES": {"trainer": {"step": 3}, "config": {}, "model": {}},
     "histosyn.manifest:_LINES": TILE | {"output_sha256": SHA},
     "histosyn.provenance:RECORDS": TILE,
-    "histosyn.model_files:_CONFIGS": {"weights": {"sha256": SHA, "tensors": {"a": SHA}}},
-    "histosyn.model_files:_TRAININGS": {"steps": 3, "images_seen": 24, "data_sha256": SHA},
-    "histosyn.model_folder:GENERATORS": MODEL | {
+    "histosyn.models.files:_CONFIGS": {"weights": {"sha256": SHA, "tensors": {"a": SHA}}},
+    "histosyn.models.files:_TRAININGS": {"steps": 3, "images_seen": 24, "data_sha256": SHA},
+    "histosyn.models.folder:GENERATORS": MODEL | {
         "generator": {"upsamplings": 3}, "objects": {"nuclei": {"count": 3, "median_diameter": 9}},
     },
     "eval.segmenter.model:SEGMENTERS": MODEL | {"kind": "segmenter", "network": {"halvings": 2}},

@@ -35,8 +35,8 @@ from histosyn.images.tiles import png_bytes, read_png_text
 from histosyn.labels.instances import read_objects
 from histosyn.labels.label_map import label_png_bytes, load_schema, read_label_map
 from histosyn.manifest import read_manifest
-from histosyn.model_folder import load_model
-from histosyn.original_file import read_state_dict
+from histosyn.models.folder import load_model
+from histosyn.models.original_file import read_state_dict
 from histosyn.paint.reading import read_upload
 from histosyn.shards.dataset import open_shards
 from histosyn.shards.samples_table import SamplesTable

@@ -7,7 +7,7 @@ from typing import Any
 
 import ray.tune
 
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from histosyn.networks.generator import Generator
 from histosyn.trainer import Trainer
 from histosyn.training import run_training

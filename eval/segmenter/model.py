@@ -18,7 +18,7 @@ from eval.segmenter.config import NetworkConfig
 from eval.segmenter.network import UNet
 from histosyn.config.file import from_dict
 from histosyn.labels.label_map import LabelSchema, schema_from_dict
-from histosyn.model_files import (
+from histosyn.models.files import (
     ModelRecord,
     class_table,
     damaged_model,
@@ -27,7 +27,7 @@ from histosyn.model_files import (
     read_model_files,
     write_model_files,
 )
-from histosyn.model_place import CONFIG, SEGMENTER, WEIGHTS, segmenter_folder
+from histosyn.models.path import CONFIG, SEGMENTER, WEIGHTS, segmenter_folder
 from hpc.errors import DamagedFileError, DatasetError, InputError
 from hpc.paths import as_path
 

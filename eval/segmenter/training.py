@@ -12,7 +12,7 @@ import torch
 from eval.segmenter.config import SegmenterConfig
 from eval.segmenter.model import SegmenterFacts, save_segmenter
 from eval.segmenter.trainer import SegmenterTrainer
-from histosyn.model_files import trained_tile_size, training_facts
+from histosyn.models.files import trained_tile_size, training_facts
 from histosyn.resumable import run_resumable
 from histosyn.shards.stream import ShardStream
 from histosyn.steps import BatchSource, Observer, require_finite_weights

@@ -13,7 +13,7 @@ import numpy as np
 
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.labels.schema import LabelSchema
-from histosyn.model_folder import Model
+from histosyn.models.folder import Model
 from histosyn.paint.desk import Told
 from histosyn.paint.painting import Painting
 from histosyn.provenance import Painted, Record, tile_png_bytes

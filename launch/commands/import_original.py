@@ -35,8 +35,8 @@ def import_original(file: Path, out: Path, *, classes: str) -> None:
     check_inputs(files={"original's weights": file}, schema=classes)
     # Imported only here, so that help and wrong paths do not wait for torch.
     from histosyn.labels.schema import load_schema
-    from histosyn.model_folder import save_weights
-    from histosyn.original import import_original
+    from histosyn.models.folder import save_weights
+    from histosyn.models.original import import_original
 
     weights, facts = import_original(file, load_schema(classes))
     save_weights(out, weights, facts)

@@ -78,7 +78,7 @@ def paint(
     # oneDNN keeps what it prepared for each shape it met; every painting has shapes of its own, and
     # the default of 1024 takes gigabytes. Read when torch first computes.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
-    from histosyn.model_folder import load_model
+    from histosyn.models.folder import load_model
     from histosyn.paint.easel import Easel
     from histosyn.paint.server import build_app
     from histosyn.paint.serving import listen_on_port, listen_on_socket, serve

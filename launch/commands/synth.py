@@ -88,7 +88,7 @@ def synth(
         files={"--like": like, "--resolutions": resolutions},
     )
     # Imported only here, so that help and wrong paths do not wait for torch.
-    from histosyn.model_folder import load_model
+    from histosyn.models.folder import load_model
     from histosyn.synthesis import SynthesisConfig, synthesize_folder
     from histosyn.tile_precision import precision_of_tiles
     from hpc.errors import PartialFailureError

@@ -94,7 +94,7 @@ def original() -> None:
     """Weights of the original, narrow."""
     import torch
 
-    from histosyn.original_layout import Layout, shapes
+    from histosyn.models.original_layout import Layout, shapes
 
     narrow = Layout(base_channels=2, noise_channels=6, embedding_channels=8, grid_size=2)
     state = filled(shapes(narrow))
@@ -137,7 +137,7 @@ def _ask(name: str, what: str, kind: str, body: bytes) -> None:
 def _paint() -> None:
     import torch
 
-    from histosyn.model_folder import load_model
+    from histosyn.models.folder import load_model
     from histosyn.paint.easel import Easel
     from histosyn.paint.painting import Painting
     from histosyn.paint.sitting import Sitting

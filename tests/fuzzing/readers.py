@@ -172,7 +172,7 @@ async def _answered(request: bytes) -> object:
     import torch
     import uvicorn
 
-    from histosyn.model_folder import load_model
+    from histosyn.models.folder import load_model
     from histosyn.paint.easel import Easel
     from histosyn.paint.server import build_app
     from histosyn.paint.sitting import Sitting

@@ -8,7 +8,7 @@ from painting import random_model
 from tissue import write_folders
 
 from histosyn.blank_tiles import blank_fault
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from histosyn.synthesis import synthesize_folder
 from histosyn.synthesis_tile import synthesize
 from hpc.errors import HistosynError

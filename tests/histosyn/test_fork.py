@@ -9,7 +9,7 @@ import pytest
 import torch
 from tissue import pack_blobs, tiny_config
 
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from histosyn.training import run_training
 from hpc import checkpoint
 from hpc.errors import ConfigError, DamagedFileError, InputError

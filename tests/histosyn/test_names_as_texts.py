@@ -21,8 +21,8 @@ from histosyn.config.train import DataConfig, RunConfig
 from histosyn.images.tiles import read_tile
 from histosyn.labels.label_map import load_schema, read_label_map
 from histosyn.labels.schema import schema_toml
-from histosyn.model_folder import load_model
-from histosyn.original import import_original
+from histosyn.models.folder import load_model
+from histosyn.models.original import import_original
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.index_file import load_index

@@ -8,7 +8,7 @@ import torch
 from tissue import SCHEMA, blobs, pack_blobs, tiny_config
 
 from histosyn.config.train import DiscriminatorConfig, LossConfig, OptimizerConfig
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from histosyn.networks.noise import draw_noise
 from histosyn.objectives import make_objective
 from histosyn.training import run_training

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from launch.cli import main
 
 FILES = Path(__file__).parent / "files"

@@ -15,7 +15,7 @@ from ranks import run_ranks
 from tissue import pack_blobs, tiny_config
 
 from histosyn.config.train import TrainConfig
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from histosyn.networks.generator import Generator
 from histosyn.recalibration import Recalibration
 from histosyn.sample_grid import SampleGrid

@@ -17,7 +17,7 @@ from tissue import pack_blobs, tiny_config
 
 from histosyn.config.file import as_toml
 from histosyn.config.train import TrainConfig
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from histosyn.trainer import Trainer
 from histosyn.training import run_training
 from hpc.errors import HistosynError, InputError

@@ -17,7 +17,7 @@ from histosyn.config.train import GeneratorConfig
 from histosyn.images.tiles import png_bytes, read_png_text
 from histosyn.labels.label_map import label_png_bytes, schema_from_dict
 from histosyn.manifest import MANIFEST, read_manifest
-from histosyn.model_folder import ModelFacts, load_model, save_model
+from histosyn.models.folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator, Noise
 from histosyn.synthesis import Outcome, SynthesisConfig, synthesize_folder
 from hpc.errors import DamagedFileError, DatasetError, InputError

@@ -8,7 +8,7 @@ import torch
 from painting import random_model, stripes
 from tissue import SCHEMA
 
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from histosyn.rerolls import Rerolls
 from histosyn.synthesis_tile import class_indices, synthesize, synthesize_painted
 from hpc.errors import InputError, LabelError

@@ -15,7 +15,7 @@ from tissue import SHARED, pack_blobs, tiny_config
 
 from histosyn.config.file import as_toml
 from histosyn.config.train import DiscriminatorConfig, TrainConfig
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from histosyn.steps import diverged
 from histosyn.trainer import Trainer
 from histosyn.training import run_training

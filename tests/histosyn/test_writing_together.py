@@ -16,7 +16,7 @@ from tissue import SCHEMA, write_folders
 
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.manifest import MANIFEST, read_manifest
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from histosyn.paint.easel import Easel
 from histosyn.paint.painting import Painting
 from histosyn.paint.sitting import Sitting

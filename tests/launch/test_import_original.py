@@ -10,7 +10,7 @@ from original_weights import filled
 from tissue import SCHEMA, blobs
 
 from histosyn.labels.label_map import label_png_bytes
-from histosyn.original_layout import Layout, shapes
+from histosyn.models.original_layout import Layout, shapes
 from launch.cli import main
 
 # Tiles of 64 pixels.

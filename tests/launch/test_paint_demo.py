@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from hpc.errors import HistosynError
 from launch import paint_demo
 

@@ -14,7 +14,7 @@ from slurm_cluster import BIN, SITE, running_slurm, slurm_marks
 from tissue import SCHEMA, write_folders
 
 from histosyn.config.train import GeneratorConfig
-from histosyn.model_folder import ModelFacts, save_model
+from histosyn.models.folder import ModelFacts, save_model
 from histosyn.networks.generator import Generator
 
 pytestmark = slurm_marks()

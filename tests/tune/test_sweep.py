@@ -20,7 +20,7 @@ from tissue import pack_blobs
 
 from histosyn.config.file import from_dict, load_toml
 from histosyn.config.train import TrainConfig
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from hpc.log import RecordsFile
 from tune.config import read_sweep
 from tune.evaluation import Yardstick

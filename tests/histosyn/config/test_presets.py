@@ -10,13 +10,13 @@ import pytest
 import torch
 from tissue import pack_blobs
 
-from histosyn import original
 from histosyn.config.file import as_plain, from_dict
 from histosyn.config.presets import PRESETS
 from histosyn.config.train import TrainConfig
 from histosyn.labels.label_map import load_schema
-from histosyn.original import import_original
-from histosyn.original_layout import Layout, shapes
+from histosyn.models import original
+from histosyn.models.original import import_original
+from histosyn.models.original_layout import Layout, shapes
 from histosyn.training import run_training
 
 DOCS = Path(__file__).parents[3] / "docs" / "presets.md"

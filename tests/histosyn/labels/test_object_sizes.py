@@ -13,7 +13,7 @@ from tissue import SCHEMA, pack_blobs, tiny_config
 from histosyn.label_resolution import SaidResolution
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.labels.object_sizes import ObjectSizes, measure_objects, odd_sizes, sizes_as_plain
-from histosyn.model_folder import facts_from_dict, load_model
+from histosyn.models.folder import facts_from_dict, load_model
 from histosyn.shards.dataset import open_shards
 from histosyn.synthesis import SynthesisConfig, synthesize_folder
 from histosyn.training import run_training

@@ -16,7 +16,7 @@ import torch
 from histosyn.config.train import Settings
 from histosyn.labels.class_values import values_text
 from histosyn.labels.label_map import LabelSchema
-from histosyn.model_place import CONFIG, WEIGHTS
+from histosyn.models.path import CONFIG, WEIGHTS
 from histosyn.shards.index import DatasetIndex
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import atomic_folder, sha256_of_bytes

@@ -15,12 +15,12 @@ from typing import Any, get_args
 import torch
 from torch.nn.utils import parametrize
 
-from histosyn.checkpoint_state import load_state, taking_over
 from histosyn.config.file import from_dict
 from histosyn.config.train import GeneratorConfig, TrainConfig
 from histosyn.labels.label_map import LabelSchema, schema_from_dict
 from histosyn.labels.object_sizes import ObjectSizes, Sizes, sizes_as_plain
-from histosyn.model_files import (
+from histosyn.models.checkpoint_state import load_state, taking_over
+from histosyn.models.files import (
     ModelRecord,
     class_table,
     damaged_model,
@@ -32,7 +32,7 @@ from histosyn.model_files import (
     weights_file,
     write_model_files,
 )
-from histosyn.model_place import CONFIG, SEGMENTER, WEIGHTS, model_kind
+from histosyn.models.path import CONFIG, SEGMENTER, WEIGHTS, model_kind
 from histosyn.networks.generator import Generator
 from histosyn.networks.inference import Precision, made_ready
 from histosyn.shards.index import DatasetIndex

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from painting import random_model
 
-from histosyn.model_folder import facts_from_dict, load_model
+from histosyn.models.folder import facts_from_dict, load_model
 from hpc.errors import DamagedFileError, HistosynError
 from hpc.files import sha256_of_file
 

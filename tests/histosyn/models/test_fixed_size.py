@@ -11,7 +11,7 @@ from tissue import SCHEMA, blobs
 
 from histosyn.config.train import GeneratorConfig
 from histosyn.labels.label_map import label_png_bytes
-from histosyn.model_folder import ModelFacts, load_model, save_model
+from histosyn.models.folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator
 from histosyn.synthesis import Outcome, SynthesisConfig, synthesize, synthesize_folder
 from hpc.errors import LabelError

@@ -15,10 +15,10 @@ from tissue import SCHEMA, SHARED
 
 from histosyn.labels.label_map import load_schema, read_label_map
 from histosyn.labels.schema import LabelClass, LabelSchema
-from histosyn.model_folder import load_model, save_weights
+from histosyn.models.folder import load_model, save_weights
+from histosyn.models.original import import_original
+from histosyn.models.original_layout import Layout, rows, shapes
 from histosyn.networks.noise import Noise
-from histosyn.original import import_original
-from histosyn.original_layout import Layout, rows, shapes
 from hpc.errors import InputError
 from hpc.files import sha256_of_file
 

@@ -12,7 +12,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from histosyn.original_file import read_state_dict
+from histosyn.models.original_file import read_state_dict
 from hpc.errors import InputError
 
 STATE = OrderedDict(weight=torch.arange(6.0).reshape(2, 3), bias=torch.ones(2))

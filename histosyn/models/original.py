@@ -17,9 +17,9 @@ import torch
 
 from histosyn.config.train import GeneratorConfig
 from histosyn.labels.schema import LabelSchema, built_in_schemas, load_schema
-from histosyn.model_folder import ModelFacts
-from histosyn.original_file import read_state_dict
-from histosyn.original_layout import BLOCKS, UPSAMPLINGS, Layout, rows, shapes
+from histosyn.models.folder import ModelFacts
+from histosyn.models.original_file import read_state_dict
+from histosyn.models.original_layout import BLOCKS, UPSAMPLINGS, Layout, rows, shapes
 from hpc.errors import InputError
 from hpc.paths import AnyPath, as_path
 from hpc.stamp import Stamp

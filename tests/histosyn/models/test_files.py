@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 from painting import random_model
 
-from histosyn.model_folder import load_model
+from histosyn.models.folder import load_model
 from hpc.errors import DamagedFileError
 from hpc.files import sha256_of_file
 from hpc.weights import tensor_sha256

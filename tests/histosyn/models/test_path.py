@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from histosyn.model_place import model_kind
+from histosyn.models.path import model_kind
 from hpc.errors import InputError
 from launch.run_status import status_of
 
