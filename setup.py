@@ -38,6 +38,7 @@ setup(
         "histosyn.shards",
         "histosyn.sources",
         "histosyn.tables",
+        "histosyn.training",
         "eval",
         "eval.segmenter",
         "eval.utility",

@@ -28,12 +28,12 @@ from histosyn.config.file import as_plain
 from histosyn.config.train import DataConfig, RunConfig, TrainConfig
 from histosyn.labels.label_map import load_schema
 from histosyn.models.folder import model_facts
-from histosyn.observers import SaveCheckpoint
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import write_phantom
-from histosyn.players import Players
-from histosyn.trainer import Trainer
-from histosyn.training_data import open_stream
+from histosyn.training.adversaries import Players
+from histosyn.training.data import open_stream
+from histosyn.training.observers import SaveCheckpoint
+from histosyn.training.trainer import Trainer
 from hpc.due import Due
 from hpc.files import sha256_of_file
 from hpc.outbox import Outbox

@@ -4,7 +4,7 @@
 
 The published layout (Schönfeld et al. 2021: six residual blocks down, six up, 128 channels
 at full resolution) is built here for its sizes alone, in the published order: a forward of the
-generator and one of the discriminator for each player. Ours: `histosyn.updates.simultaneous` with
+generator and one of the discriminator for each player. Ours: `histosyn.training.updates.simultaneous` with
 `UnetDiscriminator`. The generator is ours everywhere, so that a difference is the discriminator's
 and the order's. Each ratio is against the published one in float32, and in the same precision.
 """
@@ -26,10 +26,10 @@ from turns import take_turns
 
 from histosyn.config.file import from_dict
 from histosyn.config.train import TrainConfig
-from histosyn.objectives import make_objective
-from histosyn.players import DISCRIMINATORS, Players
-from histosyn.scene import Scene, arranged
-from histosyn.updates import UPDATES
+from histosyn.training.adversaries import DISCRIMINATORS, Players
+from histosyn.training.objectives import make_objective
+from histosyn.training.step_inputs import Scene, arranged
+from histosyn.training.updates import UPDATES
 
 CLASSES = 4
 PRECISIONS = ("float32", "bfloat16")

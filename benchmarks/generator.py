@@ -19,7 +19,7 @@ from step import BATCH, WAYS, config_of
 
 from histosyn.config.train import TrainConfig
 from histosyn.networks.generator import Generator
-from histosyn.scene import autocast, keyed_noise
+from histosyn.training.step_inputs import autocast, keyed_noise
 
 # A compiled discriminator is none of its business.
 OURS = {way: fields for way, fields in WAYS.items() if "compile" not in fields}

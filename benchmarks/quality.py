@@ -35,8 +35,8 @@ from discriminator import Published
 from histosyn.config.file import from_dict
 from histosyn.config.presets import PRESETS
 from histosyn.config.train import TrainConfig
-from histosyn.players import DISCRIMINATORS
-from histosyn.training import run_training
+from histosyn.training.adversaries import DISCRIMINATORS
+from histosyn.training.run import run_training
 from hpc.files import write_bytes, write_json
 from hpc.preemption import REASONS, STOP_FILE, Stopped, StopRequest
 

@@ -29,7 +29,7 @@ from histosyn.config.train import (
     RunConfig,
     TrainConfig,
 )
-from histosyn.training import run_training
+from histosyn.training.run import run_training
 from hpc import checkpoint
 from hpc.files import sha256_of_bytes, sha256_of_file, write_json
 from hpc.log import RecordsFile

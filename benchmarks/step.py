@@ -24,10 +24,10 @@ from plain import PlainStep
 from histosyn.config.file import from_dict
 from histosyn.config.train import TrainConfig
 from histosyn.networks.noise import draw_noise
-from histosyn.objectives import make_objective
-from histosyn.players import Players
-from histosyn.scene import Scene, arranged
-from histosyn.updates import UPDATES
+from histosyn.training.adversaries import Players
+from histosyn.training.objectives import make_objective
+from histosyn.training.step_inputs import Scene, arranged
+from histosyn.training.updates import UPDATES
 
 BATCH = 2
 RUN_FIELDS, NETWORK_FIELDS = ("precision", "compile"), ("modulation", "recompute", "pixel_noise")

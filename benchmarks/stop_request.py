@@ -30,9 +30,9 @@ from histosyn.config.train import (
 from histosyn.labels.label_map import load_schema
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import write_phantom
-from histosyn.players import Players
-from histosyn.trainer import Trainer
-from histosyn.training_data import open_stream
+from histosyn.training.adversaries import Players
+from histosyn.training.data import open_stream
+from histosyn.training.trainer import Trainer
 from hpc.preemption import StopRequest
 from hpc.process_group import process_group
 from hpc.topology import detect

@@ -16,7 +16,7 @@ import torch
 from file_operations import dies, kill_before
 from tissue import tiny_config
 
-from histosyn.training import run_training
+from histosyn.training.run import run_training
 from hpc import checkpoint
 from hpc.log import RecordsFile
 from hpc.saver import Saver

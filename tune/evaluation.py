@@ -21,8 +21,8 @@ from eval.population import Population, distance, measure
 from eval.tile_batches import TileBatch
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import to_uint8
-from histosyn.sample_grid import SampleGrid
 from histosyn.shards.dataset import open_shards
+from histosyn.training.sample_grid import SampleGrid
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes
 from hpc.randomness import key_of

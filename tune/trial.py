@@ -9,8 +9,8 @@ import ray.tune
 
 from histosyn.models.folder import load_model
 from histosyn.networks.generator import Generator
-from histosyn.trainer import Trainer
-from histosyn.training import run_training
+from histosyn.training.run import run_training
+from histosyn.training.trainer import Trainer
 from hpc.errors import HistosynError, TrainingDivergedError
 from hpc.process_group import device_of
 from hpc.topology import Topology

@@ -13,7 +13,7 @@ from eval.segmenter.losses import cross_entropy, dice_loss
 from eval.segmenter.network import UNet
 from histosyn.networks.ema import Ema
 from histosyn.shards.batch import Batch
-from histosyn.steps import BatchSource, StepTrainer
+from histosyn.training.steps import BatchSource, StepTrainer
 from hpc import collectives
 from hpc.randomness import key_of
 

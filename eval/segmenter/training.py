@@ -13,10 +13,10 @@ from eval.segmenter.config import SegmenterConfig
 from eval.segmenter.model import SegmenterFacts, save_segmenter
 from eval.segmenter.trainer import SegmenterTrainer
 from histosyn.models.files import trained_tile_size, training_facts
-from histosyn.resumable import run_resumable
 from histosyn.shards.stream import ShardStream
-from histosyn.steps import BatchSource, Observer, require_finite_weights
-from histosyn.training_data import open_stream, stage_shards
+from histosyn.training.data import open_stream, stage_shards
+from histosyn.training.resumable import run_resumable
+from histosyn.training.steps import BatchSource, Observer, require_finite_weights
 from hpc.outbox import Outbox
 from hpc.preemption import StopRequest
 from hpc.topology import Topology

@@ -14,7 +14,7 @@ from histosyn.shards.draws import Chosen
 from histosyn.shards.index import DatasetIndex
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import ShardStream
-from histosyn.steps import BatchSource
+from histosyn.training.steps import BatchSource
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -102,7 +102,7 @@ def model_facts(
 ) -> ModelFacts:
     """What is to be known of the generator that `config` has trained for `step` steps.
 
-    `forked_from` says which checkpoint its run started from (see `histosyn.fork`).
+    `forked_from` says which checkpoint its run started from (see `histosyn.training.fork`).
     """
     return ModelFacts(
         generator=config.generator,

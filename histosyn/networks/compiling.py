@@ -18,7 +18,7 @@ def compile_layers(network: nn.Module) -> None:
     """Compile the network in place, at its first forward passes.
 
     Two losses may go back through one forward pass, one after the other, as in
-    `histosyn.updates.simultaneous`.
+    `histosyn.training.updates.simultaneous`.
     """
     torch._dynamo.config.recompile_limit = max(
         torch._dynamo.config.recompile_limit, _FUNCTIONS_OF_ONE_CODE

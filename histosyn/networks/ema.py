@@ -16,7 +16,7 @@ class Ema(Generic[Network]):
 
     Early on the decay is (1 + steps) / (10 + steps), so that the random start is soon forgotten.
     Buffers (batch statistics, spectral norm vectors) are copied as they are; before the average is
-    used, its statistics are counted anew (`histosyn.recalibration`).
+    used, its statistics are counted anew (`histosyn.training.recalibration`).
     """
 
     def __init__(self, network: Network, decay: float) -> None:

@@ -95,6 +95,6 @@ def _train(
     )
     # Imports take a while, in which a job may be asked to stop as well.
     with StopRequest(run.folder, seconds_before_end=run.stop_seconds_before_end) as stop:
-        from histosyn.training import run_training
+        from histosyn.training.run import run_training
 
         run_training(settings, stop=stop)

@@ -16,7 +16,7 @@ from tissue import SCHEMA, pack_blobs, write_folders
 from eval.segmenter.model import load_segmenter
 from eval.segmenter.training import train_segmenter
 from histosyn.packing.pack import PackConfig, pack
-from histosyn.training_data import open_stream
+from histosyn.training.data import open_stream
 from hpc import checkpoint, precision
 from hpc.errors import ConfigError
 from hpc.log import RecordsFile

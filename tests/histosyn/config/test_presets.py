@@ -17,7 +17,7 @@ from histosyn.labels.label_map import load_schema
 from histosyn.models import original
 from histosyn.models.original import import_original
 from histosyn.models.original_layout import Layout, shapes
-from histosyn.training import run_training
+from histosyn.training.run import run_training
 
 DOCS = Path(__file__).parents[3] / "docs" / "presets.md"
 

@@ -16,8 +16,8 @@ from histosyn.labels.object_sizes import ObjectSizes, measure_objects, odd_sizes
 from histosyn.models.folder import facts_from_dict, load_model
 from histosyn.shards.dataset import open_shards
 from histosyn.synthesis import SynthesisConfig, synthesize_folder
-from histosyn.training import run_training
-from histosyn.training_data import objects_of_shards
+from histosyn.training.data import objects_of_shards
+from histosyn.training.run import run_training
 from hpc.errors import DamagedFileError
 
 NUCLEI = "nuclei"

@@ -34,7 +34,7 @@ from histosyn.shards import reader
 from histosyn.shards.batch import Batch
 from histosyn.shards.index_file import digest_of, load_index, write_index
 from histosyn.shards.stream import ShardStream
-from histosyn.training_data import open_stream
+from histosyn.training.data import open_stream
 from hpc.errors import HistosynError
 from hpc.topology import Topology
 

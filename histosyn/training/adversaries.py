@@ -1,0 +1,102 @@
+"""The two players of the game, their optimizers and the moving average, built from a config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from histosyn.config.train import TrainConfig
+from histosyn.networks.compiling import compile_layers
+from histosyn.networks.discriminator import MultiscaleDiscriminator
+from histosyn.networks.discriminator_unet import UnetDiscriminator
+from histosyn.networks.ema import Ema
+from histosyn.networks.generator import Generator
+from histosyn.training.step_inputs import dtype_of
+from hpc import collectives
+from hpc.randomness import key_of
+
+DISCRIMINATORS = {"patch": MultiscaleDiscriminator, "unet": UnetDiscriminator}
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Player(Generic[Network]):
+    """A network and what moves its weights.
+
+    Forwards whose backward must average gradients over ranks go through `shared`.
+    """
+
+    name: str
+    network: Network
+    shared: nn.Module
+    optimizer: torch.optim.Optimizer
+
+
+class Players:
+    """Generator and discriminator with everything that training changes in them.
+
+    The same seed gives the same initial weights on every rank and device.
+    """
+
+    def __init__(self, config: TrainConfig, classes: int, device: torch.device) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(key_of(config.run.seed, "weights"))
+            generator = Generator(config.generator, classes)
+            discriminator = DISCRIMINATORS[config.discriminator.kind](config.discriminator, classes)
+        generator.to(device, dtype_of(config))
+        discriminator.to(device, dtype_of(config))
+        if config.run.compile:
+            # Not the generator: what its pixels share differs from batch to batch.
+            compile_layers(discriminator)
+        self.ema = Ema(generator, config.run.ema_decay)
+        settings = config.optimizer
+        self.generator = _player("generator", generator, settings.generator_lr, config)
+        self.discriminator = _player(
+            "discriminator", discriminator, settings.discriminator_lr, config
+        )
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """What is played with, by name."""
+        return {player.name: player.network for player in (self.generator, self.discriminator)}
+
+    def state(self) -> dict[str, Any]:
+        """Everything a checkpoint must hold of the players."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over a checkpoint's state."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            **self.networks,
+            "ema": self.ema.network,
+            "generator_optimizer": self.generator.optimizer,
+            "discriminator_optimizer": self.discriminator.optimizer,
+        }
+
+
+def _player(name: str, network: Network, lr: float, config: TrainConfig) -> Player[Network]:
+    betas = (config.optimizer.beta1, config.optimizer.beta2)
+    return Player(
+        name=name,
+        network=network,
+        shared=_shared(network),
+        # Fused: one pass over weights and states, several times faster on any device.
+        optimizer=torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=True),
+    )
+
+
+def _shared(network: nn.Module) -> nn.Module:
+    """Buffers need no synchronization: they are functions of what all ranks have in common."""
+    if collectives.world_size() == 1:
+        return network
+    return DistributedDataParallel(network, forward_sync_buffers=False)

@@ -1,0 +1,67 @@
+"""Who keeps order in a run's folder: its lock, its state, its checkpoints; and over its steps."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from histosyn.config.train import Settings
+from histosyn.training.steps import StepTrainer
+from hpc.leftovers import remove_leftovers
+from hpc.locks import locked
+from hpc.run_state import StateKeeper, record_ending
+from hpc.saver import Saver
+from hpc.shared_memory import REMEDY, shared_memory_text
+from hpc.watchdog import Watchdog
+
+
+def claim(folder: Path, option: str, held: ExitStack) -> None:
+    """Keep others out for as long as `held` holds, and remove what the dead were writing."""
+    lock = locked(
+        folder / "lock",
+        busy=f"Another process is training in {folder}. Wait for it, or choose another {option}.",
+        risk=f"Let no other process train in {folder}.",
+    )
+    held.enter_context(lock)
+    remove_leftovers(folder, below=True)
+
+
+def state_keeper(config: Settings, watchdog: Watchdog, device: torch.device) -> StateKeeper | None:
+    """Rank 0 keeps the state; the others write to it only if they have to tell its death."""
+    folder = config.run.folder
+    if not watchdog.topology.is_first:
+        watchdog.on_end = partial(record_ending, folder)
+        return None
+    keeper = StateKeeper(
+        folder,
+        steps=config.run.steps,
+        world_size=watchdog.topology.world_size,
+        device=device.type,
+    )
+    watchdog.on_end = keeper.end
+    return keeper
+
+
+def saver_of(config: Settings) -> Saver:
+    """What writes the run's checkpoints."""
+    run = config.run
+    return Saver(
+        run.folder / "checkpoints",
+        keep_last=run.keep_last,
+        keep_every=run.keep_every,
+        on_full_disk=run.on_full_disk,
+    )
+
+
+def watch_steps(watchdog: Watchdog, trainer: StepTrainer) -> None:
+    """From now on a step that never ends is noticed, and whether it is data that it waits for."""
+    data = trainer.config.data
+    watchdog.waits_for = lambda: "its loader workers" if trainer.waiting and data.workers else ""
+    watchdog.advice = lambda: (
+        f"The workers read {data.shards} and hand over their batches in shared memory: look at "
+        f"that file system; {shared_memory_text()}. {REMEDY}."
+    )
+    watchdog.moved()

@@ -1,0 +1,125 @@
+"""The sample grid of a run: the same label maps and the same noise at every step."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from histosyn.images.tiles import png_bytes
+from histosyn.labels.label_map import LabelSchema, colorize
+from histosyn.networks.generator import Generator, draw_noise
+from histosyn.networks.inference import to_uint8
+from histosyn.shards.reader import ShardReader
+from histosyn.training.trainer import Trainer
+from hpc.errors import DatasetError, SampleError
+from hpc.files import write_bytes
+from hpc.outbox import Outbox
+from hpc.pulse import timed
+from hpc.randomness import distinct_integers, key_of
+from hpc.topology import Topology
+
+_GAP = 4
+_SPARE = 4
+
+
+class SampleGrid:
+    """Columns of label map, real tile and synthetic tile, drawn from a few fixed samples."""
+
+    def __init__(
+        self,
+        reader: ShardReader,
+        *,
+        seed: int,
+        crop: int | None,
+        count: int = 8,
+        skip_bad: bool = False,
+    ) -> None:
+        self.schema: LabelSchema = reader.index.schema
+        self.seed = seed
+        samples = [_centre(*pair, crop) for pair in _chosen(reader, seed, count, skip_bad)]
+        self.tiles = [tile for tile, _ in samples]
+        self.labels = [labels for _, labels in samples]
+
+    def draw(self, generator: Generator) -> bytes:
+        """The grid as PNG."""
+        synthetic = [self._synthesize(generator, i) for i in range(len(self.labels))]
+        labels = [colorize(labels, self.schema) for labels in self.labels]
+        return png_bytes(Image.fromarray(tile_grid([labels, self.tiles, synthetic])))
+
+    @torch.no_grad()
+    def _synthesize(self, generator: Generator, number: int) -> np.ndarray:
+        weight = generator.exit.weight
+        height, width = self.labels[number].shape
+        labels = torch.from_numpy(self.labels[number]).long()[None].to(weight.device)
+        key = key_of(self.seed, "sample grid", number)
+        noise = draw_noise([key], generator.config, height, width, weight.device)
+        return to_uint8(generator(labels, noise.to(weight.dtype)))[0]
+
+
+class DrawSamples:
+    """Writes `samples/step-*.png`: fixed label maps, fixed noise, the moving average's tissue."""
+
+    def __init__(
+        self, grid: SampleGrid, folder: Path, outbox: Outbox, topology: Topology, interval: int
+    ) -> None:
+        self.grid = grid
+        self.folder = folder
+        self.outbox = outbox
+        self.topology = topology
+        self.interval = interval
+
+    def __call__(self, trainer: Trainer) -> None:
+        """Draw on rank 0; the others go on and wait at the next collective."""
+        generator = trainer.averaged_generator()
+        if self.topology.is_first:
+            path = self.folder / f"step-{trainer.step:08d}.png"
+            with timed("sample grid"):
+                grid = self.grid.draw(generator)
+            self.outbox.write(path, partial(write_bytes, path, grid))
+
+
+def tile_grid(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """Rows of equally large uint8 RGB images as one picture with white gaps."""
+    height, width, _ = rows[0][0].shape
+    canvas = np.full(
+        (len(rows) * (height + _GAP) - _GAP, len(rows[0]) * (width + _GAP) - _GAP, 3), 255, np.uint8
+    )
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            y, x = i * (height + _GAP), j * (width + _GAP)
+            canvas[y : y + height, x : x + width] = image
+    return canvas
+
+
+def _chosen(
+    reader: ShardReader, seed: int, count: int, skip_bad: bool
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`count` fixed samples; some more are at hand for those that cannot be used."""
+    key = key_of(seed, "sample choice")
+    rows = distinct_integers(key, count * (_SPARE if skip_bad else 1), len(reader.index))
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    for row in rows:
+        try:
+            pairs.append(reader.read(*reader.index.place(row)))
+        except SampleError:
+            if not skip_bad:
+                raise
+        if len(pairs) == count:
+            break
+    if not pairs:
+        raise DatasetError(f"None of {len(rows)} samples of {reader.folders[-1]} can be used.")
+    return pairs
+
+
+def _centre(
+    tile: np.ndarray, labels: np.ndarray, crop: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    if crop is None:
+        return tile, labels
+    top, left = ((side - crop) // 2 for side in labels.shape)
+    window = slice(top, top + crop), slice(left, left + crop)
+    return tile[window], labels[window]

@@ -1,0 +1,100 @@
+"""The trainer of the game. It knows nothing of files, clusters or metrics: observers do.
+
+A batch becomes a scene, the configured update moves both players, the average follows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from histosyn.config.train import TrainConfig
+from histosyn.networks.generator import Generator
+from histosyn.shards.batch import Batch
+from histosyn.shards.stream import ShardStream
+from histosyn.training.adversaries import Players
+from histosyn.training.diagnostics import watched
+from histosyn.training.objectives import make_objective
+from histosyn.training.recalibration import Recalibration
+from histosyn.training.step_inputs import set_scene
+from histosyn.training.steps import StepTrainer
+from histosyn.training.updates import UPDATES
+
+# In a checkpoint; those of older versions always were.
+AVERAGE_IS_READY = "average_is_ready"
+
+
+class Trainer(StepTrainer):
+    """Plays the game from `step` to the configured number of steps."""
+
+    config: TrainConfig
+    stream: ShardStream
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        stream: ShardStream,
+        players: Players,
+        device: torch.device,
+        recalibration: Recalibration | None = None,
+    ) -> None:
+        super().__init__(config, stream, device)
+        self.players = players
+        self.objective = make_objective(config.loss, config.discriminator, device)
+        self._update = UPDATES[config.run.updates]
+        self._recalibration = recalibration
+
+    def take_step(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Both players learn from a batch; losses by "player/term"."""
+        scene = set_scene(self.config, batch, self.step, self.device)
+        played = self._update(self.players, self.objective, scene)
+        self.players.ema.update(self.players.generator.network, self.step)
+        self.watched = watched(played, self.objective.accuracy)
+        return played.losses
+
+    def averaged_generator(self) -> Generator:
+        """The moving average, fit to be looked at: what is drawn, evaluated, saved and shipped.
+
+        Every rank has to ask for it at the same step: its batch statistics are counted together.
+        Raises AskedMeanwhile if all are asked to stop while they count.
+        """
+        ema = self.players.ema
+        if self._recalibration is not None:
+            self._recalibration(ema.network, self.step, self.asked)
+        return ema.network
+
+    @property
+    def average_is_ready(self) -> bool:
+        """Whether the average of this step has its batch statistics."""
+        return self._recalibration is None or self._recalibration.is_done(self.step)
+
+    def take_over_average(self, ready: bool) -> None:
+        """The average was loaded, with statistics of its own or without."""
+        if self._recalibration is not None:
+            self._recalibration.done_at = self.step if ready else None
+
+    def state(self) -> dict[str, Any]:
+        """Everything that determines the future of this run, but for the configuration."""
+        return {
+            "step": self.step,
+            "images_seen": self.images_seen,
+            AVERAGE_IS_READY: self.average_is_ready,
+            "players": self.players.state(),
+            "carried": self.carried,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state."""
+        self.step = state["step"]
+        self.players.load(state["players"])
+        self.carried = state.get("carried", {})
+        self.take_over_average(state.get(AVERAGE_IS_READY, True))
+
+    def learning_rates(self) -> dict[str, float]:
+        """Those of both players, which stay as configured."""
+        settings = self.config.optimizer
+        return {
+            "generator_lr": settings.generator_lr,
+            "discriminator_lr": settings.discriminator_lr,
+        }

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from tissue import SCHEMA, pack_blobs, tiny_config
+
+from histosyn.networks.generator import Generator
+from histosyn.networks.inference import to_uint8
+from histosyn.shards.dataset import open_shards
+from histosyn.training.sample_grid import SampleGrid, tile_grid
+
+
+def test_to_uint8_covers_the_range_and_keeps_order() -> None:
+    tiles = torch.tensor([-1.0, 0.0, 1.0, 1.5]).reshape(1, 1, 1, 4).expand(1, 3, 1, 4)
+    assert to_uint8(tiles)[0, 0, :, 0].tolist() == [0, 128, 255, 255]
+
+
+def test_tile_grid_puts_rows_below_each_other() -> None:
+    black, grey = np.zeros((2, 3, 3), np.uint8), np.full((2, 3, 3), 9, np.uint8)
+    grid = tile_grid([[black, grey], [grey, black]])
+    assert grid.shape == (2 * 2 + 4, 2 * 3 + 4, 3)
+    assert (grid[:2, :3] == 0).all()
+    assert (grid[:2, 7:] == 9).all()
+    assert (grid[2:6] == 255).all()
+
+
+def test_the_grid_is_the_same_at_every_step(tmp_path: Path) -> None:
+    shards = pack_blobs(tmp_path, count=10, size=64)
+    config = tiny_config(shards, tmp_path / "run").generator
+    torch.manual_seed(0)
+    generator = Generator(config, len(SCHEMA)).eval()
+    first, second = (
+        SampleGrid(open_shards(shards), seed=4, crop=32).draw(generator) for _ in range(2)
+    )
+    assert first == second
+    with Image.open(io.BytesIO(first)) as image:
+        assert image.size == (8 * 32 + 7 * 4, 3 * 32 + 2 * 4)
+        labels = np.asarray(image)[:32, :32].reshape(-1, 3)
+    assert {tuple(color) for color in labels} <= {tuple(color) for color in SCHEMA.palette}
