@@ -37,6 +37,7 @@ setup(
         "histosyn.phantom",
         "histosyn.shards",
         "histosyn.sources",
+        "histosyn.synthesis",
         "histosyn.tables",
         "histosyn.training",
         "eval",

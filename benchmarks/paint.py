@@ -33,9 +33,9 @@ from histosyn.paint.server import build_app
 from histosyn.paint.serving import listen_on_port
 from histosyn.paint.sitting import Sitting
 from histosyn.phantom.data_set import render_phantom
-from histosyn.rerolls import Rerolls
-from histosyn.synthesis import synthesize_painted
-from histosyn.windows import Memory
+from histosyn.synthesis.folder import synthesize_painted
+from histosyn.synthesis.rerolls import Rerolls
+from histosyn.synthesis.windows import Memory
 
 _TOKEN = "benchmark"
 _PAGE_SIZE_KIB = 4

@@ -45,8 +45,8 @@ SAMPLES = {
     "hpc.watchdog:_SIGNS": {"number": 3, "host": "node", "pid": 5, "where": "train (x, line 3)"},
     "histosyn.training.bad_samples:BAD_SAMPLES": {"step": 3, "shard": "x.tar", "key": "a", "cause": "cut"},
     "histosyn.models.checkpoint_state:_STATES": {"trainer": {"step": 3}, "config": {}, "model": {}},
-    "histosyn.manifest:_LINES": TILE | {"output_sha256": SHA},
-    "histosyn.provenance:RECORDS": TILE,
+    "histosyn.synthesis.manifest:_LINES": TILE | {"output_sha256": SHA},
+    "histosyn.synthesis.provenance:RECORDS": TILE,
     "histosyn.models.files:_CONFIGS": {"weights": {"sha256": SHA, "tensors": {"a": SHA}}},
     "histosyn.models.files:_TRAININGS": {"steps": 3, "images_seen": 24, "data_sha256": SHA},
     "histosyn.models.folder:GENERATORS": MODEL | {

@@ -16,10 +16,10 @@ from histosyn.labels.schema import LabelSchema
 from histosyn.models.folder import Model
 from histosyn.paint.desk import Told
 from histosyn.paint.painting import Painting
-from histosyn.provenance import Painted, Record, tile_png_bytes
-from histosyn.rerolls import areas_png_bytes, margin
-from histosyn.synthesis import synthesize_painted
-from histosyn.windows import Memory
+from histosyn.synthesis.folder import synthesize_painted
+from histosyn.synthesis.provenance import Painted, Record, tile_png_bytes
+from histosyn.synthesis.rerolls import areas_png_bytes, margin
+from histosyn.synthesis.windows import Memory
 from hpc.files import sha256_of_bytes
 
 _KEPT = 16

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from histosyn.labels.schema import LabelSchema
-from histosyn.provenance import MOST_REROLLS
-from histosyn.rerolls import Rerolls
+from histosyn.synthesis.provenance import MOST_REROLLS
+from histosyn.synthesis.rerolls import Rerolls
 from hpc.errors import InputError
 
 LARGEST_SEED = 2**32 - 1

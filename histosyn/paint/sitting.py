@@ -16,11 +16,11 @@ from itertools import count
 from pathlib import Path
 
 from histosyn.labels.label_map import label_png_bytes
-from histosyn.manifest import tiles_lock, write_manifest
 from histosyn.paint.easel import Easel
 from histosyn.paint.painting import Painting
-from histosyn.provenance import entry_of, tile_png_bytes
-from histosyn.rerolls import areas_png_bytes
+from histosyn.synthesis.manifest import tiles_lock, write_manifest
+from histosyn.synthesis.provenance import entry_of, tile_png_bytes
+from histosyn.synthesis.rerolls import areas_png_bytes
 from hpc.errors import HistosynError
 from hpc.files import make_folder, sha256_of_bytes, write_bytes
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
-from histosyn.label_resolution import SaidResolution
+from histosyn.synthesis.resolution import SaidResolution
 from launch.arguments import Processes
 from launch.console import say
 from launch.inputs import check_inputs
@@ -89,8 +89,8 @@ def synth(
     )
     # Imported only here, so that help and wrong paths do not wait for torch.
     from histosyn.models.folder import load_model
-    from histosyn.synthesis import SynthesisConfig, synthesize_folder
-    from histosyn.tile_precision import precision_of_tiles
+    from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
+    from histosyn.synthesis.precision import precision_of_tiles
     from hpc.errors import PartialFailureError
     from hpc.log import set_up_logging, track
     from hpc.part import WHOLE, parse_part

@@ -141,7 +141,7 @@ def _paint() -> None:
     from histosyn.paint.easel import Easel
     from histosyn.paint.painting import Painting
     from histosyn.paint.sitting import Sitting
-    from histosyn.rerolls import Rerolls
+    from histosyn.synthesis.rerolls import Rerolls
 
     areas = np.zeros((32, 32), np.uint8)
     areas[8:16, 8:16] = 1

@@ -27,7 +27,7 @@ from histosyn.packing.pack import PackConfig, pack
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.index_file import load_index
 from histosyn.shards.inspection import inspect_shards
-from histosyn.synthesis import synthesize_folder
+from histosyn.synthesis.folder import synthesize_folder
 from hpc.errors import HistosynError, InputError
 
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from painting import random_model
 from tissue import SCHEMA, pack_blobs, tiny_config
 
-from histosyn.label_resolution import SaidResolution
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.labels.object_sizes import ObjectSizes, measure_objects, odd_sizes, sizes_as_plain
 from histosyn.models.folder import facts_from_dict, load_model
 from histosyn.shards.dataset import open_shards
-from histosyn.synthesis import SynthesisConfig, synthesize_folder
+from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
+from histosyn.synthesis.resolution import SaidResolution
 from histosyn.training.data import objects_of_shards
 from histosyn.training.run import run_training
 from hpc.errors import DamagedFileError

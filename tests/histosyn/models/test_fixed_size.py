@@ -13,7 +13,7 @@ from histosyn.config.train import GeneratorConfig
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.models.folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator
-from histosyn.synthesis import Outcome, SynthesisConfig, synthesize, synthesize_folder
+from histosyn.synthesis.folder import Outcome, SynthesisConfig, synthesize, synthesize_folder
 from hpc.errors import LabelError
 
 SIDE = 32

@@ -6,7 +6,7 @@ import pytest
 
 from histosyn.paint.desk import BusyError, Desk, GivenUpError
 from histosyn.paint.painting import Painting
-from histosyn.rerolls import Rerolls
+from histosyn.synthesis.rerolls import Rerolls
 from hpc.errors import LabelError
 
 

@@ -14,7 +14,7 @@ from tissue import SCHEMA
 
 from histosyn.labels.label_map import label_png_bytes, read_label_map
 from histosyn.paint.opening import opening_page
-from histosyn.rerolls import margin
+from histosyn.synthesis.rerolls import margin
 
 pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

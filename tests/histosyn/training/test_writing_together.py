@@ -15,14 +15,14 @@ from painting import random_model, stripes
 from tissue import SCHEMA, write_folders
 
 from histosyn.labels.label_map import label_png_bytes
-from histosyn.manifest import MANIFEST, read_manifest
 from histosyn.models.folder import load_model
 from histosyn.paint.easel import Easel
 from histosyn.paint.painting import Painting
 from histosyn.paint.sitting import Sitting
-from histosyn.provenance import mark_of
-from histosyn.rerolls import Rerolls
-from histosyn.synthesis import SynthesisConfig, synthesize_folder
+from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
+from histosyn.synthesis.manifest import MANIFEST, read_manifest
+from histosyn.synthesis.provenance import mark_of
+from histosyn.synthesis.rerolls import Rerolls
 from hpc.errors import InputError
 from hpc.files import sha256_of_file
 from hpc.part import Part

@@ -17,8 +17,8 @@ from histosyn.models.fixed_size import require_sizes
 from histosyn.models.folder import Model
 from histosyn.networks.generator import draw_noise
 from histosyn.networks.inference import to_uint8
-from histosyn.rerolls import Rerolls, paint_tissue
-from histosyn.windows import Memory
+from histosyn.synthesis.rerolls import Rerolls, paint_tissue
+from histosyn.synthesis.windows import Memory
 from hpc.errors import HistosynError, LabelError
 from hpc.rounding import one_way_of_computing
 from hpc.weights import is_finite

@@ -11,9 +11,15 @@ import torch
 from PIL import Image
 from ranks import run_ranks
 
-from histosyn.manifest import MANIFEST, write_manifest
-from histosyn.provenance import RECORDS, Record, entry_of, same_but_for_version, tile_png_bytes
-from histosyn.tile_precision import precision_of_tiles
+from histosyn.synthesis.manifest import MANIFEST, write_manifest
+from histosyn.synthesis.precision import precision_of_tiles
+from histosyn.synthesis.provenance import (
+    RECORDS,
+    Record,
+    entry_of,
+    same_but_for_version,
+    tile_png_bytes,
+)
 from hpc import precision
 from hpc.errors import InputError
 from hpc.files import sha256_of_bytes

@@ -7,10 +7,10 @@ import pytest
 from painting import random_model
 from tissue import write_folders
 
-from histosyn.blank_tiles import blank_fault
 from histosyn.models.folder import load_model
-from histosyn.synthesis import synthesize_folder
-from histosyn.synthesis_tile import synthesize
+from histosyn.synthesis.blank_tiles import blank_fault
+from histosyn.synthesis.folder import synthesize_folder
+from histosyn.synthesis.tile import synthesize
 from hpc.errors import HistosynError
 
 LABELS = np.repeat([[0, 1]], 8, axis=0).repeat(4, axis=1).astype(np.uint8)

@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_cdt
 from tissue import SCHEMA
 
 from histosyn.networks.generator import Generator, draw_noise
-from histosyn.rerolls import Rerolls, areas_png_bytes, margin, paint_tissue, read_areas
+from histosyn.synthesis.rerolls import Rerolls, areas_png_bytes, margin, paint_tissue, read_areas
 from hpc.errors import DatasetError
 from hpc.randomness import key_of
 

@@ -9,8 +9,8 @@ from painting import random_model, stripes
 from tissue import SCHEMA
 
 from histosyn.models.folder import load_model
-from histosyn.rerolls import Rerolls
-from histosyn.synthesis_tile import class_indices, synthesize, synthesize_painted
+from histosyn.synthesis.rerolls import Rerolls
+from histosyn.synthesis.tile import class_indices, synthesize, synthesize_painted
 from hpc.errors import InputError, LabelError
 
 MAP = stripes()

@@ -16,25 +16,25 @@ from typing import Any
 
 import numpy as np
 
-from histosyn.blank_tiles import blank_fault, tell_blank
 from histosyn.images.file import image_bytes
 from histosyn.images.resampling import resample_labels
 from histosyn.labels.instances import warn_of_objects
 from histosyn.labels.label_map import read_label_map
-from histosyn.manifest import Entries, read_manifest, tiles_lock, write_manifest
 from histosyn.models.fixed_size import require_sizes
 from histosyn.models.folder import Model
-from histosyn.provenance import entry_of, tile_png_bytes
-from histosyn.repetition import rerolls_of
-from histosyn.synthesis_plan import (
+from histosyn.synthesis.blank_tiles import blank_fault, tell_blank
+from histosyn.synthesis.manifest import Entries, read_manifest, tiles_lock, write_manifest
+from histosyn.synthesis.plan import (
     Job,
     SynthesisConfig,
     planned_jobs,
     sizes_to_make,
     standing,
 )
-from histosyn.synthesis_scale import tell_scale
-from histosyn.synthesis_tile import synthesize, synthesize_painted
+from histosyn.synthesis.provenance import entry_of, tile_png_bytes
+from histosyn.synthesis.repetition import rerolls_of
+from histosyn.synthesis.scale import tell_scale
+from histosyn.synthesis.tile import synthesize, synthesize_painted
 from hpc import collectives
 from hpc.errors import HistosynError, InputError, LabelError
 from hpc.files import sha256_of_bytes, write_bytes
@@ -60,7 +60,7 @@ class Outcome:
     """What a run did: outputs made, outputs that were there already, label maps that failed.
 
     `failed` maps label maps to what is wrong with them, `blank` outputs that were made to why they
-    show nothing (see `histosyn.blank_tiles`); the same on every rank.
+    show nothing (see `histosyn.synthesis.blank_tiles`); the same on every rank.
     """
 
     made: tuple[str, ...]

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from histosyn.provenance import Resampled
 from histosyn.sources.tile_facts import match_facts, read_tile_facts
+from histosyn.synthesis.provenance import Resampled
 from hpc.errors import DatasetError, InputError
 
 # Nearer than this, two resolutions are the same: scanners of one magnification differ by so much,

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from histosyn.manifest import read_manifest, read_manifest_file
 from histosyn.networks.inference import Precision
-from histosyn.provenance import mark_of
+from histosyn.synthesis.manifest import read_manifest, read_manifest_file
+from histosyn.synthesis.provenance import mark_of
 from hpc import collectives
 from hpc.errors import InputError
 from hpc.files import require_file

@@ -16,10 +16,10 @@ from tissue import SCHEMA, blobs
 from histosyn.config.train import GeneratorConfig
 from histosyn.images.tiles import png_bytes, read_png_text
 from histosyn.labels.label_map import label_png_bytes, schema_from_dict
-from histosyn.manifest import MANIFEST, read_manifest
 from histosyn.models.folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator, Noise
-from histosyn.synthesis import Outcome, SynthesisConfig, synthesize_folder
+from histosyn.synthesis.folder import Outcome, SynthesisConfig, synthesize_folder
+from histosyn.synthesis.manifest import MANIFEST, read_manifest
 from hpc.errors import DamagedFileError, DatasetError, InputError
 from hpc.files import sha256_of_file
 from hpc.part import Part
@@ -308,7 +308,7 @@ def test_another_version_of_histosyn_remakes_nothing(
     model_folder: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synthesize(model_folder, labels, tmp_path / "out")
-    monkeypatch.setattr("histosyn.provenance.version", lambda _: "9.9")
+    monkeypatch.setattr("histosyn.synthesis.provenance.version", lambda _: "9.9")
     assert synthesize(model_folder, labels, tmp_path / "out").made == ()
 
 

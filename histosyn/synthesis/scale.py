@@ -13,7 +13,7 @@ from histosyn.images.resampling import resample_labels, scaled_size
 from histosyn.labels.label_map import read_label_map
 from histosyn.labels.object_sizes import SAMPLE, measure_objects, odd_sizes
 from histosyn.models.folder import Model
-from histosyn.synthesis_plan import Job
+from histosyn.synthesis.plan import Job
 from hpc.errors import HistosynError
 from hpc.log import logger
 from hpc.randomness import distinct_integers, key_of

@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.manifest import read_manifest, read_manifest_file, write_manifest
-from histosyn.provenance import Painted, Record, Resampled, entry_of, mark_of, tile_png_bytes
-from histosyn.repetition import repeated_records
+from histosyn.synthesis.manifest import read_manifest, read_manifest_file, write_manifest
+from histosyn.synthesis.provenance import (
+    Painted,
+    Record,
+    Resampled,
+    entry_of,
+    mark_of,
+    tile_png_bytes,
+)
+from histosyn.synthesis.repetition import repeated_records
 from hpc.errors import InputError
 from hpc.files import sha256_of_bytes
 
@@ -103,5 +110,5 @@ def test_any_value_in_any_field_of_a_mark(field, value):
 
 @pytest.mark.parametrize("text", ["[1]", "5", "[" * 100_000, "{}", '{"file": "a.png"}'])
 def test_an_odd_mark_is_none_of_ours(text, monkeypatch):
-    monkeypatch.setattr("histosyn.provenance.json.dumps", lambda *_, **__: text)
+    monkeypatch.setattr("histosyn.synthesis.provenance.json.dumps", lambda *_, **__: text)
     assert mark_of(tile_png_bytes(np.zeros((4, 4, 3), np.uint8), RECORD)) is None

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from histosyn.manifest import read_manifest_file
-from histosyn.provenance import RECORDS, Painted, Record
-from histosyn.rerolls import Rerolls, read_areas
+from histosyn.synthesis.manifest import read_manifest_file
+from histosyn.synthesis.provenance import RECORDS, Painted, Record
+from histosyn.synthesis.rerolls import Rerolls, read_areas
 from hpc.errors import InputError
 from hpc.files import require_file, sha256_of_bytes, sha256_of_file
 

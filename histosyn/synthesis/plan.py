@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from histosyn.images.resampling import resampled_size
 from histosyn.images.resolution import resolution_of
-from histosyn.label_resolution import SaidResolution, resampling, resolutions_of
 from histosyn.models.fixed_size import Size, sizes_that_matter
 from histosyn.models.folder import Model
-from histosyn.provenance import Record, entry_of, mark_of, same_but_for_version
-from histosyn.repetition import repeated_records
 from histosyn.sources.naming import composed
 from histosyn.sources.pairs import images_by_key
+from histosyn.synthesis.provenance import Record, entry_of, mark_of, same_but_for_version
+from histosyn.synthesis.repetition import repeated_records
+from histosyn.synthesis.resolution import SaidResolution, resampling, resolutions_of
 from hpc.errors import InputError
 from hpc.files import sha256_of_bytes, sha256_of_file
 from hpc.log import logger

@@ -1,0 +1,1 @@
+"""Label maps to tiles, and the record of how each was made. Knows no training, no shards."""
