@@ -42,6 +42,7 @@ setup(
         "histosyn.training",
         "eval",
         "eval.segmenter",
+        "eval.statistics",
         "eval.utility",
         "tune",
         "launch",

@@ -23,10 +23,10 @@ from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_statsmodels
 
 from eval.agreement_report import Plan, report_agreement
 from eval.agreement_statistics import Statistic, statistic_of
-from eval.arrays import Floats, Ints
-from eval.bootstrap import percentile_interval, resamples
 from eval.rating_sample import Sample, patterns
 from eval.ratings import read_ratings
+from eval.statistics.arrays import Floats, Ints
+from eval.statistics.bootstrap import percentile_interval, resamples
 
 SCALE = tuple("12345")
 _LOOPED = 40

@@ -20,9 +20,9 @@ from itertools import combinations
 
 import numpy as np
 
-from eval.arrays import Floats, ratio
-from eval.bootstrap import blocks
 from eval.rating_sample import MISSING, Sample
+from eval.statistics.arrays import Floats, ratio
+from eval.statistics.bootstrap import blocks
 
 
 def percent_agreement(sample: Sample, disagreement_KK: Floats) -> Floats:

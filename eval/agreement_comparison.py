@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
-from eval.interval import INTERVAL_LEVEL
-from eval.result import Number
+from eval.statistics.interval import INTERVAL_LEVEL
+from eval.statistics.result import Number
 from hpc.errors import InputError
 
 _METHOD = "Fleiss, Levin & Paik 2003, 18.1"

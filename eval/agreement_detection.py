@@ -14,14 +14,14 @@ import numpy as np
 
 from eval.agreement_plan import DETECTION, MEAN_OF_READERS, Plan
 from eval.agreement_replicates import Resampling, Source, drawn_samples
-from eval.arrays import Floats, ratio
-from eval.interval import INTERVAL_LEVEL, with_interval
 from eval.rating_columns import ARMS
 from eval.rating_sample import MISSING
 from eval.rating_words import is_number
 from eval.ratings import Arm, Ratings
-from eval.result import Number
-from eval.roc import METHOD, areas, areas_of_counts, formula_interval
+from eval.statistics.arrays import Floats, ratio
+from eval.statistics.interval import INTERVAL_LEVEL, with_interval
+from eval.statistics.result import Number
+from eval.statistics.roc import METHOD, areas, areas_of_counts, formula_interval
 from hpc.errors import InputError
 
 

@@ -3,7 +3,7 @@
 Three questions, three answers. How large is the difference? The bootstrap interval. Could it be
 chance, if readers treated both arms alike? The permutation test: images change arms, raters stay
 (Good 2005, Permutation, Parametric and Bootstrap Tests of Hypotheses). Is it small enough not to
-matter? Only the equivalence test says so (`eval.equivalence`), with a margin set before the data
+matter? Only the equivalence test says so (`eval.statistics.equivalence`), with a margin set before the data
 were seen.
 """
 
@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from eval.agreement_statistics import Statistic
-from eval.arrays import Floats, Ints
-from eval.bootstrap import blocks, keyed_random
 from eval.rating_sample import Sample, patterns
+from eval.statistics.arrays import Floats, Ints
+from eval.statistics.bootstrap import blocks, keyed_random
 
 NOT_EQUIVALENCE = (
     "A p-value above 0.05 does not show that readers agree alike on both arms. Only an equivalence "

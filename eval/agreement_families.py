@@ -27,8 +27,8 @@ from eval.agreement_range import (
     lowest_of_distances,
     lowest_share,
 )
-from eval.arrays import Floats
 from eval.rating_sample import Sample
+from eval.statistics.arrays import Floats
 
 ONE_CATEGORY = "0/0: all ratings compared are in one category, so agreement by chance is certain"
 _LIGHT = "a pair of raters has no image in common, or used one and the same category only"

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from eval.agreement import shares_of_two
-from eval.arrays import Floats, ratio
 from eval.rating_sample import Sample
+from eval.statistics.arrays import Floats, ratio
 
 NullError = Callable[[Sample], float]
 

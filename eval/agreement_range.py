@@ -12,8 +12,8 @@ import math
 from typing import Protocol
 
 from eval.agreement_weights import MATRICES
-from eval.arrays import Floats
 from eval.rating_sample import MISSING, Sample
+from eval.statistics.arrays import Floats
 
 
 class Lowest(Protocol):

@@ -14,9 +14,9 @@ from functools import partial
 import numpy as np
 
 from eval.agreement_statistics import Statistic
-from eval.arrays import Floats, Ints
-from eval.bootstrap import keyed_random, resamples
 from eval.rating_sample import Sample, patterns
+from eval.statistics.arrays import Floats, Ints
+from eval.statistics.bootstrap import keyed_random, resamples
 
 _RATERS = 99
 

@@ -32,12 +32,12 @@ from eval.agreement_statistics import Statistic, group_statistics, pair_statisti
 from eval.agreement_tables import marginals, pairwise
 from eval.agreement_value import number_of
 from eval.agreement_warnings import few_patients, raters_not_drawn, rating_warnings
-from eval.arrays import Floats
-from eval.equivalence import equivalence_test
-from eval.interval import INTERVAL_LEVEL, with_interval
 from eval.rating_sample import Sample
 from eval.ratings import ARMS, Arm, Ratings
-from eval.result import Number, Result
+from eval.statistics.arrays import Floats
+from eval.statistics.equivalence import equivalence_test
+from eval.statistics.interval import INTERVAL_LEVEL, with_interval
+from eval.statistics.result import Number, Result
 from hpc.stamp import Stamp
 
 _MISSING_RATINGS = (

@@ -30,10 +30,10 @@ from eval.agreement_weights import (
     values_of,
     weight_name,
 )
-from eval.arrays import Floats
 from eval.icc import ALSO_CALLED, MODELS, icc
-from eval.interval import FormulaInterval
 from eval.rating_sample import Sample
+from eval.statistics.arrays import Floats
+from eval.statistics.interval import FormulaInterval
 from hpc.errors import InputError
 
 _NOT_COMPARABLE = "no image has ratings of two raters"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from eval.ratings import Arm
-from eval.result import Number
+from eval.statistics.result import Number
 
 
 def marginals(arm: Arm, categories: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -15,9 +15,9 @@ import numpy as np
 
 from eval.agreement_null import null_test
 from eval.agreement_statistics import Statistic, measure, statistic_of
-from eval.arrays import Ints
 from eval.rating_sample import MISSING, Sample
-from eval.result import Number
+from eval.statistics.arrays import Ints
+from eval.statistics.result import Number
 from hpc.errors import InputError
 
 Rating = str | int | float | None

@@ -19,10 +19,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from eval.arrays import Floats
 from eval.icc import mean_squares
-from eval.interval import FormulaInterval
 from eval.rating_sample import Nudged, Sample
+from eval.statistics.arrays import Floats
+from eval.statistics.interval import FormulaInterval
 
 # Central differences: the error is of the order of the square, rounding of its inverse.
 _STEP = 1e-5

@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 
 from eval.agreement_replicates import Source
-from eval.bootstrap import FEW_DRAWN
 from eval.rating_sample import MISSING
 from eval.ratings import Arm, Ratings, looks_like_a_person
+from eval.statistics.bootstrap import FEW_DRAWN
 
 # Who misses the last images of the file, and so many of them at least, has probably stopped; unless
 # there are more gaps before.

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from eval.arrays import Floats, ratio
+from eval.statistics.arrays import Floats, ratio
 from hpc.errors import InputError
 
 

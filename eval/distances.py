@@ -13,10 +13,10 @@ from eval import kid as kernel
 from eval import manifold
 from eval.frechet import frechet_distance_from_features
 from eval.frechet_interval import frechet_interval
-from eval.interval import ALIKE
 from eval.population import Population, distance
-from eval.proportions import wilson_interval
-from eval.result import Number
+from eval.statistics.interval import ALIKE
+from eval.statistics.proportions import wilson_interval
+from eval.statistics.result import Number
 from hpc.randomness import key_of, permutation
 
 Features = NDArray[np.floating]

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from eval.interval import INTERVAL_LEVEL
 from eval.labelled_tiles import LabelledTiles, ShardTiles
-from eval.result import Number, Result
 from eval.segmentation_report import (
     Side,
     difference_numbers,
@@ -22,6 +20,8 @@ from eval.segmentation_report import (
 )
 from eval.segmenter.model import Segmenter
 from eval.segmenter.reading import Reading, read_tiles, require_all
+from eval.statistics.interval import INTERVAL_LEVEL
+from eval.statistics.result import Number, Result
 
 SYNTHETIC, REAL = "synthetic", "real"
 # Wraps rows, to show progress of what is read.

@@ -14,7 +14,7 @@ from eval.images import StoredTiles, TileFolder, TileShards, TileSource, open_ti
 from eval.part_file import merge_parts
 from eval.parts import MeasuredPart, as_population, content_of, measure_together
 from eval.population import Population, measure, require_same_identity
-from eval.result import Number, Result
+from eval.statistics.result import Number, Result
 from eval.statistics_file import SUFFIX, read_statistics, write_statistics
 from eval.tile_batches import OnBadTile
 from hpc.collectives import decided_by_first

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 
-from eval.arrays import real_numbers
 from eval.moments import Moments, checked_features, require_same_dimension, require_two
+from eval.statistics.arrays import real_numbers
 from hpc.errors import InputError
 
 # How far a matrix may be from symmetric or positive before it is called no covariance.

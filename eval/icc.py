@@ -20,8 +20,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from eval.arrays import Floats, ratio
 from eval.rating_sample import MISSING, Sample
+from eval.statistics.arrays import Floats, ratio
 
 # Sums of squares below this share of the whole, and denominators below this share of their
 # numerators, are what rounding left of zero.

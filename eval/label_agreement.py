@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from eval.agreement_statistics import Statistic, measure, statistic_of
-from eval.arrays import Floats
-from eval.bootstrap import resamples
-from eval.interval import INTERVAL_LEVEL, with_interval
 from eval.label_facts import label_warnings, rater_facts, units_of
 from eval.label_scores import METHODS, UNDEFINED, confusion_of, scores_of
 from eval.label_tally import LabelTally, open_raters, tally
 from eval.rating_sample import MISSING, Sample
-from eval.result import Number, Result
+from eval.statistics.arrays import Floats
+from eval.statistics.bootstrap import resamples
+from eval.statistics.interval import INTERVAL_LEVEL, with_interval
+from eval.statistics.result import Number, Result
 from histosyn.labels.label_map import LabelSchema
 from hpc.stamp import Stamp
 

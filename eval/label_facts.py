@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from eval.arrays import Floats
-from eval.bootstrap import FEW_DRAWN
 from eval.label_tally import LabelTally
+from eval.statistics.arrays import Floats
+from eval.statistics.bootstrap import FEW_DRAWN
 from histosyn.sources.tile_facts import match_facts, read_tile_facts
 from hpc.errors import DatasetError
 

@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from eval.arrays import Floats, ratio
 from eval.rating_sample import Sample
+from eval.statistics.arrays import Floats, ratio
 
 METHODS: MappingProxyType[str, str] = MappingProxyType(
     {

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.arrays import Floats, Ints
 from eval.rating_sample import MISSING
+from eval.statistics.arrays import Floats, Ints
 from histosyn.labels.instances import warn_of_objects
 from histosyn.labels.label_map import LabelSchema, read_label_map
 from histosyn.sources.pairs import images_by_key

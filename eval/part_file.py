@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.arrays import real_numbers
 from eval.features import Identity
 from eval.frechet import covariance_fault
 from eval.images import StoredTiles
 from eval.moments import Moments
 from eval.parts import MeasuredPart, merge, require_unchanged
 from eval.population import Features
+from eval.statistics.arrays import real_numbers
 from hpc.arrays import (
     MAX_ARRAY_BYTES,
     READING_ERRORS,

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from eval.arrays import Floats, Ints, ratio
+from eval.statistics.arrays import Floats, Ints, ratio
 
 MISSING = -1
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.arrays import Ints
 from eval.rating_columns import ARMS, FORMS
 from eval.rating_sample import MISSING
 from eval.rating_words import canonical_category, doubtful_grade, is_number, word_among_numbers
 from eval.ratings_csv import Entry, first_repeated, parse_ratings
+from eval.statistics.arrays import Ints
 from histosyn.tables.cells import (
     equal_numbers,
     is_missing,

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.bootstrap import resamples
-from eval.interval import few_drawn, with_interval
 from eval.pixel_scores import Counts, Floats, accuracy, dice, iou, mean_of_defined
-from eval.result import Number
 from eval.segmenter.reading import Reading, by_unit
+from eval.statistics.bootstrap import resamples
+from eval.statistics.interval import few_drawn, with_interval
+from eval.statistics.result import Number
 from histosyn.labels.label_map import LabelSchema
 
 _NEITHER = "the class is neither in the label maps nor read by the segmenter"

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.arrays import real_numbers
 from eval.content import content_of_file
 from eval.features import Identity
 from eval.frechet import covariance_fault
 from eval.population import Population
-from eval.result import versions
+from eval.statistics.arrays import real_numbers
+from eval.statistics.result import versions
 from hpc.arrays import MAX_ARRAY_BYTES, READING_ERRORS, Npz, open_npz, write_npz
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_file

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from eval.result import Number, Result
+    from eval.statistics.result import Number, Result
 
 _MOST_ROWS = 24
 _NOT_ALIKE = (

@@ -20,7 +20,7 @@ from launch.notes import Notes
 from launch.number_table import interval_text, plain_table, value_text
 
 if TYPE_CHECKING:
-    from eval.result import Number, Result
+    from eval.statistics.result import Number, Result
 
 _PAIR_COLUMNS = {
     "percent_agreement": "agree",

@@ -11,7 +11,7 @@ from launch.console import console
 from launch.notes import Notes
 
 if TYPE_CHECKING:
-    from eval.result import Number, Result
+    from eval.statistics.result import Number, Result
 
 _FLOOR = "real_versus_real_floor"
 _TITLES = {

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from tissue import SCHEMA
 
-from eval.result import Number, Result
 from eval.segmenter.config import NetworkConfig
 from eval.segmenter.model import Segmenter, SegmenterFacts
+from eval.statistics.result import Number, Result
 
 
 class ByColour(torch.nn.Module):

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from eval.fid import real_floor
-from eval.result import Number, Result
+from eval.statistics.result import Number, Result
 from tune.config import Candidate, Sweep
 from tune.evaluation import Yardstick
 from tune.trial_folder import Ending, Evaluation, TrialFolder

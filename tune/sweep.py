@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from eval.result import Result
+from eval.statistics.result import Result
 from histosyn.config.file import as_toml
 from histosyn.config.train import RESUMABLE_CHANGES
 from histosyn.shards.dataset import open_shards

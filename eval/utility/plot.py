@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from eval.result import Number, Result
+from eval.statistics.result import Number, Result
 from histosyn.images.tiles import png_bytes
 from hpc.files import write_bytes
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from eval.equivalence import EQUIVALENCE_LEVEL, equivalence_test
-from eval.interval import INTERVAL_LEVEL, few_drawn, with_interval
 from eval.pixel_scores import Floats
-from eval.result import Number, Result
+from eval.statistics.equivalence import EQUIVALENCE_LEVEL, equivalence_test
+from eval.statistics.interval import INTERVAL_LEVEL, few_drawn, with_interval
+from eval.statistics.result import Number, Result
 from eval.utility.config import UtilityConfig
 from eval.utility.plan import Cell, Sources, cells_of
 from eval.utility.scores import Group, drawn_by, groups_of, values_of

@@ -13,7 +13,7 @@ from hpc.errors import InputError
 from launch.outputs import check_output_file
 
 if TYPE_CHECKING:
-    from eval.result import Result
+    from eval.statistics.result import Result
 
 
 def _refuse_option(type_: Any, categories: str | None) -> None:

@@ -18,7 +18,7 @@ from launch.notes import Notes
 from launch.outputs import check_output_file
 
 if TYPE_CHECKING:
-    from eval.result import Number, Result
+    from eval.statistics.result import Number, Result
 
 
 def faithfulness(

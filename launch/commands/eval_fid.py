@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from eval.comparison_file import Comparison
     from eval.features import Extractor
     from eval.fid import StoredSide
-    from eval.result import Result
+    from eval.statistics.result import Result
 
 
 def _require_extractor(_: Any, value: str | Path) -> None:

@@ -13,7 +13,7 @@ from launch.console import console, say
 from launch.inputs import check_inputs
 
 if TYPE_CHECKING:
-    from eval.result import Result
+    from eval.statistics.result import Result
     from tune.config import Sweep
 
 _STYLES = {"finished": "green", "stopped": "dim", "failed": "bold red", "diverged": "yellow"}

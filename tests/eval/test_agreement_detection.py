@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from eval.agreement_plan import DETECTION, MEAN_OF_READERS, Plan
 from eval.agreement_report import report_agreement
 from eval.ratings import read_ratings
-from eval.roc import areas
+from eval.statistics.roc import areas
 from hpc.errors import InputError
 
 SCALE = ("1", "2", "3", "4", "5")
@@ -147,7 +147,7 @@ def test_blocks_do_not_change_the_draws(tmp_path, monkeypatch):
     sure = confidence()
     sure[0, :20] = 0  # Arms of different sizes.
     whole = numbers_of(report(tmp_path, sure, replicates=100))
-    monkeypatch.setattr("eval.bootstrap._BLOCK_CELLS", 64)
+    monkeypatch.setattr("eval.statistics.bootstrap._BLOCK_CELLS", 64)
     assert numbers_of(report(tmp_path, sure, replicates=100)) == whole
 
 

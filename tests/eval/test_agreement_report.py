@@ -10,9 +10,9 @@ from sklearn.metrics import cohen_kappa_score
 from eval.agreement import fleiss_kappa
 from eval.agreement_report import DIFFERENCE, Plan, report_agreement
 from eval.agreement_weights import disagreements
-from eval.bootstrap import resamples
 from eval.rating_sample import Sample, patterns
 from eval.ratings import read_ratings
+from eval.statistics.bootstrap import resamples
 from hpc.errors import DatasetError
 
 SCALE = ("1", "2", "3", "4", "5")

@@ -12,7 +12,7 @@ from eval.frechet_interval import frechet_interval
 from eval.kid import kernel_sums
 from eval.manifold import membership
 from eval.population import Population
-from eval.proportions import wilson_interval
+from eval.statistics.proportions import wilson_interval
 from hpc.randomness import key_of
 
 ALIKE = "all replicates alike, so no interval"

@@ -151,7 +151,7 @@ def test_ignored_pixels_count_as_missing(tmp_path):
 def test_blocks_do_not_change_a_result(folders, tmp_path, monkeypatch, raters):
     three = [*folders[:2], write(tmp_path / "c", some_maps(2))][:raters]
     whole = report(*three)
-    monkeypatch.setattr("eval.bootstrap._BLOCK_CELLS", 50)
+    monkeypatch.setattr("eval.statistics.bootstrap._BLOCK_CELLS", 50)
     for one, other in zip(report(*three).numbers, whole.numbers, strict=True):
         assert (one.name, one.value, one.details) == (other.name, other.value, other.details)
         assert one.interval == (None if other.interval is None else pytest.approx(other.interval))

@@ -12,13 +12,13 @@ from statsmodels.stats import contingency_tables
 from statsmodels.stats.proportion import proportion_confint
 
 from eval.confusion import class_scores
-from eval.detection import forced_choice_dprime, yes_no_sensitivity
-from eval.proportions import (
+from eval.statistics.proportions import (
     binomial_test,
     clopper_pearson_interval,
     mcnemar,
     wilson_interval,
 )
+from eval.statistics.signal_detection import forced_choice_dprime, yes_no_sensitivity
 from hpc.errors import InputError
 
 GOLDEN = Path(__file__).parent / "golden" / "metric_cases.json"

@@ -12,7 +12,7 @@ from experimenting import write_experiment, write_settings
 from launching import HISTOSYN, started, wait_until
 from PIL import Image
 
-from eval.result import SCHEMA_VERSION
+from eval.statistics.result import SCHEMA_VERSION
 from eval.utility import trainings
 from eval.utility.config import read_utility, saved_precision
 from eval.utility.plan import Sources, cells_of

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.arrays import Floats
-from eval.bootstrap import percentile_interval
+from eval.statistics.arrays import Floats
+from eval.statistics.bootstrap import percentile_interval
 
 EQUIVALENCE_LEVEL = 0.90
 _ONE_SIDED = 0.05

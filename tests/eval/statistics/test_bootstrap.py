@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from eval.agreement_report import Plan, report_agreement
-from eval.bootstrap import blocks, percentile_interval, resamples
 from eval.ratings import read_ratings
+from eval.statistics.bootstrap import blocks, percentile_interval, resamples
 
 
 def test_resamples_are_one_sequence_however_it_is_cut(monkeypatch):
     whole = np.concatenate(list(resamples(17, replicates=50, key=(3, 1))))
-    monkeypatch.setattr("eval.bootstrap._BLOCK_CELLS", 17 * 7)
+    monkeypatch.setattr("eval.statistics.bootstrap._BLOCK_CELLS", 17 * 7)
     blocks = list(resamples(17, replicates=50, key=(3, 1)))
     assert [len(block) for block in blocks] == [7] * 7 + [1]
     assert np.array_equal(np.concatenate(blocks), whole)
@@ -33,7 +33,7 @@ def test_blocks_do_not_change_a_result(tmp_path, monkeypatch, options):
     ratings = np.random.default_rng(1).integers(0, 5, (2, 12, 3))
     ratings_file = write(tmp_path / "r.csv", ratings)
     whole = numbers_of(ratings_file, 5, replicates=60, **options)
-    monkeypatch.setattr("eval.bootstrap._BLOCK_CELLS", 300)
+    monkeypatch.setattr("eval.statistics.bootstrap._BLOCK_CELLS", 300)
     assert_near(numbers_of(ratings_file, 5, replicates=60, **options), whole)
 
 

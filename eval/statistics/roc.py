@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
-from eval.arrays import Floats, ratio, real_numbers
-from eval.interval import FormulaInterval
-from eval.result import Number
+from eval.statistics.arrays import Floats, ratio, real_numbers
+from eval.statistics.interval import FormulaInterval
+from eval.statistics.result import Number
 from hpc.errors import InputError
 
 METHOD = "Mann-Whitney, ties one half"

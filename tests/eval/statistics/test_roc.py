@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from eval.roc import areas, areas_of_counts, auc_of, logit_interval
+from eval.statistics.roc import areas, areas_of_counts, auc_of, logit_interval
 from hpc.errors import InputError
 
 # Hanley & McNeil 1982, Radiology 143:29, table I: 109 CT images, ratings from definitely normal to

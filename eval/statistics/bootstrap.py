@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from eval.arrays import Floats, Ints
+from eval.statistics.arrays import Floats, Ints
 
 # Replicates are handed out in blocks of so many cells (16 MiB), so that memory does not grow with
 # replicates × images, nor with replicates × categories.

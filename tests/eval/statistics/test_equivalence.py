@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from eval.equivalence import equivalence_test
+from eval.statistics.equivalence import equivalence_test
 
 
 def test_equivalence_is_the_90_percent_interval_within_the_margin():

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from eval.result import SCHEMA_VERSION, Number, Result
+from eval.statistics.result import SCHEMA_VERSION, Number, Result
 
 
 def result(value):

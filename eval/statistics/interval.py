@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eval.arrays import Floats
-from eval.bootstrap import FEW_DRAWN, percentile_interval
-from eval.result import Number
+from eval.statistics.arrays import Floats
+from eval.statistics.bootstrap import FEW_DRAWN, percentile_interval
+from eval.statistics.result import Number
 
 INTERVAL_LEVEL = 0.95
 # Why a number that could be drawn has no interval: width zero would claim certainty.

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from eval.interval import few_drawn, with_interval
-from eval.result import Number
+from eval.statistics.interval import few_drawn, with_interval
+from eval.statistics.result import Number
 
 DEFINED = Number(name="kappa", value=0.2, n=9, method="by hand", details={"arm": "real"})
 UNDEFINED = Number(name="kappa", value=None, n=9, method="by hand", reason="0/0")

@@ -1,0 +1,1 @@
+"""Numbers with their intervals, tests and how they were made. Knows no tiles and no ratings."""
