@@ -21,10 +21,10 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import aggregate_raters
 from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_statsmodels
 
-from eval.agreement_report import Plan, report_agreement
-from eval.agreement_statistics import Statistic, statistic_of
-from eval.rating_sample import Sample, patterns
-from eval.ratings import read_ratings
+from eval.agreement.coefficients.sample import Sample, patterns
+from eval.agreement.coefficients.statistics import Statistic, statistic_of
+from eval.agreement.ratings.arms import read_ratings
+from eval.agreement.report import Plan, report_agreement
 from eval.statistics.arrays import Floats, Ints
 from eval.statistics.bootstrap import percentile_interval, resamples
 

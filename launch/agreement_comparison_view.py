@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from eval.agreement_plan import DETECTION
+from eval.agreement.plan import DETECTION
 from launch.notes import Notes
 from launch.number_table import interval_text, plain_table, value_text
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from eval.agreement_plan import DIFFERENCE
+from eval.agreement.plan import DIFFERENCE
 from launch.agreement_comparison_view import comparison_notes, show_comparisons
 from launch.console import console
 from launch.notes import Notes

@@ -23,11 +23,11 @@ from PIL import Image
 from scripted import saved
 from tissue import SCHEMA, blobs
 
+from eval.agreement.ratings.arms import read_ratings
 from eval.comparison_file import read_comparison
 from eval.extractor_choice import open_extractor
 from eval.images import TileFolder
 from eval.part_file import read_part
-from eval.ratings import read_ratings
 from eval.segmenter.model import load_segmenter
 from eval.statistics_file import read_statistics
 from eval.utility.config import read_utility

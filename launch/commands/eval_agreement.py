@@ -147,8 +147,8 @@ def _of_ratings(
     raters: tuple[str, ...] | None,
     **options: Any,
 ) -> Result:
-    from eval.agreement_report import Plan, report_agreement
-    from eval.ratings import read_ratings
+    from eval.agreement.ratings.arms import read_ratings
+    from eval.agreement.report import Plan, report_agreement
 
     return report_agreement(read_ratings(path, scale, raters), Plan(**options))
 
@@ -160,7 +160,7 @@ def _listed(option: str | None) -> tuple[str, ...] | None:
 def _of_label_maps(
     folders: tuple[Path, ...], schema: str | None, groups: Path | None, **options: Any
 ) -> Result:
-    from eval.label_agreement import report_label_agreement
+    from eval.agreement.labels.agreement import report_label_agreement
     from histosyn.labels.label_map import load_schema
 
     if schema is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from launching import started, wait_until
 
-from eval.ratings import read_ratings
+from eval.agreement.ratings.arms import read_ratings
 from hpc.run_state import read_state
 from launch.demo import main, simulated_ratings, steps
 

@@ -6,8 +6,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from eval.agreement_report import Plan, report_agreement
-from eval.ratings import read_ratings
+from eval.agreement.ratings.arms import read_ratings
+from eval.agreement.report import Plan, report_agreement
 from eval.statistics.bootstrap import blocks, percentile_interval, resamples
 
 

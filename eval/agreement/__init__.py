@@ -1,0 +1,1 @@
+"""How well readers agree, on real and synthetic images. Knows no networks."""

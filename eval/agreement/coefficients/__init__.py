@@ -1,0 +1,1 @@
+"""Coefficients of agreement with their standard errors. Knows no files, no arms."""

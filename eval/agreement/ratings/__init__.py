@@ -1,0 +1,1 @@
+"""Tables of ratings, read into category codes. Knows no coefficient, but their missing code."""
