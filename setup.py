@@ -45,6 +45,8 @@ setup(
         "eval.agreement.coefficients",
         "eval.agreement.labels",
         "eval.agreement.ratings",
+        "eval.extractors",
+        "eval.features",
         "eval.segmenter",
         "eval.statistics",
         "eval.utility",

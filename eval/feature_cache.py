@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from eval import population
-from eval.content import Content
-from eval.features import Identity
-from eval.images import StoredTiles
+from eval.features.content import Content
+from eval.features.extractor import Identity
+from eval.features.images import StoredTiles
 from eval.part_file import read_part, write_part
 from eval.parts import MeasuredPart
 from hpc.errors import DatasetError

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.content import Content, content_of_file, content_of_folder, content_of_shards
+from eval.features.content import Content, content_of_file, content_of_folder, content_of_shards
 from histosyn.images.tiles import read_tile
 from histosyn.labels.instances import warn_of_objects
 from histosyn.labels.label_map import LabelSchema, read_label_map

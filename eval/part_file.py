@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.features import Identity
+from eval.features.extractor import Identity
+from eval.features.images import StoredTiles
 from eval.frechet import covariance_fault
-from eval.images import StoredTiles
 from eval.moments import Moments
 from eval.parts import MeasuredPart, merge, require_unchanged
 from eval.population import Features

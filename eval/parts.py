@@ -13,12 +13,12 @@ from functools import reduce
 
 import numpy as np
 
-from eval.content import Content, content_of_digests, digests_of
-from eval.features import Extractor, Identity
-from eval.images import StoredTiles, TileFolder
+from eval.features.content import Content, content_of_digests, digests_of
+from eval.features.extractor import Extractor, Identity
+from eval.features.images import StoredTiles, TileFolder
+from eval.features.tile_batches import BadTilesError
 from eval.moments import Moments
 from eval.population import Features, Population, features_of, kept_rows, population_of
-from eval.tile_batches import BadTilesError
 from hpc.collectives import rank, together, world_size
 from hpc.errors import DatasetError, InputError
 from hpc.part import Part

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.content import content_of_file
-from eval.features import Identity
+from eval.features.content import content_of_file
+from eval.features.extractor import Identity
 from eval.frechet import covariance_fault
 from eval.population import Population
 from eval.statistics.arrays import real_numbers

@@ -25,8 +25,8 @@ from tissue import SCHEMA, blobs
 
 from eval.agreement.ratings.arms import read_ratings
 from eval.comparison_file import read_comparison
-from eval.extractor_choice import open_extractor
-from eval.images import TileFolder
+from eval.extractors.choice import open_extractor
+from eval.features.images import TileFolder
 from eval.part_file import read_part
 from eval.segmenter.model import load_segmenter
 from eval.statistics_file import read_statistics

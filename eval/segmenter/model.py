@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eval.features import reproducible_inference
+from eval.features.extractor import reproducible_inference
 from eval.segmenter.config import NetworkConfig
 from eval.segmenter.network import UNet
 from histosyn.config.file import from_dict

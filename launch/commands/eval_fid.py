@@ -20,7 +20,7 @@ from launch.outputs import check_output_file, check_output_folder
 
 if TYPE_CHECKING:
     from eval.comparison_file import Comparison
-    from eval.features import Extractor
+    from eval.features.extractor import Extractor
     from eval.fid import StoredSide
     from eval.statistics.result import Result
 
@@ -268,7 +268,7 @@ def _chosen_part(part: str | None, folder: Path | None) -> Part | None:
 
 
 def _extractor(sides: Mapping[str, StoredSide], network: dict[str, Any]) -> Extractor | None:
-    from eval.extractor_choice import open_extractor
+    from eval.extractors.choice import open_extractor
     from eval.population import Population
 
     if all(isinstance(side, Population) for side in sides.values()):

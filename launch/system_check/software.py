@@ -71,8 +71,8 @@ def ray() -> Outcome:
 
 def inception_weights() -> Outcome:
     """Whether `histosyn eval fid` finds the weights of Inception and can load them."""
-    from eval.inception import WEIGHTS_VARIABLE, InceptionExtractor, find_weights
-    from eval.torchvision_import import import_pytorch_fid
+    from eval.extractors.inception import WEIGHTS_VARIABLE, InceptionExtractor, find_weights
+    from eval.extractors.torchvision_import import import_pytorch_fid
 
     try:
         import_pytorch_fid()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.distances import FLOOR, all_numbers, halves
-from eval.features import Identity
+from eval.features.extractor import Identity
 from eval.frechet import frechet_distance_from_features
 from eval.frechet_interval import frechet_interval
 from eval.kid import kernel_sums

@@ -14,12 +14,12 @@ from tissue import SCHEMA, write_folders
 from eval import distances as distances_module
 from eval import population as population_module
 from eval.distances import halves
+from eval.extractors.random_network import RandomExtractor
+from eval.features.images import TileArray, TileFolder
 from eval.fid import Grouping, Settings, compare, distance_between, open_side, real_floor
 from eval.frechet import frechet_distance_from_features
-from eval.images import TileArray, TileFolder
 from eval.moments import Moments
 from eval.population import measure
-from eval.random_extractor import RandomExtractor
 from histosyn.packing.pack import PackConfig, pack
 from hpc.errors import DatasetError, InputError
 from hpc.files import sha256_of_file

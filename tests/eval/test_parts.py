@@ -12,11 +12,11 @@ from PIL import Image
 from ranks import run_ranks
 from tissue import pack_blobs
 
+from eval.extractors.random_network import RandomExtractor
 from eval.feature_cache import FeatureCache
 from eval.fid import Settings, distance_between, distance_of_parts, open_side
 from eval.part_file import part_path, read_part, write_part
 from eval.parts import measure_part, rows_of
-from eval.random_extractor import RandomExtractor
 from hpc.errors import DatasetError, InputError
 from hpc.part import Part
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from eval import population as population_module
-from eval.images import TileArray
+from eval.extractors.random_network import RandomExtractor
+from eval.features.images import TileArray
 from eval.moments import Moments
 from eval.population import distance, measure
-from eval.random_extractor import RandomExtractor
 from hpc.errors import InputError
 
 EXTRACTOR = RandomExtractor(seed=0)

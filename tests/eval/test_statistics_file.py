@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from eval.features import Identity
-from eval.images import TileArray
+from eval.extractors.random_network import RandomExtractor
+from eval.features.extractor import Identity
+from eval.features.images import TileArray
 from eval.population import Population, distance, measure
-from eval.random_extractor import RandomExtractor
 from eval.statistics_file import Statistics, read_statistics, write_statistics
 from hpc.errors import DatasetError, InputError
 

@@ -96,7 +96,7 @@ def resumed() -> object:
 def kept_features() -> object:
     """Features that lie in the cache: they are right, or measured again with a warning."""
     from eval.feature_cache import FeatureCache
-    from eval.features import Identity
+    from eval.features.extractor import Identity
     from eval.part_file import read_part
     from hpc.log import set_up_logging
     from hpc.topology import Topology
@@ -110,7 +110,7 @@ def kept_features() -> object:
 
 def preprocessing() -> object:
     """What an extractor's file says of its tiles."""
-    from eval.module_extractor import Preprocessing
+    from eval.extractors.module import Preprocessing
     from histosyn.config.file import from_dict, load_toml
 
     return str(from_dict(Preprocessing, load_toml(Path("e.toml")), "e.toml"))

@@ -10,8 +10,8 @@ from painting import random_model
 from tissue import SCHEMA, pack_blobs, tiny_config, write_folders
 
 from eval.agreement.ratings.arms import read_ratings
+from eval.features.images import open_tiles
 from eval.fid import open_side
-from eval.images import open_tiles
 from eval.labelled_tiles import open_labels
 from eval.segmenter.model import load_segmenter
 from eval.statistics_file import read_statistics

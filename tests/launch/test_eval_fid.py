@@ -12,7 +12,7 @@ from PIL import Image
 from ranks import run_ranks
 from torchscript import write_float32_network
 
-from eval.random_extractor import RandomExtractor
+from eval.extractors.random_network import RandomExtractor
 from launch.cli import main
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from eval.extractor_choice import open_extractor
-from eval.features import resized_antialiased
-from eval.module_extractor import ModuleExtractor, Preprocessing
+from eval.extractors.choice import open_extractor
+from eval.extractors.module import ModuleExtractor, Preprocessing
+from eval.features.extractor import resized_antialiased
 from hpc.errors import ConfigError, InputError
 from hpc.files import sha256_of_file
 from launch.cli import main

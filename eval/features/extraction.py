@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eval.features import Extractor
-from eval.tile_batches import TileBatch
+from eval.features.extractor import Extractor
+from eval.features.tile_batches import TileBatch
 from hpc.rounding import one_way_of_computing
 
 # A batch and its features (B, D).

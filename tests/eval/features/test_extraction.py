@@ -9,15 +9,15 @@ import pytest
 import torch
 from torchscript import write_float32_network
 
-from eval.extraction import extracted_features
-from eval.images import TileArray
-from eval.module_extractor import ModuleExtractor
-from eval.random_extractor import RandomExtractor
+from eval.extractors.module import ModuleExtractor
+from eval.extractors.random_network import RandomExtractor
+from eval.extractors.segmenter import SegmenterExtractor
+from eval.features.extraction import extracted_features
+from eval.features.images import TileArray
+from eval.features.tile_batches import TileBatch
 from eval.segmenter.config import NetworkConfig
 from eval.segmenter.model import SegmenterFacts, save_segmenter
 from eval.segmenter.network import UNet
-from eval.segmenter_extractor import SegmenterExtractor
-from eval.tile_batches import TileBatch
 from histosyn.labels.label_map import load_schema
 from hpc.errors import InputError
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from eval.features import Identity, as_network_input, reproducible_inference
+from eval.features.extractor import Identity, as_network_input, reproducible_inference
 from hpc.errors import InputError
 from hpc.files import sha256_of_bytes
 from hpc.randomness import key_of, normal

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eval.features import Identity, as_network_input
+from eval.features.extractor import Identity, as_network_input
 from eval.segmenter.model import load_segmenter
 
 _CAVEAT = (

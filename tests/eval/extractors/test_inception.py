@@ -8,11 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
+from eval.extractors.inception import (
+    WEIGHTS_NAME,
+    WEIGHTS_VARIABLE,
+    InceptionExtractor,
+    _folded,
+    find_weights,
+)
+from eval.extractors.torchvision_import import import_pytorch_fid
+from eval.features.images import TileFolder
 from eval.fid import compare
-from eval.images import TileFolder
-from eval.inception import WEIGHTS_NAME, WEIGHTS_VARIABLE, InceptionExtractor, _folded, find_weights
 from eval.population import distance, measure
-from eval.torchvision_import import import_pytorch_fid
 from hpc.errors import InputError
 from hpc.files import sha256_of_file
 

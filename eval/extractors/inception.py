@@ -14,8 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from eval.features import Identity, as_network_input, reproducible_inference, resized_antialiased
-from eval.torchvision_import import import_pytorch_fid
+from eval.extractors.torchvision_import import import_pytorch_fid
+from eval.features.extractor import (
+    Identity,
+    as_network_input,
+    reproducible_inference,
+    resized_antialiased,
+)
 from hpc.errors import InputError
 from hpc.files import require_file, sha256_of_file
 from hpc.stamp import Stamp

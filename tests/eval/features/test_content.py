@@ -7,7 +7,7 @@ import shutil
 import pytest
 from tissue import pack_blobs
 
-from eval.content import content_of_file, content_of_folder, content_of_shards
+from eval.features.content import content_of_file, content_of_folder, content_of_shards
 from hpc.errors import DatasetError, InputError
 from hpc.files import sha256_of_file
 

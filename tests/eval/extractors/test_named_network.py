@@ -7,8 +7,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from eval.extractor_choice import open_extractor
-from eval.torchvision_import import import_torchvision
+from eval.extractors.choice import open_extractor
+from eval.extractors.torchvision_import import import_torchvision
 from hpc.errors import ConfigError, InputError
 
 pytest.importorskip("pytorch_fid", reason="needs the extra `fid`")

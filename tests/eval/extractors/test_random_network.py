@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from eval.extractor_choice import open_extractor
+from eval.extractors.choice import open_extractor
+from eval.extractors.random_network import RandomExtractor
 from eval.frechet import frechet_distance_from_features
-from eval.random_extractor import RandomExtractor
 from hpc.errors import InputError
 
 

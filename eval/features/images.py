@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from eval.content import Content, content_of_folder, content_of_shards
-from eval.tile_batches import OnBadTile, TileBatch, read_batches
+from eval.features.content import Content, content_of_folder, content_of_shards
+from eval.features.tile_batches import OnBadTile, TileBatch, read_batches
 from histosyn.images.folder import find_images
 from histosyn.images.formats import FORMATS_TEXT
 from histosyn.images.tiles import read_tile

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 import torch
 
-from eval.features import Extractor
-from eval.random_extractor import RandomExtractor
+from eval.extractors.random_network import RandomExtractor
+from eval.features.extractor import Extractor
 from hpc.errors import InputError
 
 ExtractorName = Literal["inception", "inception-clean", "random"]
@@ -25,13 +25,13 @@ def open_extractor(
     """The extractor called `name`, or that of the file or folder `name`.
 
     A file holds the weights of a named network, or one in TorchScript, whose code is run only if
-    `run_code` allows it (see `eval.module_extractor`); a folder is a trained segmenter. `seed` is
+    `run_code` allows it (see `eval.extractors.module`); a folder is a trained segmenter. `seed` is
     the random network's, the weights file Inception's. Raises InputError for an unknown name, for
     code that may not be run, and for weights that are missing or not what they claim.
     """
     if name in ("inception", "inception-clean"):
         # Here, because torchvision and pytorch-fid are needed by this extractor alone.
-        from eval.inception import InceptionExtractor, find_weights
+        from eval.extractors.inception import InceptionExtractor, find_weights
 
         weights = find_weights(inception_weights)
         return InceptionExtractor(weights, clean=name == "inception-clean", device=device)
@@ -39,11 +39,11 @@ def open_extractor(
         return RandomExtractor(seed=seed, device=device)
     path = Path(name)
     if path.is_dir():
-        from eval.segmenter_extractor import SegmenterExtractor
+        from eval.extractors.segmenter import SegmenterExtractor
 
         return SegmenterExtractor(path, device=device)
     if path.is_file():
-        from eval.module_extractor import ModuleExtractor
+        from eval.extractors.module import ModuleExtractor
 
         return ModuleExtractor(path, run_code=run_code, device=device)
     raise InputError(

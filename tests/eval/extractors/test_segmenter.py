@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from eval.extractor_choice import open_extractor
+from eval.extractors.choice import open_extractor
 from eval.segmenter.config import NetworkConfig
 from eval.segmenter.model import SegmenterFacts, load_segmenter, save_segmenter
 from eval.segmenter.network import UNet

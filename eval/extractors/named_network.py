@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
-from eval.torchvision_import import import_torchvision
+from eval.extractors.torchvision_import import import_torchvision
 from hpc.errors import ConfigError, InputError
 from hpc.weights import not_finite, read_pickled_tensors, read_weights
 

@@ -9,7 +9,7 @@
     architecture = "resnet50"
 
 The network gets float32 (N, 3, size, size) and gives (N, D). With an architecture the file holds
-its weights alone (see `eval.named_network`). Without one it is TorchScript: a program, which is run
+its weights alone (see `eval.extractors.named_network`). Without one it is TorchScript: a program, which is run
 only where the user says so (see `histosyn.torchscript`).
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eval.features import (
+from eval.features.extractor import (
     Filter,
     Identity,
     as_network_input,
@@ -100,7 +100,7 @@ class ModuleExtractor:
     def _opened(self, path: Path, run_code: bool) -> torch.nn.Module:
         if self._preprocessing.architecture is not None:
             # Here, because torchvision is needed by this kind alone.
-            from eval.named_network import named_network
+            from eval.extractors.named_network import named_network
 
             return named_network(self._preprocessing.architecture, path).to(self.device)
         return load_torchscript(path, self.device, run_code=run_code, option=RUN_CODE_OPTION)
