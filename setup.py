@@ -46,6 +46,7 @@ setup(
         "eval.agreement.labels",
         "eval.agreement.ratings",
         "eval.extractors",
+        "eval.faithfulness",
         "eval.features",
         "eval.segmenter",
         "eval.statistics",

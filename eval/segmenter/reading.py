@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.labelled_tiles import LabelledTiles
-from eval.pixel_scores import Counts, confusion_of
+from eval.segmenter.labelled_tiles import LabelledTiles
 from eval.segmenter.model import Segmenter
+from eval.segmenter.pixel_scores import Counts, confusion_of
 from hpc.errors import DatasetError, HistosynError, InputError
 
 # Wraps the rows to show progress.

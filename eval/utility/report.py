@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.pixel_scores import Floats
+from eval.segmenter.pixel_scores import Floats
 from eval.statistics.equivalence import EQUIVALENCE_LEVEL, equivalence_test
 from eval.statistics.interval import INTERVAL_LEVEL, few_drawn, with_interval
 from eval.statistics.result import Number, Result

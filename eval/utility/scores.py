@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.pixel_scores import Counts, Floats, dice, mean_of_defined
+from eval.segmenter.pixel_scores import Counts, Floats, dice, mean_of_defined
 from eval.statistics.bootstrap import resamples
 from eval.utility.config import Arm, UtilityConfig
 from eval.utility.plan import cells_of

@@ -81,9 +81,9 @@ def faithfulness(
         shards={"--real": real},
         files={"--groups": groups},
     )
-    from eval.faithfulness import Settings
-    from eval.faithfulness import faithfulness as measure
-    from eval.labelled_tiles import ShardTiles, SyntheticTiles, open_labels
+    from eval.faithfulness.report import Settings
+    from eval.faithfulness.report import faithfulness as measure
+    from eval.segmenter.labelled_tiles import ShardTiles, SyntheticTiles, open_labels
     from eval.segmenter.model import load_segmenter
     from hpc.log import set_up_logging, track
     from hpc.process_group import device_of

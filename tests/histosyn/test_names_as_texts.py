@@ -12,7 +12,7 @@ from tissue import SCHEMA, pack_blobs, tiny_config, write_folders
 from eval.agreement.ratings.arms import read_ratings
 from eval.features.images import open_tiles
 from eval.fid import open_side
-from eval.labelled_tiles import open_labels
+from eval.segmenter.labelled_tiles import open_labels
 from eval.segmenter.model import load_segmenter
 from eval.statistics_file import read_statistics
 from eval.utility.config import DataConfig as UtilityData

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, jaccard_score
 
-from eval.confusion import class_scores
-from eval.pixel_scores import accuracy, confusion_of, dice, iou, mean_of_defined
+from eval.segmenter.confusion import class_scores
+from eval.segmenter.pixel_scores import accuracy, confusion_of, dice, iou, mean_of_defined
 
 CLASSES = 4
 

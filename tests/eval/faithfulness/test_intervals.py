@@ -6,8 +6,8 @@ from PIL import Image
 from reading import by_name, colour_segmenter
 from tissue import SCHEMA, blobs
 
-from eval.faithfulness import Settings, faithfulness
-from eval.labelled_tiles import FolderLabels, ShardTiles, SyntheticTiles
+from eval.faithfulness.report import Settings, faithfulness
+from eval.segmenter.labelled_tiles import FolderLabels, ShardTiles, SyntheticTiles
 from histosyn.images.tiles import png_bytes
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.packing.pack import PackConfig, pack

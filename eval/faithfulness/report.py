@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from eval.labelled_tiles import LabelledTiles, ShardTiles
-from eval.segmentation_report import (
+from eval.faithfulness.scores import (
     Side,
     difference_numbers,
     few_units_warning,
     numbers_of,
     sides_of,
 )
+from eval.segmenter.labelled_tiles import LabelledTiles, ShardTiles
 from eval.segmenter.model import Segmenter
 from eval.segmenter.reading import Reading, read_tiles, require_all
 from eval.statistics.interval import INTERVAL_LEVEL
