@@ -45,6 +45,7 @@ setup(
         "eval.agreement.coefficients",
         "eval.agreement.labels",
         "eval.agreement.ratings",
+        "eval.distances",
         "eval.extractors",
         "eval.faithfulness",
         "eval.features",

@@ -27,11 +27,11 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from eval.distances.frechet import frechet_distance_from_features
+from eval.distances.parts import measure_together
 from eval.extractors.inception import InceptionExtractor
 from eval.extractors.torchvision_import import import_pytorch_fid
 from eval.features.images import TileFolder
-from eval.frechet import frechet_distance_from_features
-from eval.parts import measure_together
 from histosyn.images.folder import find_images
 from histosyn.images.tiles import read_tile
 from hpc.collectives import barrier

@@ -19,9 +19,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from eval.distances.frechet import frechet_distance, frechet_distance_from_features
+from eval.distances.moments import Moments
 from eval.extractors.torchvision_import import import_pytorch_fid
-from eval.frechet import frechet_distance, frechet_distance_from_features
-from eval.moments import Moments
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,7 @@ SAMPLES = {
         "looks": [{"entry": SAMPLE, "size": [64, 64], "class_pixels": [1, 2], "mpp": 0.5,
                    "indices": True}],
     },
-    "eval.comparison_file:_COMPARISONS": {"real": "/a", "synthetic": "/b", "seed": 3},
+    "eval.distances.comparison_file:_COMPARISONS": {"real": "/a", "synthetic": "/b", "seed": 3},
     "eval.utility.trainings:_TESTS": {
         "data_sha256": SHA, "segmenter_sha256": SHA, "training": {}, "tiles": 3,
         "units": ["a"], "confusion": [[[1, 2], [3, 4]]],

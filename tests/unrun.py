@@ -24,12 +24,12 @@ from scripted import saved
 from tissue import SCHEMA, blobs
 
 from eval.agreement.ratings.arms import read_ratings
-from eval.comparison_file import read_comparison
+from eval.distances.comparison_file import read_comparison
+from eval.distances.part_file import read_part
+from eval.distances.statistics_file import read_statistics
 from eval.extractors.choice import open_extractor
 from eval.features.images import TileFolder
-from eval.part_file import read_part
 from eval.segmenter.model import load_segmenter
-from eval.statistics_file import read_statistics
 from eval.utility.config import read_utility
 from histosyn.images.tiles import png_bytes, read_png_text
 from histosyn.labels.instances import read_objects

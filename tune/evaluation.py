@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eval.distances.feature_set import Population, distance, measure
 from eval.extractors.choice import open_extractor
 from eval.features.content import Content
 from eval.features.extractor import Extractor, reproducible_inference
 from eval.features.images import TileArray
 from eval.features.tile_batches import TileBatch
-from eval.population import Population, distance, measure
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import to_uint8
 from histosyn.shards.dataset import open_shards

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from eval.fid import real_floor
+from eval.distances.report import real_floor
 from eval.statistics.result import Number, Result
 from tune.config import Candidate, Sweep
 from tune.evaluation import Yardstick

@@ -19,9 +19,9 @@ from launch.inputs import check_inputs
 from launch.outputs import check_output_file, check_output_folder
 
 if TYPE_CHECKING:
-    from eval.comparison_file import Comparison
+    from eval.distances.comparison_file import Comparison
+    from eval.distances.report import StoredSide
     from eval.features.extractor import Extractor
-    from eval.fid import StoredSide
     from eval.statistics.result import Result
 
 
@@ -126,7 +126,7 @@ def fid(
         paths={"real tiles": real, "synthetic tiles": synthetic},
         files={"--inception-weights": inception_weights, "--groups": groups},
     )
-    from eval.comparison_file import Comparison
+    from eval.distances.comparison_file import Comparison
 
     comparison = Comparison(
         real=real,
@@ -174,7 +174,7 @@ def merge(
     json
         File for the result with all that made it: settings, hashes, versions, warnings.
     """
-    from eval.comparison_file import read_comparison
+    from eval.distances.comparison_file import read_comparison
 
     _compare_parts(read_comparison(parts_folder), parts_folder, save_statistics, json)
 
@@ -182,7 +182,7 @@ def merge(
 def _compare_parts(
     comparison: Comparison, folder: Path, save_statistics: Path | None, json: Path | None
 ) -> None:
-    from eval.fid import distance_of_parts
+    from eval.distances.report import distance_of_parts
     from hpc.log import set_up_logging
     from hpc.topology import detect
 
@@ -202,8 +202,8 @@ def _measure_and_compare(
     save_statistics: Path | None,
     json: Path | None,
 ) -> None:
-    from eval.feature_cache import FeatureCache, default_folder
-    from eval.fid import distance_between
+    from eval.distances.feature_cache import FeatureCache, default_folder
+    from eval.distances.report import distance_between
     from hpc.log import set_up_logging
     from hpc.process_group import device_of, one_voice, process_group
     from hpc.topology import detect
@@ -234,10 +234,10 @@ def _measure_parts(
     folder: Path,
     batch_size: int,
 ) -> None:
-    from eval.comparison_file import write_comparison
-    from eval.part_file import part_path, write_part
-    from eval.parts import measure_part
-    from eval.population import Population
+    from eval.distances.comparison_file import write_comparison
+    from eval.distances.feature_set import Population
+    from eval.distances.part_file import part_path, write_part
+    from eval.distances.parts import measure_part
     from hpc.log import set_up_logging
     from hpc.process_group import device_of
     from hpc.topology import detect
@@ -268,8 +268,8 @@ def _chosen_part(part: str | None, folder: Path | None) -> Part | None:
 
 
 def _extractor(sides: Mapping[str, StoredSide], network: dict[str, Any]) -> Extractor | None:
+    from eval.distances.feature_set import Population
     from eval.extractors.choice import open_extractor
-    from eval.population import Population
 
     if all(isinstance(side, Population) for side in sides.values()):
         return None

@@ -95,9 +95,9 @@ def resumed() -> object:
 
 def kept_features() -> object:
     """Features that lie in the cache: they are right, or measured again with a warning."""
-    from eval.feature_cache import FeatureCache
+    from eval.distances.feature_cache import FeatureCache
+    from eval.distances.part_file import read_part
     from eval.features.extractor import Identity
-    from eval.part_file import read_part
     from hpc.log import set_up_logging
     from hpc.topology import Topology
 

@@ -8,6 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from eval.distances.feature_set import distance, measure
+from eval.distances.report import compare
 from eval.extractors.inception import (
     WEIGHTS_NAME,
     WEIGHTS_VARIABLE,
@@ -17,8 +19,6 @@ from eval.extractors.inception import (
 )
 from eval.extractors.torchvision_import import import_pytorch_fid
 from eval.features.images import TileFolder
-from eval.fid import compare
-from eval.population import distance, measure
 from hpc.errors import InputError
 from hpc.files import sha256_of_file
 

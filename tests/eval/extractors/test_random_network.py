@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from eval.distances.frechet import frechet_distance_from_features
 from eval.extractors.choice import open_extractor
 from eval.extractors.random_network import RandomExtractor
-from eval.frechet import frechet_distance_from_features
 from hpc.errors import InputError
 
 

@@ -2,7 +2,7 @@
 
 A part is a run of whole batches, so the network sees the batches that one process would show it,
 and the parts in their order are what one process measures: the same features, hence the same
-numbers. Where features are too many to keep (`eval.population`), parts hold moments as well.
+numbers. Where features are too many to keep (`eval.distances.feature_set`), parts hold moments as well.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from functools import reduce
 
 import numpy as np
 
+from eval.distances.feature_set import Features, Population, features_of, kept_rows, population_of
+from eval.distances.moments import Moments
 from eval.features.content import Content, content_of_digests, digests_of
 from eval.features.extractor import Extractor, Identity
 from eval.features.images import StoredTiles, TileFolder
 from eval.features.tile_batches import BadTilesError
-from eval.moments import Moments
-from eval.population import Features, Population, features_of, kept_rows, population_of
 from hpc.collectives import rank, together, world_size
 from hpc.errors import DatasetError, InputError
 from hpc.part import Part

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval import moments as moments_module
-from eval.moments import Moments
+from eval.distances import moments as moments_module
+from eval.distances.moments import Moments
 from hpc.errors import InputError
 
-GOLDEN = Path(__file__).parent / "golden" / "metric_cases.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "metric_cases.json"
 CASES = [case for case in json.loads(GOLDEN.read_text()) if case["metric"] == "merge_moments"]
 
 

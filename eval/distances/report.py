@@ -7,16 +7,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from eval.distances import FRECHET, all_numbers, floors_of
-from eval.feature_cache import FeatureCache
+from eval.distances.feature_cache import FeatureCache
+from eval.distances.feature_set import Population, measure, require_same_identity
+from eval.distances.measures import FRECHET, all_numbers, floors_of
+from eval.distances.part_file import merge_parts
+from eval.distances.parts import MeasuredPart, as_population, content_of, measure_together
+from eval.distances.statistics_file import SUFFIX, read_statistics, write_statistics
 from eval.features.extractor import Extractor
 from eval.features.images import StoredTiles, TileFolder, TileShards, TileSource, open_tiles
 from eval.features.tile_batches import OnBadTile
-from eval.part_file import merge_parts
-from eval.parts import MeasuredPart, as_population, content_of, measure_together
-from eval.population import Population, measure, require_same_identity
 from eval.statistics.result import Number, Result
-from eval.statistics_file import SUFFIX, read_statistics, write_statistics
 from hpc.collectives import decided_by_first
 from hpc.errors import InputError
 from hpc.paths import AnyPath, as_path

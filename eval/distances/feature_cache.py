@@ -11,12 +11,12 @@ import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from eval import population
+from eval.distances import feature_set
+from eval.distances.part_file import read_part, write_part
+from eval.distances.parts import MeasuredPart
 from eval.features.content import Content
 from eval.features.extractor import Identity
 from eval.features.images import StoredTiles
-from eval.part_file import read_part, write_part
-from eval.parts import MeasuredPart
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes
 from hpc.leftovers import remove_leftovers
@@ -47,7 +47,7 @@ class FeatureCache:
             "total": len(source),
             "preparation": source.preparation,
             "extractor": {**asdict(identity), "caveat": None},
-            "kept_numbers": population.KEPT_NUMBERS,
+            "kept_numbers": feature_set.KEPT_NUMBERS,
             "on_bad_tile": source.on_bad_tile,
         }
         return self.folder / f"{sha256_of_bytes(json.dumps(facts, sort_keys=True).encode())}.npz"

@@ -5,13 +5,13 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from eval.distances import FLOOR, all_numbers, halves
+from eval.distances.feature_set import Population
+from eval.distances.frechet import frechet_distance_from_features
+from eval.distances.frechet_interval import frechet_interval
+from eval.distances.kid import kernel_sums
+from eval.distances.measures import FLOOR, all_numbers, halves
+from eval.distances.precision_recall import membership
 from eval.features.extractor import Identity
-from eval.frechet import frechet_distance_from_features
-from eval.frechet_interval import frechet_interval
-from eval.kid import kernel_sums
-from eval.manifold import membership
-from eval.population import Population
 from eval.statistics.proportions import wilson_interval
 from hpc.randomness import key_of
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eval.distances.feature_cache import FeatureCache, default_folder
+from eval.distances.report import Settings, distance_between, open_side
 from eval.extractors.random_network import RandomExtractor
-from eval.feature_cache import FeatureCache, default_folder
-from eval.fid import Settings, distance_between, open_side
 
 
 class Counting:

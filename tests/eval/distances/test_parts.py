@@ -12,11 +12,11 @@ from PIL import Image
 from ranks import run_ranks
 from tissue import pack_blobs
 
+from eval.distances.feature_cache import FeatureCache
+from eval.distances.part_file import part_path, read_part, write_part
+from eval.distances.parts import measure_part, rows_of
+from eval.distances.report import Settings, distance_between, distance_of_parts, open_side
 from eval.extractors.random_network import RandomExtractor
-from eval.feature_cache import FeatureCache
-from eval.fid import Settings, distance_between, distance_of_parts, open_side
-from eval.part_file import part_path, read_part, write_part
-from eval.parts import measure_part, rows_of
 from hpc.errors import DatasetError, InputError
 from hpc.part import Part
 
@@ -89,7 +89,7 @@ def assert_same_numbers(found, expected):
 
 
 def test_where_features_are_too_many_to_keep(sides, extractor, tmp_path, monkeypatch):
-    monkeypatch.setattr("eval.population.KEPT_NUMBERS", 14 * extractor.dimension)
+    monkeypatch.setattr("eval.distances.feature_set.KEPT_NUMBERS", 14 * extractor.dimension)
     measure_all(sides, extractor, tmp_path / "parts")
 
     expected, found = alone(sides, extractor), together(sides, tmp_path / "parts")
@@ -104,7 +104,7 @@ def test_ranks_give_the_numbers_of_one_process(sides, extractor, tmp_path, kept,
     (tmp_path / "real" / "0.png").write_bytes(b"damaged")
     paths = [str(tmp_path / role) for role in sides]
     results = run_ranks(2, measure_on_a_rank, paths, str(tmp_path / "cache"), kept)
-    monkeypatch.setattr("eval.population.KEPT_NUMBERS", kept)
+    monkeypatch.setattr("eval.distances.feature_set.KEPT_NUMBERS", kept)
 
     expected = measure_on_a_rank(paths, str(tmp_path / "cache of one"), kept)
 
@@ -116,9 +116,9 @@ def test_ranks_give_the_numbers_of_one_process(sides, extractor, tmp_path, kept,
 
 
 def measure_on_a_rank(paths, cache, kept):
-    from eval import population
+    from eval.distances import feature_set
 
-    population.KEPT_NUMBERS = kept
+    feature_set.KEPT_NUMBERS = kept
     sides = [open_side(Path(path), on_bad_tile="skip") for path in paths]
     settings = Settings(batch_size=BATCH, cache=FeatureCache(folder=Path(cache)))
     return distance_between(*sides, RandomExtractor(seed=0), settings)
@@ -242,7 +242,7 @@ def test_a_damaged_part_is_named(sides, extractor, tmp_path):
 def test_numbers_that_cannot_be_are_a_damaged_part(
     sides, extractor, tmp_path, monkeypatch, name, change, match
 ):
-    monkeypatch.setattr("eval.population.KEPT_NUMBERS", 4 * extractor.dimension)
+    monkeypatch.setattr("eval.distances.feature_set.KEPT_NUMBERS", 4 * extractor.dimension)
     measure_all(sides, extractor, tmp_path / "parts")
     path = tmp_path / "parts" / "real-1-of-3.npz"
     with np.load(path) as archive:

@@ -9,11 +9,11 @@ from statistics import NormalDist, median
 import numpy as np
 from numpy.typing import NDArray
 
-from eval import kid as kernel
-from eval import manifold
-from eval.frechet import frechet_distance_from_features
-from eval.frechet_interval import frechet_interval
-from eval.population import Population, distance
+from eval.distances import kid as kernel
+from eval.distances import precision_recall
+from eval.distances.feature_set import Population, distance
+from eval.distances.frechet import frechet_distance_from_features
+from eval.distances.frechet_interval import frechet_interval
 from eval.statistics.interval import ALIKE
 from eval.statistics.proportions import wilson_interval
 from eval.statistics.result import Number
@@ -40,7 +40,7 @@ class Measure:
 
 
 def _manifold_values(real_ND: Features, synthetic_MD: Features) -> dict[str, float]:
-    found = manifold.membership(real_ND, synthetic_MD)
+    found = precision_recall.membership(real_ND, synthetic_MD)
     return {name: getattr(found, name) for name in _MANIFOLD_NAMES}
 
 
@@ -59,7 +59,7 @@ KERNEL = Measure(
 )
 MANIFOLD = Measure(
     names=_MANIFOLD_NAMES,
-    fewest=manifold.K_COVERAGE + 1,
+    fewest=precision_recall.K_COVERAGE + 1,
     most=MOST_PAIRED,
     values=_manifold_values,
 )
@@ -232,9 +232,9 @@ def _subsets(x_ND: Features, y_MD: Features, seed: int) -> dict[str, object]:
 def _manifold_numbers(x_ND: Features, y_MD: Features) -> list[Number]:
     n = min(len(x_ND), len(y_MD))
     if n < MANIFOLD.fewest:
-        reason = f"{MANIFOLD.fewest} tiles a side are needed for {manifold.K_COVERAGE} neighbours"
+        reason = f"{MANIFOLD.fewest} tiles a side are needed for {precision_recall.K_COVERAGE} neighbours"
         return [_undefined(name, n, reason) for name in MANIFOLD.names]
-    found = manifold.membership(x_ND, y_MD)
+    found = precision_recall.membership(x_ND, y_MD)
     shares = {
         "precision": ("synthetic", found.in_real_M),
         "recall": ("real", found.in_synthetic_N),

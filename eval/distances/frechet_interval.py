@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from eval.frechet import frechet_distance_from_features
-from eval.moments import Moments, checked_features, require_two
+from eval.distances.frechet import frechet_distance_from_features
+from eval.distances.moments import Moments, checked_features, require_two
 
 # Smaller singular values, relative to the largest, are rounding errors of their squares.
 _SMALLEST_ROOT = 1e-7

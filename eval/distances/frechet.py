@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 
-from eval.moments import Moments, checked_features, require_same_dimension, require_two
+from eval.distances.moments import Moments, checked_features, require_same_dimension, require_two
 from eval.statistics.arrays import real_numbers
 from hpc.errors import InputError
 

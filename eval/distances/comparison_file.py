@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from eval.distances.report import Grouping, Settings, StoredSide, open_side
 from eval.features.tile_batches import OnBadTile
-from eval.fid import Grouping, Settings, StoredSide, open_side
 from histosyn.config.file import from_dict
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_file, write_json

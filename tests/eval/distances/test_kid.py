@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from eval import kid as kid_module
-from eval.kid import kernel_sums, kid, subset_distances
+from eval.distances import kid as kid_module
+from eval.distances.kid import kernel_sums, kid, subset_distances
 from hpc.errors import InputError
 
-GOLDEN = Path(__file__).parent / "golden" / "metric_cases.json"
-SHARED = Path(__file__).parents[2].parent / "shared" / "reference" / "metric_cases.visible.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "metric_cases.json"
+SHARED = Path(__file__).parents[3].parent / "shared" / "reference" / "metric_cases.visible.json"
 
 
 def cases(path):

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from eval import manifold
-from eval.manifold import membership
+from eval.distances import precision_recall
+from eval.distances.precision_recall import membership
 from hpc.errors import InputError
 
-GOLDEN = Path(__file__).parent / "golden" / "metric_cases.json"
-SHARED = Path(__file__).parents[2].parent / "shared" / "reference" / "metric_cases.visible.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "metric_cases.json"
+SHARED = Path(__file__).parents[3].parent / "shared" / "reference" / "metric_cases.visible.json"
 NAMES = ("precision", "recall", "density", "coverage")
 
 
@@ -86,7 +86,7 @@ def pairs(draw):
 @given(pairs(), st.integers(1, 3), st.sampled_from([1, 20, 1 << 22]), st.sampled_from([0, 1e6]))
 def test_it_is_the_definition_whatever_the_blocks_and_the_offset(pair, k, block, offset):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifold, "_BLOCK_VALUES", block)
+        patch.setattr(precision_recall, "_BLOCK_VALUES", block)
         found = numbers(pair[0] + offset, pair[1] + offset, k)
 
     assert found == pytest.approx(by_definition(*pair, k))

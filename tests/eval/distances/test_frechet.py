@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import linalg
 
-from eval import frechet as frechet_module
-from eval.frechet import frechet_distance, frechet_distance_from_features
-from eval.moments import Moments
+from eval.distances import frechet as frechet_module
+from eval.distances.frechet import frechet_distance, frechet_distance_from_features
+from eval.distances.moments import Moments
 from hpc.errors import InputError
 
-GOLDEN = Path(__file__).parent / "golden" / "metric_cases.json"
-SHARED = Path(__file__).parents[2].parent / "shared" / "reference" / "metric_cases.visible.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "metric_cases.json"
+SHARED = Path(__file__).parents[3].parent / "shared" / "reference" / "metric_cases.visible.json"
 
 
 def gaussian(mean, covariance):

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.distances.feature_set import Population
+from eval.distances.frechet import covariance_fault
 from eval.features.content import content_of_file
 from eval.features.extractor import Identity
-from eval.frechet import covariance_fault
-from eval.population import Population
 from eval.statistics.arrays import real_numbers
 from eval.statistics.result import versions
 from hpc.arrays import MAX_ARRAY_BYTES, READING_ERRORS, Npz, open_npz, write_npz

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from eval.moments import checked_features, require_same_dimension
+from eval.distances.moments import checked_features, require_same_dimension
 from hpc.errors import InputError
 
 # Kernel values at a time.

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.distances.frechet import Gaussian, frechet_distance, frechet_distance_from_features
+from eval.distances.moments import Moments, require_two
 from eval.features.content import Content
 from eval.features.extraction import Extracted, extracted_features
 from eval.features.extractor import Extractor, Identity
 from eval.features.images import TileSource
 from eval.features.tile_batches import TileBatch
-from eval.frechet import Gaussian, frechet_distance, frechet_distance_from_features
-from eval.moments import Moments, require_two
 from hpc.errors import DatasetError, InputError
 from hpc.log import track
 from hpc.randomness import key_of, permutation

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eval.moments import checked_features, require_same_dimension
+from eval.distances.moments import checked_features, require_same_dimension
 from hpc.errors import InputError
 
 K_PRECISION, K_COVERAGE = 3, 5

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval import population as population_module
+from eval.distances import feature_set as population_module
+from eval.distances.feature_set import distance, measure
+from eval.distances.moments import Moments
 from eval.extractors.random_network import RandomExtractor
 from eval.features.images import TileArray
-from eval.moments import Moments
-from eval.population import distance, measure
 from hpc.errors import InputError
 
 EXTRACTOR = RandomExtractor(seed=0)

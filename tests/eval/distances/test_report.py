@@ -11,15 +11,22 @@ import pytest
 from PIL import Image
 from tissue import SCHEMA, write_folders
 
-from eval import distances as distances_module
-from eval import population as population_module
-from eval.distances import halves
+from eval.distances import feature_set as population_module
+from eval.distances import measures as distances_module
+from eval.distances.feature_set import measure
+from eval.distances.frechet import frechet_distance_from_features
+from eval.distances.measures import halves
+from eval.distances.moments import Moments
+from eval.distances.report import (
+    Grouping,
+    Settings,
+    compare,
+    distance_between,
+    open_side,
+    real_floor,
+)
 from eval.extractors.random_network import RandomExtractor
 from eval.features.images import TileArray, TileFolder
-from eval.fid import Grouping, Settings, compare, distance_between, open_side, real_floor
-from eval.frechet import frechet_distance_from_features
-from eval.moments import Moments
-from eval.population import measure
 from histosyn.packing.pack import PackConfig, pack
 from hpc.errors import DatasetError, InputError
 from hpc.files import sha256_of_file
@@ -372,7 +379,7 @@ def test_a_folder_measures_as_the_same_tiles_in_memory(tmp_path):
 
 
 def test_tissue_of_another_laboratory_is_far_above_the_floor():
-    data = Path(__file__).parents[2].parent / "shared" / "data"
+    data = Path(__file__).parents[3].parent / "shared" / "data"
     folders = [data / name / "tiles" for name in ("glas", "consep")]
     if not all(folder.is_dir() for folder in folders):
         pytest.skip("the tiles of GlaS and CoNSeP are not beside this clone")

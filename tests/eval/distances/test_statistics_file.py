@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from eval.distances.feature_set import Population, distance, measure
+from eval.distances.statistics_file import Statistics, read_statistics, write_statistics
 from eval.extractors.random_network import RandomExtractor
 from eval.features.extractor import Identity
 from eval.features.images import TileArray
-from eval.population import Population, distance, measure
-from eval.statistics_file import Statistics, read_statistics, write_statistics
 from hpc.errors import DatasetError, InputError
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.distances.feature_set import Features
+from eval.distances.frechet import covariance_fault
+from eval.distances.moments import Moments
+from eval.distances.parts import MeasuredPart, merge, require_unchanged
 from eval.features.extractor import Identity
 from eval.features.images import StoredTiles
-from eval.frechet import covariance_fault
-from eval.moments import Moments
-from eval.parts import MeasuredPart, merge, require_unchanged
-from eval.population import Features
 from eval.statistics.arrays import real_numbers
 from hpc.arrays import (
     MAX_ARRAY_BYTES,

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from eval.frechet import frechet_distance_from_features
-from eval.frechet_interval import frechet_influences, frechet_interval, frechet_standard_error
+from eval.distances.frechet import frechet_distance_from_features
+from eval.distances.frechet_interval import (
+    frechet_influences,
+    frechet_interval,
+    frechet_standard_error,
+)
 
 
 def draws(seed, n, dimension, shift=0.0, mixing=None):

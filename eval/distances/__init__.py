@@ -1,0 +1,1 @@
+"""Distances between features of real and synthetic tiles. Knows no network that made them."""
