@@ -28,10 +28,10 @@ import uvicorn
 from PIL import Image
 
 from histosyn.models.folder import Model, load_model
-from histosyn.paint.easel import Easel
+from histosyn.paint.address import listen_on_port
+from histosyn.paint.renderer import Easel
 from histosyn.paint.server import build_app
-from histosyn.paint.serving import listen_on_port
-from histosyn.paint.sitting import Sitting
+from histosyn.paint.session_folder import Sitting
 from histosyn.phantom.data_set import render_phantom
 from histosyn.synthesis.folder import synthesize_painted
 from histosyn.synthesis.rerolls import Rerolls

@@ -30,12 +30,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from histosyn.labels.label_map import label_png_bytes
-from histosyn.paint.desk import BusyError, Desk
-from histosyn.paint.easel import Easel
-from histosyn.paint.guard import Guard
+from histosyn.paint.access import Guard
 from histosyn.paint.painting import Painting, parse_painting
 from histosyn.paint.reading import ReadMap, read_upload
-from histosyn.paint.sitting import NotSavedError, Sitting
+from histosyn.paint.renderer import Easel
+from histosyn.paint.request_queue import BusyError, Desk
+from histosyn.paint.session_folder import NotSavedError, Sitting
 from hpc.errors import HistosynError, InputError
 from hpc.log import logger
 

@@ -22,7 +22,7 @@ from launch.console import console
 from launch.inputs import check_inputs
 
 if TYPE_CHECKING:
-    from histosyn.paint.serving import Place
+    from histosyn.paint.address import Place
 
 
 def paint(
@@ -79,10 +79,10 @@ def paint(
     # the default of 1024 takes gigabytes. Read when torch first computes.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     from histosyn.models.folder import load_model
-    from histosyn.paint.easel import Easel
+    from histosyn.paint.address import listen_on_port, listen_on_socket, serve
+    from histosyn.paint.renderer import Easel
     from histosyn.paint.server import build_app
-    from histosyn.paint.serving import listen_on_port, listen_on_socket, serve
-    from histosyn.paint.sitting import Sitting
+    from histosyn.paint.session_folder import Sitting
     from histosyn.sources.pairs import images_by_key
     from hpc.log import set_up_logging
     from hpc.process_group import device_of
@@ -128,7 +128,7 @@ def _for_browser(place: Place) -> Iterator[Path | None]:
 
     Without somewhere to put it there is the printed address.
     """
-    from histosyn.paint.opening import opening_page
+    from histosyn.paint.browser import opening_page
     from hpc.log import logger
 
     with ExitStack() as stack:

@@ -138,9 +138,9 @@ def _paint() -> None:
     import torch
 
     from histosyn.models.folder import load_model
-    from histosyn.paint.easel import Easel
     from histosyn.paint.painting import Painting
-    from histosyn.paint.sitting import Sitting
+    from histosyn.paint.renderer import Easel
+    from histosyn.paint.session_folder import Sitting
     from histosyn.synthesis.rerolls import Rerolls
 
     areas = np.zeros((32, 32), np.uint8)

@@ -173,9 +173,9 @@ async def _answered(request: bytes) -> object:
     import uvicorn
 
     from histosyn.models.folder import load_model
-    from histosyn.paint.easel import Easel
+    from histosyn.paint.renderer import Easel
     from histosyn.paint.server import build_app
-    from histosyn.paint.sitting import Sitting
+    from histosyn.paint.session_folder import Sitting
 
     easel = Easel(load_model("model", torch.device("cpu")), name="model", most_pixels=1 << 16)
     app = build_app(easel, Sitting(Path("saved")), {}, token="token", hosts=[])

@@ -13,7 +13,7 @@ from PIL import Image
 from tissue import SCHEMA
 
 from histosyn.labels.label_map import label_png_bytes, read_label_map
-from histosyn.paint.opening import opening_page
+from histosyn.paint.browser import opening_page
 from histosyn.synthesis.rerolls import margin
 
 pytestmark = pytest.mark.slow

@@ -16,9 +16,9 @@ from tissue import SCHEMA, write_folders
 
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.models.folder import load_model
-from histosyn.paint.easel import Easel
 from histosyn.paint.painting import Painting
-from histosyn.paint.sitting import Sitting
+from histosyn.paint.renderer import Easel
+from histosyn.paint.session_folder import Sitting
 from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
 from histosyn.synthesis.manifest import MANIFEST, read_manifest
 from histosyn.synthesis.provenance import mark_of

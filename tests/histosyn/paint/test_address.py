@@ -424,7 +424,7 @@ def test_a_unix_socket_is_in_a_folder_of_ones_own(tmp_path, model):
 
 
 def test_a_socket_that_a_killed_server_left_is_taken_over(tmp_path):
-    from histosyn.paint.serving import listen_on_socket
+    from histosyn.paint.address import listen_on_socket
 
     path = tmp_path / "own" / "s"
     listen_on_socket(path, "t").socket.close()

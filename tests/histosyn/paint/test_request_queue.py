@@ -4,8 +4,8 @@ import threading
 import numpy as np
 import pytest
 
-from histosyn.paint.desk import BusyError, Desk, GivenUpError
 from histosyn.paint.painting import Painting
+from histosyn.paint.request_queue import BusyError, Desk, GivenUpError
 from histosyn.synthesis.rerolls import Rerolls
 from hpc.errors import LabelError
 

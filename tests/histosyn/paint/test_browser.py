@@ -2,8 +2,8 @@
 
 import stat
 
-from histosyn.paint import opening
-from histosyn.paint.opening import opening_page
+from histosyn.paint import browser
+from histosyn.paint.browser import opening_page
 
 URL = 'http://127.0.0.1:8765/#token=a&b"><script>'
 
@@ -19,7 +19,7 @@ def test_only_its_user_can_read_it_and_only_while_it_serves():
 
 
 def test_browsers_of_snap_get_one_that_they_can_see(tmp_path, monkeypatch):
-    monkeypatch.setattr(opening, "_SNAP", tmp_path)
+    monkeypatch.setattr(browser, "_SNAP", tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     with opening_page(URL) as page:
         assert page.parent.parent == tmp_path

@@ -16,8 +16,8 @@ from itertools import count
 from pathlib import Path
 
 from histosyn.labels.label_map import label_png_bytes
-from histosyn.paint.easel import Easel
 from histosyn.paint.painting import Painting
+from histosyn.paint.renderer import Easel
 from histosyn.synthesis.manifest import tiles_lock, write_manifest
 from histosyn.synthesis.provenance import entry_of, tile_png_bytes
 from histosyn.synthesis.rerolls import areas_png_bytes

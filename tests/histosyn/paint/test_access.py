@@ -6,7 +6,7 @@ import json
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from histosyn.paint.guard import Guard
+from histosyn.paint.access import Guard
 
 TOKEN = "secret"
 

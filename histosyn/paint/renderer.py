@@ -14,8 +14,8 @@ import numpy as np
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.labels.schema import LabelSchema
 from histosyn.models.folder import Model
-from histosyn.paint.desk import Told
 from histosyn.paint.painting import Painting
+from histosyn.paint.request_queue import Told
 from histosyn.synthesis.folder import synthesize_painted
 from histosyn.synthesis.provenance import Painted, Record, tile_png_bytes
 from histosyn.synthesis.rerolls import areas_png_bytes, margin
