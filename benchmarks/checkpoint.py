@@ -34,12 +34,12 @@ from histosyn.training.adversaries import Players
 from histosyn.training.data import open_stream
 from histosyn.training.observers import SaveCheckpoint
 from histosyn.training.trainer import Trainer
-from hpc.due import Due
+from hpc.deferred_writes import Outbox
 from hpc.files import sha256_of_file
-from hpc.outbox import Outbox
 from hpc.preemption import Reason
 from hpc.saver import Saver
 from hpc.tensor_tree import take_snapshot
+from hpc.timer import Due
 from hpc.topology import Topology
 
 MIB = 1 << 20

@@ -25,9 +25,9 @@ from typing import Any
 
 import torch
 
+from hpc.deferred_writes import is_full_disk
 from hpc.errors import DamagedFileError, FullDiskError, HistosynError, InputError
 from hpc.files import atomic_folder, make_folder, sha256_of_bytes, sha256_of_file, sync_file
-from hpc.outbox import is_full_disk
 from hpc.plain_data import content_of, plain_json
 from hpc.records import Count, Records, Text
 from hpc.run_folder import RECORD

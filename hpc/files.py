@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from hpc.errors import InputError
-from hpc.leftovers import replaced_name, temporary_file, temporary_folder
 from hpc.paths import near_names
+from hpc.temporary_names import replaced_name, temporary_file, temporary_folder
 
 _BLOCK_BYTES = 1 << 20
 # What file systems answer to what they do not have, such as folders that can be synchronised.

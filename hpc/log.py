@@ -24,8 +24,8 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hpc.files import write_bytes, write_text
-from hpc.readable import ERRORS, readable
 from hpc.records import Count, Lines, Records, Seconds, Text
+from hpc.terminal_text import ERRORS, readable
 from hpc.topology import Topology
 
 logger = logging.getLogger("histosyn")

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from hpc.errors import HistosynError
 from hpc.shared_memory import starting_processes
-from hpc.short_paths import keep_sockets_short
+from hpc.socket_folder import keep_sockets_short
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")

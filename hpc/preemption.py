@@ -24,7 +24,7 @@ from threading import Thread, current_thread, main_thread
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
-from hpc.last_words import end_with
+from hpc.abort import end_with
 from hpc.topology import is_first_process, job_end_time, launcher_is_gone
 
 if TYPE_CHECKING:

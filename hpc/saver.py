@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from hpc import checkpoint
+from hpc.deferred_writes import OnFullDisk
 from hpc.errors import FullDiskError
-from hpc.outbox import OnFullDisk
 from hpc.tensor_tree import Snapshot, take_snapshot
 
 logger = logging.getLogger("histosyn")

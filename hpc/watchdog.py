@@ -27,9 +27,9 @@ from threading import Event, Lock, Thread, main_thread
 
 from torch import distributed
 
+from hpc.abort import end_with
 from hpc.error_file import leave_for_torchrun
 from hpc.errors import HistosynError
-from hpc.last_words import end_with
 from hpc.records import Count, ProcessId, Records, Text
 from hpc.run_state import Ending
 from hpc.topology import MeetingPoint, Topology

@@ -1,6 +1,6 @@
 """What commands print: whole lines of plain data, on a terminal and in a job log.
 
-Everything that is printed goes through here or through `hpc.log`; see `hpc.readable` for what
+Everything that is printed goes through here or through `hpc.log`; see `hpc.terminal_text` for what
 becomes of characters that a terminal cannot show or would obey.
 """
 
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hpc.readable import ERRORS, readable
+from hpc.terminal_text import ERRORS, readable
 
 # Off a terminal rich assumes 80 columns. No row is as wide as this, so none is wrapped or cut.
 _WIDTH_OFF_A_TERMINAL = 100_000

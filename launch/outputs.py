@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from hpc.errors import InputError
-from hpc.leftovers import remove_leftovers
+from hpc.temporary_names import remove_leftovers
 
 
 def check_output_file(path: Path | None, option: str) -> None:

@@ -16,7 +16,7 @@ from histosyn.phantom import SCHEMA
 from histosyn.sources.pairs import images_by_key
 from hpc.errors import HistosynError
 from hpc.locks import locked
-from hpc.own_folders import cache_folder
+from hpc.user_folders import cache_folder
 from launch.console import say
 from launch.processes import child_answers
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from histosyn.config.file import from_dict, load_toml
 from hpc.errors import ConfigError, InputError
-from hpc.own_folders import home
+from hpc.user_folders import home
 
 MINIMAL = """\
 partition = "gpu"

@@ -33,11 +33,11 @@ DOORS = {
     # Weights.
     ("torch.load", "torch.hub.load*", "safetensors.torch.load*", "safetensors.safe_open",
      "pickle.*"): {"hpc/weights.py"},
-    ("torch.jit.load", "torch.export.load", "onnxruntime.*"): {"histosyn/torchscript.py"},
+    ("torch.jit.load", "torch.export.load", "onnxruntime.*"): {"hpc/torchscript.py"},
     # Archives.
     ("tarfile.*",): {"histosyn/shards/tar.py", "histosyn/shards/tar_header.py"},
     ("zipfile.*",): {
-        "hpc/arrays.py", "hpc/zip_directory.py", "hpc/weights.py", "histosyn/torchscript.py",
+        "hpc/arrays.py", "hpc/zip_directory.py", "hpc/weights.py", "hpc/torchscript.py",
     },
     ("gzip.*", "bz2.*", "lzma.open", "lzma.decompress", "lzma.LZMAFile",
      "shutil.unpack_archive"): set(),

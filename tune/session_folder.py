@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hpc.errors import InputError
-from hpc.short_paths import SOCKET_PATH_BYTES, short_folder
+from hpc.socket_folder import SOCKET_PATH_BYTES, short_folder
 
 TMPDIR = "RAY_TMPDIR"
 _PREFIX = "ray-"

@@ -21,10 +21,10 @@ from histosyn.config.train import RESUMABLE_CHANGES
 from histosyn.shards.dataset import open_shards
 from hpc.errors import ConfigError, DatasetError, HistosynError, InputError
 from hpc.files import write_json, write_text
-from hpc.leftovers import remove_leftovers
 from hpc.locks import locked
 from hpc.log import logger
 from hpc.records import Records, Text
+from hpc.temporary_names import remove_leftovers
 from tune.config import Sweep, sweep_from_dict
 from tune.environment import prepare
 from tune.evaluation import Yardstick

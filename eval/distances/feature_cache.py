@@ -19,8 +19,8 @@ from eval.features.extractor import Identity
 from eval.features.images import StoredTiles
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes
-from hpc.leftovers import remove_leftovers
-from hpc.own_folders import cache_folder
+from hpc.temporary_names import remove_leftovers
+from hpc.user_folders import cache_folder
 
 logger = logging.getLogger("histosyn")
 

@@ -10,7 +10,7 @@
 
 The network gets float32 (N, 3, size, size) and gives (N, D). With an architecture the file holds
 its weights alone (see `eval.extractors.named_network`). Without one it is TorchScript: a program, which is run
-only where the user says so (see `histosyn.torchscript`).
+only where the user says so (see `hpc.torchscript`).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from eval.features.extractor import (
     resized_antialiased,
 )
 from histosyn.config.file import from_dict, load_toml
-from histosyn.torchscript import load_torchscript
 from hpc.errors import ConfigError, InputError
 from hpc.stamp import Stamp
+from hpc.torchscript import load_torchscript
 
 RUN_CODE_OPTION = "--run-extractor-code"
 _EXAMPLE = 'name = "mine", size = 224, filter = "bicubic", mean = [0.5, 0.5, 0.5], std = [...]'

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from eval.features.extractor import Extractor
 from eval.features.tile_batches import TileBatch
-from hpc.rounding import one_way_of_computing
+from hpc.determinism import one_way_of_computing
 
 # A batch and its features (B, D).
 Extracted = tuple[TileBatch, NDArray[np.floating]]

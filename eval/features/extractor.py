@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from hpc.rounding import exact_on_gpu
+from hpc.determinism import exact_on_gpu
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from histosyn.shards.stream import ShardStream
 from histosyn.training.data import open_stream, stage_shards
 from histosyn.training.resumable import run_resumable
 from histosyn.training.steps import BatchSource, Observer, require_finite_weights
-from hpc.outbox import Outbox
+from hpc.deferred_writes import Outbox
 from hpc.preemption import StopRequest
 from hpc.topology import Topology
 

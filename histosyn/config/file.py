@@ -18,7 +18,7 @@ from hpc.errors import ConfigError, InputError
 from hpc.files import require_file
 from hpc.paths import AnyPath, as_path
 from hpc.plain_data import LARGEST_TOML_BYTES, content_of, plain_toml
-from hpc.readable import readable
+from hpc.terminal_text import readable
 
 Section = TypeVar("Section")
 _LARGEST_FLOAT = 1 << 1000

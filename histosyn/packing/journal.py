@@ -26,9 +26,9 @@ from histosyn.packing.plan import DIGEST_BYTES
 from histosyn.shards.index import ShardRecord
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import sync_folder, write_bytes, write_json
-from hpc.leftovers import remove_leftovers
 from hpc.locks import locked
 from hpc.records import Count, FileName, Records, Side
+from hpc.temporary_names import remove_leftovers
 
 logger = logging.getLogger("histosyn")
 

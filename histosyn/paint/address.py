@@ -20,7 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from hpc.errors import InputError
-from hpc.own_folders import require_private
+from hpc.user_folders import require_private
 
 ADDRESS = "127.0.0.1"
 # Of the browser's machine, where ssh forwards to a Unix socket here.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hpc.own_folders import home
+from hpc.user_folders import home
 
 # Browsers that snap installed have temporary folders of their own, and see no hidden ones.
 _SNAP = Path("/snap")

@@ -25,8 +25,8 @@ from histosyn.shards.notes import Inspected, Note, Size, inspect_shard, note_of
 from hpc.errors import DatasetError, SampleError
 from hpc.files import sha256_of_bytes
 from hpc.log import logger
-from hpc.own_folders import cache_folder
 from hpc.parallel import map_in_order
+from hpc.user_folders import cache_folder
 
 _REMEDY = (
     "Repair or remove it; with --data.on-bad-sample skip the others are used and this one is "

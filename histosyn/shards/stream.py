@@ -25,7 +25,7 @@ from hpc.errors import ConfigError, HistosynError, SampleError
 from hpc.parallel import end_with_parent, kill_at_exit
 from hpc.preemption import signals_held_back
 from hpc.shared_memory import starting_processes
-from hpc.short_paths import keep_sockets_short
+from hpc.socket_folder import keep_sockets_short
 from hpc.topology import Topology
 
 OnBadSample = Literal["error", "skip"]

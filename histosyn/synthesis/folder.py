@@ -38,10 +38,10 @@ from histosyn.synthesis.tile import synthesize, synthesize_painted
 from hpc import collectives
 from hpc.errors import HistosynError, InputError, LabelError
 from hpc.files import sha256_of_bytes, write_bytes
-from hpc.leftovers import remove_leftovers
 from hpc.part import WHOLE
 from hpc.paths import as_path
 from hpc.randomness import key_of
+from hpc.temporary_names import remove_leftovers
 from hpc.topology import Topology
 
 __all__ = [

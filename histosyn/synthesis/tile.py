@@ -19,8 +19,8 @@ from histosyn.networks.generator import draw_noise
 from histosyn.networks.inference import to_uint8
 from histosyn.synthesis.rerolls import Rerolls, paint_tissue
 from histosyn.synthesis.windows import Memory
+from hpc.determinism import one_way_of_computing
 from hpc.errors import HistosynError, LabelError
-from hpc.rounding import one_way_of_computing
 from hpc.weights import is_finite
 
 _NAMED_CLASSES = 12

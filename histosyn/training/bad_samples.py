@@ -12,9 +12,9 @@ from histosyn.shards.batch import BadSample
 from histosyn.shards.index import DatasetIndex
 from histosyn.training.steps import StepTrainer
 from hpc import collectives
+from hpc.deferred_writes import Outbox
 from hpc.errors import DatasetError
 from hpc.log import RecordsFile, logger
-from hpc.outbox import Outbox
 from hpc.records import Count, Records, Text
 from hpc.topology import Topology
 

@@ -12,8 +12,8 @@ from typing import Any
 from histosyn.shards.batch import Batch
 from histosyn.training.steps import StepTrainer
 from hpc import collectives
+from hpc.deferred_writes import Outbox
 from hpc.log import RecordsFile
-from hpc.outbox import Outbox
 from hpc.topology import Topology
 
 _DIGITS = 16

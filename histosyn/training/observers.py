@@ -18,12 +18,12 @@ import torch
 from histosyn.training.step_means import StepMeans
 from histosyn.training.steps import StepTrainer, diverged
 from hpc import checkpoint
-from hpc.due import Due
+from hpc.deferred_writes import Outbox
 from hpc.log import RecordsFile, key_values, logger
-from hpc.outbox import Outbox
-from hpc.pulse import Pulse, timed
+from hpc.progress import Pulse, timed
 from hpc.run_state import StateKeeper
 from hpc.saver import Saver
+from hpc.timer import Due
 from hpc.topology import Topology
 from hpc.watchdog import Watchdog
 

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from histosyn.torchscript import load_torchscript
 from histosyn.training.losses import Compute, Verdict
 from hpc.errors import InputError
 from hpc.files import require_file
+from hpc.torchscript import load_torchscript
 
 _TRIAL_PIXELS = 64
 

@@ -22,7 +22,7 @@ from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import ShardStream
 from histosyn.training.step_inputs import autocast, keyed_noise, position_keys
 from hpc.preemption import AskedMeanwhile, Reason
-from hpc.pulse import Pulse, timed
+from hpc.progress import Pulse, timed
 from hpc.randomness import key_of
 from hpc.topology import Topology
 

@@ -36,16 +36,16 @@ from histosyn.training.run_folder import claim, saver_of, state_keeper, watch_st
 from histosyn.training.steps import Observer, StepTrainer
 from histosyn.training.trainable import TrainerKind, Training
 from hpc import checkpoint, collectives
-from hpc.due import Due
+from hpc.deferred_writes import Outbox
 from hpc.errors import ConfigError
 from hpc.files import write_text
 from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging
-from hpc.outbox import Outbox
 from hpc.preemption import AskedMeanwhile, Stopped, StopRequest
 from hpc.process_group import device_of, one_voice, process_group
-from hpc.pulse import Pulse, timed
+from hpc.progress import Pulse, timed
 from hpc.run_state import FINISHED, Ending, StateKeeper
 from hpc.saver import Saver
+from hpc.timer import Due
 from hpc.topology import Topology, detect
 from hpc.watchdog import Watchdog
 

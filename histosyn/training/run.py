@@ -20,8 +20,8 @@ from histosyn.training.resumable import run_resumable
 from histosyn.training.sample_grid import DrawSamples, SampleGrid
 from histosyn.training.steps import Observer, require_finite_weights
 from histosyn.training.trainer import Trainer
+from hpc.deferred_writes import Outbox
 from hpc.errors import ConfigError
-from hpc.outbox import Outbox
 from hpc.preemption import StopRequest
 from hpc.topology import Topology
 

@@ -15,10 +15,10 @@ from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import to_uint8
 from histosyn.shards.reader import ShardReader
 from histosyn.training.trainer import Trainer
+from hpc.deferred_writes import Outbox
 from hpc.errors import DatasetError, SampleError
 from hpc.files import write_bytes
-from hpc.outbox import Outbox
-from hpc.pulse import timed
+from hpc.progress import timed
 from hpc.randomness import distinct_integers, key_of
 from hpc.topology import Topology
 

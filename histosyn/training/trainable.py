@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from histosyn.training.steps import Observer, StepTrainer
-from hpc.outbox import Outbox
+from hpc.deferred_writes import Outbox
 
 TrainerKind = TypeVar("TrainerKind", bound=StepTrainer)
 

@@ -209,7 +209,7 @@ ROOT = Path(__file__).parents[2]
 # The scheduler's end of a job and the times of files are of the wall clock, and an hour is allowed
 # for what it may be off; the others tell people when something was.
 MAY_ASK_THE_CLOCK = {
-    "hpc/preemption.py", "hpc/leftovers.py", "hpc/run_state.py", "hpc/error_file.py",
+    "hpc/preemption.py", "hpc/temporary_names.py", "hpc/run_state.py", "hpc/error_file.py",
     "hpc/locks.py", "launch/run_status.py", "launch/commands/paint.py",
 }  # fmt: skip
 

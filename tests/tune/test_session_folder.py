@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hpc.errors import InputError
-from hpc.short_paths import SOCKET_PATH_BYTES
+from hpc.socket_folder import SOCKET_PATH_BYTES
 from tune.session_folder import session_folder
 
 

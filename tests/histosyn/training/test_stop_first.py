@@ -22,7 +22,7 @@ from histosyn.training.recalibration import Recalibration
 from histosyn.training.run import run_training
 from histosyn.training.sample_grid import SampleGrid
 from histosyn.training.trainer import Trainer
-from hpc import checkpoint, pulse
+from hpc import checkpoint, progress
 from hpc.errors import HistosynError, InputError
 from hpc.log import RecordsFile
 from hpc.preemption import Stopped
@@ -281,8 +281,8 @@ def test_what_happens_after_the_last_step_is_named_and_timed(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pulse, "_quick", set())
-    monkeypatch.setattr(pulse, "_QUICK_SECONDS", 0)
+    monkeypatch.setattr(progress, "_quick", set())
+    monkeypatch.setattr(progress, "_QUICK_SECONDS", 0)
     run_training(tiny_config(shards, tmp_path / "run", steps=1))
     told = [line.partition(" ")[2] for line in capsys.readouterr().err.splitlines()]
     for what in ("batch statistics of the average, 2 batches", "sample grid",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc.readable import ERRORS, readable
+from hpc.terminal_text import ERRORS, readable
 
 ENCODINGS = ("utf-8", "latin-1", "ascii", "cp1252", "cp437", "iso8859-15", "shift_jis")
 # All that Python's strings can hold, half surrogates too.

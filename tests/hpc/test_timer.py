@@ -7,8 +7,8 @@ import pytest
 import torch
 from ranks import run_ranks
 
-from hpc import due
-from hpc.due import Due
+from hpc import timer
+from hpc.timer import Due
 
 CPU = torch.device("cpu")
 
@@ -22,7 +22,7 @@ def clock(monkeypatch):
             return self.now
 
     clock = Clock()
-    monkeypatch.setattr(due, "time", clock)
+    monkeypatch.setattr(timer, "time", clock)
     return clock
 
 

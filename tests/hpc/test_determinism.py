@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hpc.rounding import one_way_of_computing
+from hpc.determinism import one_way_of_computing
 
 
 def settings():

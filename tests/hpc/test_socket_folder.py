@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from launching import environment
 
-from hpc import short_paths
+from hpc import socket_folder
 from hpc.errors import InputError
-from hpc.short_paths import SOCKET_PATH_BYTES, short_folder
+from hpc.socket_folder import SOCKET_PATH_BYTES, short_folder
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_it_must_be_a_folder_to_write_to(temporary, tmp_path, monkeypatch):
     temporary(long_folder(tmp_path))
     runtime = tmp_path / "run"
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
-    monkeypatch.setattr(short_paths, "_SHORT_FOLDERS", ("/proc/nowhere",))
+    monkeypatch.setattr(socket_folder, "_SHORT_FOLDERS", ("/proc/nowhere",))
     with pytest.raises(InputError, match=r"TMPDIR = .* characters.* at most 17.*/scratch/\$USER"):
         short_folder(SOCKET_PATH_BYTES - 17)
     runtime.mkdir()
@@ -61,7 +61,7 @@ SCRIPT = """
 import multiprocessing, operator, os, sys
 from pathlib import Path
 from hpc.parallel import map_in_order
-from hpc.short_paths import keep_sockets_short
+from hpc.socket_folder import keep_sockets_short
 
 def made_here():
     import tempfile
@@ -95,5 +95,5 @@ def test_processes_start_where_tmpdir_is_long(tmp_path):
 
 
 def test_a_short_tmpdir_is_where_sockets_lie():
-    short_paths.keep_sockets_short()
+    socket_folder.keep_sockets_short()
     assert len(os.fsencode(multiprocessing.util.get_temp_dir())) < SOCKET_PATH_BYTES

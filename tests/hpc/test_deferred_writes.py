@@ -2,8 +2,8 @@ import errno
 
 import pytest
 
+from hpc.deferred_writes import Outbox
 from hpc.errors import FullDiskError
-from hpc.outbox import Outbox
 
 
 class Disk:

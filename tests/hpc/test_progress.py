@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from hpc import pulse
+from hpc import progress
 from hpc.log import logger
-from hpc.pulse import Pulse, timed
+from hpc.progress import Pulse, timed
 
 
 @pytest.fixture
@@ -20,14 +20,14 @@ def clock(monkeypatch):
             return self.now
 
     clock = Clock()
-    monkeypatch.setattr(pulse, "time", clock)
+    monkeypatch.setattr(progress, "time", clock)
     return clock
 
 
 @pytest.fixture
 def told(monkeypatch):
     lines = []
-    monkeypatch.setattr(pulse, "_quick", set())
+    monkeypatch.setattr(progress, "_quick", set())
 
     class Listener(logging.Handler):
         def emit(self, record):

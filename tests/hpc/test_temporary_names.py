@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc import leftovers
+from hpc import temporary_names
 from hpc.files import atomic_file, atomic_folder, write_bytes
-from hpc.leftovers import remove_leftovers
+from hpc.temporary_names import remove_leftovers
 
 WRITE = """
 import sys, time
@@ -85,7 +85,7 @@ def test_those_of_another_host_must_be_old(tmp_path):
     path.touch()
     remove_leftovers(tmp_path)
     assert path.exists(), "its locks may not be seen from here"
-    before = time.time() - 2 * leftovers._ABANDONED_SECONDS
+    before = time.time() - 2 * temporary_names._ABANDONED_SECONDS
     os.utime(path, (before, before))
     remove_leftovers(tmp_path)
     assert not path.exists()
@@ -95,7 +95,7 @@ def test_without_locks_age_alone_tells(tmp_path, monkeypatch):
     def no_locks(*_):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("hpc.leftovers.fcntl.flock", no_locks)
+    monkeypatch.setattr("hpc.temporary_names.fcntl.flock", no_locks)
     with atomic_file(tmp_path / "out") as file:
         remove_leftovers(tmp_path)
         file.write(b"whole")
@@ -115,7 +115,7 @@ def test_the_only_copy_of_a_folder_stays(tmp_path):
 def test_a_file_that_is_swept_away_in_its_first_moment_is_made_anew(tmp_path, monkeypatch):
     """Between its making and its lock somebody else took it for a leftover."""
     taken = []
-    flock = leftovers.fcntl.flock
+    flock = temporary_names.fcntl.flock
 
     def sweeping(descriptor, operation):
         if not taken:
@@ -125,7 +125,7 @@ def test_a_file_that_is_swept_away_in_its_first_moment_is_made_anew(tmp_path, mo
 
     for write in (lambda: write_bytes(tmp_path / "a", b"1"), lambda: folder(tmp_path / "b")):
         taken.clear()
-        monkeypatch.setattr("hpc.leftovers.fcntl.flock", sweeping)
+        monkeypatch.setattr("hpc.temporary_names.fcntl.flock", sweeping)
         write()
         monkeypatch.undo()
         for path in tmp_path.iterdir():
@@ -140,9 +140,9 @@ def folder(path):
 
 @given(st.text(min_size=1, max_size=255).filter(lambda name: not set("/\0") & set(name)))
 def test_every_name_can_be_written_and_tidied(name):
-    path = leftovers.Path("/nowhere") / name
-    made = f"{leftovers._prefix(path)}abcd1234.tmp"
+    path = temporary_names.Path("/nowhere") / name
+    made = f"{temporary_names._prefix(path)}abcd1234.tmp"
     assert len(os.fsencode(made)) <= 255
-    match = leftovers._FORM.fullmatch(made)
+    match = temporary_names._FORM.fullmatch(made)
     if "\n" not in name:
-        assert match["name"] == leftovers._short(path.name)
+        assert match["name"] == temporary_names._short(path.name)
