@@ -10,8 +10,8 @@ import torch
 from eval.utility.config import UtilityConfig
 from eval.utility.plan import Cell, Sources
 from histosyn.shards.batch import Batch
-from histosyn.shards.draws import Chosen
 from histosyn.shards.index import DatasetIndex
+from histosyn.shards.oversampling import Chosen
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import ShardStream
 from histosyn.training.steps import BatchSource

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from histosyn.config.train import DiscriminatorConfig
 from histosyn.networks.discriminator import Features
-from histosyn.networks.precision import doubled
+from histosyn.networks.full_precision import doubled
 from histosyn.networks.spectral import spectral_norm
 
 _SLOPE = 0.2

@@ -20,12 +20,12 @@ from torch import nn
 from torch.nn import functional
 
 from histosyn.config.train import GeneratorConfig
+from histosyn.networks.batch_moments import measure
+from histosyn.networks.full_precision import doubled
+from histosyn.networks.matmul import pointwise
 from histosyn.networks.modulation import modulation
-from histosyn.networks.moments import measure
 from histosyn.networks.noise import Noise, draw_noise
 from histosyn.networks.patterns import LabelPyramid, Level, one_hot
-from histosyn.networks.precision import doubled
-from histosyn.networks.product import pointwise
 from histosyn.networks.recompute import recomputed
 from histosyn.networks.spectral import spectral_norm
 from hpc.errors import InputError

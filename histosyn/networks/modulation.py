@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from histosyn.config.train import GeneratorConfig
 from histosyn.networks.bags import bag_sums
-from histosyn.networks.modulate import modulate
-from histosyn.networks.moments import Moments
+from histosyn.networks.batch_moments import Moments
+from histosyn.networks.fused_modulation import modulate
+from histosyn.networks.matmul import product
 from histosyn.networks.patterns import Level, Patterns, one_hot
-from histosyn.networks.pixels import Pixels
-from histosyn.networks.product import product
+from histosyn.networks.pixel_blocks import Pixels
 from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 
 # What the table of distinct neighbourhoods costs, forward and backward, in multiplications of the

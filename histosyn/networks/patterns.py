@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional
 
 from histosyn.networks.bags import Bags, starts
-from histosyn.networks.pixels import Pixels
+from histosyn.networks.pixel_blocks import Pixels
 
 # The label of pixels that belong to no class.
 IGNORED = 255

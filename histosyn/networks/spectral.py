@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from histosyn.networks.precision import own_precision
+from histosyn.networks.full_precision import own_precision
 from histosyn.networks.recompute import computed_again
 
 Layer = TypeVar("Layer", bound=nn.Module)

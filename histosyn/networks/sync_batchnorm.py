@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from histosyn.networks.moments import (
+from histosyn.networks.batch_moments import (
     Moments,
     Statistics,
     at_least_float32,

@@ -14,9 +14,9 @@ from PIL import Image
 
 from histosyn.images.tiles import png_bytes
 from histosyn.labels.label_map import LabelSchema, label_png_bytes, load_schema
-from histosyn.phantom.habits import HABITS
 from histosyn.phantom.stain import develop, draw_stain
 from histosyn.phantom.tissue import grow
+from histosyn.phantom.tissue_kinds import HABITS
 from hpc.errors import InputError
 from hpc.files import atomic_folder
 from hpc.randomness import generator_of, key_of

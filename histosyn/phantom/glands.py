@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from histosyn.phantom.fields import Ellipses, joined
-from histosyn.phantom.habits import Habit
+from histosyn.phantom.tissue_kinds import Habit
 
 _NO_GLAND = -1e3
 _HARMONICS = np.arange(2, 8)

@@ -12,7 +12,7 @@ from histosyn.phantom.fields import (
     stamp,
     value_at,
 )
-from histosyn.phantom.habits import Habit
+from histosyn.phantom.tissue_kinds import Habit
 
 
 def stromal_nuclei(

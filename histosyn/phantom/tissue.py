@@ -28,8 +28,8 @@ from histosyn.phantom.glands import (
     lining_nuclei,
     place_glands,
 )
-from histosyn.phantom.habits import Habit
 from histosyn.phantom.nuclei import draw_nuclei, round_cells, standing_in, stromal_nuclei
+from histosyn.phantom.tissue_kinds import Habit
 
 # Indices of the schema prostate-3.
 BACKGROUND, STROMA, EPITHELIUM, NUCLEI = range(4)

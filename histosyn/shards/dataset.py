@@ -17,7 +17,7 @@ from histosyn.shards.index import INDEX_NAME
 from histosyn.shards.index_file import load_index, no_data_set
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.samples_table import SAMPLES_NAME, is_samples_table
-from histosyn.shards.unread import unread_files, unread_text
+from histosyn.shards.unread_files import unread_files, unread_text
 from hpc.errors import DatasetError, SampleError
 from hpc.files import refuse_address, require_folder
 from hpc.locks import locked

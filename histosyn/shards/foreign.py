@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from histosyn.labels.label_map import LabelSchema
+from histosyn.shards.foreign_notes import Inspected, Note, Size, inspect_shard, note_of
 from histosyn.shards.index import DatasetIndex, LeftOut, ShardRecord
 from histosyn.shards.index_file import write_index
-from histosyn.shards.notes import Inspected, Note, Size, inspect_shard, note_of
 from hpc.errors import DatasetError, SampleError
 from hpc.files import sha256_of_bytes
 from hpc.log import logger

@@ -19,7 +19,7 @@ from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.foreign import foreign_shards
 from histosyn.shards.index import INDEX_NAME, DatasetIndex, LeftOut
 from histosyn.shards.reader import ShardReader
-from histosyn.shards.unread import unread_files
+from histosyn.shards.unread_files import unread_files
 from histosyn.shards.verification import Fault, Track, misfits, verify
 from histosyn.sources.tile_facts import PARTS
 from hpc.errors import DatasetError

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from histosyn.shards.draws import Draws
+from histosyn.shards.oversampling import Draws
 from hpc.randomness import integers, key_of, permutation
 
 SHARDS_PER_BLOCK = 8

@@ -16,7 +16,7 @@ from histosyn.shards.index_file import load_index
 from histosyn.shards.members import content_of
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.samples_table import SAMPLES_NAME
-from histosyn.shards.unread import unread_files
+from histosyn.shards.unread_files import unread_files
 from hpc.errors import DatasetError, SampleError
 from hpc.files import sha256_of_file
 from hpc.parallel import map_in_order

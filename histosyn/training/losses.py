@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from histosyn.networks.batch_moments import at_least_float32
 from histosyn.networks.discriminator import Features
-from histosyn.networks.moments import at_least_float32
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-from histosyn.networks.moments import Statistics
-from histosyn.networks.pixels import Pixels
+from histosyn.networks.batch_moments import Statistics
+from histosyn.networks.pixel_blocks import Pixels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

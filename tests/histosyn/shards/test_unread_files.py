@@ -14,7 +14,7 @@ from users import as_nobody
 
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.inspection import inspect_shards
-from histosyn.shards.unread import unread_files
+from histosyn.shards.unread_files import unread_files
 from hpc.errors import DatasetError, SampleError
 
 SECOND = "shard-000001.tar"

@@ -17,7 +17,7 @@ from histosyn.phantom.tissue import BACKGROUND, EPITHELIUM, NUCLEI, STROMA
 from histosyn.sources.tile_facts import read_tile_facts
 from hpc.errors import InputError
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 SCHEMA = load_schema("prostate-3")
 
 

@@ -11,11 +11,11 @@ from tissue import SCHEMA
 from torch.nn import functional
 
 from histosyn.config.train import GeneratorConfig
-from histosyn.networks import patterns, pixels
+from histosyn.networks import patterns
+from histosyn.networks.batch_moments import measure
 from histosyn.networks.generator import Generator, Noise, block_widths, draw_noise
 from histosyn.networks.inference import Precision, made_ready
 from histosyn.networks.modulation import Spade
-from histosyn.networks.moments import measure
 from histosyn.networks.patterns import LabelPyramid, one_hot, shrink
 from hpc.errors import InputError
 

@@ -14,9 +14,9 @@ from ranks import run_ranks
 from torch import nn
 from torch.nn import functional
 
-from histosyn.networks import bags, modulation, moments, pixels
+from histosyn.networks import bags, batch_moments, modulation, pixel_blocks
+from histosyn.networks.batch_moments import measure
 from histosyn.networks.modulation import ClassTable, Modulation, Spade
-from histosyn.networks.moments import measure
 from histosyn.networks.patterns import IGNORED, LabelPyramid, Level, find_patterns, one_hot
 from hpc.collectives import rank
 
@@ -77,9 +77,9 @@ def results(y: torch.Tensor, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
 def in_small_pieces() -> Iterator[None]:
     """As if these maps were large: features, tables, bags and sums go through piece by piece."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pixels, "_PIECE", 24)
+        patch.setattr(pixel_blocks, "_PIECE", 24)
         patch.setattr(bags, "_PIECE", 8)
-        patch.setattr(moments, "_BLOCK", 40)
+        patch.setattr(batch_moments, "_BLOCK", 40)
         patch.setattr(modulation, "_MOST_VALUES", 200)
         yield
 

@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from histosyn.networks.folded import Gradients, folded_rows
-from histosyn.networks.moments import Statistics, global_moments, per_channel
-from histosyn.networks.pixels import Pixels
-from histosyn.networks.precision import doubled
+from histosyn.networks.batch_moments import Statistics, global_moments, per_channel
+from histosyn.networks.folded_tables import Gradients, folded_rows
+from histosyn.networks.full_precision import doubled
+from histosyn.networks.pixel_blocks import Pixels
 from hpc import collectives
 
 

@@ -10,11 +10,11 @@ import torch
 from launching import environment
 from tissue import pack_blobs
 
-from histosyn.shards import sending
+from histosyn.shards import worker_transfer
 from histosyn.shards.batch import Batch
 from histosyn.shards.dataset import open_shards
-from histosyn.shards.sending import Piped, Receiver, send
 from histosyn.shards.stream import ShardStream
+from histosyn.shards.worker_transfer import Piped, Receiver, send
 
 
 def batch():
@@ -38,7 +38,7 @@ def test_without_workers_nothing_is_sent():
 
 
 def test_where_there_is_no_room_it_goes_through_a_pipe(monkeypatch, caplog):
-    monkeypatch.setattr(sending, "get_worker_info", lambda: "a worker")
+    monkeypatch.setattr(worker_transfer, "get_worker_info", lambda: "a worker")
     shared = send(batch())
     assert isinstance(shared, Batch) and shared.tiles_NCHW.is_shared()
 
