@@ -55,7 +55,9 @@ setup(
         "tune",
         "launch",
         "launch.commands",
+        "launch.jobs",
         "launch.system_check",
+        "launch.terminal",
     ],
     package_data={
         "histosyn": ["schemas/*.toml"],

@@ -17,7 +17,8 @@ from hpc.error_file import leave_for_torchrun
 from hpc.errors import HistosynError, InputError
 from hpc.preemption import Stopped
 from hpc.topology import is_first_process
-from launch.console import (
+from launch.processes import run_processes, take_processes
+from launch.terminal.console import (
     abandon_output,
     console,
     end_streams,
@@ -26,7 +27,6 @@ from launch.console import (
     reader_left,
     speak_utf8,
 )
-from launch.processes import run_processes, take_processes
 
 # name, "module:function", one line of help
 COMMANDS = (

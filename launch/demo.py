@@ -25,9 +25,9 @@ from hpc.files import write_text
 from hpc.log import on_terminal
 from hpc.plain_data import content_of, plain_json
 from hpc.randomness import generator_of, key_of
-from launch.console import open_streams, say
 from launch.demo_forecast import REPORT_EVERY, Forecast
 from launch.processes import child_answers
+from launch.terminal.console import open_streams, say
 
 # Under five minutes on two cores without AVX-512, in float32 (benchmarks/README.md).
 STEPS = 200

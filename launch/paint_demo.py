@@ -17,8 +17,8 @@ from histosyn.sources.pairs import images_by_key
 from hpc.errors import HistosynError
 from hpc.locks import locked
 from hpc.user_folders import cache_folder
-from launch.console import say
 from launch.processes import child_answers
+from launch.terminal.console import say
 
 _OF_MAKE_DEMO = Path("runs/demo/run/model")
 _STEPS = 160

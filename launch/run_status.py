@@ -20,7 +20,7 @@ from hpc.errors import DamagedFileError, InputError
 from hpc.log import RecordsFile
 from hpc.run_folder import CHECKPOINTS, RECORD
 from hpc.run_state import STATE_FILE, RunState, read_state
-from launch.slurm import is_under_way, states_of
+from launch.jobs.slurm import is_under_way, states_of
 
 _METRICS = "metrics.jsonl"
 _CHECKPOINT = re.compile(r"step-(\d{8,})")

@@ -10,7 +10,7 @@ from histosyn.config.file import check_table
 from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError
 from launch.cli import COMMANDS, EVAL_COMMANDS, SEGMENTER_COMMANDS, SUBMIT_COMMANDS
-from launch.site import Site
+from launch.jobs.site import Site
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")

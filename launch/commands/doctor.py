@@ -10,8 +10,8 @@ from rich.text import Text
 
 from hpc.errors import ConfigError, DatasetError
 from launch.arguments import Suffix
-from launch.console import console
 from launch.outputs import check_output_file
+from launch.terminal.console import console
 
 if TYPE_CHECKING:
     from histosyn.doctor.diagnosis import Diagnosis, Source

@@ -100,8 +100,8 @@ def agreement(
     json
         File for the result with all that made it: settings, hashes, versions, warnings.
     """
-    from launch.agreement_view import show_ratings
-    from launch.label_agreement_view import show_labels
+    from launch.terminal.agreement import show_ratings
+    from launch.terminal.label_agreement import show_labels
 
     check_output_file(json, "--json")
     show: Callable[[Result], None] = show_ratings

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from hpc.errors import PartialFailureError
-from launch.console import console
 from launch.inputs import check_inputs
-from launch.notes import Notes
 from launch.outputs import check_output_file
+from launch.terminal.console import console
+from launch.terminal.footnotes import Notes
 
 if TYPE_CHECKING:
     from eval.statistics.result import Number, Result

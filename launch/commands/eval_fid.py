@@ -13,10 +13,10 @@ from cyclopts.validators import Number as InRange
 from hpc.errors import InputError, PartialFailureError
 from hpc.part import Part, parse_part
 from launch.arguments import Processes
-from launch.console import console
-from launch.fid_table import show
 from launch.inputs import check_inputs
 from launch.outputs import check_output_file, check_output_folder
+from launch.terminal.console import console
+from launch.terminal.fid import show
 
 if TYPE_CHECKING:
     from eval.distances.comparison_file import Comparison

@@ -13,8 +13,8 @@ from histosyn.config.file import as_toml, check_table, load_toml
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
 from launch.arguments import Processes
-from launch.console import say
 from launch.inputs import check_inputs
+from launch.terminal.console import say
 
 # Positional arguments that are short for a setting.
 _SHORT = {"SHARDS": "--data.shards", "OUT": "--run.folder"}

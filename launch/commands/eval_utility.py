@@ -15,10 +15,10 @@ from hpc.errors import InputError, PartialFailureError
 from hpc.part import WHOLE, parse_part
 from hpc.preemption import StopRequest
 from launch.commands.eval_faithfulness import number_text
-from launch.console import console, say
 from launch.inputs import check_inputs
-from launch.notes import Notes
 from launch.outputs import check_output_file
+from launch.terminal.console import console, say
+from launch.terminal.footnotes import Notes
 
 if TYPE_CHECKING:
     from eval.statistics.result import Number, Result

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from hpc.errors import InputError
-from launch.console import say
 from launch.inputs import check_inputs
 from launch.outputs import check_output_folder
+from launch.terminal.console import say
 
 
 def import_original(file: Path, out: Path, *, classes: str) -> None:

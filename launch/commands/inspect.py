@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from launch.console import console
 from launch.outputs import check_output_file
+from launch.terminal.console import console
 
 if TYPE_CHECKING:
     from histosyn.shards.index import LeftOut

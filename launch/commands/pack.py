@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.arguments import Suffix
-from launch.console import console
+from launch.terminal.console import console
 
 if TYPE_CHECKING:
     from histosyn.doctor.proposal import Proposal

@@ -18,8 +18,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
 from hpc.errors import InputError
-from launch.console import console
 from launch.inputs import check_inputs
+from launch.terminal.console import console
 
 if TYPE_CHECKING:
     from histosyn.paint.address import Place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from launch.console import console
+from launch.terminal.console import console
 
 
 def phantom(out: Path, /, *, count: int = 64, size: int = 128, seed: int = 0) -> None:

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from hpc.errors import InputError
 from hpc.files import write_json
-from launch.console import console, say
 from launch.outputs import check_output_file
 from launch.run_status import RunStatus, next_word, status_of
+from launch.terminal.console import console, say
 
 _STYLES = {"running": "green", "finished": "bold green", "failed": "bold red", "stopped": "yellow"}
 

@@ -11,9 +11,9 @@ from cyclopts.validators import Number as InRange
 
 from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError, InputError
-from launch.job_file import JOBS_FOLDER, Request, eval_job, synth_job, train_job, tune_job
-from launch.site import Site, load_site, seconds_of
-from launch.submission import Submission, checked_arguments, warn_of_missing
+from launch.jobs.job_file import JOBS_FOLDER, Request, eval_job, synth_job, train_job, tune_job
+from launch.jobs.site import Site, load_site, seconds_of
+from launch.jobs.submission import Submission, checked_arguments, warn_of_missing
 
 Arguments = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Count = Annotated[int, Parameter(validator=InRange(gte=1))]

@@ -10,8 +10,8 @@ from cyclopts.validators import Number as InRange
 
 from histosyn.synthesis.resolution import SaidResolution
 from launch.arguments import Processes
-from launch.console import say
 from launch.inputs import check_inputs
+from launch.terminal.console import say
 
 
 def synth(

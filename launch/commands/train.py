@@ -15,8 +15,8 @@ from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
 from launch.arguments import Processes
-from launch.console import say
 from launch.inputs import check_inputs
+from launch.terminal.console import say
 
 
 def _layers_below_command_line(app: App, commands: tuple[str, ...], arguments: Any) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from launch.console import console, say
 from launch.inputs import check_inputs
+from launch.terminal.console import console, say
 
 if TYPE_CHECKING:
     from eval.statistics.result import Result

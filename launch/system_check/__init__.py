@@ -11,10 +11,10 @@ from rich.text import Text
 from hpc.errors import HistosynError
 from hpc.files import write_json
 from hpc.log import on_terminal
-from launch.console import console
 from launch.outputs import check_output_file
 from launch.system_check.outcome import Check, Outcome
 from launch.system_check.table import system_checks
+from launch.terminal.console import console
 
 _STYLES = {"ok": "green", "warning": "yellow", "error": "bold red", "absent": "dim"}
 

@@ -191,7 +191,7 @@ def test_a_file_system_without_links_modes_and_synchronised_folders(name, data, 
 def test_names_are_the_same_in_every_locale(tmp_path):
     """Noise is keyed by them."""
     (tmp_path / "run.py").write_text(
-        "import sys\nfrom launch.console import speak_utf8\nspeak_utf8()\n"
+        "import sys\nfrom launch.terminal.console import speak_utf8\nspeak_utf8()\n"
         "print(ascii(sys.argv[1]), sys.stdout.encoding)\n"
     )
     told = {}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from eval.agreement.plan import DETECTION
-from launch.notes import Notes
-from launch.number_table import interval_text, plain_table, value_text
+from launch.terminal.footnotes import Notes
+from launch.terminal.numbers import interval_text, plain_table, value_text
 
 if TYPE_CHECKING:
     from rich.console import Console

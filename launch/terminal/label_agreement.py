@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from launch.console import console
-from launch.notes import Notes
-from launch.number_table import interval_text, plain_table, value_text
+from launch.terminal.console import console
+from launch.terminal.footnotes import Notes
+from launch.terminal.numbers import interval_text, plain_table, value_text
 
 if TYPE_CHECKING:
     from eval.statistics.result import Number, Result

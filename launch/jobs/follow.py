@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from launch.console import say
-from launch.slurm import is_under_way, states_of
+from launch.jobs.slurm import is_under_way, states_of
+from launch.terminal.console import say
 
 # Logs are looked at each second, the controller, which all users share, is asked less often.
 _LOOK_SECONDS = 1.0

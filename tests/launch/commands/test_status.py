@@ -242,7 +242,7 @@ def test_neither_torch_nor_scipy_is_loaded(run):
     )
     command = [sys.executable, "-c", code, "status", str(run)]
 
-    result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
 
     assert result.returncode == 0, result.stderr
 

@@ -9,9 +9,9 @@ import pytest
 
 import launch.system_check as command
 from hpc.errors import HistosynError, InputError
-from launch.console import console
 from launch.system_check import software
 from launch.system_check.outcome import Check, absent, failure, ok, warning
+from launch.terminal.console import console
 
 SHOW = """
 import sys

@@ -11,10 +11,10 @@ from typing import Any
 from cyclopts import App
 
 from hpc.errors import HistosynError, InputError
-from launch.console import say
-from launch.job_file import JobFile
-from launch.slurm import require_slurm, submit
-from launch.watch import Watched, follow
+from launch.jobs.follow import Watched, follow
+from launch.jobs.job_file import JobFile
+from launch.jobs.slurm import require_slurm, submit
+from launch.terminal.console import say
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 
 from hpc.errors import InputError
-from launch.site import Site
+from launch.jobs.site import Site
 
 # Below a folder of tiles.
 JOBS_FOLDER = "slurm"

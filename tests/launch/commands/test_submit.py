@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from hpc.errors import InputError
-from launch import slurm
 from launch.cli import main
-from launch.job_file import Request, eval_job, synth_job, train_job, tune_job
-from launch.site import Site, load_site
+from launch.jobs import slurm
+from launch.jobs.job_file import Request, eval_job, synth_job, train_job, tune_job
+from launch.jobs.site import Site, load_site
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "site.toml"
-GOLDEN = Path(__file__).parent / "golden"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "site.toml"
+GOLDEN = Path(__file__).parents[1] / "golden"
 PLAIN = "gpus_per_node = 2\ncpus_per_task = 8\n"
 # A shell would run or replace what is in these names. The first is in the golden job file; in a
 # folder that is given to `submit`, variables are replaced beforehand.
@@ -349,8 +349,8 @@ def test_what_other_commands_would_refuse_is_refused(command, tokens, message, c
 
 def test_watching_prints_the_log_and_the_states_until_the_end(sbatch, capsys, monkeypatch):
     """A job that is requeued once, and whose log ends without a line break."""
-    monkeypatch.setattr("launch.watch._LOOK_SECONDS", 0.01)
-    monkeypatch.setattr("launch.watch._ASK_SECONDS", 0)
+    monkeypatch.setattr("launch.jobs.follow._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("launch.jobs.follow._ASK_SECONDS", 0)
     log = Path(ARGUMENTS[-1]) / "slurm-7.log"
     sbatch("echo 7")
     states = "PENDING RUNNING COMPLETING PENDING RUNNING RUNNING COMPLETED"
@@ -372,8 +372,8 @@ def test_watching_prints_the_log_and_the_states_until_the_end(sbatch, capsys, mo
 
 
 def test_a_watched_job_that_fails_is_an_error(sbatch, capsys, monkeypatch):
-    monkeypatch.setattr("launch.watch._LOOK_SECONDS", 0.01)
-    monkeypatch.setattr("launch.watch._ASK_SECONDS", 0)
+    monkeypatch.setattr("launch.jobs.follow._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("launch.jobs.follow._ASK_SECONDS", 0)
     sbatch("echo 7")
     sbatch("echo OUT_OF_MEMORY", name="squeue")
 
@@ -386,7 +386,7 @@ def test_leaving_a_watched_job_says_how_to_come_back(sbatch, capsys, monkeypatch
     def interrupted(jobs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("launch.submission.follow", interrupted)
+    monkeypatch.setattr("launch.jobs.submission.follow", interrupted)
     sbatch("echo 7")
 
     assert submit(*ARGUMENTS, "--watch") == 0

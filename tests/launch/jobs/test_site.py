@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from hpc.errors import ConfigError, InputError
-from launch.site import MINIMAL, Site, load_site, seconds_of
+from launch.jobs.site import MINIMAL, Site, load_site, seconds_of
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "site.toml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "site.toml"
 SMALL = "gpus_per_node = 4\ncpus_per_task = 32\n"
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from launch.console import console
-from launch.notes import Notes
+from launch.terminal.console import console
+from launch.terminal.footnotes import Notes
 
 if TYPE_CHECKING:
     from eval.statistics.result import Number, Result

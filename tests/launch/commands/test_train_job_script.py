@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.job_file import Request, train_job
-from launch.site import Site
+from launch.jobs.job_file import Request, train_job
+from launch.jobs.site import Site
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 

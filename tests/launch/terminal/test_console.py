@@ -8,7 +8,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from launch.console import console, open_streams, say
+from launch.terminal.console import console, open_streams, say
 
 FLOORS = ("hpc", "histosyn", "eval", "tune", "launch")
 
@@ -100,8 +100,8 @@ def test_style_stays_where_a_text_is_spelled(monkeypatch):
 
 
 def test_all_that_is_printed_goes_through_here():
-    root = Path(__file__).parents[2]
-    own = {root / "launch/console.py", root / "hpc/log.py"}
+    root = Path(__file__).parents[3]
+    own = {root / "launch/terminal/console.py", root / "hpc/log.py"}
     modules = {path for floor in FLOORS for path in (root / floor).rglob("*.py")} - own
     makes = re.compile(r"\bConsole\(|StreamHandler\(|FileHandler\(|sys\.stdout\b|\bprint\((?!\))")
 

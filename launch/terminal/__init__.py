@@ -1,0 +1,1 @@
+"""What commands print: tables, footnotes, whole lines. Measures nothing."""
