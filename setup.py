@@ -60,7 +60,7 @@ setup(
         "launch.terminal",
     ],
     package_data={
-        "histosyn": ["schemas/*.toml"],
+        "histosyn.labels": ["schemas/*.toml"],
         "histosyn.paint": ["page/*"],
         "launch": ["templates/*"],
     },

@@ -43,7 +43,9 @@ SAMPLES = {
     },
     "hpc.watchdog:_DECLARED": {"by": 1, "of": 0, "ending": ENDING},
     "hpc.watchdog:_SIGNS": {"number": 3, "host": "node", "pid": 5, "where": "train (x, line 3)"},
-    "histosyn.training.bad_samples:BAD_SAMPLES": {"step": 3, "shard": "x.tar", "key": "a", "cause": "cut"},
+    "histosyn.training.bad_samples:BAD_SAMPLES": {
+        "step": 3, "shard": "x.tar", "key": "a", "cause": "cut",
+    },
     "histosyn.models.checkpoint_state:_STATES": {"trainer": {"step": 3}, "config": {}, "model": {}},
     "histosyn.synthesis.manifest:_LINES": TILE | {"output_sha256": SHA},
     "histosyn.synthesis.provenance:RECORDS": TILE,

@@ -3,8 +3,8 @@
 Three questions, three answers. How large is the difference? The bootstrap interval. Could it be
 chance, if readers treated both arms alike? The permutation test: images change arms, raters stay
 (Good 2005, Permutation, Parametric and Bootstrap Tests of Hypotheses). Is it small enough not to
-matter? Only the equivalence test says so (`eval.statistics.equivalence`), with a margin set before the data
-were seen.
+matter? Only the equivalence test says so (`eval.statistics.equivalence`), with a margin set before
+the data were seen.
 """
 
 from __future__ import annotations

@@ -232,7 +232,8 @@ def _subsets(x_ND: Features, y_MD: Features, seed: int) -> dict[str, object]:
 def _manifold_numbers(x_ND: Features, y_MD: Features) -> list[Number]:
     n = min(len(x_ND), len(y_MD))
     if n < MANIFOLD.fewest:
-        reason = f"{MANIFOLD.fewest} tiles a side are needed for {precision_recall.K_COVERAGE} neighbours"
+        neighbours = precision_recall.K_COVERAGE
+        reason = f"{MANIFOLD.fewest} tiles a side are needed for {neighbours} neighbours"
         return [_undefined(name, n, reason) for name in MANIFOLD.names]
     found = precision_recall.membership(x_ND, y_MD)
     shares = {

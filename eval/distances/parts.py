@@ -2,7 +2,7 @@
 
 A part is a run of whole batches, so the network sees the batches that one process would show it,
 and the parts in their order are what one process measures: the same features, hence the same
-numbers. Where features are too many to keep (`eval.distances.feature_set`), parts hold moments as well.
+numbers. Where features are too many to keep (see `feature_set.py`), parts hold moments as well.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@
     architecture = "resnet50"
 
 The network gets float32 (N, 3, size, size) and gives (N, D). With an architecture the file holds
-its weights alone (see `eval.extractors.named_network`). Without one it is TorchScript: a program, which is run
+its weights alone (see `named_network.py`). Without one it is TorchScript: a program, which is run
 only where the user says so (see `hpc.torchscript`).
 """
 

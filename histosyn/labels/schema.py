@@ -128,7 +128,7 @@ def built_in_schemas() -> list[str]:
     """Names of the schemas that come with histosyn."""
     return sorted(
         item.name.removesuffix(".toml")
-        for item in files("histosyn").joinpath("schemas").iterdir()
+        for item in files("histosyn.labels").joinpath("schemas").iterdir()
         if item.name.endswith(".toml")
     )
 
@@ -141,7 +141,9 @@ def load_schema(name_or_path: AnyPath) -> LabelSchema:
     name_or_path = str(as_path(name_or_path, "label schema"))
     names = built_in_schemas()
     if name_or_path in names:
-        text = files("histosyn").joinpath("schemas", f"{name_or_path}.toml").read_text("utf-8")
+        text = (
+            files("histosyn.labels").joinpath("schemas", f"{name_or_path}.toml").read_text("utf-8")
+        )
         return parse_schema(text, str(name_or_path))
     path = Path(name_or_path)
     if not path.is_file():

@@ -6,8 +6,8 @@ of a sample at once, and is NaN in exactly those replicates where it is undefine
 two ratings, or 0/0. `eval.agreement.report` turns that into None and a reason.
 
 Legend: B replicates, I images, R raters, K categories. Disagreement matrices (K, K) are zero on
-the diagonal: 1 − the agreement weights of the literature (`eval.agreement.coefficients.weights`). They are the
-only arrays with K²: scores from 0 to 1000 are categories, too.
+the diagonal: 1 − the agreement weights of the literature (see `weights.py`). They are the only
+arrays with K²: scores from 0 to 1000 are categories, too.
 
 Missing ratings follow Gwet (2014), Handbook of Inter-Rater Reliability, 4th edition, chapters 2-3:
 observed disagreement comes from the images with two or more ratings, the chance term from all

@@ -36,7 +36,7 @@ LEVELS = ("nominal", "ordinal", "interval", "ratio")
 
 
 class Coefficient(Protocol):
-    """A function of `eval.agreement.coefficients.chance_corrected` that weighs disagreements by a matrix (K, K)."""
+    """A function of `chance_corrected.py` that weighs disagreements by a matrix (K, K)."""
 
     def __call__(self, sample: Sample, disagreement_KK: Floats) -> Floats:
         """(B,) values."""

@@ -1,6 +1,6 @@
 """Agreement statistics made from their names and options, and measured.
 
-A family (`eval.agreement.coefficients.families`) and its options (weights, Krippendorff's level, the model of an
+A family (see `families.py`) and its options (weights, Krippendorff's level, the model of an
 intraclass correlation) make a `Statistic`, for a scale of categories.
 """
 

@@ -36,8 +36,8 @@ def agreement_of(
 
     `scale` lists the categories in their order. `categories`: "declared" keeps those that nobody
     used, "observed" leaves them out, which changes weighted statistics. `options` are those of
-    `eval.agreement.coefficients.statistics.statistic_of`: weights, matrix, level, model. Raters without any
-    rating are left out. The interval is by formula; `details["by_formula"]` has all that are known,
+    `statistics.statistic_of`: weights, matrix, level, model. Raters without any rating are left
+    out. The interval is by formula; `details["by_formula"]` has all that are known,
     `details["null_test"]` the test of chance agreement, where there is one. Raises InputError for a
     rating outside the scale, rows of unequal length, and options that there aren't.
     """

@@ -5,8 +5,8 @@ Two forms are read, by the rules of `histosyn.tables.table`; `arm` is `real` or 
     long:  image,rater,rating[,arm]      one row a rating, columns in any order
     wide:  image[,arm],R1,R2,...         one row an image, one column a rater
 
-Which columns are raters is for `eval.agreement.ratings.columns` to say. Columns that are not read are named.
-Whatever does not fit is an error that names the line.
+Which columns are raters is for `columns.py` to say. Columns that are not read are named. Whatever
+does not fit is an error that names the line.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from tissue import SCHEMA
 from torch.nn import functional
 
 from histosyn.config.train import GeneratorConfig
-from histosyn.networks import patterns
+from histosyn.networks import patterns, pixel_blocks
 from histosyn.networks.batch_moments import measure
 from histosyn.networks.generator import Generator, Noise, block_widths, draw_noise
 from histosyn.networks.inference import Precision, made_ready
@@ -220,8 +220,8 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: ModuleType, name: str) -> li
     [
         ("spade", patterns, "find_patterns"),
         ("class_table", patterns, "Pixels"),
-        ("spade", pixels, "Summation"),
-        ("class_table", pixels, "Summation"),
+        ("spade", pixel_blocks, "Summation"),
+        ("class_table", pixel_blocks, "Summation"),
     ],
 )
 @pytest.mark.parametrize("recompute", [False, True])

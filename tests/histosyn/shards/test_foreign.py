@@ -442,7 +442,7 @@ def test_indexing_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch) -> No
     looked = []
     look = foreign_notes._look_through
     monkeypatch.setattr(
-        notes,
+        foreign_notes,
         "_look_through",
         lambda path, schema: looked.append(path.name) or look(path, schema),
     )
