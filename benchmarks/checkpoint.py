@@ -30,16 +30,16 @@ from histosyn.labels.label_map import load_schema
 from histosyn.models.folder import model_facts
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import write_phantom
-from histosyn.training.adversaries import Players
+from histosyn.training.adversaries import Adversaries
 from histosyn.training.data import open_stream
 from histosyn.training.observers import SaveCheckpoint
 from histosyn.training.trainer import Trainer
-from hpc.deferred_writes import Outbox
+from hpc.deferred_writes import DeferredWrites
 from hpc.files import sha256_of_file
 from hpc.preemption import Reason
 from hpc.saver import Saver
 from hpc.tensor_tree import take_snapshot
-from hpc.timer import Due
+from hpc.timer import Timer
 from hpc.topology import Topology
 
 MIB = 1 << 20
@@ -158,17 +158,17 @@ def prepare(out: Path, crop: int, global_batch: int) -> tuple[Trainer, Cycles]:
     topology = Topology()
     stream = open_stream(config, topology)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = Trainer(config, stream, Players(config, len(stream.index.schema), device), device)
+    trainer = Trainer(config, stream, Adversaries(config, len(stream.index.schema), device), device)
     parts = Parts(trainer=trainer, facts=model_facts(config, stream.index, 0).as_dict())
     background, in_line = (
         SaveCheckpoint(
             kind(out / name, keep_last=1),
-            Outbox(),
+            DeferredWrites(),
             parts,
             (),
             topology,
             interval=1,
-            due=Due(0, device, is_first=True),
+            due=Timer(0, device, is_first=True),
             saved=None,
         )
         for kind, name in ((Saver, "background"), (InLine, "in-line"))

@@ -27,9 +27,9 @@ from turns import take_turns
 
 from histosyn.config.file import from_dict
 from histosyn.config.train import TrainConfig
-from histosyn.training.adversaries import DISCRIMINATORS, Players
+from histosyn.training.adversaries import DISCRIMINATORS, Adversaries
 from histosyn.training.objectives import make_objective
-from histosyn.training.step_inputs import Scene, arranged
+from histosyn.training.step_inputs import StepInputs, arranged
 from histosyn.training.updates import UPDATES
 
 CLASSES = 4
@@ -142,18 +142,18 @@ def make_step(
     config = contender.config(given.channels, given.tiles, precision)
     if contender.channels is None:
         DISCRIMINATORS["unet"] = lambda _, classes: Published(classes)
-    players = Players(config, CLASSES, device)
+    adversaries = Adversaries(config, CLASSES, device)
     objective = make_objective(config.loss, config.discriminator, device)
     torch.manual_seed(0)
     tiles = torch.rand(given.tiles, 3, given.size, given.size, device=device) * 2 - 1
-    scene = Scene(
+    inputs = StepInputs(
         config=config,
         step=0,
         positions=tuple(range(given.tiles)),
         labels_NHW=label_maps("nuclei", CLASSES, given.tiles, given.size).to(device),
         tiles_NCHW=arranged(tiles, config),
     )
-    return functools.partial(UPDATES[config.run.updates], players, objective, scene)
+    return functools.partial(UPDATES[config.run.updates], adversaries, objective, inputs)
 
 
 def parameters(contender: Contender) -> int:

@@ -29,9 +29,9 @@ from PIL import Image
 
 from histosyn.models.folder import Model, load_model
 from histosyn.paint.address import listen_on_port
-from histosyn.paint.renderer import Easel
+from histosyn.paint.renderer import Renderer
 from histosyn.paint.server import build_app
-from histosyn.paint.session_folder import Sitting
+from histosyn.paint.session_folder import SessionFolder
 from histosyn.phantom.data_set import render_phantom
 from histosyn.synthesis.folder import synthesize_painted
 from histosyn.synthesis.rerolls import Rerolls
@@ -50,12 +50,12 @@ def main() -> None:
     options = parser.parse_args()
     print("| model | size | round trip | network | PNG | rest |\n|---|---|---|---|---|---|")
     for path in options.models:
-        easel = Easel(load_model(path, torch.device("cpu")), name=str(path))
-        with _Served(easel) as url:
+        renderer = Renderer(load_model(path, torch.device("cpu")), name=str(path))
+        with _Served(renderer) as url:
             for size in options.sizes:
-                _report(path, size, _round_trips(url, easel, size, options.repeats))
+                _report(path, size, _round_trips(url, renderer, size, options.repeats))
             before = _resident_mib()
-            _round_trips(url, easel, options.sizes[0], options.pictures)
+            _round_trips(url, renderer, options.sizes[0], options.pictures)
             print(f"memory: {before:.0f} MiB, after {options.pictures} more pictures "
                   f"{_resident_mib():.0f} MiB")  # fmt: skip
     print("| model | size | edit | whole | where it reaches | ratio |\n|---|---|---|---|---|---|")
@@ -67,9 +67,9 @@ def main() -> None:
 
 
 class _Served:
-    def __init__(self, easel: Easel) -> None:
+    def __init__(self, renderer: Renderer) -> None:
         self.place = listen_on_port(0, _TOKEN)
-        app = build_app(easel, Sitting(Path("nowhere")), {}, token=_TOKEN, hosts=[])
+        app = build_app(renderer, SessionFolder(Path("nowhere")), {}, token=_TOKEN, hosts=[])
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
         self.thread = threading.Thread(
             target=lambda: asyncio.run(self.server.serve(sockets=[self.place.socket]))
@@ -87,13 +87,13 @@ class _Served:
         self.thread.join()
 
 
-def _round_trips(url: str, easel: Easel, size: int, repeats: int) -> list[dict[str, float]]:
+def _round_trips(url: str, renderer: Renderer, size: int, repeats: int) -> list[dict[str, float]]:
     _, labels = render_phantom(0, 0, size)
     random = np.random.default_rng(0)
     found = []
     for _ in range(repeats):
         row, column = random.integers(0, size - 24, 2)
-        labels[row : row + 24, column : column + 24] = random.integers(0, len(easel.schema))
+        labels[row : row + 24, column : column + 24] = random.integers(0, len(renderer.schema))
         began = time.perf_counter()
         done = _ask(url, labels)
         Image.open(io.BytesIO(base64.b64decode(done["png"]))).load()

@@ -24,9 +24,9 @@ from plain import PlainStep
 from histosyn.config.file import from_dict
 from histosyn.config.train import TrainConfig
 from histosyn.networks.noise import draw_noise
-from histosyn.training.adversaries import Players
+from histosyn.training.adversaries import Adversaries
 from histosyn.training.objectives import make_objective
-from histosyn.training.step_inputs import Scene, arranged
+from histosyn.training.step_inputs import StepInputs, arranged
 from histosyn.training.updates import UPDATES
 
 BATCH = 2
@@ -57,16 +57,16 @@ def make_step(case: Case, device: torch.device) -> Callable[[], object]:
         noise = draw_noise([1, 2], config.generator, size, size, device).entry
         plain = PlainStep(config.generator, config.discriminator, case.classes, device)
         return functools.partial(plain, labels, tiles, noise)
-    players = Players(config, case.classes, device)
+    adversaries = Adversaries(config, case.classes, device)
     objective = make_objective(config.loss, config.discriminator, device)
-    scene = Scene(
+    inputs = StepInputs(
         config=config,
         step=0,
         positions=(0, 1),
         labels_NHW=labels,
         tiles_NCHW=arranged(tiles, config),
     )
-    return functools.partial(UPDATES[config.run.updates], players, objective, scene)
+    return functools.partial(UPDATES[config.run.updates], adversaries, objective, inputs)
 
 
 def config_of(case: Case) -> TrainConfig:

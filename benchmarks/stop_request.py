@@ -30,7 +30,7 @@ from histosyn.config.train import (
 from histosyn.labels.label_map import load_schema
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import write_phantom
-from histosyn.training.adversaries import Players
+from histosyn.training.adversaries import Adversaries
 from histosyn.training.data import open_stream
 from histosyn.training.trainer import Trainer
 from hpc.preemption import StopRequest
@@ -80,7 +80,7 @@ def measure(shards: Path, steps: int) -> None:
         stop.at_edges(CPU),
     ):
         stream = open_stream(config, topology)
-        trainer = Trainer(config, stream, Players(config, len(stream.index.schema), CPU), CPU)
+        trainer = Trainer(config, stream, Adversaries(config, len(stream.index.schema), CPU), CPU)
         clock = Clock(stop)
         trainer.train((clock,))
     if topology.is_first:

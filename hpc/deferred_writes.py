@@ -22,7 +22,7 @@ def is_full_disk(error: OSError) -> bool:
     return error.errno in _FULL_DISK
 
 
-class Outbox:
+class DeferredWrites:
     """Does writes in their order. With "retry" those that a full disk refuses are kept for later.
 
     A checkpoint must not be ahead of what is kept here, or a run that is killed and goes on from it

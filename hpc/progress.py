@@ -20,7 +20,7 @@ _QUICK_SECONDS = 1.0
 _quick: set[str] = set()
 
 
-class Pulse:
+class ProgressLog:
     """Tells on the log how much of `what` is done, how long a part takes, and when it will end."""
 
     def __init__(self, what: str, *, total: int, done: int = 0) -> None:

@@ -9,7 +9,7 @@ import torch
 from hpc.collectives import DelayedMaximum
 
 
-class Due:
+class Timer:
     """Says every so many minutes that they are over. Rank 0's clock counts, the others follow.
 
     Every rank calls it at each edge of a step, and `settle` after the last one. The answer is that

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eval.distances.feature_set import Population, distance, measure
+from eval.distances.feature_set import FeatureSet, distance, measure
 from eval.extractors.choice import open_extractor
 from eval.features.content import Content
 from eval.features.extractor import Extractor, reproducible_inference
@@ -67,7 +67,7 @@ class SyntheticTiles:
         return to_uint8(tiles)
 
 
-class Yardstick:
+class Evaluator:
     """Chosen validation tiles, measured, and the means to measure a generator against them.
 
     Raises InputError or DatasetError if the validation shards are missing, damaged, or hold a
@@ -86,7 +86,7 @@ class Yardstick:
         self.labels_NHW = np.stack(chosen.labels)
         self.extractor: Extractor = open_extractor("random", seed=config.seed, device=device)
         tiles = TileArray(name=str(config.validation), tiles_NHWC=np.stack(chosen.tiles))
-        self.real: Population = measure(tiles, self.extractor, batch_size=_BATCH)
+        self.real: FeatureSet = measure(tiles, self.extractor, batch_size=_BATCH)
 
     def distance(self, generator: Generator, batch_size: int) -> float:
         """Squared Fréchet distance of what the generator makes, `batch_size` tiles at a time."""

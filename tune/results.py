@@ -10,7 +10,7 @@ from typing import Any, Literal
 from eval.distances.report import real_floor
 from eval.statistics.result import Number, Result
 from tune.config import Candidate, Sweep
-from tune.evaluation import Yardstick
+from tune.evaluation import Evaluator
 from tune.trial_folder import Ending, Evaluation, TrialFolder
 
 _METHOD = (
@@ -65,9 +65,9 @@ def collect(sweep: Sweep) -> list[Row]:
     return sorted(rows, key=lambda row: math.inf if row.distance is None else row.distance)
 
 
-def summarize(sweep: Sweep, rows: list[Row], yardstick: Yardstick) -> Result:
+def summarize(sweep: Sweep, rows: list[Row], evaluator: Evaluator) -> Result:
     """The rows, best first, with all that made their numbers."""
-    identity, real = yardstick.extractor.identity, yardstick.real
+    identity, real = evaluator.extractor.identity, evaluator.real
     best = rows[0]
     return Result(
         kind="sweep",
@@ -78,7 +78,7 @@ def summarize(sweep: Sweep, rows: list[Row], yardstick: Yardstick) -> Result:
                 "n": real.n,
                 "tile_size": real.tile_size,
                 "content": asdict(real.content) if real.content is not None else None,
-                "shards_sha256": [shard.sha256 for shard in yardstick.index.shards],
+                "shards_sha256": [shard.sha256 for shard in evaluator.index.shards],
             },
         },
         settings={

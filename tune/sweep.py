@@ -27,7 +27,7 @@ from hpc.records import Records, Text
 from hpc.temporary_names import remove_leftovers
 from tune.config import Sweep, sweep_from_dict
 from tune.environment import prepare
-from tune.evaluation import Yardstick
+from tune.evaluation import Evaluator
 from tune.results import Row, collect, summarize
 from tune.trial_folder import TrialFolder
 
@@ -65,8 +65,8 @@ def run_sweep(sweep: Sweep) -> Result:
     Raises ConfigError if the folder holds another sweep, DatasetError if the data sets do not fit
     together, InputError if Ray is missing or has no room, HistosynError if no trial succeeded.
     """
-    yardstick = Yardstick(sweep.sweep, torch.device("cpu"))
-    _require_same_schema(sweep, yardstick)
+    evaluator = Evaluator(sweep.sweep, torch.device("cpu"))
+    _require_same_schema(sweep, evaluator)
     folder = sweep.sweep.folder
     with locked(
         folder / ".lock",
@@ -74,12 +74,12 @@ def run_sweep(sweep: Sweep) -> Result:
         "sweep.folder.",
         risk=f"Let no other process sweep in {folder}.",
     ):
-        return _run_alone(sweep, yardstick)
+        return _run_alone(sweep, evaluator)
 
 
-def _run_alone(sweep: Sweep, yardstick: Yardstick) -> Result:
+def _run_alone(sweep: Sweep, evaluator: Evaluator) -> Result:
     remove_leftovers(sweep.sweep.folder)
-    _claim_folder(sweep, yardstick.index.identity)
+    _claim_folder(sweep, evaluator.index.identity)
     waiting = [
         number
         for number in range(sweep.sweep.samples)
@@ -90,7 +90,7 @@ def _run_alone(sweep: Sweep, yardstick: Yardstick) -> Result:
     if waiting:
         _run(sweep, waiting)
     rows = collect(sweep)
-    result = summarize(sweep, rows, yardstick)
+    result = summarize(sweep, rows, evaluator)
     _write_best(sweep, rows[0])
     result.save(sweep.sweep.folder / "trials.json")
     if rows[0].distance is None:
@@ -112,10 +112,10 @@ def _run(sweep: Sweep, numbers: Sequence[int]) -> None:
     run_trials(sweep, numbers)
 
 
-def _require_same_schema(sweep: Sweep, yardstick: Yardstick) -> None:
+def _require_same_schema(sweep: Sweep, evaluator: Evaluator) -> None:
     numbers = range(sweep.sweep.samples)
     for shards in sorted({sweep.candidate(number).training.data.shards for number in numbers}):
-        schema, expected = open_shards(shards).index.schema, yardstick.index.schema
+        schema, expected = open_shards(shards).index.schema, evaluator.index.schema
         if schema != expected:
             raise DatasetError(
                 f"{shards} has label schema {schema.name}, but {sweep.sweep.validation} has "

@@ -15,7 +15,7 @@ from hpc.errors import HistosynError, TrainingDivergedError
 from hpc.process_group import device_of
 from hpc.topology import Topology
 from tune.config import Candidate, Sweep
-from tune.evaluation import Yardstick
+from tune.evaluation import Evaluator
 from tune.trial_folder import Evaluation, Outcome, TrialFolder
 
 
@@ -26,9 +26,9 @@ class Evaluate:
     """
 
     def __init__(
-        self, yardstick: Yardstick, folder: TrialFolder, candidate: Candidate, interval: int
+        self, evaluator: Evaluator, folder: TrialFolder, candidate: Candidate, interval: int
     ) -> None:
-        self.yardstick = yardstick
+        self.evaluator = evaluator
         self.folder = folder
         self.batch_size = candidate.training.data.global_batch
         self.interval = interval
@@ -52,7 +52,7 @@ class Evaluate:
             self.known[step] = Evaluation(
                 step=step,
                 images_seen=step * self.batch_size,
-                distance=self.yardstick.distance(generator, self.batch_size),
+                distance=self.evaluator.distance(generator, self.batch_size),
             )
             self.folder.add(self.known[step])
         ray.tune.report(asdict(self.known[step]))
@@ -79,8 +79,8 @@ def run_trial(config: dict[str, Any], sweep: Sweep) -> None:
 def _train_and_measure(candidate: Candidate, folder: TrialFolder, sweep: Sweep) -> None:
     training = candidate.training
     device = device_of(Topology(), training.run.device)
-    yardstick = Yardstick(sweep.sweep, device)
-    evaluate = Evaluate(yardstick, folder, candidate, sweep.sweep.evaluate_every)
+    evaluator = Evaluator(sweep.sweep, device)
+    evaluate = Evaluate(evaluator, folder, candidate, sweep.sweep.evaluate_every)
     evaluate.tell_last()
     model = run_training(training, (lambda _config, _topology: evaluate,))
     # A kill between the last checkpoint and its measurement leaves a run that has no step to take.

@@ -44,7 +44,7 @@ class Features:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Population:
+class FeatureSet:
     """Tiles as an extractor sees them.
 
     `summary` is the features (N, D) of all, or their mean and covariance; `sample_MD` is then the
@@ -77,7 +77,7 @@ class Population:
 
 def measure(
     source: TileSource, extractor: Extractor, *, batch_size: int = 32, progress: str | None = None
-) -> Population:
+) -> FeatureSet:
     """Extract the features of all tiles; `progress` names the progress display, None is silent.
 
     Memory is bounded by the features kept (`KEPT_NUMBERS`) and a few batches of tiles.
@@ -86,17 +86,17 @@ def measure(
     content = source.content()
     kept = kept_rows(len(source), extractor.dimension)
     features = features_of(source, extractor, batch_size, progress, kept)
-    return population_of(features, source, extractor.identity, content)
+    return feature_set_of(features, source, extractor.identity, content)
 
 
-def population_of(
+def feature_set_of(
     features: Features, source: TileSource, identity: Identity, content: Content | None
-) -> Population:
+) -> FeatureSet:
     """The tiles of `source` with what was made of them. Raises DatasetError if none was usable."""
     if not features.n and len(source):
         raise DatasetError(f"No tile of {source.name} can be measured: {features.bad[0]}")
     moments = features.moments
-    return Population(
+    return FeatureSet(
         name=source.name,
         n=features.n,
         summary=features.kept_MD if moments is None else moments,
@@ -191,7 +191,7 @@ class _Collected:
         self._waiting.clear()
 
 
-def distance(real: Population, synthetic: Population) -> float:
+def distance(real: FeatureSet, synthetic: FeatureSet) -> float:
     """Squared Fréchet distance.
 
     Raises InputError unless both come from the same extractor and have two tiles or more.
@@ -205,12 +205,12 @@ def distance(real: Population, synthetic: Population) -> float:
     return frechet_distance(real.gaussian, synthetic.gaussian, (real.name, synthetic.name))
 
 
-def require_same_identity(population: Population, other: Identity | None, other_name: str) -> None:
-    """InputError if features of `population` and of `other` were made differently.
+def require_same_identity(feature_set: FeatureSet, other: Identity | None, other_name: str) -> None:
+    """InputError if features of `feature_set` and of `other` were made differently.
 
     An unknown identity, that of a statistics file by pytorch-fid, is taken to fit.
     """
-    own = population.identity
+    own = feature_set.identity
     if own is None or other is None or own == other:
         return
     differences = [
@@ -223,7 +223,7 @@ def require_same_identity(population: Population, other: Identity | None, other_
         if getattr(own, field) != getattr(other, field)
     ]
     raise InputError(
-        f"{population.name} and {other_name} cannot be compared: {'; '.join(differences)}. "
+        f"{feature_set.name} and {other_name} cannot be compared: {'; '.join(differences)}. "
         "Measure both with the same extractor."
     )
 

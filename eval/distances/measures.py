@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eval.distances import kid as kernel
 from eval.distances import precision_recall
-from eval.distances.feature_set import Population, distance
+from eval.distances.feature_set import FeatureSet, distance
 from eval.distances.frechet import frechet_distance_from_features
 from eval.distances.frechet_interval import frechet_interval
 from eval.statistics.interval import ALIKE
@@ -57,7 +57,7 @@ KERNEL = Measure(
     most=MOST_PAIRED,
     values=lambda x, y: {"kid": kernel.kid(x, y)},
 )
-MANIFOLD = Measure(
+PRECISION_RECALL = Measure(
     names=_MANIFOLD_NAMES,
     fewest=precision_recall.K_COVERAGE + 1,
     most=MOST_PAIRED,
@@ -84,24 +84,24 @@ _FEW_TILES = 1000
 
 
 def all_numbers(
-    real: Population, synthetic: Population, *, groups: Sequence[str] | None = None, seed: int = 0
+    real: FeatureSet, synthetic: FeatureSet, *, groups: Sequence[str] | None = None, seed: int = 0
 ) -> tuple[Number, ...]:
-    """Every number between two populations, and then the floor of each.
+    """Every number between two feature sets, and then the floor of each.
 
     `groups` are those of the real tiles whose features are kept; `seed` chooses halves and, of very
-    many tiles, which are paired. Raises InputError if the populations do not fit together.
+    many tiles, which are paired. Raises InputError if the feature sets do not fit together.
     """
     found = [_frechet(real, synthetic), *_paired(real, synthetic, seed)]
     floors = [
         floor
-        for measure in (FRECHET, KERNEL, MANIFOLD)
+        for measure in (FRECHET, KERNEL, PRECISION_RECALL)
         for floor in floors_of(measure, real, groups=groups, seed=seed)
     ]
     return (*found, *floors)
 
 
 def floors_of(
-    measure: Measure, real: Population, *, groups: Sequence[str] | None = None, seed: int = 0
+    measure: Measure, real: FeatureSet, *, groups: Sequence[str] | None = None, seed: int = 0
 ) -> list[Number]:
     """The numbers between random halves of the real tiles: what a perfect generator would get.
 
@@ -153,7 +153,7 @@ def halves(
     return features_ND[chosen_N], features_ND[~chosen_N]
 
 
-def _frechet(real: Population, synthetic: Population) -> Number:
+def _frechet(real: FeatureSet, synthetic: FeatureSet) -> Number:
     value = distance(real, synthetic)
     known = [side.n for side in (real, synthetic) if side.n is not None]
     x_ND, y_MD = real.features_ND, synthetic.features_ND
@@ -182,10 +182,10 @@ def _frechet(real: Population, synthetic: Population) -> Number:
     )
 
 
-def _paired(real: Population, synthetic: Population, seed: int) -> list[Number]:
+def _paired(real: FeatureSet, synthetic: FeatureSet, seed: int) -> list[Number]:
     if real.features_ND is None or synthetic.features_ND is None:
         reason = _statistics_only(real, synthetic)
-        return [_undefined(name, 0, reason) for name in (*KERNEL.names, *MANIFOLD.names)]
+        return [_undefined(name, 0, reason) for name in (*KERNEL.names, *PRECISION_RECALL.names)]
     sides = real.features_ND, synthetic.features_ND
     x_ND, y_MD = _some_of_both(sides, MOST_PAIRED, key_of(seed, "paired"))
     return [_kernel_number(x_ND, y_MD, seed), *_manifold_numbers(x_ND, y_MD)]
@@ -231,10 +231,10 @@ def _subsets(x_ND: Features, y_MD: Features, seed: int) -> dict[str, object]:
 
 def _manifold_numbers(x_ND: Features, y_MD: Features) -> list[Number]:
     n = min(len(x_ND), len(y_MD))
-    if n < MANIFOLD.fewest:
+    if n < PRECISION_RECALL.fewest:
         neighbours = precision_recall.K_COVERAGE
-        reason = f"{MANIFOLD.fewest} tiles a side are needed for {neighbours} neighbours"
-        return [_undefined(name, n, reason) for name in MANIFOLD.names]
+        reason = f"{PRECISION_RECALL.fewest} tiles a side are needed for {neighbours} neighbours"
+        return [_undefined(name, n, reason) for name in PRECISION_RECALL.names]
     found = precision_recall.membership(x_ND, y_MD)
     shares = {
         "precision": ("synthetic", found.in_real_M),
@@ -258,7 +258,7 @@ def _manifold_numbers(x_ND: Features, y_MD: Features) -> list[Number]:
     number = _number("density", found.density, len(y_MD), interval, _DENSITY_INTERVAL)
     note = None if interval else ALIKE
     numbers["density"] = replace(number, details={"interval_note": note})
-    return [numbers[name] for name in MANIFOLD.names]
+    return [numbers[name] for name in PRECISION_RECALL.names]
 
 
 def _of_some_width(interval: tuple[float, float], *, rounding: float) -> tuple[float, float] | None:
@@ -298,12 +298,12 @@ def _some_of_both(
     return x_ND, y_MD
 
 
-def _statistics_only(*sides: Population) -> str:
+def _statistics_only(*sides: FeatureSet) -> str:
     name = next(side.name for side in sides if side.features_ND is None)
     return f"{name} is a statistics file: it holds no features"
 
 
-def _no_floor_reason(real: Population, fewest: int) -> str | None:
+def _no_floor_reason(real: FeatureSet, fewest: int) -> str | None:
     if real.features_ND is None:
         return f"{real.name} is a statistics file: there are no tiles to split"
     if len(real.features_ND) < 2 * fewest:

@@ -13,7 +13,7 @@ from functools import reduce
 
 import numpy as np
 
-from eval.distances.feature_set import Features, Population, features_of, kept_rows, population_of
+from eval.distances.feature_set import Features, FeatureSet, feature_set_of, features_of, kept_rows
 from eval.distances.moments import Moments
 from eval.features.content import Content, content_of_digests, digests_of
 from eval.features.extractor import Extractor, Identity
@@ -138,10 +138,10 @@ def merge(source: StoredTiles, parts: Sequence[MeasuredPart], what: str) -> Meas
     return replace(parts[0], part=whole, device=devices, features=merged, digests=digests)
 
 
-def as_population(source: StoredTiles, measured: MeasuredPart) -> Population:
+def as_feature_set(source: StoredTiles, measured: MeasuredPart) -> FeatureSet:
     """A side of which all tiles were measured."""
     content = _content(source, measured.digests)
-    return population_of(measured.features, source, measured.identity, content)
+    return feature_set_of(measured.features, source, measured.identity, content)
 
 
 def content_of(source: StoredTiles) -> tuple[Content, Mapping[str, str]]:

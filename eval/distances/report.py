@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from eval.distances.feature_cache import FeatureCache
-from eval.distances.feature_set import Population, measure, require_same_identity
+from eval.distances.feature_set import FeatureSet, measure, require_same_identity
 from eval.distances.measures import FRECHET, all_numbers, floors_of
 from eval.distances.part_file import merge_parts
-from eval.distances.parts import MeasuredPart, as_population, content_of, measure_together
+from eval.distances.parts import MeasuredPart, as_feature_set, content_of, measure_together
 from eval.distances.statistics_file import SUFFIX, read_statistics, write_statistics
 from eval.features.extractor import Extractor
 from eval.features.images import StoredTiles, TileFolder, TileShards, TileSource, open_tiles
@@ -23,8 +23,8 @@ from hpc.paths import AnyPath, as_path
 from hpc.stamp import Stamp
 
 FEWEST_TILES = 2048
-Side = TileSource | Population
-StoredSide = StoredTiles | Population
+Side = TileSource | FeatureSet
+StoredSide = StoredTiles | FeatureSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ def distance_between(
     sides = {"real": real, "synthetic": synthetic}
     if extractor is not None:
         for side in sides.values():
-            if isinstance(side, Population):
+            if isinstance(side, FeatureSet):
                 require_same_identity(side, extractor.identity, "the extractor asked for")
     measured = {role: _measured(role, side, extractor, settings) for role, side in sides.items()}
     return decided_by_first(lambda: _finished(sides, measured, settings, {}))
@@ -101,8 +101,8 @@ def distance_of_parts(
     sides: dict[str, Side] = {"real": real, "synthetic": synthetic}
     measured, more = {}, {}
     for role, side in {"real": real, "synthetic": synthetic}.items():
-        if isinstance(side, Population):
-            measured[role] = _Measured(population=side)
+        if isinstance(side, FeatureSet):
+            measured[role] = _Measured(feature_set=side)
             continue
         part, count = merge_parts(side, role, folder)
         measured[role] = _of_part(side, part)
@@ -114,21 +114,21 @@ def distance_of_parts(
 class _Measured:
     """A side, and which settings were those of its measuring."""
 
-    population: Population
+    feature_set: FeatureSet
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _measured(role: str, side: Side, extractor: Extractor | None, settings: Settings) -> _Measured:
-    if isinstance(side, Population):
-        return _Measured(population=side)
+    if isinstance(side, FeatureSet):
+        return _Measured(feature_set=side)
     if extractor is None:
         raise InputError(f"{side.name} holds tiles: an extractor is needed to measure them.")
     shown = role if settings.show_progress else None
     if isinstance(side, (TileFolder, TileShards)):
         return _stored(side, extractor, settings, shown)
-    population = measure(side, extractor, batch_size=settings.batch_size, progress=shown)
+    feature_set = measure(side, extractor, batch_size=settings.batch_size, progress=shown)
     made = {"batch_size": settings.batch_size, "device": str(extractor.device)}
-    return _Measured(population=population, settings=made)
+    return _Measured(feature_set=feature_set, settings=made)
 
 
 def _stored(
@@ -149,7 +149,7 @@ def _stored(
 
 def _of_part(side: StoredTiles, part: MeasuredPart) -> _Measured:
     return _Measured(
-        population=as_population(side, part),
+        feature_set=as_feature_set(side, part),
         settings={"batch_size": part.batch_size, "device": part.device},
     )
 
@@ -163,10 +163,10 @@ def _finished(
     made: dict[str, Any] = {}
     for role, one in measured.items():
         made |= one.settings
-        is_new = not isinstance(sides[role], Population)
+        is_new = not isinstance(sides[role], FeatureSet)
         if settings.save_statistics is not None and is_new:
-            write_statistics(settings.save_statistics / f"{role}{SUFFIX}", one.population)
-    real, synthetic = measured["real"].population, measured["synthetic"].population
+            write_statistics(settings.save_statistics / f"{role}{SUFFIX}", one.feature_set)
+    real, synthetic = measured["real"].feature_set, measured["synthetic"].feature_set
     result = compare(
         real,
         synthetic,
@@ -178,7 +178,7 @@ def _finished(
     return replace(result, settings=result.settings | made | dict(more))
 
 
-def _groups(side: Side, measured: Population, grouping: Grouping | None) -> Sequence[str] | None:
+def _groups(side: Side, measured: FeatureSet, grouping: Grouping | None) -> Sequence[str] | None:
     if isinstance(side, TileShards) and grouping is None:
         return side.groups(measured.tile_names)
     if grouping is None:
@@ -192,13 +192,13 @@ def _groups(side: Side, measured: Population, grouping: Grouping | None) -> Sequ
 
 
 def compare(
-    real: Population,
-    synthetic: Population,
+    real: FeatureSet,
+    synthetic: FeatureSet,
     *,
     groups: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Result:
-    """The numbers between two populations with their floors, provenance and warnings.
+    """The numbers between two feature sets with their floors, provenance and warnings.
 
     `groups` are those of the real tiles whose features are kept, for the floors.
     """
@@ -218,23 +218,23 @@ def compare(
     )
 
 
-def real_floor(real: Population, *, seed: int = 0) -> Number:
+def real_floor(real: FeatureSet, *, seed: int = 0) -> Number:
     """The Fréchet distance between random halves of the real tiles (see `floors_of`)."""
     return floors_of(FRECHET, real, seed=seed)[0]
 
 
-def _described(population: Population) -> dict[str, Any]:
+def _described(feature_set: FeatureSet) -> dict[str, Any]:
     return {
-        "name": population.name,
-        "n": population.n,
-        "tile_size": population.tile_size,
-        "preparation": population.preparation,
-        "content": asdict(population.content) if population.content else None,
-        "bad_tiles": list(population.bad),
+        "name": feature_set.name,
+        "n": feature_set.n,
+        "tile_size": feature_set.tile_size,
+        "preparation": feature_set.preparation,
+        "content": asdict(feature_set.content) if feature_set.content else None,
+        "bad_tiles": list(feature_set.bad),
     }
 
 
-def _group_warnings(real: Population, groups: Sequence[str] | None) -> Iterator[str]:
+def _group_warnings(real: FeatureSet, groups: Sequence[str] | None) -> Iterator[str]:
     if groups is not None:
         yield (
             "Intervals take tiles as independent, which those of one patient or slide are not: "
@@ -247,7 +247,7 @@ def _group_warnings(real: Population, groups: Sequence[str] | None) -> Iterator[
         )
 
 
-def _warnings(real: Population, synthetic: Population) -> Iterator[str]:
+def _warnings(real: FeatureSet, synthetic: FeatureSet) -> Iterator[str]:
     identity = real.identity or synthetic.identity
     if identity is not None and identity.caveat is not None:
         yield identity.caveat

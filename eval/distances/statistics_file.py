@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.distances.feature_set import Population
+from eval.distances.feature_set import FeatureSet
 from eval.distances.frechet import covariance_fault
 from eval.features.content import content_of_file
 from eval.features.extractor import Identity
@@ -44,27 +44,27 @@ class Statistics:
     covariance_DD: NDArray[np.float64]
 
 
-def write_statistics(path: Path, population: Population) -> None:
+def write_statistics(path: Path, feature_set: FeatureSet) -> None:
     """Write mean, covariance and how they were made, atomically."""
-    if population.identity is None or population.n is None or population.tile_size is None:
-        raise InputError(f"{population.name} does not say how it was made: not written again.")
-    gaussian = population.gaussian
+    if feature_set.identity is None or feature_set.n is None or feature_set.tile_size is None:
+        raise InputError(f"{feature_set.name} does not say how it was made: not written again.")
+    gaussian = feature_set.gaussian
     content = {
         "mu": gaussian.mean_D,
         "sigma": gaussian.covariance_DD,
-        "n": population.n,
-        "extractor": population.identity.name,
-        "weights_sha256": population.identity.weights_sha256,
-        "preprocessing": population.identity.preprocessing,
-        "caveat": population.identity.caveat or "",
-        "tile_size": population.tile_size,
-        "preparation": population.preparation or "",
+        "n": feature_set.n,
+        "extractor": feature_set.identity.name,
+        "weights_sha256": feature_set.identity.weights_sha256,
+        "preprocessing": feature_set.identity.preprocessing,
+        "caveat": feature_set.identity.caveat or "",
+        "tile_size": feature_set.tile_size,
+        "preparation": feature_set.preparation or "",
         "version": versions().get("histosyn", "unknown"),
     }
     write_npz(path, content, compressed=True)
 
 
-def read_statistics(path: AnyPath) -> Population:
+def read_statistics(path: AnyPath) -> FeatureSet:
     """Read a statistics file of ours or of pytorch-fid.
 
     Raises InputError if it is missing, DatasetError if it is damaged or no statistics file.
@@ -75,14 +75,14 @@ def read_statistics(path: AnyPath) -> Population:
         with open_npz(path) as file:
             summary = _summary(file)
             content = {name: file.read(name) for name in _OWN_KEYS if name in file}
-        population = _population(path, summary, content)
+        feature_set = _feature_set(path, summary, content)
     except (*READING_ERRORS, InputError) as error:
         raise DatasetError(
             f"{path} cannot be read as a statistics file ({str(error).removesuffix('.')}). It must "
             "be an .npz with the arrays mu and sigma, as written by --save-statistics or by "
             "pytorch-fid."
         ) from error
-    return replace(population, content=content_of_file(path))
+    return replace(feature_set, content=content_of_file(path))
 
 
 def _summary(file: Npz) -> Statistics:
@@ -97,14 +97,14 @@ def _summary(file: Npz) -> Statistics:
     return Statistics(mean_D=mean_D, covariance_DD=covariance_DD)
 
 
-def _population(path: Path, summary: Statistics, content: Mapping[str, Any]) -> Population:
+def _feature_set(path: Path, summary: Statistics, content: Mapping[str, Any]) -> FeatureSet:
     missing = [key for key in _OWN_KEYS if key not in content]
     if 0 < len(missing) < len(_OWN_KEYS):
         raise ValueError(f"it lacks {', '.join(missing)}")
     if missing:
-        return Population(name=str(path), n=None, summary=summary, identity=None)
+        return FeatureSet(name=str(path), n=None, summary=summary, identity=None)
     height, width = (int(length) for length in content["tile_size"])
-    return Population(
+    return FeatureSet(
         name=str(path),
         n=int(content["n"]),
         summary=summary,

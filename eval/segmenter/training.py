@@ -17,7 +17,7 @@ from histosyn.shards.stream import ShardStream
 from histosyn.training.data import open_stream, stage_shards
 from histosyn.training.resumable import run_resumable
 from histosyn.training.steps import BatchSource, Observer, require_finite_weights
-from hpc.deferred_writes import Outbox
+from hpc.deferred_writes import DeferredWrites
 from hpc.preemption import StopRequest
 from hpc.topology import Topology
 
@@ -87,7 +87,7 @@ class SegmenterTraining:
         if isinstance(stream, ShardStream):
             stage_shards(self.config.data, stream, steps, self.topology)
 
-    def observers(self, outbox: Outbox) -> tuple[Observer[SegmenterTrainer], ...]:
+    def observers(self, deferred_writes: DeferredWrites) -> tuple[Observer[SegmenterTrainer], ...]:
         """None of its own."""
         return ()
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from histosyn.doctor.finding import Finding
 from histosyn.doctor.hints import naming_hint
-from histosyn.doctor.look import Look, look_at
 from histosyn.doctor.pair_checks import PAIR_CHECKS
 from histosyn.doctor.proposal import Proposal, propose, propose_for_objects
 from histosyn.doctor.set_checks import SET_CHECKS
+from histosyn.doctor.summary import PairSummary, summarize_pair
 from histosyn.doctor.survey import Survey
 from histosyn.labels.instances import NO_OBJECTS, class_for_objects
 from histosyn.labels.schema import LabelSchema
@@ -21,7 +21,7 @@ from histosyn.sources.pairs import Naming, Pairing, pair_folders
 from histosyn.sources.tile_facts import TileFacts, match_facts, read_tile_facts
 from hpc.parallel import map_in_order
 
-Track = Callable[[Iterator[Look], int], Iterable[Look]]
+Track = Callable[[Iterator[PairSummary], int], Iterable[PairSummary]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class Diagnosis:
 def examine(
     source: Source,
     schema: LabelSchema | None = None,
-    track: Track = lambda looks, total: looks,
+    track: Track = lambda summaries, total: summaries,
     processes: int | None = None,
 ) -> Diagnosis:
     """Read every pair of a data set once, on all cores, and say what is wrong with them.
@@ -111,15 +111,17 @@ def examine(
         schema = proposal.schema
     if source.folds_objects and schema is not None:
         class_for_objects(str(source.objects_are), schema)
-    look = partial(look_at, schema=schema, objects=source.objects_are)
-    pass_over = map_in_order(look, pairing.pairs, processes)
-    looks: Iterable[Look] = track(pass_over, len(pairing.pairs))
+    summary = partial(summarize_pair, schema=schema, objects=source.objects_are)
+    pass_over = map_in_order(summary, pairing.pairs, processes)
+    summaries: Iterable[PairSummary] = track(pass_over, len(pairing.pairs))
     if schema is None:
-        looks = list(looks)
-        proposal = propose(look.label.codes for look in looks if look.label.codes is not None)
+        summaries = list(summaries)
+        proposal = propose(
+            summary.label.codes for summary in summaries if summary.label.codes is not None
+        )
         if proposal is not None:
             schema = proposal.schema
-            looks = (look.under(proposal.schema) for look in looks)
+            summaries = (summary.under(proposal.schema) for summary in summaries)
     hint = naming_hint(pairing, source.tiles, source.labels)
     survey = Survey(
         schema=schema,
@@ -128,7 +130,7 @@ def examine(
         facts=facts,
         naming_hint=hint,
     )
-    _ask(survey, looks)
+    _ask(survey, summaries)
     return _diagnosis(survey, proposal)
 
 
@@ -140,11 +142,11 @@ def _facts_of(source: Source, pairing: Pairing) -> dict[str, TileFacts] | None:
     return match_facts(keys, facts, source.groups) if keys else {}
 
 
-def _ask(survey: Survey, looks: Iterable[Look]) -> None:
-    for look in looks:
-        survey.count(look)
+def _ask(survey: Survey, summaries: Iterable[PairSummary]) -> None:
+    for summary in summaries:
+        survey.count(summary)
         for check in PAIR_CHECKS:
-            survey.note(check, check.places(look, survey))
+            survey.note(check, check.places(summary, survey))
     for check in SET_CHECKS:
         survey.note(check, check.places(survey))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from histosyn.doctor.reading import stretch_of
-from histosyn.labels.pixel_values import Codes, packed_colors
+from histosyn.labels.pixel_values import PixelValues, packed_colors
 
 # Index maps whose values were stretched to be visible have few classes.
 STRETCHED_CLASSES = 16
@@ -30,7 +30,7 @@ class Inventory:
     palette_colors: Counter[int] = field(default_factory=Counter)
     palette: dict[int, set[int]] = field(default_factory=dict)
 
-    def count(self, codes: Codes) -> None:
+    def count(self, codes: PixelValues) -> None:
         """Take in one label map."""
         if codes.indices is not None:
             stretched = codes.colors is None and stretch_of(codes.indices, STRETCHED_CLASSES)
@@ -39,7 +39,7 @@ class Inventory:
         if codes.colors is not None:
             self._count_colors(codes.colors, codes)
 
-    def _count_colors(self, colors: np.ndarray, codes: Codes) -> None:
+    def _count_colors(self, colors: np.ndarray, codes: PixelValues) -> None:
         packed = packed_colors(colors).tolist()
         pixels_of = self.colors if codes.indices is None else self.palette_colors
         for color, pixels in zip(packed, codes.pixels.tolist(), strict=True):
@@ -65,7 +65,7 @@ class Inventory:
         return any(len(colors) > 1 for colors in self.palette.values())
 
 
-def take_inventory(codes: Iterable[Codes]) -> Inventory:
+def take_inventory(codes: Iterable[PixelValues]) -> Inventory:
     """Count the codes of all label maps."""
     inventory = Inventory()
     grays = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from histosyn.doctor.look import FlawKind, Look
 from histosyn.doctor.reading import Trouble
+from histosyn.doctor.summary import FlawKind, PairSummary
 from histosyn.doctor.survey import Check, Survey
 from histosyn.sources.pairs import LONGEST_KEY_BYTES, may_name_a_sample
 
@@ -22,36 +22,37 @@ def size_text(size: tuple[int, ...]) -> str:
     return f"{width}x{height}"
 
 
-def _flawed_tile(kind: FlawKind, look: Look, survey: Survey) -> Sequence[str]:
-    flaw = look.tile.flaw
+def _flawed_tile(kind: FlawKind, summary: PairSummary, survey: Survey) -> Sequence[str]:
+    flaw = summary.tile.flaw
     return [flaw.message] if flaw is not None and flaw.kind == kind else []
 
 
-def _flawed_label(kind: FlawKind, look: Look, survey: Survey) -> Sequence[str]:
-    flaw = look.label.flaw
+def _flawed_label(kind: FlawKind, summary: PairSummary, survey: Survey) -> Sequence[str]:
+    flaw = summary.label.flaw
     return [flaw.message] if flaw is not None and flaw.kind == kind else []
 
 
-def _troubled(trouble: Trouble, look: Look, survey: Survey) -> Sequence[str]:
-    reading = look.label.reading
+def _troubled(trouble: Trouble, summary: PairSummary, survey: Survey) -> Sequence[str]:
+    reading = summary.label.reading
     if reading is None or reading.trouble != trouble:
         return []
-    return [f"{look.label_name}: {reading.hint}"]
+    return [f"{summary.label_name}: {reading.hint}"]
 
 
-def _unequal_sizes(look: Look, survey: Survey) -> Sequence[str]:
-    tile, label = look.tile.size, look.label.size
+def _unequal_sizes(summary: PairSummary, survey: Survey) -> Sequence[str]:
+    tile, label = summary.tile.size, summary.label.size
     if tile is None or label is None or tile == label:
         return []
     return [
-        f"{look.pair.key}: the tile has {size_text(tile)} pixels, its label map {size_text(label)}"
+        f"{summary.pair.key}: the tile has {size_text(tile)} pixels, "
+        f"its label map {size_text(label)}"
     ]
 
 
-def _copies(across: bool, look: Look, survey: Survey) -> Sequence[str]:
+def _copies(across: bool, summary: PairSummary, survey: Survey) -> Sequence[str]:
     """A copy of an earlier tile, on another side of the split or not."""
-    key = look.pair.key
-    first = survey.key_of_digest.get(look.tile.digest or b"", key)
+    key = summary.pair.key
+    first = survey.key_of_digest.get(summary.tile.digest or b"", key)
     if first == key:
         return []
     part, first_part = survey.part_of(key), survey.part_of(first)
@@ -61,60 +62,62 @@ def _copies(across: bool, look: Look, survey: Survey) -> Sequence[str]:
     return [f"{key}{sides[0]} has the pixels of {first}{sides[1]}"]
 
 
-def _unfit_name(look: Look, survey: Survey) -> Sequence[str]:
-    return [] if may_name_a_sample(look.pair.key) else [repr(look.pair.key)]
+def _unfit_name(summary: PairSummary, survey: Survey) -> Sequence[str]:
+    return [] if may_name_a_sample(summary.pair.key) else [repr(summary.pair.key)]
 
 
-def _unlisted(look: Look, survey: Survey) -> Sequence[str]:
-    listed = survey.facts is None or look.pair.key in survey.facts
-    return [] if listed else [look.tile_name]
+def _unlisted(summary: PairSummary, survey: Survey) -> Sequence[str]:
+    listed = survey.facts is None or summary.pair.key in survey.facts
+    return [] if listed else [summary.tile_name]
 
 
-def _other_resolution(look: Look, survey: Survey) -> Sequence[str]:
-    facts = survey.facts_of(look.pair.key)
-    told, own = None if facts is None else facts.mpp, look.tile.header.mpp
+def _other_resolution(summary: PairSummary, survey: Survey) -> Sequence[str]:
+    facts = survey.facts_of(summary.pair.key)
+    told, own = None if facts is None else facts.mpp, summary.tile.header.mpp
     if told is None or own is None or max(told, own) <= MPP_RATIO * min(told, own):
         return []
-    return [f"{look.tile_name}: its file says {own:.4g}, the CSV {told:.4g} µm per pixel"]
+    return [f"{summary.tile_name}: its file says {own:.4g}, the CSV {told:.4g} µm per pixel"]
 
 
-def _foreign_palette(look: Look, survey: Survey) -> Sequence[str]:
-    reading = look.label.reading
+def _foreign_palette(summary: PairSummary, survey: Survey) -> Sequence[str]:
+    reading = summary.label.reading
     if reading is None or reading.fits is None:
         return []
     indices = [index for index, _ in reading.palette]
-    return [f"{look.label_name}: the colours of {reading.fits}, read by index as classes {indices}"]
+    return [
+        f"{summary.label_name}: the colours of {reading.fits}, read by index as classes {indices}"
+    ]
 
 
-def _surprising_tile(what: str, look: Look, survey: Survey) -> Sequence[str]:
-    return [look.tile_name] if getattr(look.tile.header, what) else []
+def _surprising_tile(what: str, summary: PairSummary, survey: Survey) -> Sequence[str]:
+    return [summary.tile_name] if getattr(summary.tile.header, what) else []
 
 
-def _surprising_label(what: str, look: Look, survey: Survey) -> Sequence[str]:
-    return [look.label_name] if getattr(look.label.header, what) else []
+def _surprising_label(what: str, summary: PairSummary, survey: Survey) -> Sequence[str]:
+    return [summary.label_name] if getattr(summary.label.header, what) else []
 
 
-def _one_turned(look: Look, survey: Survey) -> Sequence[str]:
-    tile, label = look.tile, look.label
+def _one_turned(summary: PairSummary, survey: Survey) -> Sequence[str]:
+    tile, label = summary.tile, summary.label
     if None in (tile.size, label.size) or tile.header.turned == label.header.turned:
         return []
-    return [look.tile_name if tile.header.turned else look.label_name]
+    return [summary.tile_name if tile.header.turned else summary.label_name]
 
 
-def _many_colors(look: Look, survey: Survey) -> Sequence[str]:
-    return [look.label_name] if look.label.left_out else []
+def _many_colors(summary: PairSummary, survey: Survey) -> Sequence[str]:
+    return [summary.label_name] if summary.label.left_out else []
 
 
-def _glass(look: Look, survey: Survey) -> Sequence[str]:
-    if look.tile.uniform:
+def _glass(summary: PairSummary, survey: Survey) -> Sequence[str]:
+    if summary.tile.uniform:
         return []
-    if look.tile.glass >= GLASS_SHARE:
-        return [f"{look.pair.key}: {look.tile.glass:.1%} nearly white"]
-    return [f"{look.pair.key}: bright and without colour"] if look.tile.blank else []
+    if summary.tile.glass >= GLASS_SHARE:
+        return [f"{summary.pair.key}: {summary.tile.glass:.1%} nearly white"]
+    return [f"{summary.pair.key}: bright and without colour"] if summary.tile.blank else []
 
 
-def _uniform(look: Look, survey: Survey) -> Sequence[str]:
-    return [look.pair.key] if look.tile.uniform else []
+def _uniform(summary: PairSummary, survey: Survey) -> Sequence[str]:
+    return [summary.pair.key] if summary.tile.uniform else []
 
 
 _FLAWED_TILES: tuple[tuple[FlawKind, str, str], ...] = (

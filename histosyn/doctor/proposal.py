@@ -19,7 +19,7 @@ from histosyn.doctor.colors import (
 from histosyn.doctor.inventory import STRETCHED_CLASSES, Inventory, take_inventory
 from histosyn.doctor.reading import fitting_schema, stretch_of
 from histosyn.labels.label_map import COLOR_TOLERANCE, meaning_of
-from histosyn.labels.pixel_values import Codes, unpacked_colors
+from histosyn.labels.pixel_values import PixelValues, unpacked_colors
 from histosyn.labels.schema import (
     MAX_CLASSES,
     LabelClass,
@@ -66,7 +66,7 @@ class Proposal:
         return f"{_HEAD.format(command=command)}{schema_toml(self.schema)}"
 
 
-def propose(codes: Iterable[Codes]) -> Proposal | None:
+def propose(codes: Iterable[PixelValues]) -> Proposal | None:
     """A schema for label maps with these codes; None if there are none.
 
     Colour files decide over palette files, and these over grayscale files. A palette counts by
@@ -154,7 +154,7 @@ def _from_colors(groups: Sequence[Group], inventory: Inventory) -> Proposal:
 def _nearly_built_in(groups: Sequence[Group]) -> list[str]:
     """A doubt if most colours are those of a built-in schema, and some are not."""
     colors = np.array([group.color for group in groups], dtype=np.uint8)
-    codes = Codes(pixels=np.array([group.pixels for group in groups]), colors=colors)
+    codes = PixelValues(pixels=np.array([group.pixels for group in groups]), colors=colors)
     known_of = {name: meaning_of(codes, load_schema(name)).known for name in built_in_schemas()}
     name, known = max(known_of.items(), key=lambda item: item[1].sum())
     if known.sum() < 2 or 2 * codes.pixels[known].sum() <= codes.pixels.sum():

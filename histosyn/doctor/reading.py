@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from histosyn.labels.label_map import Meaning, Stranger, meaning_of, strangers_of
-from histosyn.labels.pixel_values import Codes
+from histosyn.labels.label_map import Meaning, UnknownValue, meaning_of, unknown_values_of
+from histosyn.labels.pixel_values import PixelValues
 from histosyn.labels.schema import LabelSchema, built_in_schemas, load_schema
 
 Trouble = Literal["color", "value", "mixed", "scaled", "brightness"]
@@ -26,33 +26,33 @@ class Reading:
     """What one label map means: `pixels` int64 (256,) counts class indices, `unknown` the rest.
 
     `by_color` says whether its colours count or its indices; None if both say the same.
-    A file that does not fit has a `trouble`: `strangers` are colours or values of no class; in a
-    "mixed" palette other colours are class colours; "scaled" values are indices times a factor and
-    "brightness" is class colours turned to gray, as `hint` explains. `palette` gives the colours
-    that a palette file has for its indices, although these count, and `fits` the built-in schema
-    that these colours are of.
+    A file that does not fit has a `trouble`: `unknown_values` are colours or values of no class; in
+    a "mixed" palette other colours are class colours; "scaled" values are indices times a factor
+    and "brightness" is class colours turned to gray, as `hint` explains. `palette` gives the
+    colours that a palette file has for its indices, although these count, and `fits` the built-in
+    schema that these colours are of.
     """
 
     by_color: bool | None
     pixels: np.ndarray
     unknown: int = 0
     trouble: Trouble | None = None
-    strangers: tuple[Stranger, ...] = ()
+    unknown_values: tuple[UnknownValue, ...] = ()
     hint: str = ""
     palette: tuple[tuple[int, str], ...] = ()
     fits: str | None = None
 
 
-def interpret(codes: Codes, schema: LabelSchema) -> Reading:
+def interpret(codes: PixelValues, schema: LabelSchema) -> Reading:
     """What a label map's codes mean under a schema."""
     meaning = meaning_of(codes, schema)
     if meaning.known.all():
         return _sound(codes, meaning, schema)
-    strangers = tuple(strangers_of(codes, meaning, schema)[:KEPT_STRANGERS])
+    unknown_values = tuple(unknown_values_of(codes, meaning, schema)[:KEPT_STRANGERS])
     total = int(codes.pixels.sum())
     lost = partial(Reading, pixels=np.zeros(256, dtype=np.int64), unknown=total)
     if meaning.mixed:
-        colors = ", ".join(str(item.code) for item in strangers[:3])
+        colors = ", ".join(str(item.code) for item in unknown_values[:3])
         hint = f"of its colours some are of classes, but not {colors}"
         return lost(by_color=True, trouble="mixed", hint=hint)
     if not meaning.by_color and codes.indices is not None:
@@ -68,7 +68,7 @@ def interpret(codes: Codes, schema: LabelSchema) -> Reading:
         pixels=_known_pixels(codes, meaning),
         unknown=int(codes.pixels[~meaning.known].sum()),
         trouble="color" if meaning.by_color else "value",
-        strangers=strangers,
+        unknown_values=unknown_values,
     )
 
 
@@ -98,7 +98,7 @@ def fitting_schema(colors: np.ndarray) -> LabelSchema | None:
     """The smallest built-in schema to which all colours uint8 (n, 3) snap, two classes at least."""
     if len(colors) == 0:
         return None
-    codes = Codes(pixels=np.ones(len(colors), dtype=np.int64), colors=colors)
+    codes = PixelValues(pixels=np.ones(len(colors), dtype=np.int64), colors=colors)
     for schema in _built_ins():
         meaning = meaning_of(codes, schema)
         if meaning.known.all() and len(np.unique(meaning.classes)) > 1:
@@ -106,7 +106,7 @@ def fitting_schema(colors: np.ndarray) -> LabelSchema | None:
     return None
 
 
-def _sound(codes: Codes, meaning: Meaning, schema: LabelSchema) -> Reading:
+def _sound(codes: PixelValues, meaning: Meaning, schema: LabelSchema) -> Reading:
     pixels = _known_pixels(codes, meaning)
     own = schema.file_palette[meaning.classes]
     if meaning.by_color or codes.colors is None:
@@ -123,7 +123,7 @@ def _sound(codes: Codes, meaning: Meaning, schema: LabelSchema) -> Reading:
     )
 
 
-def _known_pixels(codes: Codes, meaning: Meaning) -> np.ndarray:
+def _known_pixels(codes: PixelValues, meaning: Meaning) -> np.ndarray:
     known = meaning.known
     weights = codes.pixels[known]
     return np.bincount(meaning.classes[known], weights=weights, minlength=256).astype(np.int64)

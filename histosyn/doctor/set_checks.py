@@ -18,7 +18,7 @@ _STRIDE = 32
 
 
 def _strange(kind: Literal["color", "value"], survey: Survey) -> Sequence[str]:
-    found = [item for item in survey.strangers.values() if _kind_of(item) == kind]
+    found = [item for item in survey.unknown_values.values() if _kind_of(item) == kind]
     return [_tally_text(item) for item in sorted(found, key=lambda item: -item.pixels)]
 
 
@@ -27,19 +27,20 @@ def _strange_files(kind: Literal["color", "value"], survey: Survey) -> Sequence[
 
 
 def _kind_of(tally: Tally) -> str:
-    return "value" if isinstance(tally.stranger.code, int) else "color"
+    return "value" if isinstance(tally.unknown_value.code, int) else "color"
 
 
 def _tally_text(tally: Tally) -> str:
     more = ", …" if tally.files > len(tally.first) else ""
     maps = "1 label map" if tally.files == 1 else f"{tally.files} label maps"
-    text = (
-        f"{tally.stranger.code}: {tally.pixels:,} pixels in {maps} ({', '.join(tally.first)}{more})"
-    )
-    nearest = tally.stranger.nearest
+    first = f"{', '.join(tally.first)}{more}"
+    text = f"{tally.unknown_value.code}: {tally.pixels:,} pixels in {maps} ({first})"
+    nearest = tally.unknown_value.nearest
     if nearest is None:
         return text
-    return f"{text}; nearest is {nearest.name} {nearest.color}, off by {tally.stranger.distance}"
+    return (
+        f"{text}; nearest is {nearest.name} {nearest.color}, off by {tally.unknown_value.distance}"
+    )
 
 
 def _color_remedy(survey: Survey) -> str:
@@ -48,7 +49,7 @@ def _color_remedy(survey: Survey) -> str:
             "If these are classes, add them to the proposed schema. If they are smoothed outlines, "
             "export the label maps without smoothing."
         )
-    codes = [code for code in survey.strangers if isinstance(code, str)]
+    codes = [code for code in survey.unknown_values if isinstance(code, str)]
     colors = np.array([list(bytes.fromhex(code[1:])) for code in codes], dtype=np.uint8)
     fits = fitting_schema(colors)
     hint = f"They are all of the built-in {fits.name}: try --schema {fits.name}. " if fits else ""

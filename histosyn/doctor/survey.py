@@ -11,10 +11,10 @@ import numpy as np
 
 from histosyn.doctor import finding as findings_module
 from histosyn.doctor.finding import Finding
-from histosyn.doctor.look import Look
 from histosyn.doctor.reading import Reading
+from histosyn.doctor.summary import PairSummary
 from histosyn.labels.instances import Numbering
-from histosyn.labels.label_map import Stranger
+from histosyn.labels.label_map import UnknownValue
 from histosyn.labels.schema import LabelSchema
 from histosyn.sources.pairs import Pairing
 from histosyn.sources.tile_facts import TEST, TRAIN, VAL, TileFacts
@@ -31,9 +31,9 @@ _NAMED_FILES = 3
 
 @dataclass(kw_only=True)
 class Tally:
-    """How often a stranger was met: pixels, files, and the first files' names."""
+    """How often an unknown value was met: pixels, files, and the first files' names."""
 
-    stranger: Stranger
+    unknown_value: UnknownValue
     pixels: int = 0
     files: int = 0
     first: tuple[str, ...] = ()
@@ -53,9 +53,10 @@ class Survey:
     The schema was given or `proposed`. `facts` is what a CSV says of tiles by key, None without
     one. `class_pixels` and `class_tiles` (256,) count by class index, `class_tiles_of` the latter
     for each part of a split, `tile_of_class` names the first; `unknown_pixels` are of no class.
-    `strangers` are counted by value or colour; `strange_files` names the files that hold them, and
-    `forms` those read by colour (True) or by index (False). `palette` names the first file in which
-    an index has a colour although it is read by index. `numbering` is of files whose values count.
+    `unknown_values` are counted by value or colour; `strange_files` names the files that hold them,
+    and `forms` those read by colour (True) or by index (False). `palette` names the first file in
+    which an index has a colour although it is read by index. `numbering` is of files whose values
+    count.
     """
 
     schema: LabelSchema | None
@@ -72,7 +73,7 @@ class Survey:
     class_tiles_of: dict[str, np.ndarray] = field(default_factory=dict)
     tile_of_class: dict[int, str] = field(default_factory=dict)
     unknown_pixels: int = 0
-    strangers: dict[int | str, Tally] = field(default_factory=dict)
+    unknown_values: dict[int | str, Tally] = field(default_factory=dict)
     strange_files: dict[str, list[str]] = field(default_factory=lambda: {"color": [], "value": []})
     forms: dict[bool, list[str]] = field(default_factory=lambda: {True: [], False: []})
     palette: dict[int, dict[str, str]] = field(default_factory=dict)
@@ -82,43 +83,45 @@ class Survey:
     ink_of: dict[str, float] = field(default_factory=dict)
     sharpness_of: dict[str, tuple[float, float]] = field(default_factory=dict)
 
-    def count(self, look: Look) -> None:
+    def count(self, summary: PairSummary) -> None:
         """Take in the facts of one pair."""
-        key = look.pair.key
-        if look.tile.size is not None:
-            self.tile_sizes[look.tile.size] += 1
-            self.key_of_size.setdefault(look.tile.size, key)
-        if look.tile.digest is not None:
-            self.key_of_digest.setdefault(look.tile.digest, key)
-        if look.tile.ink is not None:
-            self.ink_of[key] = look.tile.ink
-        if look.tile.sharpness is not None:
-            self.sharpness_of[key] = look.tile.sharpness
-        mpp = self.mpp_of(look)
+        key = summary.pair.key
+        if summary.tile.size is not None:
+            self.tile_sizes[summary.tile.size] += 1
+            self.key_of_size.setdefault(summary.tile.size, key)
+        if summary.tile.digest is not None:
+            self.key_of_digest.setdefault(summary.tile.digest, key)
+        if summary.tile.ink is not None:
+            self.ink_of[key] = summary.tile.ink
+        if summary.tile.sharpness is not None:
+            self.sharpness_of[key] = summary.tile.sharpness
+        mpp = self.mpp_of(summary)
         if mpp is not None:
             self.key_of_mpp.setdefault(mpp, key)
             self.tiles_of_mpp[mpp] += 1
-        self._count_label(look)
+        self._count_label(summary)
 
-    def _count_label(self, look: Look) -> None:
-        reading = look.label.reading
+    def _count_label(self, summary: PairSummary) -> None:
+        reading = summary.label.reading
         if reading is None:
             return
         self.class_pixels += reading.pixels
-        self._count_classes(look.pair.key, reading.pixels > 0)
+        self._count_classes(summary.pair.key, reading.pixels > 0)
         self.unknown_pixels += reading.unknown
-        if look.label.areas is not None and self._counts_values(reading):
-            self.numbering.count(look.label_name, look.label.areas)
+        if summary.label.areas is not None and self._counts_values(reading):
+            self.numbering.count(summary.label_name, summary.label.areas)
         if reading.trouble is None and reading.by_color is not None:
-            _add(self.forms[reading.by_color], look.label_name)
+            _add(self.forms[reading.by_color], summary.label_name)
         for index, color in reading.palette:
-            self.palette.setdefault(index, {}).setdefault(color, look.label_name)
-        if reading.strangers and reading.trouble is not None:
-            _add(self.strange_files[reading.trouble], look.label_name)
-        for stranger in reading.strangers:
-            if stranger.code in self.strangers or len(self.strangers) < _KEPT_CODES:
-                tally = self.strangers.setdefault(stranger.code, Tally(stranger=stranger))
-                tally.count(stranger.pixels, look.label_name)
+            self.palette.setdefault(index, {}).setdefault(color, summary.label_name)
+        if reading.unknown_values and reading.trouble is not None:
+            _add(self.strange_files[reading.trouble], summary.label_name)
+        for unknown_value in reading.unknown_values:
+            if unknown_value.code in self.unknown_values or len(self.unknown_values) < _KEPT_CODES:
+                tally = self.unknown_values.setdefault(
+                    unknown_value.code, Tally(unknown_value=unknown_value)
+                )
+                tally.count(unknown_value.pixels, summary.label_name)
 
     def _count_classes(self, key: str, present: np.ndarray) -> None:
         self.class_tiles += present
@@ -151,10 +154,10 @@ class Survey:
         folder, slash, _ = key.partition("/")
         return _PART_OF_FOLDER.get(folder.lower()) if slash else None
 
-    def mpp_of(self, look: Look) -> float | None:
+    def mpp_of(self, summary: PairSummary) -> float | None:
         """Microns per pixel of a tile: as the CSV says, or else its file."""
-        facts = self.facts_of(look.pair.key)
-        mpp = look.tile.header.mpp if facts is None or facts.mpp is None else facts.mpp
+        facts = self.facts_of(summary.pair.key)
+        mpp = summary.tile.header.mpp if facts is None or facts.mpp is None else facts.mpp
         return None if mpp is None else float(f"{mpp:.4g}")
 
     def facts_of(self, key: str) -> TileFacts | None:

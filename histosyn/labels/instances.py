@@ -16,7 +16,7 @@ import numpy as np
 from histosyn.images.file import opened_image
 from histosyn.images.matlab import MATLAB_SUFFIX, read_matlab_labels
 from histosyn.labels.label_map import LabelSchema, is_our_own, meaning_of
-from histosyn.labels.pixel_values import Codes, index_codes, read_codes
+from histosyn.labels.pixel_values import PixelValues, index_codes, read_pixel_values
 from hpc.errors import ConfigError, InputError, LabelError
 
 logger = logging.getLogger("histosyn")
@@ -129,7 +129,7 @@ def warn_of_objects(paths: Sequence[Path], schema: LabelSchema) -> None:
     numbering = Numbering()
     for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
         try:
-            codes, code_of_pixel_HW = read_codes(path, str(path))
+            codes, code_of_pixel_HW = read_pixel_values(path, str(path))
         except InputError:
             continue
         if codes.indices is None or is_our_own(codes, schema) or meaning_of(codes, schema).by_color:
@@ -184,7 +184,7 @@ def read_objects(path: Path, index: int, name: str) -> np.ndarray:
 
 def folded_codes(
     path: Path, name: str, schema: LabelSchema, objects: str
-) -> tuple[Codes, np.ndarray]:
+) -> tuple[PixelValues, np.ndarray]:
     """Codes of an instance map as if it had been written in the schema's indices and colours.
 
     With them comes which of them each pixel has: uint8 (H, W).

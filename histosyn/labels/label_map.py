@@ -13,7 +13,12 @@ from PIL import Image
 from histosyn.images.file import ImageSource
 from histosyn.images.tiles import png_bytes
 from histosyn.labels.class_values import values_text
-from histosyn.labels.pixel_values import Codes, packed_colors, read_codes, unpacked_colors
+from histosyn.labels.pixel_values import (
+    PixelValues,
+    packed_colors,
+    read_pixel_values,
+    unpacked_colors,
+)
 from histosyn.labels.schema import (
     MAX_CLASSES,
     LabelClass,
@@ -31,7 +36,7 @@ __all__ = [
     "LabelClass",
     "LabelSchema",
     "Meaning",
-    "Stranger",
+    "UnknownValue",
     "built_in_schemas",
     "checked_indices",
     "colorize",
@@ -44,7 +49,7 @@ __all__ = [
     "parse_schema",
     "read_label_map",
     "schema_from_dict",
-    "strangers_of",
+    "unknown_values_of",
 ]
 
 # Largest difference in any of R, G, B at which a colour still snaps to a class. The original's own
@@ -69,7 +74,7 @@ class Meaning:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stranger:
+class UnknownValue:
     """A value or "#rrggbb" that means no class. A colour has a `nearest` class, `distance` away.
 
     Distance is the largest difference in any of R, G and B.
@@ -100,14 +105,16 @@ def read_label_map(
     Raises LabelError naming the file and the value or colour of most of the offending pixels.
     """
     name = name or str(source)
-    codes, code_of_pixel_HW = read_codes(source, name)
+    codes, code_of_pixel_HW = read_pixel_values(source, name)
     meaning = meaning_of(codes, schema, tolerance)
     if not meaning.known.all():
         raise LabelError(f"{name}: {_complaint(codes, meaning, schema, tolerance)}")
     return meaning.classes[code_of_pixel_HW]
 
 
-def meaning_of(codes: Codes, schema: LabelSchema, tolerance: int = COLOR_TOLERANCE) -> Meaning:
+def meaning_of(
+    codes: PixelValues, schema: LabelSchema, tolerance: int = COLOR_TOLERANCE
+) -> Meaning:
     """Which class each code means, as `read_label_map` takes it."""
     by_value = None
     if codes.indices is not None:
@@ -128,14 +135,16 @@ def meaning_of(codes: Codes, schema: LabelSchema, tolerance: int = COLOR_TOLERAN
     return Meaning(by_color=True, classes=snap.classes, known=snap.near, mixed=mixed)
 
 
-def is_our_own(codes: Codes, schema: LabelSchema) -> bool:
+def is_our_own(codes: PixelValues, schema: LabelSchema) -> bool:
     """Whether a palette file has class indices in the schema's colours, as histosyn writes it."""
     if codes.indices is None or codes.colors is None or not schema.allowed[codes.indices].all():
         return False
     return np.array_equal(codes.colors, schema.file_palette[codes.indices])
 
 
-def _counts_by_value(codes: Codes, by_value: Meaning, snap: _Snap, schema: LabelSchema) -> bool:
+def _counts_by_value(
+    codes: PixelValues, by_value: Meaning, snap: _Snap, schema: LabelSchema
+) -> bool:
     """Whether of a file that has both, values count and not colours."""
     if not snap.near.any():
         return not codes.all_gray or bool(by_value.known.any())
@@ -155,12 +164,14 @@ def _ignores_the_rest(by_value: Meaning, snap: _Snap, schema: LabelSchema) -> bo
     return bool(not snap.near.all() and by_value.known.all() and agree.all())
 
 
-def strangers_of(codes: Codes, meaning: Meaning, schema: LabelSchema) -> list[Stranger]:
+def unknown_values_of(
+    codes: PixelValues, meaning: Meaning, schema: LabelSchema
+) -> list[UnknownValue]:
     """The codes that mean nothing under the schema, the one of most pixels first."""
     far = np.flatnonzero(~meaning.known)
     if not meaning.by_color and codes.indices is not None:
         found = [
-            Stranger(code=int(value), pixels=int(pixels))
+            UnknownValue(code=int(value), pixels=int(pixels))
             for value, pixels in zip(codes.indices[far], codes.pixels[far], strict=True)
         ]
         return sorted(found, key=lambda item: -item.pixels)
@@ -170,7 +181,7 @@ def strangers_of(codes: Codes, meaning: Meaning, schema: LabelSchema) -> list[St
     colors = unpacked_colors(used)
     snap = _snap(colors, schema, COLOR_TOLERANCE)
     return [
-        Stranger(
+        UnknownValue(
             code=f"#{bytes(colors[i]).hex()}",
             pixels=int(pixels[i]),
             nearest=schema.classes[snap.classes[i]],
@@ -242,7 +253,7 @@ def colorize(labels_HW: np.ndarray, schema: LabelSchema) -> np.ndarray:
     return np.asarray(label_image(labels_HW, schema).convert("RGB"))
 
 
-def _colors(codes: Codes) -> np.ndarray:
+def _colors(codes: PixelValues) -> np.ndarray:
     if codes.colors is None:
         raise ValueError("codes without colours")
     return codes.colors
@@ -273,8 +284,8 @@ def _snap(colors: np.ndarray, schema: LabelSchema, tolerance: int) -> _Snap:
     )
 
 
-def _complaint(codes: Codes, meaning: Meaning, schema: LabelSchema, tolerance: int) -> str:
-    worst, *others = strangers_of(codes, meaning, schema)
+def _complaint(codes: PixelValues, meaning: Meaning, schema: LabelSchema, tolerance: int) -> str:
+    worst, *others = unknown_values_of(codes, meaning, schema)
     if worst.nearest is None:
         return _outside(int(worst.code), worst.pixels, schema, _known_text(schema))
     more = f" (and {len(others)} other colours)" if others else ""

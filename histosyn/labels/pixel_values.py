@@ -19,7 +19,7 @@ class TooManyColorsError(LabelError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Codes:
+class PixelValues:
     """The n different pixels of a label map file, before a schema says what they mean.
 
     `pixels` int64 (n,) counts them. `indices` uint8 (n,) are the values in a grayscale or palette
@@ -39,7 +39,7 @@ class Codes:
         return bool((self.colors == self.indices[:, None]).all())
 
 
-def read_codes(source: ImageSource, name: str) -> tuple[Codes, np.ndarray]:
+def read_pixel_values(source: ImageSource, name: str) -> tuple[PixelValues, np.ndarray]:
     """Read a label map's codes, and which of them each pixel has: integers (H, W).
 
     Raises DatasetError for a damaged file, LabelError for one that cannot hold labels: after lossy
@@ -63,7 +63,7 @@ def _if_objects(mode: str) -> str:
     return ", or if it numbers objects, pack it with --objects-are CLASS" if mode[0] == "I" else ""
 
 
-def index_codes(values_HW: np.ndarray) -> tuple[Codes, np.ndarray]:
+def index_codes(values_HW: np.ndarray) -> tuple[PixelValues, np.ndarray]:
     """Codes of uint8 values, and which of them each pixel has: uint8 (H, W)."""
     flat = values_HW.ravel()
     # Piece by piece: counting takes eight bytes a pixel for as long as it lasts.
@@ -73,7 +73,7 @@ def index_codes(values_HW: np.ndarray) -> tuple[Codes, np.ndarray]:
     used = np.flatnonzero(counts)
     code_of_value = np.zeros(256, dtype=np.uint8)
     code_of_value[used] = np.arange(len(used))
-    codes = Codes(pixels=counts[used], indices=used.astype(np.uint8))
+    codes = PixelValues(pixels=counts[used], indices=used.astype(np.uint8))
     return codes, code_of_value[values_HW]
 
 
@@ -84,7 +84,7 @@ def _palette_of(image: Image.Image) -> np.ndarray:
     return np.asarray(row.convert("RGB"))[0]
 
 
-def _color_codes(pixels_HWC: np.ndarray, name: str) -> tuple[Codes, np.ndarray]:
+def _color_codes(pixels_HWC: np.ndarray, name: str) -> tuple[PixelValues, np.ndarray]:
     packed = packed_colors(pixels_HWC)
     # Areas have one colour: only the pixels that begin a run of equal ones need sorting.
     flat = packed.ravel()
@@ -95,7 +95,7 @@ def _color_codes(pixels_HWC: np.ndarray, name: str) -> tuple[Codes, np.ndarray]:
     pixels = np.bincount(run_code, weights=lengths).astype(np.int64)
     colors = unpacked_colors(used)
     grays = colors[:, 0] if (colors == colors[:, :1]).all() else None
-    codes = Codes(pixels=pixels, indices=grays, colors=colors)
+    codes = PixelValues(pixels=pixels, indices=grays, colors=colors)
     # There are at most 65,536 codes: two bytes a pixel will do.
     return codes, np.repeat(run_code.astype(np.uint16), lengths).reshape(packed.shape)
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from histosyn.doctor.look import LabelLook, look_at_label
 from histosyn.doctor.proposal import Proposal, propose, propose_for_objects
 from histosyn.doctor.reading import interpret
+from histosyn.doctor.summary import LabelSummary, summarize_label
 from histosyn.labels.instances import Numbering, class_for_objects
 from histosyn.labels.label_map import LabelSchema
 from histosyn.packing.config import PackConfig
@@ -18,7 +18,7 @@ from hpc.errors import LabelError
 from hpc.log import warnings_left_out
 from hpc.parallel import map_in_order
 
-Track = Callable[[Iterator[LabelLook], int], Iterable[LabelLook]]
+Track = Callable[[Iterator[LabelSummary], int], Iterable[LabelSummary]]
 
 # Where the schema is known, so many label maps, spread over all, tell whether they number objects:
 # few, so that packing does not read the set twice.
@@ -41,7 +41,7 @@ def settle_schema(
     *,
     objects_none: bool = False,
     processes: int | None = None,
-    track: Track = lambda looks, total: looks,
+    track: Track = lambda summaries, total: summaries,
 ) -> Settled:
     """The schema that two folders are packed by: `named`, or proposed from the label maps.
 
@@ -59,11 +59,13 @@ def settle_schema(
     if named is not None and objects_none:
         return Settled(schema=named)
     chosen = pairs if named is None else _spread(pairs)
-    looks = list(track(map_in_order(_look, chosen, processes), len(chosen)))
-    proposal = propose(look.codes for look in looks if look.codes is not None)
-    settled = _settled(named, proposal, [look.flaw.message for look in looks if look.flaw], labels)
+    summaries = list(track(map_in_order(_look, chosen, processes), len(chosen)))
+    proposal = propose(summary.codes for summary in summaries if summary.codes is not None)
+    settled = _settled(
+        named, proposal, [summary.flaw.message for summary in summaries if summary.flaw], labels
+    )
     if not objects_none:
-        _refuse_objects(chosen, looks, settled, labels)
+        _refuse_objects(chosen, summaries, settled, labels)
     if settled.proposal is not None and settled.proposal.doubts:
         raise LabelError(
             f"No schema was named (--schema), and one proposed from {labels} leaves doubts: "
@@ -73,8 +75,8 @@ def settle_schema(
     return settled
 
 
-def _look(pair: Pair) -> LabelLook:
-    return look_at_label(pair, name=str(pair.label))
+def _look(pair: Pair) -> LabelSummary:
+    return summarize_label(pair, name=str(pair.label))
 
 
 def _spread(pairs: Sequence[Pair]) -> list[Pair]:
@@ -94,15 +96,15 @@ def _settled(
 
 
 def _refuse_objects(
-    pairs: Sequence[Pair], looks: Sequence[LabelLook], settled: Settled, labels: Path
+    pairs: Sequence[Pair], summaries: Sequence[LabelSummary], settled: Settled, labels: Path
 ) -> None:
     numbering = Numbering()
-    for pair, look in zip(pairs, looks, strict=True):
-        if look.codes is None or look.areas is None:
+    for pair, summary in zip(pairs, summaries, strict=True):
+        if summary.codes is None or summary.areas is None:
             continue
-        by_color = interpret(look.codes, settled.schema).by_color
+        by_color = interpret(summary.codes, settled.schema).by_color
         if by_color is False or (by_color is None and settled.proposal is not None):
-            numbering.count(pair.label.name, look.areas)
+            numbering.count(pair.label.name, summary.areas)
     if numbering.numbers_objects:
         raise LabelError(
             f"{labels}: the label maps number objects (instances), it seems, instead of naming "

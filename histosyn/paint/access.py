@@ -46,7 +46,7 @@ class RefusalError(Exception):
         self.status = status
 
 
-class Guard:
+class AccessControl:
     """ASGI middleware in front of the application.
 
     `hosts` are names besides 127.0.0.1 and localhost by which browsers may call the server, such as

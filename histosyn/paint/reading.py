@@ -8,7 +8,7 @@ import numpy as np
 
 from histosyn.images.file import opened_header
 from histosyn.labels.label_map import meaning_of, read_label_map
-from histosyn.labels.pixel_values import packed_colors, read_codes, unpacked_colors
+from histosyn.labels.pixel_values import packed_colors, read_pixel_values, unpacked_colors
 from histosyn.labels.schema import LabelSchema
 from hpc.errors import DatasetError
 
@@ -51,7 +51,7 @@ def _check_size(data: bytes, name: str, most_pixels: int) -> None:
 
 
 def _snapped(data: bytes, name: str, schema: LabelSchema) -> tuple[Snapped, ...]:
-    codes, _ = read_codes(data, name)
+    codes, _ = read_pixel_values(data, name)
     meaning = meaning_of(codes, schema)
     if not meaning.by_color or codes.colors is None:
         return ()

@@ -26,7 +26,7 @@ _KEPT = 16
 _UNSAVED = "painting.png"
 
 
-class Easel:
+class Renderer:
     """Makes the tissue of paintings, one at a time; the last few are kept.
 
     `most_pixels` is the largest label map that is taken.

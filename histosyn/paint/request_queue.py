@@ -45,7 +45,7 @@ class Request:
         self.events.put_nowait({"event": event, **facts})
 
 
-class Desk:
+class RequestQueue:
     """Takes requests and has them computed by `render(painting, told)`, one after another.
 
     `render` runs in a thread; it calls `told` with the share that is done, which raises

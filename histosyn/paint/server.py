@@ -6,7 +6,7 @@ POST api/read                   an image file → a label map, and what was far 
 POST api/synthesize             a painting → lines of JSON: progress, and at last the tissue
 POST api/label-png              a painting → its label map as a file
 POST api/tile-png               a painting → its tissue as a file, computed whole
-POST api/save                   a painting → a pair in the sitting's folder
+POST api/save                   a painting → a pair in the session's folder
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from histosyn.labels.label_map import label_png_bytes
-from histosyn.paint.access import Guard
+from histosyn.paint.access import AccessControl
 from histosyn.paint.painting import Painting, parse_painting
 from histosyn.paint.reading import ReadMap, read_upload
-from histosyn.paint.renderer import Easel
-from histosyn.paint.request_queue import BusyError, Desk
-from histosyn.paint.session_folder import NotSavedError, Sitting
+from histosyn.paint.renderer import Renderer
+from histosyn.paint.request_queue import BusyError, RequestQueue
+from histosyn.paint.session_folder import NotSavedError, SessionFolder
 from hpc.errors import HistosynError, InputError
 from hpc.log import logger
 
@@ -47,31 +47,38 @@ _MOST_NAME_CHARACTERS = 300
 
 
 def build_app(
-    easel: Easel, sitting: Sitting, examples: dict[str, Path], *, token: str, hosts: list[str]
+    renderer: Renderer,
+    session: SessionFolder,
+    examples: dict[str, Path],
+    *,
+    token: str,
+    hosts: list[str],
 ) -> Starlette:
     """The application for one model; `examples` are label maps that the page offers.
 
     `app.state.leave()` tells who waits for a picture that the server ends.
     """
-    studio = _Studio(easel, sitting, examples)
-    largest_body = max(_BYTES_OF_FILE, 2 * easel.most_pixels)
+    studio = _Studio(renderer, session, examples)
+    largest_body = max(_BYTES_OF_FILE, 2 * renderer.most_pixels)
     page = StaticFiles(packages=[("histosyn.paint", "page")], html=True)
     app = Starlette(
         routes=[*studio.routes(), Mount("/", app=page)],
         lifespan=studio.lifespan,
-        middleware=[Middleware(Guard, token=token, hosts=hosts, largest_body=largest_body)],
+        middleware=[Middleware(AccessControl, token=token, hosts=hosts, largest_body=largest_body)],
         exception_handlers={HistosynError: _tell, NotSavedError: _tell_not_saved},
     )
-    app.state.leave = studio.desk.close
+    app.state.leave = studio.queue.close
     return app
 
 
 class _Studio:
-    def __init__(self, easel: Easel, sitting: Sitting, examples: dict[str, Path]) -> None:
-        self.easel = easel
-        self.sitting = sitting
+    def __init__(
+        self, renderer: Renderer, session: SessionFolder, examples: dict[str, Path]
+    ) -> None:
+        self.renderer = renderer
+        self.session = session
         self.examples = examples
-        self.desk = Desk(easel.render)
+        self.queue = RequestQueue(renderer.render)
 
     def routes(self) -> list[Route]:
         answers: list[tuple[str, Callable[..., Any], str]] = [
@@ -87,15 +94,15 @@ class _Studio:
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        work = asyncio.create_task(self.desk.work())
+        work = asyncio.create_task(self.queue.work())
         try:
             yield
         finally:
-            self.desk.close()
+            self.queue.close()
             work.cancel()
 
     async def model(self, request: Request) -> Response:
-        return JSONResponse({**self.easel.facts(), "examples": list(self.examples)})
+        return JSONResponse({**self.renderer.facts(), "examples": list(self.examples)})
 
     async def example(self, request: Request) -> Response:
         path = self.examples.get(request.path_params["name"])
@@ -108,28 +115,30 @@ class _Studio:
         return _as_json(await run_in_threadpool(self._read, await request.body(), "The file"))
 
     def _read(self, data: bytes, name: str) -> ReadMap:
-        return read_upload(data, name, self.easel.schema, self.easel.most_pixels)
+        return read_upload(data, name, self.renderer.schema, self.renderer.most_pixels)
 
     async def synthesize(self, request: Request) -> Response:
         painting = await self._painting(request)
         client = request.headers.get("x-histosyn-client", "")[:64]
-        events = await self.desk.ask(client, painting)
+        events = await self.queue.ask(client, painting)
         return StreamingResponse(_lines(events), media_type="application/x-ndjson")
 
     async def label_png(self, request: Request) -> Response:
         painting = await self._painting(request)
-        data = await run_in_threadpool(label_png_bytes, painting.labels_HW, self.easel.schema)
+        data = await run_in_threadpool(label_png_bytes, painting.labels_HW, self.renderer.schema)
         return Response(data, media_type="image/png")
 
     async def tile_png(self, request: Request) -> Response:
         painting = await self._painting(request)
-        data = await run_in_threadpool(self.easel.tile_png, painting)
+        data = await run_in_threadpool(self.renderer.tile_png, painting)
         return Response(data, media_type="image/png")
 
     async def save(self, request: Request) -> Response:
         painting = await self._painting(request)
         name = unquote(request.headers.get("x-histosyn-name", "")[:_MOST_NAME_CHARACTERS])
-        return JSONResponse(await run_in_threadpool(self.sitting.save, self.easel, painting, name))
+        return JSONResponse(
+            await run_in_threadpool(self.session.save, self.renderer, painting, name)
+        )
 
     async def _painting(self, request: Request) -> Painting:
         _require_type(request, _RAW)
@@ -138,8 +147,8 @@ class _Studio:
             await request.body(),
             headers.get("x-histosyn-size", ""),
             headers.get("x-histosyn-seeds", ""),
-            self.easel.schema,
-            self.easel.most_pixels,
+            self.renderer.schema,
+            self.renderer.most_pixels,
         )
 
 

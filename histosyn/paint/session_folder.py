@@ -1,4 +1,4 @@
-"""The pairs of a sitting: what was painted and what came of it, in the layout that `pack` reads.
+"""The pairs of a session: what was painted and what came of it, in the layout that `pack` reads.
 
 OUT/labels/NAME.png      class indices in the schema's colours
 OUT/tiles/NAME.png       the tissue, marked as synthetic
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.paint.painting import Painting
-from histosyn.paint.renderer import Easel
+from histosyn.paint.renderer import Renderer
 from histosyn.synthesis.manifest import tiles_lock, write_manifest
 from histosyn.synthesis.provenance import entry_of, tile_png_bytes
 from histosyn.synthesis.rerolls import areas_png_bytes
@@ -30,10 +30,10 @@ _LONGEST_NAME_BYTES = 200
 
 
 class NotSavedError(HistosynError):
-    """A painting could not be saved; nothing of it is left in the sitting's folder."""
+    """A painting could not be saved; nothing of it is left in the session's folder."""
 
 
-class Sitting:
+class SessionFolder:
     """Saves paintings below `folder`, which is made with the first."""
 
     def __init__(self, folder: Path) -> None:
@@ -41,20 +41,20 @@ class Sitting:
         # Two tabs may save at once.
         self._lock = threading.Lock()
 
-    def save(self, easel: Easel, painting: Painting, name: str) -> dict[str, str]:
+    def save(self, renderer: Renderer, painting: Painting, name: str) -> dict[str, str]:
         """Write a pair under a name that is free; returns the name and the files' paths.
 
         Nothing is overwritten. The manifest comes last: what it names is whole. Raises InputError
         if another process, such as `synth`, is writing there.
         """
-        easel.tissue(painting)
+        renderer.tissue(painting)
         with self._lock:
             try:
                 if self.folder.exists() and not self.folder.is_dir():
                     raise NotADirectoryError(0, "it is a file, not a folder", str(self.folder))
                 with tiles_lock(self.folder / "tiles"):
                     name = self._free(_fit(name))
-                    self._write(easel, painting, name)
+                    self._write(renderer, painting, name)
             except OSError as error:
                 raise NotSavedError(
                     f"The painting was not saved: {error.filename or self.folder}: "
@@ -67,11 +67,11 @@ class Sitting:
             "tile": str(self._path("tiles", name)),
         }
 
-    def _write(self, easel: Easel, painting: Painting, name: str) -> None:
+    def _write(self, renderer: Renderer, painting: Painting, name: str) -> None:
         """Write the files of a pair. Those of one that cannot be written whole are removed."""
-        record = easel.record(painting, f"{name}.png")
-        tile = tile_png_bytes(easel.tissue(painting), record)
-        files = {"labels": label_png_bytes(painting.labels_HW, easel.schema), "tiles": tile}
+        record = renderer.record(painting, f"{name}.png")
+        tile = tile_png_bytes(renderer.tissue(painting), record)
+        files = {"labels": label_png_bytes(painting.labels_HW, renderer.schema), "tiles": tile}
         if painting.rerolls.used:
             files["rerolls"] = areas_png_bytes(painting.rerolls)
         try:

@@ -16,7 +16,7 @@ from histosyn.images.tiles import png_bytes
 from histosyn.labels.label_map import LabelSchema, label_png_bytes, load_schema
 from histosyn.phantom.stain import develop, draw_stain
 from histosyn.phantom.tissue import grow
-from histosyn.phantom.tissue_kinds import HABITS
+from histosyn.phantom.tissue_kinds import TISSUE_KINDS
 from hpc.errors import InputError
 from hpc.files import atomic_folder
 from hpc.randomness import generator_of, key_of
@@ -40,8 +40,10 @@ def render_phantom(seed: int, index: int, size: int) -> tuple[np.ndarray, np.nda
     patient = index // TILES_PER_PATIENT
     slide = draw_stain(generator_of(key_of(seed, "phantom slide", patient)))
     rng = generator_of(key_of(seed, "phantom tile", index))
-    habit = HABITS[rng.choice(len(HABITS), p=[item.weight for item in HABITS])]
-    tissue = grow(rng, habit, size)
+    tissue_kind = TISSUE_KINDS[
+        rng.choice(len(TISSUE_KINDS), p=[item.weight for item in TISSUE_KINDS])
+    ]
+    tissue = grow(rng, tissue_kind, size)
     return develop(rng, tissue, slide.varied(rng)), tissue.labels
 
 

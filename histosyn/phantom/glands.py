@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from histosyn.phantom.fields import Ellipses, joined
-from histosyn.phantom.tissue_kinds import Habit
+from histosyn.phantom.tissue_kinds import TissueKind
 
 _NO_GLAND = -1e3
 _HARMONICS = np.arange(2, 8)
@@ -47,16 +47,16 @@ class GlandField:
     height: np.ndarray
 
 
-def place_glands(rng: np.random.Generator, habit: Habit, size: int) -> list[Outline]:
+def place_glands(rng: np.random.Generator, tissue_kind: TissueKind, size: int) -> list[Outline]:
     """Outlines of glands in and around a size x size window, cut by its border or not."""
-    stretch, angle = rng.uniform(*habit.stretch), rng.uniform(0, np.pi)
+    stretch, angle = rng.uniform(*tissue_kind.stretch), rng.uniform(0, np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     frame = turn @ np.diag([np.sqrt(stretch), 1 / np.sqrt(stretch)])
-    gap = rng.uniform(*habit.gap)
+    gap = rng.uniform(*tissue_kind.gap)
     # Half the side of a square that, stretched, holds the window and all glands that reach into it.
-    reach = (0.71 * size + habit.radius[1]) * np.sqrt(stretch)
-    tries = int(8 * (reach / habit.radius[0]) ** 2)
-    radii = np.sort(rng.uniform(*habit.radius, tries))[::-1]
+    reach = (0.71 * size + tissue_kind.radius[1]) * np.sqrt(stretch)
+    tries = int(8 * (reach / tissue_kind.radius[0]) ** 2)
+    radii = np.sort(rng.uniform(*tissue_kind.radius, tries))[::-1]
     centres = rng.uniform(-reach, reach, (tries, 2))
     kept: list[int] = []
     for index in range(tries):
@@ -64,7 +64,7 @@ def place_glands(rng: np.random.Generator, habit: Habit, size: int) -> list[Outl
         if (distance > radii[kept] + radii[index] + gap).all():
             kept.append(index)
     outlines = [
-        _outline(rng, habit, radii[index], frame, centres[index] @ frame.T + size / 2)
+        _outline(rng, tissue_kind, radii[index], frame, centres[index] @ frame.T + size / 2)
         for index in kept
     ]
     return [outline for outline in outlines if _is_near(outline, size)]
@@ -95,28 +95,30 @@ def gland_field(outlines: list[Outline], size: int) -> GlandField:
     )
 
 
-def lining_nuclei(rng: np.random.Generator, habit: Habit, outlines: list[Outline]) -> Ellipses:
+def lining_nuclei(
+    rng: np.random.Generator, tissue_kind: TissueKind, outlines: list[Outline]
+) -> Ellipses:
     """Nuclei of the epithelium: rows of ovals that stand upright on the outline."""
-    length, width = habit.nucleus
+    length, width = tissue_kind.nucleus
     rows = [
         _along(
             rng,
             outline,
             spacing=2.0 * width + 0.5,
-            depth=habit.basal + length + row * 1.35 * length,
-            disorder=habit.disorder,
+            depth=tissue_kind.basal + length + row * 1.35 * length,
+            disorder=tissue_kind.disorder,
             axes=(length, width),
         )
         for outline in outlines
-        for row in range(habit.rows)
-        if habit.basal + 2.0 * length + row * 1.35 * length < outline.height + 1.0
+        for row in range(tissue_kind.rows)
+        if tissue_kind.basal + 2.0 * length + row * 1.35 * length < outline.height + 1.0
     ]
     return joined(rows)
 
 
-def goblets(rng: np.random.Generator, habit: Habit, outlines: list[Outline]) -> Ellipses:
+def goblets(rng: np.random.Generator, tissue_kind: TissueKind, outlines: list[Outline]) -> Ellipses:
     """Drops of mucin between the nuclei and the lumen."""
-    floor = habit.basal + 2.0 * habit.nucleus[0]
+    floor = tissue_kind.basal + 2.0 * tissue_kind.nucleus[0]
     drops = [
         _along(
             rng,
@@ -130,14 +132,18 @@ def goblets(rng: np.random.Generator, habit: Habit, outlines: list[Outline]) -> 
         if outline.height - floor > 7.0
     ]
     everything = joined(drops)
-    return everything.where(rng.random(len(everything)) < habit.goblets)
+    return everything.where(rng.random(len(everything)) < tissue_kind.goblets)
 
 
 def _outline(
-    rng: np.random.Generator, habit: Habit, radius: float, frame: np.ndarray, centre: np.ndarray
+    rng: np.random.Generator,
+    tissue_kind: TissueKind,
+    radius: float,
+    frame: np.ndarray,
+    centre: np.ndarray,
 ) -> Outline:
     angle = np.linspace(0, 2 * np.pi, int(8 * radius), endpoint=False)
-    amplitude = habit.lobes * rng.normal(0, 1, len(_HARMONICS)) / _HARMONICS**0.8
+    amplitude = tissue_kind.lobes * rng.normal(0, 1, len(_HARMONICS)) / _HARMONICS**0.8
     phase = rng.uniform(0, 2 * np.pi, len(_HARMONICS))
     waves = np.cos(_HARMONICS * angle[:, None] + phase) @ amplitude
     # Shrunk so that the widest place reaches the radius: neighbours keep their distance.
@@ -152,7 +158,7 @@ def _outline(
         inward=inward,
         arc=np.cumsum(steps) - steps[0],
         radius=radius,
-        height=rng.uniform(*habit.height) * min(1.0, 0.6 + radius / 100.0),
+        height=rng.uniform(*tissue_kind.height) * min(1.0, 0.6 + radius / 100.0),
     )
 
 

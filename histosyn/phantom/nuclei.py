@@ -12,11 +12,11 @@ from histosyn.phantom.fields import (
     stamp,
     value_at,
 )
-from histosyn.phantom.tissue_kinds import Habit
+from histosyn.phantom.tissue_kinds import TissueKind
 
 
 def stromal_nuclei(
-    rng: np.random.Generator, habit: Habit, direction: np.ndarray, size: int
+    rng: np.random.Generator, tissue_kind: TissueKind, direction: np.ndarray, size: int
 ) -> tuple[Ellipses, Ellipses]:
     """Spindle-shaped nuclei along the fibres, and round ones in crowds."""
     x, y = jittered_grid(rng, size, 8.5, 8.0)
@@ -27,9 +27,9 @@ def stromal_nuclei(
         width=rng.uniform(1.15, 1.9, len(x)),
         angle=value_at(direction, x, y) + rng.normal(0, 0.14, len(x)),
     )
-    spindles = spindles.where(rng.random(len(x)) < rng.uniform(*habit.cellularity))
+    spindles = spindles.where(rng.random(len(x)) < rng.uniform(*tissue_kind.cellularity))
     x, y = jittered_grid(rng, size, 6.2, 8.0)
-    crowd = smooth_noise(rng, size, 26) - 1.3 + 1.3 * rng.uniform(*habit.inflammation)
+    crowd = smooth_noise(rng, size, 26) - 1.3 + 1.3 * rng.uniform(*tissue_kind.inflammation)
     inflammatory = round_cells(rng, x, y, 2.45, 0.1)
     present = rng.random(len(x)) < np.clip(0.04 + 0.9 * value_at(crowd, x, y), 0.02, 0.8)
     return spindles, inflammatory.where(present)

@@ -29,7 +29,7 @@ from histosyn.phantom.glands import (
     place_glands,
 )
 from histosyn.phantom.nuclei import draw_nuclei, round_cells, standing_in, stromal_nuclei
-from histosyn.phantom.tissue_kinds import Habit
+from histosyn.phantom.tissue_kinds import TissueKind
 
 # Indices of the schema prostate-3.
 BACKGROUND, STROMA, EPITHELIUM, NUCLEI = range(4)
@@ -62,9 +62,9 @@ class _Vessels:
     lining: Ellipses
 
 
-def grow(rng: np.random.Generator, habit: Habit, size: int) -> Tissue:
+def grow(rng: np.random.Generator, tissue_kind: TissueKind, size: int) -> Tissue:
     """Draw one size x size tile of tissue."""
-    outlines = place_glands(rng, habit, size)
+    outlines = place_glands(rng, tissue_kind, size)
     glands = gland_field(outlines, size)
     direction = _fibre_direction(rng, glands, size)
     fine, coarse = streaks(
@@ -78,8 +78,8 @@ def grow(rng: np.random.Generator, habit: Habit, size: int) -> Tissue:
     white = np.maximum.reduce([_gland_lumen(rng, glands, size), gaps * (1.0 - epithelium), glass])
     white *= 1.0 - blood
 
-    lining = lining_nuclei(rng, habit, outlines)
-    stroma = joined([vessels.lining, *stromal_nuclei(rng, habit, direction, size)])
+    lining = lining_nuclei(rng, tissue_kind, outlines)
+    stroma = joined([vessels.lining, *stromal_nuclei(rng, tissue_kind, direction, size)])
     upright = standing_in(lining, glands.depth - 1.0, white)
     around = standing_in(stroma, -glands.depth - 3.0, np.maximum(white, blood))
     nuclei, chromatin = draw_nuclei(rng, joined([upright, around]), size)
@@ -88,7 +88,7 @@ def grow(rng: np.random.Generator, habit: Habit, size: int) -> Tissue:
         glands=glands,
         epithelium=epithelium,
         white=white,
-        mucin=_mucin(rng, goblets(rng, habit, outlines), glands, size),
+        mucin=_mucin(rng, goblets(rng, tissue_kind, outlines), glands, size),
         blood=blood,
         nuclei=nuclei,
         chromatin=chromatin,

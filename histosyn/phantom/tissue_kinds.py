@@ -8,7 +8,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Habit:
+class TissueKind:
     """How a kind of tissue grows. Ranges are (low, high) of uniform draws; `weight` is its share.
 
     Glands have a `radius` before their axes are stretched apart by the ratio `stretch`, at least
@@ -35,8 +35,8 @@ class Habit:
     inflammation: Range
 
 
-HABITS = (
-    Habit(
+TISSUE_KINDS = (
+    TissueKind(
         name="crypts",
         weight=0.35,
         radius=(26, 40),
@@ -52,7 +52,7 @@ HABITS = (
         cellularity=(0.15, 0.35),
         inflammation=(0.4, 1.1),
     ),
-    Habit(
+    TissueKind(
         name="acini",
         weight=0.4,
         radius=(20, 52),
@@ -68,7 +68,7 @@ HABITS = (
         cellularity=(0.25, 0.5),
         inflammation=(0.0, 0.5),
     ),
-    Habit(
+    TissueKind(
         name="carcinoma",
         weight=0.25,
         radius=(22, 60),

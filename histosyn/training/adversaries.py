@@ -1,4 +1,4 @@
-"""The two players of the game, their optimizers and the moving average, built from a config."""
+"""Generator and discriminator, their optimizers and the moving average, built from a config."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Player(Generic[Network]):
+class Adversary(Generic[Network]):
     """A network and what moves its weights.
 
     Forwards whose backward must average gradients over ranks go through `shared`.
@@ -38,7 +38,7 @@ class Player(Generic[Network]):
     optimizer: torch.optim.Optimizer
 
 
-class Players:
+class Adversaries:
     """Generator and discriminator with everything that training changes in them.
 
     The same seed gives the same initial weights on every rank and device.
@@ -56,18 +56,20 @@ class Players:
             compile_layers(discriminator)
         self.ema = Ema(generator, config.run.ema_decay)
         settings = config.optimizer
-        self.generator = _player("generator", generator, settings.generator_lr, config)
-        self.discriminator = _player(
+        self.generator = _adversary("generator", generator, settings.generator_lr, config)
+        self.discriminator = _adversary(
             "discriminator", discriminator, settings.discriminator_lr, config
         )
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """What is played with, by name."""
-        return {player.name: player.network for player in (self.generator, self.discriminator)}
+        """Both networks, by name."""
+        return {
+            adversary.name: adversary.network for adversary in (self.generator, self.discriminator)
+        }
 
     def state(self) -> dict[str, Any]:
-        """Everything a checkpoint must hold of the players."""
+        """Everything a checkpoint must hold of the two."""
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load(self, state: dict[str, Any]) -> None:
@@ -84,9 +86,9 @@ class Players:
         }
 
 
-def _player(name: str, network: Network, lr: float, config: TrainConfig) -> Player[Network]:
+def _adversary(name: str, network: Network, lr: float, config: TrainConfig) -> Adversary[Network]:
     betas = (config.optimizer.beta1, config.optimizer.beta2)
-    return Player(
+    return Adversary(
         name=name,
         network=network,
         shared=_shared(network),

@@ -12,7 +12,7 @@ from histosyn.shards.batch import BadSample
 from histosyn.shards.index import DatasetIndex
 from histosyn.training.steps import StepTrainer
 from hpc import collectives
-from hpc.deferred_writes import Outbox
+from hpc.deferred_writes import DeferredWrites
 from hpc.errors import DatasetError
 from hpc.log import RecordsFile, logger
 from hpc.records import Count, Records, Text
@@ -43,7 +43,7 @@ class ListBadSamples:
     def __init__(
         self,
         listed: RecordsFile,
-        outbox: Outbox,
+        deferred_writes: DeferredWrites,
         index: DatasetIndex,
         topology: Topology,
         *,
@@ -51,7 +51,7 @@ class ListBadSamples:
         largest_share: float,
     ) -> None:
         self.listed = listed
-        self.outbox = outbox
+        self.deferred_writes = deferred_writes
         self.topology = topology
         self.meeting_interval = interval
         self.largest_share = largest_share
@@ -88,7 +88,7 @@ class ListBadSamples:
             self._known.add(name)
             if self.topology.is_first:
                 record = {"step": step, **asdict(sample), "shard": name[0]}
-                self.outbox.write(self.listed.path, partial(self.listed.append, record))
+                self.deferred_writes.write(self.listed.path, partial(self.listed.append, record))
                 logger.warning("Bad sample: %s, %s: %s", *name, sample.cause)
         if len(self._known) > before:
             self._judge()

@@ -12,7 +12,7 @@ from typing import Any
 from histosyn.shards.batch import Batch
 from histosyn.training.steps import StepTrainer
 from hpc import collectives
-from hpc.deferred_writes import Outbox
+from hpc.deferred_writes import DeferredWrites
 from hpc.log import RecordsFile
 from hpc.topology import Topology
 
@@ -28,10 +28,10 @@ class LogBatches:
     """
 
     def __init__(
-        self, file: RecordsFile, outbox: Outbox, topology: Topology, interval: int
+        self, file: RecordsFile, deferred_writes: DeferredWrites, topology: Topology, interval: int
     ) -> None:
         self.file = file
-        self.outbox = outbox
+        self.deferred_writes = deferred_writes
         self.topology = topology
         self.meeting_interval = interval
         self.interval = 1
@@ -51,7 +51,7 @@ class LogBatches:
         self._mine = []
         if self.topology.is_first:
             records = [_record(of_ranks) for of_ranks in zip(*parts, strict=True)]
-            self.outbox.write(self.file.path, partial(self.file.append, *records))
+            self.deferred_writes.write(self.file.path, partial(self.file.append, *records))
 
 
 def sample_digests(batch: Batch) -> list[str]:

@@ -6,7 +6,7 @@ import torch
 
 from histosyn.training.losses import Compute
 from histosyn.training.steps import StepTrainer
-from histosyn.training.updates import Played
+from histosyn.training.updates import StepResult
 from hpc.log import logger
 
 # tanh(3): where a colour's gradient is a hundredth of what it is in the middle.
@@ -16,17 +16,17 @@ _MUCH_MORE = 0.25
 
 
 @torch.no_grad()
-def watched(played: Played, accuracy: Compute) -> dict[str, torch.Tensor]:
+def diagnose(result: StepResult, accuracy: Compute) -> dict[str, torch.Tensor]:
     """Scalars by the names that reports give them: norms of gradients, accuracy, saturation.
 
     `saturated` are shares of the colour values of synthetic and real tiles at the ends of tanh.
     """
-    verdict = played.verdict
+    outputs = result.outputs
     return {
-        **{f"gradient_norm/{name}": norm for name, norm in played.gradient_norms.items()},
-        "discriminator_accuracy": accuracy(verdict),
-        "saturated/synthetic": _saturated(verdict.synthetic_NCHW),
-        "saturated/real": _saturated(verdict.tiles_NCHW),
+        **{f"gradient_norm/{name}": norm for name, norm in result.gradient_norms.items()},
+        "discriminator_accuracy": accuracy(outputs),
+        "saturated/synthetic": _saturated(outputs.synthetic_NCHW),
+        "saturated/real": _saturated(outputs.tiles_NCHW),
     }
 
 
@@ -44,10 +44,10 @@ class WarnOfSaturation:
     def __call__(self, trainer: StepTrainer) -> None:
         """Compare this rank's tiles of this step."""
         # What is made up for after a restart has no step of its own.
-        if self._warned or not trainer.watched:
+        if self._warned or not trainer.diagnostics:
             return
         synthetic, real = (
-            float(trainer.watched[f"saturated/{kind}"]) for kind in ("synthetic", "real")
+            float(trainer.diagnostics[f"saturated/{kind}"]) for kind in ("synthetic", "real")
         )
         if synthetic > real + _MUCH_MORE:
             self._warned = True

@@ -31,8 +31,8 @@ def take_over_networks(trainer: Trainer, source: Path) -> dict[str, Any]:
     state = load_state(path)
     facts = facts_from_dict(state["model"], str(path))
     networks: dict[str, nn.Module] = {
-        **trainer.players.networks,
-        "ema": trainer.players.ema.network,
+        **trainer.adversaries.networks,
+        "ema": trainer.adversaries.ema.network,
     }
     with taking_over(path):
         weights = {name: state["trainer"]["players"][name] for name in networks}

@@ -1,4 +1,4 @@
-"""What the players minimize, by the kind of discriminator and the configured weights."""
+"""What both networks minimize, by the kind of discriminator and the configured weights."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from histosyn.training.pixel_losses import (
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """The terms of both players, and how often the discriminator is right (a share)."""
+    """The terms of both networks, and how often the discriminator is right (a share)."""
 
     discriminator: tuple[LossTerm, ...]
     generator: tuple[LossTerm, ...]

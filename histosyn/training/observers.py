@@ -18,18 +18,18 @@ import torch
 from histosyn.training.step_means import StepMeans
 from histosyn.training.steps import StepTrainer, diverged
 from hpc import checkpoint
-from hpc.deferred_writes import Outbox
+from hpc.deferred_writes import DeferredWrites
 from hpc.log import RecordsFile, key_values, logger
-from hpc.progress import Pulse, timed
+from hpc.progress import ProgressLog, timed
 from hpc.run_state import StateKeeper
 from hpc.saver import Saver
-from hpc.timer import Due
+from hpc.timer import Timer
 from hpc.topology import Topology
 from hpc.watchdog import Watchdog
 
 _GIB = 1 << 30
 _STATE_SECONDS = 15.0
-# Of what is measured besides losses, what says at a glance whether the game is still played.
+# Of what is measured besides losses, what says at a glance whether the two still compete.
 _WORTH_A_LOOK = ("discriminator_accuracy",)
 
 
@@ -43,13 +43,13 @@ class Report:
     def __init__(
         self,
         metrics: RecordsFile,
-        outbox: Outbox,
+        deferred_writes: DeferredWrites,
         topology: Topology,
         interval: int,
         carried: dict[str, Any] | None = None,
     ) -> None:
         self.metrics = metrics
-        self.outbox = outbox
+        self.deferred_writes = deferred_writes
         self.topology = topology
         self.report_interval = interval
         # Called after each step, to add it up.
@@ -66,14 +66,14 @@ class Report:
         facts = trainer.facts
         assert facts is not None
         losses = {f"loss/{name}": value for name, value in facts.losses.items()}
-        self._means.add(trainer.step, losses | trainer.watched)
+        self._means.add(trainer.step, losses | trainer.diagnostics)
         self._waited_seconds += facts.waited_seconds
         self._steps += 1
         if trainer.step % self.report_interval and not trainer.finished:
             return
         record = self._record(trainer)
         if self.topology.is_first:
-            self.outbox.write(self.metrics.path, partial(self.metrics.append, record))
+            self.deferred_writes.write(self.metrics.path, partial(self.metrics.append, record))
             logger.info("%s", key_values({name: record[name] for name in _line(record)}))
         broken = self._means.first_broken()
         self._forget()
@@ -158,17 +158,17 @@ class SaveCheckpoint:
     def __init__(
         self,
         saver: Saver,
-        outbox: Outbox,
+        deferred_writes: DeferredWrites,
         savable: Savable,
         settling: Sequence[Settling],
         topology: Topology,
         *,
         interval: int,
-        due: Due,
+        due: Timer,
         saved: int | None,
     ) -> None:
         self.saver = saver
-        self.outbox = outbox
+        self.deferred_writes = deferred_writes
         self.savable = savable
         self.settling = settling
         self.topology = topology
@@ -196,7 +196,7 @@ class SaveCheckpoint:
             self._save(trainer)
         news = timed(f"checkpoint of step {trainer.step}") if self._saved else nullcontext()
         with news:
-            self.outbox.close()
+            self.deferred_writes.close()
             self.saver.close()
 
     def _save(self, trainer: StepTrainer) -> None:
@@ -206,7 +206,7 @@ class SaveCheckpoint:
         state = self.savable.state()
         self._saved = trainer.step
         self.due.restart()
-        if self.topology.is_first and self.outbox.settled():
+        if self.topology.is_first and self.deferred_writes.settled():
             self.saver.save(trainer.step, state, resume_only=not self.savable.prepared)
 
 
@@ -255,17 +255,17 @@ class NoticeFailedSave:
 class ShowLife:
     """Says by time how far training is, where there is no report yet, or for long."""
 
-    def __init__(self, pulse: Pulse, report_interval: int) -> None:
-        self.pulse = pulse
+    def __init__(self, progress_log: ProgressLog, report_interval: int) -> None:
+        self.progress_log = progress_log
         self.report_interval = report_interval
         self.interval = 1
 
     def __call__(self, trainer: StepTrainer) -> None:
         """A report has just said more."""
         if trainer.step % self.report_interval == 0 or trainer.finished:
-            self.pulse.heard()
+            self.progress_log.heard()
         else:
-            self.pulse.reached(trainer.step)
+            self.progress_log.reached(trainer.step)
 
 
 class ShowProgress:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from histosyn.training.losses import Compute, Verdict
+from histosyn.training.losses import Compute, DiscriminatorOutputs
 from hpc.errors import InputError
 from hpc.files import require_file
 from hpc.torchscript import load_torchscript
@@ -37,12 +37,12 @@ def perceptual(path: Path, device: torch.device, *, run_code: bool = False) -> C
         ) from error
     _require_features(output, path)
 
-    def compute(verdict: Verdict) -> torch.Tensor:
+    def compute(outputs: DiscriminatorOutputs) -> torch.Tensor:
         # In the network's own precision: it was not trained in ours.
         with torch.autocast(device.type, enabled=False):
             with torch.no_grad():
-                real = _listed(network(verdict.tiles_NCHW.float()))
-            synthetic = _listed(network(verdict.synthetic_NCHW.float()))
+                real = _listed(network(outputs.tiles_NCHW.float()))
+            synthetic = _listed(network(outputs.synthetic_NCHW.float()))
             pairs = zip(real, synthetic, strict=True)
             return torch.stack([functional.l1_loss(ours, aim) for aim, ours in pairs]).mean()
 

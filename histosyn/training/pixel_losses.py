@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from histosyn.networks.discriminator import Features
-from histosyn.training.losses import Compute, Verdict
+from histosyn.training.losses import Compute, DiscriminatorOutputs
 from hpc import collectives
 from hpc.randomness import uniform
 
@@ -45,10 +45,10 @@ def pixel_weights(labels_NHW: torch.Tensor, classes: int, cap: float) -> PixelWe
 def discriminator_pixels(cap: float) -> Compute:
     """Cross-entropy of the class of real pixels, plus that of synthetic ones being synthetic."""
 
-    def compute(verdict: Verdict) -> torch.Tensor:
-        real, synthetic = _logits(verdict.real), _logits(verdict.synthetic)
+    def compute(outputs: DiscriminatorOutputs) -> torch.Tensor:
+        real, synthetic = _logits(outputs.real), _logits(outputs.synthetic)
         classes = real.shape[1] - 1
-        labels = verdict.labels_NHW
+        labels = outputs.labels_NHW
         weights = pixel_weights(labels, classes, cap)
         told = torch.where(labels < classes, classes, labels)
         return _cross_entropy(real, labels, weights) + _cross_entropy(synthetic, told, weights)
@@ -59,21 +59,21 @@ def discriminator_pixels(cap: float) -> Compute:
 def generator_pixels(cap: float) -> Compute:
     """Cross-entropy of synthetic pixels being taken for real ones of their class."""
 
-    def compute(verdict: Verdict) -> torch.Tensor:
-        logits = _logits(verdict.synthetic)
-        weights = pixel_weights(verdict.labels_NHW, logits.shape[1] - 1, cap)
-        return _cross_entropy(logits, verdict.labels_NHW, weights)
+    def compute(outputs: DiscriminatorOutputs) -> torch.Tensor:
+        logits = _logits(outputs.synthetic)
+        weights = pixel_weights(outputs.labels_NHW, logits.shape[1] - 1, cap)
+        return _cross_entropy(logits, outputs.labels_NHW, weights)
 
     return compute
 
 
-def label_mix(verdict: Verdict) -> torch.Tensor:
+def label_mix(outputs: DiscriminatorOutputs) -> torch.Tensor:
     """E‖D(mixed) − mix of D(real) and D(synthetic)‖² over pixels and logits; ibid., eq. 4."""
-    assert verdict.mixture is not None
-    real, synthetic = _logits(verdict.real), _logits(verdict.synthetic)
-    expected = torch.where(verdict.mixture.real_NHW[:, None], real, synthetic)
-    squares_NHW = (_logits(verdict.mixture.features) - expected).square().mean(dim=1)
-    counted_NHW = verdict.labels_NHW < real.shape[1] - 1
+    assert outputs.mixture is not None
+    real, synthetic = _logits(outputs.real), _logits(outputs.synthetic)
+    expected = torch.where(outputs.mixture.real_NHW[:, None], real, synthetic)
+    squares_NHW = (_logits(outputs.mixture.features) - expected).square().mean(dim=1)
+    counted_NHW = outputs.labels_NHW < real.shape[1] - 1
     pixels = collectives.sum_over_ranks(counted_NHW.sum()).clamp(min=1)
     return (squares_NHW * counted_NHW).sum() * collectives.world_size() / pixels
 
@@ -89,24 +89,24 @@ def mix_regions(labels_NHW: torch.Tensor, classes: int, keys: Sequence[int]) -> 
     return real_NK.gather(1, index).view_as(labels_NHW)
 
 
-def pixel_realness(verdict: Verdict) -> torch.Tensor:
+def pixel_realness(outputs: DiscriminatorOutputs) -> torch.Tensor:
     """The sum of a real tile's log-odds over the root of their number, (N,); as `patch_realness`.
 
     The odds of a pixel are those of any class against being synthetic.
     """
-    logits = _logits(verdict.real)
+    logits = _logits(outputs.real)
     odds_NHW = torch.logsumexp(logits[:, :-1], dim=1) - logits[:, -1]
-    counted_NHW = verdict.labels_NHW < logits.shape[1] - 1
+    counted_NHW = outputs.labels_NHW < logits.shape[1] - 1
     number_N = counted_NHW.sum(dim=(1, 2)).clamp(min=1)
     return (odds_NHW * counted_NHW).sum(dim=(1, 2)) / number_N.sqrt()
 
 
-def pixel_accuracy(verdict: Verdict) -> torch.Tensor:
+def pixel_accuracy(outputs: DiscriminatorOutputs) -> torch.Tensor:
     """Share of pixels, of both kinds of tiles, rightly told to be real or synthetic."""
-    counted = verdict.labels_NHW < _logits(verdict.real).shape[1] - 1
+    counted = outputs.labels_NHW < _logits(outputs.real).shape[1] - 1
     right = [
         (_called_synthetic(features) == truth) & counted
-        for features, truth in ((verdict.real, False), (verdict.synthetic, True))
+        for features, truth in ((outputs.real, False), (outputs.synthetic, True))
     ]
     return torch.stack(right).sum() / (2 * counted.sum()).clamp(min=1)
 

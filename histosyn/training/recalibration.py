@@ -22,7 +22,7 @@ from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import ShardStream
 from histosyn.training.step_inputs import autocast, keyed_noise, position_keys
 from hpc.preemption import AskedMeanwhile, Reason
-from hpc.progress import Pulse, timed
+from hpc.progress import ProgressLog, timed
 from hpc.randomness import key_of
 from hpc.topology import Topology
 
@@ -57,7 +57,7 @@ class Recalibration:
         batches = self.config.run.recalibrate_batches
         if self.is_done(step):
             return
-        pulse = Pulse("batch statistics", total=batches)
+        progress_log = ProgressLog("batch statistics", total=batches)
         with (
             timed(f"batch statistics of the average, {batches} batches"),
             _counting(generator),
@@ -65,7 +65,7 @@ class Recalibration:
         ):
             for done, (labels_NHW, keys) in enumerate(self._label_maps(), 1):
                 generator(labels_NHW, keyed_noise(self.config, labels_NHW, keys))
-                pulse.reached(done)
+                progress_log.reached(done)
                 if (reason := asked()) is not None:
                     raise AskedMeanwhile(reason)
         self.done_at = step

@@ -36,16 +36,16 @@ from histosyn.training.run_folder import claim, saver_of, state_keeper, watch_st
 from histosyn.training.steps import Observer, StepTrainer
 from histosyn.training.trainable import TrainerKind, Training
 from hpc import checkpoint, collectives
-from hpc.deferred_writes import Outbox
+from hpc.deferred_writes import DeferredWrites
 from hpc.errors import ConfigError
 from hpc.files import write_text
 from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging
 from hpc.preemption import AskedMeanwhile, Stopped, StopRequest
 from hpc.process_group import device_of, one_voice, process_group
-from hpc.progress import Pulse, timed
+from hpc.progress import ProgressLog, timed
 from hpc.run_state import FINISHED, Ending, StateKeeper
 from hpc.saver import Saver
-from hpc.timer import Due
+from hpc.timer import Timer
 from hpc.topology import Topology, detect
 from hpc.watchdog import Watchdog
 
@@ -114,7 +114,7 @@ class _Run(Generic[TrainerKind]):
         self.stop = stop
         self.metrics = RecordsFile(config.run.folder / "metrics.jsonl")
         self.batches = RecordsFile(config.run.folder / "batches.jsonl")
-        self.outbox = Outbox(config.run.on_full_disk)
+        self.deferred_writes = DeferredWrites(config.run.on_full_disk)
 
     def go(self, extra_observers: MakeObservers[TrainerKind]) -> Stopped | None:
         """From the newest checkpoint to the end, or to where the run was asked to stop."""
@@ -127,7 +127,7 @@ class _Run(Generic[TrainerKind]):
             noting = self._noting()
             save = self._save(saver, noting, trainer.step if resumed else None)
             derived = (
-                Derived(self.training.observers(self.outbox)),
+                Derived(self.training.observers(self.deferred_writes)),
                 # They look at a step that is saved.
                 Derived(extra_observers(self.topology)),
             )
@@ -171,8 +171,9 @@ class _Run(Generic[TrainerKind]):
         run, is_first = self.config.run, self.topology.is_first
         self.stop.newest = lambda: max(checkpoint.steps(saver.root), default=None)
         return SaveCheckpoint(
-            saver, self.outbox, self, settling, self.topology, interval=run.checkpoint_every,
-            due=Due(run.checkpoint_minutes, self.trainer.device, is_first=is_first), saved=saved,
+            saver, self.deferred_writes, self, settling, self.topology,
+            interval=run.checkpoint_every, saved=saved,
+            due=Timer(run.checkpoint_minutes, self.trainer.device, is_first=is_first),
         )  # fmt: skip
 
     def prepare(self) -> None:
@@ -263,15 +264,17 @@ class _Run(Generic[TrainerKind]):
         trainer, run = self.trainer, self.config.run
         carried = trainer.carried.get("report")
         noting: list[Report | ListBadSamples | LogBatches] = [
-            Report(self.metrics, self.outbox, self.topology, run.report_every, carried)
+            Report(self.metrics, self.deferred_writes, self.topology, run.report_every, carried)
         ]
         if run.log_batches:
-            noting.append(LogBatches(self.batches, self.outbox, self.topology, run.report_every))
+            noting.append(
+                LogBatches(self.batches, self.deferred_writes, self.topology, run.report_every)
+            )
         if self.config.data.on_bad_sample == "skip":
             listed = RecordsFile(run.folder / "bad-samples.jsonl", BAD_SAMPLES)
             noting.append(
                 ListBadSamples(
-                    listed, self.outbox, trainer.stream.index, self.topology,
+                    listed, self.deferred_writes, trainer.stream.index, self.topology,
                     interval=run.report_every, largest_share=self.config.data.bad_share,
                 )
             )  # fmt: skip
@@ -284,7 +287,7 @@ class _Run(Generic[TrainerKind]):
         if not self.topology.is_first:
             yield ()
         elif not on_terminal():
-            yield (ShowLife(Pulse("step", total=run.steps, done=done), run.report_every),)
+            yield (ShowLife(ProgressLog("step", total=run.steps, done=done), run.report_every),)
         else:
             with progress_bar(total=run.steps, done=done, what="train") as move_to:
                 yield (ShowProgress(move_to),)

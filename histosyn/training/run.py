@@ -11,7 +11,7 @@ import torch
 from histosyn.config.train import TrainConfig
 from histosyn.models.folder import ModelFacts, model_facts, save_model
 from histosyn.shards.index import DatasetIndex
-from histosyn.training.adversaries import Players
+from histosyn.training.adversaries import Adversaries
 from histosyn.training.data import objects_of_shards, open_stream, stage_shards
 from histosyn.training.diagnostics import WarnOfSaturation
 from histosyn.training.fork import take_over_networks
@@ -20,7 +20,7 @@ from histosyn.training.resumable import run_resumable
 from histosyn.training.sample_grid import DrawSamples, SampleGrid
 from histosyn.training.steps import Observer, require_finite_weights
 from histosyn.training.trainer import Trainer
-from hpc.deferred_writes import Outbox
+from hpc.deferred_writes import DeferredWrites
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
 from hpc.topology import Topology
@@ -56,9 +56,9 @@ class GeneratorTraining:
         self.topology = topology
         stream = open_stream(config, topology)
         _check_tiles(config, stream.index)
-        players = Players(config, len(stream.index.schema), device)
+        adversaries = Adversaries(config, len(stream.index.schema), device)
         recalibration = Recalibration(config, stream.reader, topology, device)
-        self.trainer = Trainer(config, stream, players, device, recalibration)
+        self.trainer = Trainer(config, stream, adversaries, device, recalibration)
         self.new_run = (
             f"a new run with another --run.folder; with --fork {config.run.folder} it starts from "
             "the weights of this one"
@@ -97,7 +97,7 @@ class GeneratorTraining:
         """Copy the shards of these steps to the node's disk, if that is configured."""
         stage_shards(self.config.data, self.trainer.stream, steps, self.topology)
 
-    def observers(self, outbox: Outbox) -> tuple[Observer[Trainer], ...]:
+    def observers(self, deferred_writes: DeferredWrites) -> tuple[Observer[Trainer], ...]:
         """Sample grids, a watch."""
         data, run = self.config.data, self.config.run
         grid = SampleGrid(
@@ -107,7 +107,9 @@ class GeneratorTraining:
             skip_bad=data.on_bad_sample == "skip",
         )
         return (
-            DrawSamples(grid, run.folder / "samples", outbox, self.topology, run.sample_every),
+            DrawSamples(
+                grid, run.folder / "samples", deferred_writes, self.topology, run.sample_every
+            ),
             *([WarnOfSaturation(run.report_every)] if self.topology.is_first else []),
         )
 
@@ -121,12 +123,12 @@ class GeneratorTraining:
         return self.trainer.average_is_ready
 
     def require_finite_weights(self) -> None:
-        """Of both players."""
-        require_finite_weights(self.trainer.players.networks, self.trainer.step)
+        """Of both networks."""
+        require_finite_weights(self.trainer.adversaries.networks, self.trainer.step)
 
     def ship(self, folder: Path) -> None:
         """Write the moving average as a model folder."""
-        save_model(folder, self.trainer.players.ema.network, self._facts())
+        save_model(folder, self.trainer.adversaries.ema.network, self._facts())
 
     def _facts(self) -> ModelFacts:
         trainer = self.trainer

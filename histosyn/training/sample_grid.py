@@ -15,7 +15,7 @@ from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import to_uint8
 from histosyn.shards.reader import ShardReader
 from histosyn.training.trainer import Trainer
-from hpc.deferred_writes import Outbox
+from hpc.deferred_writes import DeferredWrites
 from hpc.errors import DatasetError, SampleError
 from hpc.files import write_bytes
 from hpc.progress import timed
@@ -64,11 +64,16 @@ class DrawSamples:
     """Writes `samples/step-*.png`: fixed label maps, fixed noise, the moving average's tissue."""
 
     def __init__(
-        self, grid: SampleGrid, folder: Path, outbox: Outbox, topology: Topology, interval: int
+        self,
+        grid: SampleGrid,
+        folder: Path,
+        deferred_writes: DeferredWrites,
+        topology: Topology,
+        interval: int,
     ) -> None:
         self.grid = grid
         self.folder = folder
-        self.outbox = outbox
+        self.deferred_writes = deferred_writes
         self.topology = topology
         self.interval = interval
 
@@ -79,7 +84,7 @@ class DrawSamples:
             path = self.folder / f"step-{trainer.step:08d}.png"
             with timed("sample grid"):
                 grid = self.grid.draw(generator)
-            self.outbox.write(path, partial(write_bytes, path, grid))
+            self.deferred_writes.write(path, partial(write_bytes, path, grid))
 
 
 def tile_grid(rows: list[list[np.ndarray]]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What both players look at in a step, on the device, and the random numbers of that step."""
+"""What both networks are shown in a step, on the device, and the random numbers of that step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hpc.randomness import key_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class StepInputs:
     """`labels_NHW` int64 and `tiles_NCHW` float in [-1, 1] of this rank's part of a global batch.
 
     `positions` say where in the global batch its samples stand: random numbers are keyed by that.
@@ -41,10 +41,12 @@ class Scene:
         return position_keys(self.config, purpose, self.step, self.positions)
 
 
-def set_scene(config: TrainConfig, batch: Batch, step: int, device: torch.device) -> Scene:
+def make_step_inputs(
+    config: TrainConfig, batch: Batch, step: int, device: torch.device
+) -> StepInputs:
     """Move a batch to the device; only there it grows from bytes to numbers."""
     tiles_uint8 = batch.tiles_NCHW.to(device, non_blocking=True)
-    return Scene(
+    return StepInputs(
         config=config,
         step=step,
         positions=tuple(batch.positions_N.tolist()),

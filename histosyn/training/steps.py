@@ -19,7 +19,7 @@ from histosyn.shards.index import DatasetIndex
 from hpc.errors import TrainingDivergedError
 from hpc.preemption import AskedMeanwhile, Reason
 
-Watched = TypeVar("Watched", contravariant=True)
+TrainerKind = TypeVar("TrainerKind", contravariant=True)
 
 
 class BatchSource(Protocol):
@@ -33,12 +33,12 @@ class BatchSource(Protocol):
         """This rank's part of batches `start`, `start` + 1, ... without end."""
 
 
-class Observer(Protocol[Watched]):
+class Observer(Protocol[TrainerKind]):
     """Something that happens every so many steps: a report, a sample grid, a checkpoint."""
 
     interval: int
 
-    def __call__(self, trainer: Watched) -> None:
+    def __call__(self, trainer: TrainerKind) -> None:
         """Look at the trainer after its step; every rank calls it."""
         ...
 
@@ -62,7 +62,7 @@ class StepTrainer(ABC):
         self.step = 0
         self.facts: StepFacts | None = None
         # What the last step measured besides losses, by the names that reports give it.
-        self.watched: dict[str, torch.Tensor] = {}
+        self.diagnostics: dict[str, torch.Tensor] = {}
         # Whether there is no batch yet for the next step.
         self.waiting = False
         # Why this step is the last for now, where somebody asked for it.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from histosyn.training.steps import Observer, StepTrainer
-from hpc.deferred_writes import Outbox
+from hpc.deferred_writes import DeferredWrites
 
 TrainerKind = TypeVar("TrainerKind", bound=StepTrainer)
 
@@ -35,10 +35,10 @@ class Training(Protocol[TrainerKind]):
     def stage(self, steps: range) -> None:
         """Bring the data of these steps near, on every rank."""
 
-    def observers(self, outbox: Outbox) -> tuple[Observer[TrainerKind], ...]:
+    def observers(self, deferred_writes: DeferredWrites) -> tuple[Observer[TrainerKind], ...]:
         """What is made from the state beside the steps, before checkpoints are saved.
 
-        What it writes goes through the outbox. At a stop it is left to the next start.
+        What it writes goes through `deferred_writes`. At a stop it is left to the next start.
         """
 
     def prepare(self) -> None:

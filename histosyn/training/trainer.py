@@ -1,6 +1,7 @@
 """The trainer of the game. It knows nothing of files, clusters or metrics: observers do.
 
-A batch becomes a scene, the configured update moves both players, the average follows.
+A batch becomes the inputs of a step, the configured update moves both networks, the average
+follows.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from histosyn.config.train import TrainConfig
 from histosyn.networks.generator import Generator
 from histosyn.shards.batch import Batch
 from histosyn.shards.stream import ShardStream
-from histosyn.training.adversaries import Players
-from histosyn.training.diagnostics import watched
+from histosyn.training.adversaries import Adversaries
+from histosyn.training.diagnostics import diagnose
 from histosyn.training.objectives import make_objective
 from histosyn.training.recalibration import Recalibration
-from histosyn.training.step_inputs import set_scene
+from histosyn.training.step_inputs import make_step_inputs
 from histosyn.training.steps import StepTrainer
 from histosyn.training.updates import UPDATES
 
@@ -35,23 +36,23 @@ class Trainer(StepTrainer):
         self,
         config: TrainConfig,
         stream: ShardStream,
-        players: Players,
+        adversaries: Adversaries,
         device: torch.device,
         recalibration: Recalibration | None = None,
     ) -> None:
         super().__init__(config, stream, device)
-        self.players = players
+        self.adversaries = adversaries
         self.objective = make_objective(config.loss, config.discriminator, device)
         self._update = UPDATES[config.run.updates]
         self._recalibration = recalibration
 
     def take_step(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Both players learn from a batch; losses by "player/term"."""
-        scene = set_scene(self.config, batch, self.step, self.device)
-        played = self._update(self.players, self.objective, scene)
-        self.players.ema.update(self.players.generator.network, self.step)
-        self.watched = watched(played, self.objective.accuracy)
-        return played.losses
+        """Both networks learn from a batch; losses by "network/term"."""
+        inputs = make_step_inputs(self.config, batch, self.step, self.device)
+        result = self._update(self.adversaries, self.objective, inputs)
+        self.adversaries.ema.update(self.adversaries.generator.network, self.step)
+        self.diagnostics = diagnose(result, self.objective.accuracy)
+        return result.losses
 
     def averaged_generator(self) -> Generator:
         """The moving average, fit to be looked at: what is drawn, evaluated, saved and shipped.
@@ -59,7 +60,7 @@ class Trainer(StepTrainer):
         Every rank has to ask for it at the same step: its batch statistics are counted together.
         Raises AskedMeanwhile if all are asked to stop while they count.
         """
-        ema = self.players.ema
+        ema = self.adversaries.ema
         if self._recalibration is not None:
             self._recalibration(ema.network, self.step, self.asked)
         return ema.network
@@ -80,19 +81,19 @@ class Trainer(StepTrainer):
             "step": self.step,
             "images_seen": self.images_seen,
             AVERAGE_IS_READY: self.average_is_ready,
-            "players": self.players.state(),
+            "players": self.adversaries.state(),
             "carried": self.carried,
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint's state."""
         self.step = state["step"]
-        self.players.load(state["players"])
+        self.adversaries.load(state["players"])
         self.carried = state.get("carried", {})
         self.take_over_average(state.get(AVERAGE_IS_READY, True))
 
     def learning_rates(self) -> dict[str, float]:
-        """Those of both players, which stay as configured."""
+        """Those of both networks, which stay as configured."""
         settings = self.config.optimizer
         return {
             "generator_lr": settings.generator_lr,

@@ -235,7 +235,7 @@ def _measure_parts(
     batch_size: int,
 ) -> None:
     from eval.distances.comparison_file import write_comparison
-    from eval.distances.feature_set import Population
+    from eval.distances.feature_set import FeatureSet
     from eval.distances.part_file import part_path, write_part
     from eval.distances.parts import measure_part
     from hpc.log import set_up_logging
@@ -250,7 +250,7 @@ def _measure_parts(
     extractor = _extractor(sides, network | {"device": device_of(topology, network["device"])})
     write_comparison(folder, comparison)
     for role, side in sides.items():
-        if isinstance(side, Population) or extractor is None:
+        if isinstance(side, FeatureSet) or extractor is None:
             continue
         measured = measure_part(side, extractor, part, batch_size=batch_size, progress=role)
         path = part_path(folder, role, measured)
@@ -268,10 +268,10 @@ def _chosen_part(part: str | None, folder: Path | None) -> Part | None:
 
 
 def _extractor(sides: Mapping[str, StoredSide], network: dict[str, Any]) -> Extractor | None:
-    from eval.distances.feature_set import Population
+    from eval.distances.feature_set import FeatureSet
     from eval.extractors.choice import open_extractor
 
-    if all(isinstance(side, Population) for side in sides.values()):
+    if all(isinstance(side, FeatureSet) for side in sides.values()):
         return None
     return open_extractor(**network)
 

@@ -80,9 +80,9 @@ def paint(
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     from histosyn.models.folder import load_model
     from histosyn.paint.address import listen_on_port, listen_on_socket, serve
-    from histosyn.paint.renderer import Easel
+    from histosyn.paint.renderer import Renderer
     from histosyn.paint.server import build_app
-    from histosyn.paint.session_folder import Sitting
+    from histosyn.paint.session_folder import SessionFolder
     from histosyn.sources.pairs import images_by_key
     from hpc.log import set_up_logging
     from hpc.process_group import device_of
@@ -100,9 +100,11 @@ def paint(
 
             model = demo_model()
             examples = examples or demo_labels()
-        easel = Easel(load_model(model, device_of(Topology(), device)), name=_name(model, demo))
+        renderer = Renderer(
+            load_model(model, device_of(Topology(), device)), name=_name(model, demo)
+        )
         out = out or Path("paintings") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-        app = build_app(easel, Sitting(out), examples, token=token, hosts=list(host_name))
+        app = build_app(renderer, SessionFolder(out), examples, token=token, hosts=list(host_name))
         with _for_browser(place) if browser else nullcontext() as page:
             serve(app, place, lambda: _tell(place, out, page), app.state.leave)
 

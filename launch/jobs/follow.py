@@ -19,7 +19,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
+class SubmittedJob:
     """A submitted job, by its number, and its logs by task ("" where there is but one)."""
 
     number: str
@@ -54,7 +54,7 @@ class LogTail:
         return [self.prefix + line.decode(errors="replace") for line in lines]
 
 
-def follow(jobs: Sequence[Watched]) -> dict[str, tuple[str, ...]]:
+def follow(jobs: Sequence[SubmittedJob]) -> dict[str, tuple[str, ...]]:
     """Print the logs of jobs to stdout and their states to stderr until all have ended.
 
     Returns the last states known of each job; KeyboardInterrupt passes through.

@@ -11,7 +11,7 @@ from typing import Any
 from cyclopts import App
 
 from hpc.errors import HistosynError, InputError
-from launch.jobs.follow import Watched, follow
+from launch.jobs.follow import SubmittedJob, follow
 from launch.jobs.job_file import JobFile
 from launch.jobs.slurm import require_slurm, submit
 from launch.terminal.console import say
@@ -34,7 +34,7 @@ class Submission:
         require_slurm()
         numbers = self._submitted()
         watched = [
-            Watched(number=number, logs=job.logs(number))
+            SubmittedJob(number=number, logs=job.logs(number))
             for number, job in zip(numbers, self.jobs, strict=True)
         ]
         say(f"Submitted job {' and then job '.join(numbers)}: {self.what}.")
@@ -88,12 +88,12 @@ def warn_of_missing(*paths: Path) -> None:
             say(f"warning: there is no {path} here; the job will look for it.", stderr=True)
 
 
-def _tail(watched: Sequence[Watched]) -> str:
+def _tail(watched: Sequence[SubmittedJob]) -> str:
     logs = [str(path) for job in watched for path in job.logs.values()]
     return shlex.join(["tail", "-F", *logs[:8]]) + (" ..." if len(logs) > 8 else "")
 
 
-def _watch(watched: Sequence[Watched]) -> None:
+def _watch(watched: Sequence[SubmittedJob]) -> None:
     numbers = [job.number for job in watched]
     try:
         states = follow(watched)

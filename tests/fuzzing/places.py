@@ -139,16 +139,16 @@ def _paint() -> None:
 
     from histosyn.models.folder import load_model
     from histosyn.paint.painting import Painting
-    from histosyn.paint.renderer import Easel
-    from histosyn.paint.session_folder import Sitting
+    from histosyn.paint.renderer import Renderer
+    from histosyn.paint.session_folder import SessionFolder
     from histosyn.synthesis.rerolls import Rerolls
 
     areas = np.zeros((32, 32), np.uint8)
     areas[8:16, 8:16] = 1
     rerolls = Rerolls(areas_HW=areas, seeds=(7,))
     painting = Painting(labels_HW=stripes(32, 32), seed=3, rerolls=rerolls)
-    easel = Easel(load_model("model", torch.device("cpu")), name="model")
-    Sitting(Path("sitting")).save(easel, painting, "one")
+    renderer = Renderer(load_model("model", torch.device("cpu")), name="model")
+    SessionFolder(Path("sitting")).save(renderer, painting, "one")
 
 
 def run() -> None:

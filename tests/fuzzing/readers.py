@@ -173,12 +173,12 @@ async def _answered(request: bytes) -> object:
     import uvicorn
 
     from histosyn.models.folder import load_model
-    from histosyn.paint.renderer import Easel
+    from histosyn.paint.renderer import Renderer
     from histosyn.paint.server import build_app
-    from histosyn.paint.session_folder import Sitting
+    from histosyn.paint.session_folder import SessionFolder
 
-    easel = Easel(load_model("model", torch.device("cpu")), name="model", most_pixels=1 << 16)
-    app = build_app(easel, Sitting(Path("saved")), {}, token="token", hosts=[])
+    renderer = Renderer(load_model("model", torch.device("cpu")), name="model", most_pixels=1 << 16)
+    app = build_app(renderer, SessionFolder(Path("saved")), {}, token="token", hosts=[])
     config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none")
     server = uvicorn.Server(config)
     listening = socket.socket(socket.AF_UNIX)

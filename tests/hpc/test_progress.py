@@ -6,7 +6,7 @@ import pytest
 
 from hpc import progress
 from hpc.log import logger
-from hpc.progress import Pulse, timed
+from hpc.progress import ProgressLog, timed
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def told(monkeypatch):
 
 
 def test_the_first_line_comes_after_seconds_then_now_and_then(clock, told):
-    beat = Pulse("step", total=100, done=40)
+    beat = ProgressLog("step", total=100, done=40)
     at = {}
     for done in range(41, 101):
         clock.now += 2
@@ -52,7 +52,7 @@ def test_the_first_line_comes_after_seconds_then_now_and_then(clock, told):
 
 
 def test_a_step_of_minutes_is_told_as_soon_as_it_is_done(clock, told):
-    beat = Pulse("step", total=9)
+    beat = ProgressLog("step", total=9)
     clock.now += 300
     beat.reached(0)
     assert told == []
@@ -61,7 +61,7 @@ def test_a_step_of_minutes_is_told_as_soon_as_it_is_done(clock, told):
 
 
 def test_who_was_heard_otherwise_is_quiet(clock, told):
-    beat = Pulse("step", total=9)
+    beat = ProgressLog("step", total=9)
     for done in range(1, 9):
         clock.now += 20
         beat.heard()

@@ -8,7 +8,7 @@ import torch
 from ranks import run_ranks
 
 from hpc import timer
-from hpc.timer import Due
+from hpc.timer import Timer
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def clock(monkeypatch):
 
 
 def test_it_is_due_every_so_many_minutes(clock):
-    is_due, edges = Due(2, CPU, is_first=True), []
+    is_due, edges = Timer(2, CPU, is_first=True), []
     for edge in range(1, 11):
         clock.now += 50
         if is_due():
@@ -36,7 +36,7 @@ def test_it_is_due_every_so_many_minutes(clock):
 
 
 def test_what_is_done_otherwise_puts_it_off(clock):
-    is_due = Due(2, CPU, is_first=True)
+    is_due = Timer(2, CPU, is_first=True)
     clock.now = 119
     is_due.restart()
     clock.now = 238
@@ -46,7 +46,7 @@ def test_what_is_done_otherwise_puts_it_off(clock):
 
 
 def test_at_no_minutes_nothing_is_due(clock):
-    is_due = Due(0, CPU, is_first=True)
+    is_due = Timer(0, CPU, is_first=True)
     clock.now = 1e9
     assert not is_due()
 
@@ -54,7 +54,7 @@ def test_at_no_minutes_nothing_is_due(clock):
 def due_edges():
     """Edges at which it was due, on ranks whose clocks go apart."""
     rank = int(os.environ["RANK"])
-    is_due, found = Due(0.05 / 60, CPU, is_first=rank == 0), []
+    is_due, found = Timer(0.05 / 60, CPU, is_first=rank == 0), []
     for edge in range(40):
         time.sleep(0.01 * (rank + 1))
         if is_due():

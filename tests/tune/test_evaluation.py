@@ -11,7 +11,7 @@ from histosyn.config.train import GeneratorConfig
 from histosyn.networks.generator import Generator
 from hpc.errors import DatasetError, InputError
 from tune.config import SweepConfig
-from tune.evaluation import SyntheticTiles, Yardstick
+from tune.evaluation import Evaluator, SyntheticTiles
 
 CPU = torch.device("cpu")
 SIZE = GeneratorConfig(
@@ -25,8 +25,8 @@ def validation(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def yardstick(validation):
-    return Yardstick(config_for(validation), CPU)
+def evaluator(validation):
+    return Evaluator(config_for(validation), CPU)
 
 
 def config_for(validation, **settings):
@@ -38,22 +38,22 @@ def generator(seed):
     return Generator(SIZE, 3).eval()
 
 
-def test_a_distance_is_reproducible_and_tells_generators_apart(yardstick, validation):
-    first, second = (yardstick.distance(generator(seed), 4) for seed in (1, 2))
+def test_a_distance_is_reproducible_and_tells_generators_apart(evaluator, validation):
+    first, second = (evaluator.distance(generator(seed), 4) for seed in (1, 2))
 
     assert first > 0
     assert first != second
-    assert Yardstick(config_for(validation), CPU).distance(generator(1), 4) == first
+    assert Evaluator(config_for(validation), CPU).distance(generator(1), 4) == first
 
 
-def test_a_distance_does_not_depend_on_the_batch_size(yardstick):
-    distances = [yardstick.distance(generator(1), size) for size in (1, 4, 6, 100)]
+def test_a_distance_does_not_depend_on_the_batch_size(evaluator):
+    distances = [evaluator.distance(generator(1), size) for size in (1, 4, 6, 100)]
 
     assert distances == pytest.approx([distances[0]] * 4, rel=1e-3)
 
 
-def test_the_seed_decides_the_noise_of_each_tile(yardstick):
-    labels = np.repeat(yardstick.labels_NHW[:1], 2, axis=0)
+def test_the_seed_decides_the_noise_of_each_tile(evaluator):
+    labels = np.repeat(evaluator.labels_NHW[:1], 2, axis=0)
     sources = [
         SyntheticTiles(generator=generator(1), labels_NHW=labels, seed=seed) for seed in (0, 0, 1)
     ]
@@ -64,11 +64,11 @@ def test_the_seed_decides_the_noise_of_each_tile(yardstick):
     assert (tiles[0][0] != tiles[0][1]).any()
 
 
-def test_measuring_leaves_the_generator_as_it_was(yardstick):
+def test_measuring_leaves_the_generator_as_it_was(evaluator):
     network = generator(1)
     before = {name: value.clone() for name, value in network.state_dict().items()}
 
-    yardstick.distance(network, 4)
+    evaluator.distance(network, 4)
 
     assert all((value == before[name]).all() for name, value in network.state_dict().items())
     assert all(parameter.requires_grad for parameter in network.parameters())
@@ -76,7 +76,7 @@ def test_measuring_leaves_the_generator_as_it_was(yardstick):
 
 @pytest.mark.parametrize(("wanted", "found"), [(4, 4), (256, 6)])
 def test_as_many_tiles_as_asked_for_or_there_are(validation, wanted, found):
-    few = Yardstick(config_for(validation, evaluation_tiles=wanted), CPU)
+    few = Evaluator(config_for(validation, evaluation_tiles=wanted), CPU)
 
     assert few.real.n == found == len(few.labels_NHW)
     assert few.real.identity.name == "random"
@@ -87,9 +87,9 @@ def test_a_single_tile_has_no_distribution(tmp_path):
     shards = pack_blobs(tmp_path, count=1, size=32)
 
     with pytest.raises(DatasetError, match="a single tile"):
-        Yardstick(config_for(shards), CPU)
+        Evaluator(config_for(shards), CPU)
 
 
 def test_missing_shards_are_named():
     with pytest.raises(InputError, match="nowhere"):
-        Yardstick(config_for(Path("nowhere")), CPU)
+        Evaluator(config_for(Path("nowhere")), CPU)

@@ -7,7 +7,7 @@ import torch
 from tissue import pack_blobs
 
 from tune.config import sweep_from_dict
-from tune.evaluation import Yardstick
+from tune.evaluation import Evaluator
 from tune.results import collect, summarize
 from tune.trial_folder import Evaluation, Outcome, TrialFolder
 
@@ -64,8 +64,8 @@ def test_a_row_has_what_was_drawn_and_the_last_and_best_measurement(sweep, trial
 
 
 def test_the_number_does_not_travel_alone(sweep, trials, tmp_path):
-    yardstick = Yardstick(sweep.sweep, torch.device("cpu"))
-    summarize(sweep, trials, yardstick).save(tmp_path / "trials.json")
+    evaluator = Evaluator(sweep.sweep, torch.device("cpu"))
+    summarize(sweep, trials, evaluator).save(tmp_path / "trials.json")
     saved = json.loads((tmp_path / "trials.json").read_text())
     best, floor = saved["numbers"]
 
@@ -73,12 +73,12 @@ def test_the_number_does_not_travel_alone(sweep, trials, tmp_path):
     assert floor["name"] == "real_versus_real_floor"
     assert floor["value"] > 0
     assert saved["settings"]["extractor"] == "random"
-    assert saved["settings"]["weights_sha256"] == yardstick.extractor.identity.weights_sha256
+    assert saved["settings"]["weights_sha256"] == evaluator.extractor.identity.weights_sha256
     assert saved["settings"]["seed"] == 0
     assert saved["settings"]["search"] == {"loss.adversarial": {"uniform": [0.0, 1.0]}}
     assert saved["inputs"]["validation"]["n"] == 6
     assert len(saved["inputs"]["validation"]["content"]["sha256"]) == 64
-    shards = yardstick.index.shards
+    shards = evaluator.index.shards
     assert saved["inputs"]["validation"]["shards_sha256"] == [shard.sha256 for shard in shards]
     assert [trial["number"] for trial in saved["tables"]["trials"]] == [1, 0, 2, 3, 4, 5]
     assert any("lowest of 2" in warning for warning in saved["warnings"])
@@ -86,7 +86,7 @@ def test_the_number_does_not_travel_alone(sweep, trials, tmp_path):
 
 
 def test_without_a_distance_there_is_a_reason(sweep):
-    result = summarize(sweep, collect(sweep), Yardstick(sweep.sweep, torch.device("cpu")))
+    result = summarize(sweep, collect(sweep), Evaluator(sweep.sweep, torch.device("cpu")))
 
     assert result.numbers[0].value is None
     assert result.numbers[0].reason == "no trial ended with a measurement"
@@ -97,7 +97,7 @@ def test_trials_of_different_precision_are_told_apart(sweep, trials):
         text = f'[data]\nshards = "packed"\n\n[run]\nprecision = "{precision}"\n'
         (sweep.trial_folder(number) / "config.toml").write_text(text)
     rows = collect(sweep)
-    result = summarize(sweep, rows, Yardstick(sweep.sweep, torch.device("cpu")))
+    result = summarize(sweep, rows, Evaluator(sweep.sweep, torch.device("cpu")))
     assert [row["precision"] for row in result.tables["trials"]][:3] == [
         "float32", "bfloat16", None,
     ]  # fmt: skip

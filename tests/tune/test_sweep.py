@@ -23,7 +23,7 @@ from histosyn.config.train import TrainConfig
 from histosyn.models.folder import load_model
 from hpc.log import RecordsFile
 from tune.config import read_sweep
-from tune.evaluation import Yardstick
+from tune.evaluation import Evaluator
 
 CPU = torch.device("cpu")
 # SIOCSIFFLAGS: set a network interface's flags, here IFF_UP.
@@ -202,7 +202,7 @@ def assert_distance_is_that_of_the_model(sweep, rows):
     model = load_model(Path(row["folder"]) / "model", CPU)
     batch = sweep.train.data.global_batch
 
-    distance = Yardstick(sweep.sweep, CPU).distance(model.network, batch)
+    distance = Evaluator(sweep.sweep, CPU).distance(model.network, batch)
 
     assert distance == pytest.approx(row["distance"], rel=1e-2)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.distances import feature_set as population_module
+from eval.distances import feature_set as feature_set_module
 from eval.distances.feature_set import distance, measure
 from eval.distances.moments import Moments
 from eval.extractors.random_network import RandomExtractor
@@ -43,8 +43,8 @@ def test_a_population_has_no_distance_to_itself():
 @pytest.mark.parametrize("waiting", [1, 4096])
 def test_too_many_features_become_moments_and_the_value_stays(monkeypatch, waiting):
     kept = measure(tiles(40, 0), EXTRACTOR), measure(tiles(30, 1), EXTRACTOR)
-    monkeypatch.setattr(population_module, "KEPT_NUMBERS", 13 * EXTRACTOR.dimension)
-    monkeypatch.setattr(population_module, "_WAITING_TILES", waiting)
+    monkeypatch.setattr(feature_set_module, "KEPT_NUMBERS", 13 * EXTRACTOR.dimension)
+    monkeypatch.setattr(feature_set_module, "_WAITING_TILES", waiting)
 
     folded = [
         measure(tiles(count, seed), EXTRACTOR, batch_size=4) for count, seed in ((40, 0), (30, 1))
@@ -59,7 +59,7 @@ def test_too_many_features_become_moments_and_the_value_stays(monkeypatch, waiti
 
 def test_which_features_are_kept_depends_on_the_number_of_tiles_alone(monkeypatch):
     whole = measure(tiles(40, 0), EXTRACTOR)
-    monkeypatch.setattr(population_module, "KEPT_NUMBERS", 13 * EXTRACTOR.dimension)
+    monkeypatch.setattr(feature_set_module, "KEPT_NUMBERS", 13 * EXTRACTOR.dimension)
 
     some = [measure(tiles(40, 0), EXTRACTOR, batch_size=size) for size in (3, 40)]
 
@@ -94,7 +94,7 @@ def test_progress_is_silent_unless_named(monkeypatch):
         shown.append((what, total))
         return items
 
-    monkeypatch.setattr(population_module, "track", track)
+    monkeypatch.setattr(feature_set_module, "track", track)
 
     measure(tiles(5, 0), EXTRACTOR, batch_size=2)
     assert shown == []

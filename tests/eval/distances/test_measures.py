@@ -5,7 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from eval.distances.feature_set import Population
+from eval.distances.feature_set import FeatureSet
 from eval.distances.frechet import frechet_distance_from_features
 from eval.distances.frechet_interval import frechet_interval
 from eval.distances.kid import kernel_sums
@@ -20,12 +20,12 @@ IDENTITY = Identity(name="given", weights_sha256="0", preprocessing="none")
 Z = NormalDist().inv_cdf(0.975)
 
 
-def population(name, features_ND):
-    return Population(name=name, n=len(features_ND), summary=features_ND, identity=IDENTITY)
+def feature_set(name, features_ND):
+    return FeatureSet(name=name, n=len(features_ND), summary=features_ND, identity=IDENTITY)
 
 
 def numbers_of(real_ND, synthetic_MD):
-    sides = population("real", real_ND), population("synthetic", synthetic_MD)
+    sides = feature_set("real", real_ND), feature_set("synthetic", synthetic_MD)
     return {number.name: number for number in all_numbers(*sides, seed=3)}
 
 

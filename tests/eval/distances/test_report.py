@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from tissue import SCHEMA, write_folders
 
-from eval.distances import feature_set as population_module
+from eval.distances import feature_set as feature_set_module
 from eval.distances import measures as distances_module
 from eval.distances.feature_set import measure
 from eval.distances.frechet import frechet_distance_from_features
@@ -155,7 +155,7 @@ def test_a_statistics_file_has_no_floor_and_only_the_frechet_distance(tmp_path):
 def test_of_too_many_tiles_the_features_of_some_are_kept(monkeypatch):
     sides = tiles(60), tiles(50, seed=1)
     expected = named(distance_between(*sides, EXTRACTOR))
-    monkeypatch.setattr(population_module, "KEPT_NUMBERS", 40 * EXTRACTOR.dimension)
+    monkeypatch.setattr(feature_set_module, "KEPT_NUMBERS", 40 * EXTRACTOR.dimension)
 
     found = named(distance_between(*sides, EXTRACTOR))
 
@@ -251,7 +251,7 @@ def test_kid_is_also_told_as_mean_of_subsets(monkeypatch):
 
 
 def test_of_very_many_tiles_some_are_paired(monkeypatch):
-    for name in ("KERNEL", "MANIFOLD"):
+    for name in ("KERNEL", "PRECISION_RECALL"):
         smaller = replace(getattr(distances_module, name), most=20)
         monkeypatch.setattr(distances_module, name, smaller)
     monkeypatch.setattr(distances_module, "MOST_PAIRED", 20)

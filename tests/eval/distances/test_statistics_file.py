@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eval.distances.feature_set import Population, distance, measure
+from eval.distances.feature_set import FeatureSet, distance, measure
 from eval.distances.statistics_file import Statistics, read_statistics, write_statistics
 from eval.extractors.random_network import RandomExtractor
 from eval.features.extractor import Identity
@@ -12,31 +12,31 @@ from hpc.errors import DatasetError, InputError
 
 
 @pytest.fixture
-def population():
+def feature_set():
     values = np.random.default_rng(0).integers(0, 256, size=(6, 16, 20, 3), dtype=np.uint8)
     return measure(TileArray(name="memory", tiles_NHWC=values), RandomExtractor(seed=0))
 
 
-def test_a_round_trip_keeps_everything_but_the_features(population, tmp_path):
+def test_a_round_trip_keeps_everything_but_the_features(feature_set, tmp_path):
     path = tmp_path / "new" / "real.npz"
-    write_statistics(path, population)
+    write_statistics(path, feature_set)
 
     read = read_statistics(path)
 
     assert read.name == str(path)
     assert (read.n, read.tile_size, read.preparation) == (6, (16, 20), "none")
-    assert read.identity == population.identity
-    assert read.identity.caveat == population.identity.caveat
+    assert read.identity == feature_set.identity
+    assert read.identity.caveat == feature_set.identity.caveat
     assert read.features_ND is None
-    assert distance(read, population) == pytest.approx(0, abs=1e-9)
+    assert distance(read, feature_set) == pytest.approx(0, abs=1e-9)
 
 
-def test_the_file_has_the_layout_of_pytorch_fid(population, tmp_path):
-    write_statistics(tmp_path / "real.npz", population)
+def test_the_file_has_the_layout_of_pytorch_fid(feature_set, tmp_path):
+    write_statistics(tmp_path / "real.npz", feature_set)
 
     with np.load(tmp_path / "real.npz", allow_pickle=False) as archive:
-        assert archive["mu"] == pytest.approx(population.features_ND.mean(axis=0))
-        assert archive["sigma"] == pytest.approx(np.cov(population.features_ND, rowvar=False))
+        assert archive["mu"] == pytest.approx(feature_set.features_ND.mean(axis=0))
+        assert archive["sigma"] == pytest.approx(np.cov(feature_set.features_ND, rowvar=False))
         assert str(archive["extractor"]) == "random"
         assert int(archive["n"]) == 6
         assert str(archive["version"])
@@ -174,7 +174,7 @@ def test_a_missing_file_is_an_error(tmp_path):
 
 
 def write_small_of_ours(path):
-    small = Population(
+    small = FeatureSet(
         name="small",
         n=6,
         summary=Statistics(mean_D=np.arange(2.0), covariance_DD=np.eye(2)),

@@ -90,8 +90,8 @@ def test_the_pipeline_gives_the_value_of_pytorch_fid(weights, tmp_path, monkeypa
         for folder in folders
     ]
 
-    for population, activations in zip(ours, theirs, strict=True):
-        assert population.features_ND == pytest.approx(activations, rel=1e-4, abs=1e-5)
+    for feature_set, activations in zip(ours, theirs, strict=True):
+        assert feature_set.features_ND == pytest.approx(activations, rel=1e-4, abs=1e-5)
     # The matrix square root takes minutes in 2048 dimensions, but no distance changes when all
     # features are written in an orthonormal basis of the few dimensions that they span.
     basis, _ = np.linalg.qr(np.concatenate(theirs).T)

@@ -14,7 +14,7 @@ from hpc import collectives
 CLASSES = 3
 
 
-def scene(seed, tiles=2, ignored=0.3):
+def inputs(seed, tiles=2, ignored=0.3):
     random = np.random.default_rng(seed)
     labels = random.integers(0, CLASSES, (tiles, 4, 5))
     labels[random.random(labels.shape) < ignored] = 255
@@ -24,7 +24,7 @@ def scene(seed, tiles=2, ignored=0.3):
 
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.4, 0.95]))
 def test_cross_entropy_is_that_of_the_counted_pixels(seed, ignored):
-    logits, labels = scene(seed, ignored=ignored)
+    logits, labels = inputs(seed, ignored=ignored)
     if (labels == 255).all():
         return
     expected = functional.cross_entropy(logits, labels, ignore_index=255)
@@ -33,7 +33,7 @@ def test_cross_entropy_is_that_of_the_counted_pixels(seed, ignored):
 
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.4, 0.95]))
 def test_dice_is_the_mean_over_classes_that_are_there(seed, ignored):
-    logits, labels = scene(seed, ignored=ignored)
+    logits, labels = inputs(seed, ignored=ignored)
     chances, counted = logits.softmax(1), labels != 255
     losses = []
     for k in range(CLASSES):
@@ -46,7 +46,7 @@ def test_dice_is_the_mean_over_classes_that_are_there(seed, ignored):
 
 @pytest.mark.parametrize("loss", [cross_entropy, dice_loss])
 def test_nothing_but_ignored_pixels_teach_nothing(loss):
-    logits, _ = scene(0)
+    logits, _ = inputs(0)
     value = loss(logits, torch.full((2, 4, 5), 255))
     value.backward()
     assert value == 0
@@ -62,7 +62,7 @@ def test_a_certain_and_right_answer_costs_nothing():
 
 def gradient_on_rank(seed):
     """Averaged over ranks, as DistributedDataParallel does; ranks count other numbers of pixels."""
-    logits, labels = scene(seed)
+    logits, labels = inputs(seed)
     labels[0] = 255
     mine = slice(collectives.rank(), collectives.rank() + 1)
     shift = torch.zeros(CLASSES, dtype=torch.float64, requires_grad=True)
@@ -72,7 +72,7 @@ def gradient_on_rank(seed):
 
 
 def test_two_ranks_learn_what_one_does():
-    logits, labels = scene(5)
+    logits, labels = inputs(5)
     labels[0] = 255
     shift = torch.zeros(CLASSES, dtype=torch.float64, requires_grad=True)
     shifted = logits.detach() + shift[:, None, None]

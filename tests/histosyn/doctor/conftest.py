@@ -52,7 +52,9 @@ class Folders:
         path.write_text("\n".join(lines) + "\n")
         return path
 
-    def examined(self, schema=SCHEMA, processes=1, track=lambda looks, total: looks, **source):
+    def examined(
+        self, schema=SCHEMA, processes=1, track=lambda summaries, total: summaries, **source
+    ):
         where = Source(tiles=self.tiles, labels=self.labels, **source)
         return examine(where, schema, track, processes)
 

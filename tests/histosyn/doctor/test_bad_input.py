@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from users import as_nobody
 
-from histosyn.doctor.look import look_at
+from histosyn.doctor.summary import summarize_pair
 from histosyn.labels.label_map import load_schema
 from histosyn.sources.pairs import Pair
 from hpc.errors import DatasetError
@@ -77,9 +77,9 @@ def test_two_files_of_a_name_are_one_sentence(folders):
 
 
 def test_a_file_that_vanishes_during_the_pass_is_a_finding(folders):
-    def track(looks, total):
+    def track(summaries, total):
         (folders.tiles / "0002.png").unlink()
-        return looks
+        return summaries
 
     assert "does not exist" in folders.finding(track=track).where[0]
 
@@ -118,9 +118,9 @@ def test_damage_anywhere_is_never_more_than_a_finding(samples, data):
     path.write_bytes(damaged[: data.draw(st.integers(1, len(damaged)) | st.just(len(damaged)))])
     pair = Pair(key=path.stem, tile=path, label=path)
     for schema in (SCHEMA, None):
-        look = look_at(pair, schema)
-        assert (look.tile.flaw is None) == (look.tile.size is not None)
-        assert (look.label.flaw is None) == (look.label.size is not None)
+        summary = summarize_pair(pair, schema)
+        assert (summary.tile.flaw is None) == (summary.tile.size is not None)
+        assert (summary.label.flaw is None) == (summary.label.size is not None)
 
 
 def test_a_decoder_that_stumbles_in_an_unforeseen_way_is_a_finding(folders, monkeypatch):

@@ -67,10 +67,10 @@ def test_progress_sees_every_pair_in_order(folders):
     for arguments in ({}, {"schema": None}):
         seen = []
 
-        def track(looks, total, seen=seen):
-            for look in looks:
-                seen.append((look.pair.key, total))
-                yield look
+        def track(summaries, total, seen=seen):
+            for summary in summaries:
+                seen.append((summary.pair.key, total))
+                yield summary
 
         folders.examined(track=track, **arguments)
         assert seen == [(f"{index:04d}", 4) for index in range(4)]

@@ -4,21 +4,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from histosyn.doctor.look import KEPT_CODES
 from histosyn.doctor.proposal import propose
+from histosyn.doctor.summary import KEPT_CODES
 from histosyn.labels.label_map import label_png_bytes, load_schema, parse_schema
-from histosyn.labels.pixel_values import Codes, index_codes
+from histosyn.labels.pixel_values import PixelValues, index_codes
 
 OWN = np.array([[12, 200, 40], [200, 30, 90], [90, 90, 250], [0, 0, 0]], dtype=np.uint8)
 
 
 def colors_of(*counted):
     colors = np.array([list(bytes.fromhex(name)) for name, _ in counted], dtype=np.uint8)
-    return Codes(pixels=np.array([pixels for _, pixels in counted]), colors=colors)
+    return PixelValues(pixels=np.array([pixels for _, pixels in counted]), colors=colors)
 
 
 def indices_of(counted):
-    return Codes(
+    return PixelValues(
         pixels=np.array(list(counted.values())), indices=np.array(list(counted), dtype=np.uint8)
     )
 

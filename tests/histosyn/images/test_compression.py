@@ -8,7 +8,7 @@ from PIL import Image
 
 from histosyn.images.compression import LossyError
 from histosyn.images.tiles import read_tile
-from histosyn.labels.pixel_values import read_codes
+from histosyn.labels.pixel_values import read_pixel_values
 from hpc.errors import InputError
 
 COLORS = np.array([(84, 198, 233), (252, 247, 49), (108, 3, 7)], np.uint8)
@@ -45,7 +45,7 @@ LOSSLESS = {
 def test_lossy_label_maps_are_refused(kind, tmp_path):
     (tmp_path / "labels.png").write_bytes(LOSSY[kind])
     with pytest.raises(LossyError, match=r"labels\.png is a .*Export the label map again, as PNG"):
-        read_codes(tmp_path / "labels.png", "labels.png")
+        read_pixel_values(tmp_path / "labels.png", "labels.png")
 
 
 @pytest.mark.parametrize("kind", LOSSY)
@@ -55,12 +55,12 @@ def test_tiles_may_be_lossy(kind):
 
 @pytest.mark.parametrize("kind", LOSSLESS)
 def test_lossless_label_maps_are_read(kind):
-    codes, code_of_pixel = read_codes(LOSSLESS[kind], "x")
+    codes, code_of_pixel = read_pixel_values(LOSSLESS[kind], "x")
     assert np.array_equal(codes.colors[code_of_pixel], LABELS)
 
 
 def test_a_gif_is_lossless_but_for_its_256_colours():
-    codes, code_of_pixel = read_codes(saved("GIF"), "x")
+    codes, code_of_pixel = read_pixel_values(saved("GIF"), "x")
     assert np.array_equal(codes.colors[code_of_pixel], LABELS)
 
 
@@ -77,10 +77,10 @@ def altered_tag(data, tag, value):
 def test_what_cannot_be_decoded_is_no_label_map_either(compression, kind):
     data = altered_tag(saved("TIFF", compression="tiff_lzw"), 259, compression)
     with pytest.raises(InputError, match=kind):
-        read_codes(data, "x")
+        read_pixel_values(data, "x")
 
 
 def test_colours_in_ycbcr_are_not_exact():
     data = altered_tag(saved("TIFF"), 262, 6)
     with pytest.raises(LossyError, match="YCbCr"):
-        read_codes(data, "x")
+        read_pixel_values(data, "x")

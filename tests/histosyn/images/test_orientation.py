@@ -13,7 +13,7 @@ from PIL import Image
 from histosyn.images.file import opened_header, opened_image, size_in_header
 from histosyn.images.orientation import upright_size
 from histosyn.images.tiles import read_tile
-from histosyn.labels.pixel_values import read_codes
+from histosyn.labels.pixel_values import read_pixel_values
 
 # What was done to the upright pixels, which the number tells how to undo.
 LYING = {
@@ -86,7 +86,7 @@ def test_label_maps_are_turned_upright(kind, number):
     indices = np.zeros((6, 10), np.uint8)
     indices[:2, :3] = 1
     pixels = indices if kind != "WEBP" else np.repeat(indices[..., None], 3, axis=2)
-    codes, code_of_pixel = read_codes(stored(kind, number, pixels), "x")
+    codes, code_of_pixel = read_pixel_values(stored(kind, number, pixels), "x")
     values = codes.indices if codes.indices is not None else codes.colors[:, 0]
     assert np.array_equal(values[code_of_pixel], indices)
 
@@ -99,7 +99,7 @@ def test_a_palette_is_turned_with_its_indices(number):
     image.putpalette([9, 8, 7, 200, 0, 0])
     buffer = io.BytesIO()
     image.save(buffer, "PNG", exif=exif_of(number))
-    codes, code_of_pixel = read_codes(buffer.getvalue(), "x")
+    codes, code_of_pixel = read_pixel_values(buffer.getvalue(), "x")
     assert np.array_equal(codes.indices[code_of_pixel], indices)
     assert codes.colors.tolist() == [[9, 8, 7], [200, 0, 0]]
 

@@ -11,7 +11,7 @@ from histosyn.doctor.header import read_header
 from histosyn.images.file import opened_image, size_in_header
 from histosyn.images.pages import MOST_PAGES, PagesError
 from histosyn.images.tiles import read_tile
-from histosyn.labels.pixel_values import read_codes
+from histosyn.labels.pixel_values import read_pixel_values
 from hpc.errors import DatasetError
 
 TILE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
@@ -38,7 +38,7 @@ def test_label_maps_in_channels_or_frames_are_refused(kind, number):
     options = {"lossless": True} if kind == "WEBP" else {}
     data = saved(kind, *channels(number), **options)
     with pytest.raises(PagesError, match=f"t0 holds {number} images .*channels into class indices"):
-        read_codes(data, "t0")
+        read_pixel_values(data, "t0")
     assert size_in_header(data) is None
 
 
@@ -100,7 +100,7 @@ def test_a_stack_of_imagej_behind_one_directory():
     tags[270] = "ImageJ=1.53t\nimages=5\nchannels=5\n"
     Image.fromarray(TILE[..., 0]).save(buffer, "TIFF", tiffinfo=tags)
     with pytest.raises(PagesError, match="holds 5 images"):
-        read_codes(buffer.getvalue(), "x")
+        read_pixel_values(buffer.getvalue(), "x")
 
 
 def test_one_image_of_imagej_is_read():
@@ -121,7 +121,7 @@ def test_an_animation_of_one_frame_is_an_image(kind):
 def test_very_many_pages_are_not_all_looked_at():
     data = saved("TIFF", *channels(MOST_PAGES + 3))
     with pytest.raises(PagesError, match=f"holds {MOST_PAGES} or more images"):
-        read_codes(data, "x")
+        read_pixel_values(data, "x")
 
 
 def test_five_channels_in_one_page_are_told():
@@ -136,7 +136,7 @@ def test_five_channels_in_one_page_are_told():
     )
     data = b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory + bytes(4)
     with pytest.raises(DatasetError, match="holds 5 channels"):
-        read_codes(data, "x")
+        read_pixel_values(data, "x")
 
 
 @pytest.mark.parametrize("photometric", [1, 4])

@@ -18,7 +18,7 @@ from histosyn.labels.instances import (
     warn_of_objects,
 )
 from histosyn.labels.label_map import label_png_bytes
-from histosyn.labels.pixel_values import read_codes
+from histosyn.labels.pixel_values import read_pixel_values
 from histosyn.phantom import render_phantom
 from hpc.errors import ConfigError, LabelError
 
@@ -96,7 +96,7 @@ def test_real_class_maps_are_no_objects_and_their_glands_numbered_would_be() -> 
     for folder in ("consep/labels", "glas/labels", "seed_labels/10-class-colon"):
         maps, numbered = [], []
         for path in sorted((SHARED / "data" / folder).glob("*.png"))[:27]:
-            _, code_of_pixel = read_codes(path, path.name)
+            _, code_of_pixel = read_pixel_values(path, path.name)
             maps.append(code_of_pixel.astype(np.uint8))
             numbers, _ = ndimage.label(code_of_pixel == 2, np.ones((3, 3)))
             numbered.append(np.minimum(numbers, 254).astype(np.uint8))
@@ -125,7 +125,7 @@ def test_grays_written_as_colours_number_objects(tmp_path: Path) -> None:
     numbers = glands(5)
     Image.fromarray(np.stack([numbers] * 3, axis=-1)).save(tmp_path / "a.png")
     assert np.array_equal(read_objects(tmp_path / "a.png", 2, "a"), np.where(numbers, 2, 0))
-    codes, code_of_pixel_HW = read_codes(tmp_path / "a.png", "a")
+    codes, code_of_pixel_HW = read_pixel_values(tmp_path / "a.png", "a")
     assert np.array_equal(codes.indices[code_of_pixel_HW], numbers)
 
 

@@ -14,7 +14,7 @@ from histosyn.labels.pixel_values import (
     TooManyColorsError,
     index_codes,
     packed_colors,
-    read_codes,
+    read_pixel_values,
     unpacked_colors,
 )
 
@@ -37,7 +37,7 @@ def drawn(shape, colors, seed):
 @given(SHAPES, st.integers(1, 9), st.integers(0, 2**32 - 1))
 def test_colours_are_counted_and_put_back(shape, colors, seed):
     pixels = drawn(shape, colors, seed)
-    codes, code_of_pixel = read_codes(encoded(Image.fromarray(pixels)), "x")
+    codes, code_of_pixel = read_pixel_values(encoded(Image.fromarray(pixels)), "x")
     assert codes.indices is None
     assert np.array_equal(codes.colors[code_of_pixel], pixels)
     assert np.array_equal(np.bincount(code_of_pixel.ravel()), codes.pixels)
@@ -58,7 +58,7 @@ def test_a_palette_file_has_values_and_their_colours(entries):
     values = np.array([[0, 2, 2]], dtype=np.uint8)
     image = Image.fromarray(values)
     image.putpalette([10, 20, 30, 1, 1, 1, 7, 8, 9] + [0, 0, 0] * (entries - 3))
-    codes, code_of_pixel = read_codes(encoded(image), "x")
+    codes, code_of_pixel = read_pixel_values(encoded(image), "x")
     assert codes.indices.tolist() == [0, 2]
     assert codes.colors.tolist() == [[10, 20, 30], [7, 8, 9]]
     assert codes.pixels.tolist() == [1, 2]
@@ -79,12 +79,12 @@ def noise(side):
 
 def test_more_colours_than_a_drawing_has_are_refused():
     with pytest.raises(TooManyColorsError, match=r"x has \d{2,3},\d{3} different colours"):
-        read_codes(noise(320), "x")
+        read_pixel_values(noise(320), "x")
 
 
 def test_as_many_runs_of_few_colours_are_a_drawing():
     pixels = np.random.default_rng(0).integers(0, 2, (320, 320, 1), dtype=np.uint8).repeat(3, 2)
-    codes, _ = read_codes(encoded(Image.fromarray(pixels)), "x")
+    codes, _ = read_pixel_values(encoded(Image.fromarray(pixels)), "x")
     assert len(codes.pixels) == 2
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from histosyn.paint.access import Guard
+from histosyn.paint.access import AccessControl
 
 TOKEN = "secret"
 
@@ -28,7 +28,7 @@ def ask(app, *, body=(), length=None, largest_body=10):
     async def send(message):
         sent.append(message)
 
-    guard = Guard(app, token=TOKEN, hosts=(), largest_body=largest_body)
+    guard = AccessControl(app, token=TOKEN, hosts=(), largest_body=largest_body)
     asyncio.run(guard(scope, receive, send))
     return sent
 

@@ -38,13 +38,13 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def sitting(tmp_path_factory):
+def session(tmp_path_factory):
     return tmp_path_factory.mktemp("paint") / "sitting"
 
 
 @pytest.fixture(scope="module")
-def server(model, sitting):
-    with serving(model, "--out", sitting, "--host-name", "hub.example.org") as running:
+def server(model, session):
+    with serving(model, "--out", session, "--host-name", "hub.example.org") as running:
         yield running
 
 
@@ -103,22 +103,22 @@ def test_the_same_painting_gives_the_same_bytes_and_a_seed_others(server):
         }  # fmt: skip
 
 
-def test_names_are_made_fit_and_never_used_twice(server, sitting):
+def test_names_are_made_fit_and_never_used_twice(server, session):
     names = [
         json.loads(server.ask("api/save", **painting(X_Histosyn_Name=name))[2])["name"]
         for name in ("gland", "gland", "..%2F..%2Fetc%2Fpasswd", "", "a%00b")
     ]
     assert names == ["gland-001", "gland-002", "etc-passwd-001", "painting-001", "a-b-001"]
-    assert sorted(path.stem for path in (sitting / "tiles").glob("*.png")) == sorted(names)
-    assert sorted(path.stem for path in (sitting / "labels").glob("*.png")) == sorted(names)
-    lines = (sitting / "tiles" / "manifest.jsonl").read_text().splitlines()
+    assert sorted(path.stem for path in (session / "tiles").glob("*.png")) == sorted(names)
+    assert sorted(path.stem for path in (session / "labels").glob("*.png")) == sorted(names)
+    lines = (session / "tiles" / "manifest.jsonl").read_text().splitlines()
     assert sorted(json.loads(line)["file"] for line in lines) == sorted(f"{n}.png" for n in names)
 
 
-def test_what_is_saved_can_be_packed(server, sitting, tmp_path):
+def test_what_is_saved_can_be_packed(server, session, tmp_path):
     server.ask("api/save", **painting(stripes(64, 64)))
     out = tmp_path / "packed"
-    main(["pack", str(sitting / "tiles"), str(sitting / "labels"), str(out),
+    main(["pack", str(session / "tiles"), str(session / "labels"), str(out),
           "--schema", "prostate-3", "--tile-size", "16"])  # fmt: skip
     assert (out / "train" / "dataset.json").exists()
 

@@ -312,13 +312,13 @@ def test_a_saved_pair_reloads_exactly_and_synth_makes_the_same_bytes(person, fol
     person.wait("document.getElementById('notice').textContent.startsWith('Saved')")
     name = person.notice.split()[1].rstrip(":")
 
-    sitting = folder / "sitting"
-    saved = sitting / "tiles" / f"{name}.png"
+    session = folder / "sitting"
+    saved = session / "tiles" / f"{name}.png"
     with Image.open(saved) as image:
         # What is shown was computed in part, what is saved is computed whole.
         np.testing.assert_allclose(np.asarray(image).astype(int), tissue.astype(int), atol=1)
         assert "no real tissue" in image.text["Description"]
-    label = sitting / "labels" / f"{name}.png"
+    label = session / "labels" / f"{name}.png"
     np.testing.assert_array_equal(read_label_map(label, SCHEMA), labels)
     with Image.open(label) as image:
         assert image.mode == "P"
@@ -326,8 +326,8 @@ def test_a_saved_pair_reloads_exactly_and_synth_makes_the_same_bytes(person, fol
     from launch.cli import main
 
     again = folder / f"again-{name}"
-    main(["synth", str(model), str(sitting / "labels"), str(again),
-          "--like", str(sitting / "tiles" / "manifest.jsonl")])  # fmt: skip
+    main(["synth", str(model), str(session / "labels"), str(again),
+          "--like", str(session / "tiles" / "manifest.jsonl")])  # fmt: skip
     assert (again / f"{name}.png").read_bytes() == saved.read_bytes()
 
     person.blank()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from histosyn.paint.painting import Painting
-from histosyn.paint.request_queue import BusyError, Desk, GivenUpError
+from histosyn.paint.request_queue import BusyError, GivenUpError, RequestQueue
 from histosyn.synthesis.rerolls import Rerolls
 from hpc.errors import LabelError
 
@@ -34,14 +34,14 @@ class Slow:
         return {"seed": painting.seed}
 
 
-def at_a_desk(scenario, render, **options):
+def at_a_queue(scenario, render, **options):
     async def run():
-        desk = Desk(render, **options)
-        work = asyncio.create_task(desk.work())
+        queue = RequestQueue(render, **options)
+        work = asyncio.create_task(queue.work())
         try:
-            return await asyncio.wait_for(scenario(desk), 60)
+            return await asyncio.wait_for(scenario(queue), 60)
         finally:
-            desk.close()
+            queue.close()
             work.cancel()
 
     return asyncio.run(run())
@@ -58,14 +58,14 @@ async def begun(render):
 def test_requests_are_served_in_their_order():
     render = Slow()
 
-    async def scenario(desk):
-        first = asyncio.create_task(collect(await desk.ask("a", painting(1))))
+    async def scenario(queue):
+        first = asyncio.create_task(collect(await queue.ask("a", painting(1))))
         await begun(render)
-        second = asyncio.create_task(collect(await desk.ask("b", painting(2))))
+        second = asyncio.create_task(collect(await queue.ask("b", painting(2))))
         render.go.set()
         return await first, await second
 
-    first, second = at_a_desk(scenario, render)
+    first, second = at_a_queue(scenario, render)
     assert first[-1] == {"event": "done", "seed": 1}
     assert second[0] == {"event": "queued", "ahead": 1}
     assert second[-1] == {"event": "done", "seed": 2}
@@ -76,51 +76,51 @@ def test_the_newest_request_of_a_client_wins():
     """The one being computed is given up, the one that waits is never begun."""
     render = Slow()
 
-    async def scenario(desk):
+    async def scenario(queue):
         tasks = []
         for seed in (1, 2, 3):
-            tasks.append(asyncio.create_task(collect(await desk.ask("a", painting(seed)))))
+            tasks.append(asyncio.create_task(collect(await queue.ask("a", painting(seed)))))
             await begun(render)
         render.go.set()
         return [(await task)[-1]["event"] for task in tasks]
 
-    assert at_a_desk(scenario, render) == ["outdated", "outdated", "done"]
+    assert at_a_queue(scenario, render) == ["outdated", "outdated", "done"]
     assert (render.done, render.given_up) == ([3], [1])
 
 
 def test_who_goes_away_is_not_computed_for():
     render = Slow()
 
-    async def scenario(desk):
-        leaver = asyncio.create_task(collect(await desk.ask("a", painting(1))))
+    async def scenario(queue):
+        leaver = asyncio.create_task(collect(await queue.ask("a", painting(1))))
         await begun(render)
-        waiting = asyncio.create_task(collect(await desk.ask("b", painting(2))))
+        waiting = asyncio.create_task(collect(await queue.ask("b", painting(2))))
         await asyncio.sleep(0)
         leaver.cancel()
         waiting.cancel()
         await asyncio.gather(leaver, waiting, return_exceptions=True)
-        stays = asyncio.create_task(collect(await desk.ask("c", painting(3))))
+        stays = asyncio.create_task(collect(await queue.ask("c", painting(3))))
         render.go.set()
         return (await stays)[-1]
 
-    assert at_a_desk(scenario, render) == {"event": "done", "seed": 3}
+    assert at_a_queue(scenario, render) == {"event": "done", "seed": 3}
     assert (render.done, render.given_up) == ([3], [1])
 
 
 def test_a_full_queue_turns_away():
     render = Slow()
 
-    async def scenario(desk):
+    async def scenario(queue):
         for client in "abc":
-            await desk.ask(client, painting(0))
+            await queue.ask(client, painting(0))
             await begun(render)
         with pytest.raises(BusyError, match="2 others wait"):
-            await desk.ask("d", painting(0))
+            await queue.ask("d", painting(0))
         # Who replaces a request of its own takes no further place.
-        await desk.ask("c", painting(1))
+        await queue.ask("c", painting(1))
         render.go.set()
 
-    at_a_desk(scenario, render, most_waiting=2)
+    at_a_queue(scenario, render, most_waiting=2)
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,10 @@ def test_a_failure_is_told_and_the_next_is_served(error, told):
             raise error
         return {}
 
-    async def scenario(desk):
-        failed = await collect(await desk.ask("a", painting(1)))
-        return failed[-1], (await collect(await desk.ask("a", painting(2))))[-1]
+    async def scenario(queue):
+        failed = await collect(await queue.ask("a", painting(1)))
+        return failed[-1], (await collect(await queue.ask("a", painting(2))))[-1]
 
-    failed, fine = at_a_desk(scenario, render)
+    failed, fine = at_a_queue(scenario, render)
     assert failed["event"] == "error" and told in failed["message"]
     assert fine == {"event": "done"}

@@ -8,11 +8,11 @@ import torch
 from tissue import pack_blobs, tiny_config
 
 from histosyn.config.train import DiscriminatorConfig, LossConfig
-from histosyn.training.diagnostics import WarnOfSaturation, watched
-from histosyn.training.losses import Verdict, patch_accuracy
+from histosyn.training.diagnostics import WarnOfSaturation, diagnose
+from histosyn.training.losses import DiscriminatorOutputs, patch_accuracy
 from histosyn.training.run import run_training
 from histosyn.training.steps import StepTrainer
-from histosyn.training.updates import Played
+from histosyn.training.updates import StepResult
 from hpc.errors import TrainingDivergedError
 from hpc.log import RecordsFile
 
@@ -43,7 +43,7 @@ def test_every_report_tells_how_the_game_stands(shards, tmp_path, kind):
 
 def test_saturation_counts_colours_at_the_ends_of_tanh():
     synthetic = torch.tanh(torch.tensor([0.0, 2.9, 3.1, -3.1])).reshape(1, 1, 2, 2)
-    verdict = Verdict(
+    outputs = DiscriminatorOutputs(
         labels_NHW=torch.zeros(1, 2, 2, dtype=torch.long),
         tiles_NCHW=torch.tensor([1.0, 0.9, -0.9, 0.0]).reshape(1, 1, 2, 2),
         synthetic_NCHW=synthetic,
@@ -51,7 +51,9 @@ def test_saturation_counts_colours_at_the_ends_of_tanh():
         synthetic=[[torch.ones(1, 1, 2, 2)]],
     )
     norms = {"generator": torch.tensor(2.0)}
-    seen = watched(Played(losses={}, gradient_norms=norms, verdict=verdict), patch_accuracy(0.0))
+    seen = diagnose(
+        StepResult(losses={}, gradient_norms=norms, outputs=outputs), patch_accuracy(0.0)
+    )
     assert {name: value.item() for name, value in seen.items()} == pytest.approx(
         {"gradient_norm/generator": 2.0, "discriminator_accuracy": 0.5,
          "saturated/synthetic": 0.5, "saturated/real": 0.25}
@@ -63,7 +65,7 @@ class Standing(StepTrainer):
 
     def __init__(self, synthetic, real):
         self.step = 20
-        self.watched = {
+        self.diagnostics = {
             "saturated/synthetic": torch.tensor(synthetic),
             "saturated/real": torch.tensor(real),
         }
@@ -95,7 +97,7 @@ class Poison:
 
     def __call__(self, trainer):
         if trainer.step == self.step:
-            weight = next(iter(trainer.players.networks[self.network].parameters()))
+            weight = next(iter(trainer.adversaries.networks[self.network].parameters()))
             with torch.no_grad():
                 weight.fill_(float("nan"))
 
@@ -122,7 +124,7 @@ class PoisonTerm:
             trainer.objective = replace(
                 trainer.objective,
                 generator=tuple(
-                    replace(term, compute=lambda verdict, of=term.compute: of(verdict) * math.nan)
+                    replace(term, compute=lambda outputs, of=term.compute: of(outputs) * math.nan)
                     if term.name == self.term
                     else term
                     for term in trainer.objective.generator
@@ -145,7 +147,7 @@ class PoisonGradient(Poison):
 
     def __call__(self, trainer):
         if trainer.step == self.step:
-            weight = next(iter(trainer.players.networks[self.network].parameters()))
+            weight = next(iter(trainer.adversaries.networks[self.network].parameters()))
             weight.register_hook(lambda gradient: gradient * float("nan"))
 
 

@@ -34,8 +34,8 @@ def forked(shards, folder, source, **run):
 
 
 def networks(folder):
-    players = checkpoint.load(folder)["trainer"]["players"]
-    return {name: players[name] for name in ("generator", "discriminator", "ema")}
+    adversaries = checkpoint.load(folder)["trainer"]["players"]
+    return {name: adversaries[name] for name in ("generator", "discriminator", "ema")}
 
 
 def same(one, other):

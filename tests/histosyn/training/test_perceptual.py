@@ -8,7 +8,7 @@ from scripted import saved
 from torch import nn
 
 from histosyn.config.train import DiscriminatorConfig, LossConfig
-from histosyn.training.losses import Verdict
+from histosyn.training.losses import DiscriminatorOutputs
 from histosyn.training.objectives import make_objective
 from histosyn.training.perceptual import perceptual
 from hpc.errors import InputError
@@ -51,8 +51,8 @@ class Broken(nn.Module):
         return x / x.abs().sum()
 
 
-def verdict(tiles, synthetic):
-    return Verdict(
+def outputs(tiles, synthetic):
+    return DiscriminatorOutputs(
         labels_NHW=torch.zeros(1, 64, 64, dtype=torch.long),
         tiles_NCHW=tiles,
         synthetic_NCHW=synthetic,
@@ -68,7 +68,7 @@ def network(tmp_path):
 
 def test_it_is_the_mean_distance_over_outputs_and_moves_synthetic_tiles_only(network):
     tiles, synthetic = GRAY.clone().requires_grad_(), (GRAY + 0.5).requires_grad_()
-    loss = perceptual(network, CPU, run_code=True)(verdict(tiles, synthetic))
+    loss = perceptual(network, CPU, run_code=True)(outputs(tiles, synthetic))
     assert loss.item() == pytest.approx((1.0 + 0.5) / 2)
     loss.backward()
     assert tiles.grad is None
@@ -77,7 +77,7 @@ def test_it_is_the_mean_distance_over_outputs_and_moves_synthetic_tiles_only(net
 
 def test_mixed_precision_leaves_the_network_as_it_is(network):
     with torch.autocast("cpu", torch.bfloat16):
-        loss = perceptual(network, CPU, run_code=True)(verdict(GRAY, (GRAY + 0.3).bfloat16()))
+        loss = perceptual(network, CPU, run_code=True)(outputs(GRAY, (GRAY + 0.3).bfloat16()))
     assert loss.dtype == torch.float32
 
 

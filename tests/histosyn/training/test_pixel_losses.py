@@ -6,7 +6,7 @@ import pytest
 import torch
 from ranks import run_ranks
 
-from histosyn.training.losses import Mixture, Verdict
+from histosyn.training.losses import DiscriminatorOutputs, Mixture
 from histosyn.training.pixel_losses import (
     discriminator_pixels,
     generator_pixels,
@@ -26,7 +26,7 @@ def labels():
     return torch.tensor(flat).reshape(1, 4, 4)
 
 
-def verdict(labels_NHW, seed=0, mixed=False):
+def outputs(labels_NHW, seed=0, mixed=False):
     generator = torch.Generator().manual_seed(seed)
     count, height, width = labels_NHW.shape
     shape = (count, CLASSES + 1, height, width)
@@ -37,7 +37,7 @@ def verdict(labels_NHW, seed=0, mixed=False):
     real, synthetic, both = draw(shape), draw(shape), draw(shape)
     tiles = draw((count, 3, height, width))
     regions = mix_regions(labels_NHW, CLASSES, range(count))
-    return Verdict(
+    return DiscriminatorOutputs(
         labels_NHW=labels_NHW,
         tiles_NCHW=tiles,
         synthetic_NCHW=tiles,
@@ -62,7 +62,7 @@ def test_no_class_counts_more_than_the_cap():
 
 
 def test_losses_are_weighted_means_over_the_pixels_that_count():
-    case = verdict(labels())
+    case = outputs(labels())
     truth = case.labels_NHW[0]
     log_real = case.real[0][0].log_softmax(1)[0]
     log_synthetic = case.synthetic[0][0].log_softmax(1)[0]
@@ -85,7 +85,7 @@ def test_losses_are_weighted_means_over_the_pixels_that_count():
 
 @pytest.mark.parametrize("term", [discriminator_pixels(5.0), generator_pixels(5.0), label_mix])
 def test_ignored_pixels_get_no_gradient(term):
-    case = verdict(labels(), mixed=True)
+    case = outputs(labels(), mixed=True)
     for features in (case.real, case.synthetic, case.mixture.features):
         features[0][0].requires_grad_()
     term(case).backward()
@@ -100,19 +100,21 @@ def test_ignored_pixels_get_no_gradient(term):
 
 
 def test_label_maps_without_a_class_give_no_loss():
-    case = verdict(torch.full((1, 4, 4), IGNORED), mixed=True)
+    case = outputs(torch.full((1, 4, 4), IGNORED), mixed=True)
     for term in (discriminator_pixels(5.0), generator_pixels(5.0), label_mix):
         assert term(case).item() == 0
 
 
 def test_label_mix_is_nothing_where_mixed_logits_are_the_mix_of_logits():
-    case = verdict(labels(), mixed=True)
+    case = outputs(labels(), mixed=True)
     mixed = torch.where(case.mixture.real_NHW[:, None], case.real[0][0], case.synthetic[0][0])
     consistent = Mixture(real_NHW=case.mixture.real_NHW, features=[[mixed]])
-    same = Verdict(**{**vars(case), "mixture": consistent})
+    same = DiscriminatorOutputs(**{**vars(case), "mixture": consistent})
     off = Mixture(real_NHW=case.mixture.real_NHW, features=[[mixed + 0.5]])
     assert label_mix(same).item() == 0
-    assert label_mix(Verdict(**{**vars(case), "mixture": off})).item() == pytest.approx(0.25)
+    assert label_mix(
+        DiscriminatorOutputs(**{**vars(case), "mixture": off})
+    ).item() == pytest.approx(0.25)
 
 
 def test_mixed_regions_follow_classes_and_their_keys():
@@ -126,8 +128,8 @@ def test_mixed_regions_follow_classes_and_their_keys():
 def test_accuracy_and_realness():
     confident = torch.zeros(1, CLASSES + 1, 4, 4)
     confident[:, -1] = math.log(9)  # synthetic: 9 in 12
-    case = verdict(labels())
-    case = Verdict(**{**vars(case), "real": [[confident]], "synthetic": [[confident]]})
+    case = outputs(labels())
+    case = DiscriminatorOutputs(**{**vars(case), "real": [[confident]], "synthetic": [[confident]]})
     assert pixel_accuracy(case).item() == 0.5  # all synthetic ones right, all real ones wrong
     assert pixel_realness(case).item() == pytest.approx(12**0.5 * math.log(3 / 9))
 
@@ -137,12 +139,12 @@ def rank_losses(world_size):
     from hpc import collectives
 
     whole = torch.cat([labels(), labels().flip(1), torch.full_like(labels(), 2), labels()])
-    full = verdict(whole, mixed=True)
+    full = outputs(whole, mixed=True)
     part = slice(collectives.rank() * 4 // world_size, (collectives.rank() + 1) * 4 // world_size)
     mixture = Mixture(
         real_NHW=full.mixture.real_NHW[part], features=[[full.mixture.features[0][0][part]]]
     )
-    mine = Verdict(
+    mine = DiscriminatorOutputs(
         labels_NHW=whole[part],
         tiles_NCHW=full.tiles_NCHW[part],
         synthetic_NCHW=full.synthetic_NCHW[part],

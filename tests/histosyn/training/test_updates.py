@@ -14,10 +14,10 @@ from torch import nn
 from histosyn.config.train import DiscriminatorConfig, LossConfig
 from histosyn.networks import patterns
 from histosyn.shards.batch import Batch
-from histosyn.training.adversaries import Players
-from histosyn.training.losses import Mixture, Verdict
+from histosyn.training.adversaries import Adversaries
+from histosyn.training.losses import DiscriminatorOutputs, Mixture
 from histosyn.training.objectives import make_objective
-from histosyn.training.step_inputs import set_scene
+from histosyn.training.step_inputs import make_step_inputs
 from histosyn.training.updates import UPDATES
 
 CPU = torch.device("cpu")
@@ -85,16 +85,16 @@ def batch(step, ranks=1, rank=0, count=4, side=32):
 
 def play(config, steps, ranks=1, rank=0):
     """Losses of all steps by name, and the weights they lead to."""
-    players = Players(config, CLASSES, CPU)
+    adversaries = Adversaries(config, CLASSES, CPU)
     objective = make_objective(config.loss, config.discriminator, CPU)
     update, losses = UPDATES[config.run.updates], []
     for step in range(steps):
-        scene = set_scene(config, batch(step, ranks, rank), step, CPU)
-        played = update(players, objective, scene)
-        losses.append({name: value.item() for name, value in played.losses.items()})
+        inputs = make_step_inputs(config, batch(step, ranks, rank), step, CPU)
+        result = update(adversaries, objective, inputs)
+        losses.append({name: value.item() for name, value in result.losses.items()})
     weights = {
         name: weight.detach().clone()
-        for network in players.networks.values()
+        for network in adversaries.networks.values()
         for name, weight in network.named_parameters()
     }
     return losses, weights
@@ -129,7 +129,7 @@ def two_ranks():
 @pytest.mark.parametrize("name", list(EVERY_GAME))
 def test_two_ranks_play_the_game_of_one(two_ranks, name):
     one, weights = play(EVERY_GAME[name], 3)
-    ranks = [played[name] for played in two_ranks]
+    ranks = [result[name] for result in two_ranks]
     for step, losses in enumerate(one):
         means = {term: sum(their[step][term] for their, _ in ranks) / 2 for term in losses}
         assert means == near(losses), step
@@ -159,41 +159,41 @@ def test_ranks_share_a_compiled_discriminator():
     name = "hinge, simultaneous"
     one, _ = play(EVERY_GAME[name], 2)
     compiled = {name: with_run(EVERY_GAME[name], compile=True)}
-    ranks = [played[name][0] for played in run_ranks(2, play_on_a_rank, compiled, 2, 2)]
+    ranks = [result[name][0] for result in run_ranks(2, play_on_a_rank, compiled, 2, 2)]
     for step, losses in enumerate(one):
         for term, value in losses.items():
             mean = sum(theirs[step][term] for theirs in ranks) / 2
             assert mean == pytest.approx(value, rel=1e-9), (step, term)
 
 
-def moved(config, step=0, players=None):
+def moved(config, step=0, adversaries=None):
     """The players after a step, each with the gradients that it moved by, and what is reported."""
-    players = players or Players(config, CLASSES, CPU)
+    adversaries = adversaries or Adversaries(config, CLASSES, CPU)
     objective = make_objective(config.loss, config.discriminator, CPU)
-    scene = set_scene(config, batch(step), step, CPU)
-    return players, UPDATES[config.run.updates](players, objective, scene)
+    inputs = make_step_inputs(config, batch(step), step, CPU)
+    return adversaries, UPDATES[config.run.updates](adversaries, objective, inputs)
 
 
 def gradients(network):
     return {name: weight.grad for name, weight in network.named_parameters()}
 
 
-def plain_verdict(players, scene, purpose):
+def plain_verdict(adversaries, inputs, purpose):
     """All that could be judged, mixed tiles included, in one forward of each network."""
-    tiles = scene.tiles_NCHW.clone().requires_grad_()
-    synthetic = players.generator.network(scene.labels_NHW, scene.noise(purpose))
-    real_NHW = scene.regions(CLASSES)
+    tiles = inputs.tiles_NCHW.clone().requires_grad_()
+    synthetic = adversaries.generator.network(inputs.labels_NHW, inputs.noise(purpose))
+    real_NHW = inputs.regions(CLASSES)
     is_real = real_NHW[:, None].to(tiles.dtype)
     mixed = is_real * tiles + (1 - is_real) * synthetic
     # In training each forward moves the estimates of spectral norms: all see those of the first.
-    features = players.discriminator.network(
-        torch.cat([tiles, synthetic, mixed]), scene.labels_NHW.repeat(3, 1, 1)
+    features = adversaries.discriminator.network(
+        torch.cat([tiles, synthetic, mixed]), inputs.labels_NHW.repeat(3, 1, 1)
     )
     of_real, of_synthetic, of_mixed = (
         [[layer.chunk(3)[part] for layer in scale] for scale in features] for part in range(3)
     )
-    return Verdict(
-        labels_NHW=scene.labels_NHW,
+    return DiscriminatorOutputs(
+        labels_NHW=inputs.labels_NHW,
         tiles_NCHW=tiles,
         synthetic_NCHW=synthetic,
         real=of_real,
@@ -204,22 +204,22 @@ def plain_verdict(players, scene, purpose):
 
 def plainly(config):
     """Gradients of both players at step 0 by name, nobody having moved."""
-    players = Players(config, CLASSES, CPU)
+    adversaries = Adversaries(config, CLASSES, CPU)
     objective = make_objective(config.loss, config.discriminator, CPU)
-    scene = set_scene(config, batch(0), 0, CPU)
+    inputs = make_step_inputs(config, batch(0), 0, CPU)
     if config.run.updates == "simultaneous":
-        first = second = plain_verdict(players, scene, "noise")
+        first = second = plain_verdict(adversaries, inputs, "noise")
     else:
-        first = plain_verdict(players, scene, "discriminator's noise")
-        second = plain_verdict(players, scene, "noise")
+        first = plain_verdict(adversaries, inputs, "discriminator's noise")
+        second = plain_verdict(adversaries, inputs, "noise")
     found = {}
-    for player, terms, verdict in (
-        (players.discriminator, objective.discriminator, first),
-        (players.generator, objective.generator, second),
+    for adversary, terms, outputs in (
+        (adversaries.discriminator, objective.discriminator, first),
+        (adversaries.generator, objective.generator, second),
     ):
-        loss = sum(term.weight * term.interval * term.compute(verdict) for term in terms)
-        weights = list(player.network.parameters())
-        found[player.name] = torch.autograd.grad(loss, weights, retain_graph=True)
+        loss = sum(term.weight * term.interval * term.compute(outputs) for term in terms)
+        weights = list(adversary.network.parameters())
+        found[adversary.name] = torch.autograd.grad(loss, weights, retain_graph=True)
     return found
 
 
@@ -229,12 +229,12 @@ def test_updates_go_by_the_gradients_of_separate_backward_passes(name):
     # A discriminator that moved would show the alternating generator something else.
     config = replace(config, optimizer=replace(config.optimizer, discriminator_lr=0.0))
     expected = plainly(config)
-    players, played = moved(config)
-    for player, network in players.networks.items():
-        for (key, mine), their in zip(gradients(network).items(), expected[player], strict=True):
+    adversaries, result = moved(config)
+    for adversary, network in adversaries.networks.items():
+        for (key, mine), their in zip(gradients(network).items(), expected[adversary], strict=True):
             torch.testing.assert_close(mine, their, rtol=1e-8, atol=1e-12, msg=key)
-        norm = torch.stack([gradient.norm() for gradient in expected[player]]).norm().item()
-        assert played.gradient_norms[player].item() == pytest.approx(norm)
+        norm = torch.stack([gradient.norm() for gradient in expected[adversary]]).norm().item()
+        assert result.gradient_norms[adversary].item() == pytest.approx(norm)
 
 
 @pytest.mark.parametrize("updates", list(UPDATES))
@@ -263,15 +263,15 @@ def test_each_network_forwards_as_often_as_the_order_asks(updates, matching, exp
     """Capital letters have a way back. Real tiles are judged again only to be matched."""
     loss = replace(BASE.loss, feature_matching=matching)
     config = replace(with_run(BASE, updates=updates), loss=loss)
-    players = Players(config, CLASSES, CPU)
+    adversaries = Adversaries(config, CLASSES, CPU)
     calls = []
-    for name, network in players.networks.items():
+    for name, network in adversaries.networks.items():
         network.register_forward_hook(
             lambda module, given, output, letter=name[0]: calls.append(
                 letter.upper() if torch.is_grad_enabled() else letter
             )
         )
-    moved(config, players=players)
+    moved(config, adversaries=adversaries)
     assert " ".join(calls) == expected
 
 

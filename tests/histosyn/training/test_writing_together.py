@@ -17,8 +17,8 @@ from tissue import SCHEMA, write_folders
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.models.folder import load_model
 from histosyn.paint.painting import Painting
-from histosyn.paint.renderer import Easel
-from histosyn.paint.session_folder import Sitting
+from histosyn.paint.renderer import Renderer
+from histosyn.paint.session_folder import SessionFolder
 from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
 from histosyn.synthesis.manifest import MANIFEST, read_manifest
 from histosyn.synthesis.provenance import mark_of
@@ -106,16 +106,16 @@ def test_parts_of_one_work_go_together_and_others_do_not(place, tmp_path):
 
 @pytest.mark.slow
 def test_paint_does_not_save_where_synth_writes(place, tmp_path):
-    sitting = Sitting(tmp_path)
-    easel = Easel(load_model(place / "model"), name="m")
+    session = SessionFolder(tmp_path)
+    renderer = Renderer(load_model(place / "model"), name="m")
     labels = stripes()
     rerolls = Rerolls(areas_HW=labels * 0, seeds=())
     painting = Painting(labels_HW=labels, seed=1, rerolls=rerolls)
     with halfway(place, tmp_path / "tiles"):
         with pytest.raises(InputError, match="Another process is writing into .*tiles"):
-            sitting.save(easel, painting, "mine")
+            session.save(renderer, painting, "mine")
         assert not list(tmp_path.rglob("mine*"))
-    assert sitting.save(easel, painting, "mine")["name"] == "mine-001"
+    assert session.save(renderer, painting, "mine")["name"] == "mine-001"
     assert "mine-001.png" in read_manifest(tmp_path / "tiles")
 
 

@@ -21,7 +21,12 @@ from histosyn.images.matlab import MATLAB_SUFFIX, read_matlab_labels
 from histosyn.images.pages import PagesError
 from histosyn.images.tiles import glass_share
 from histosyn.labels.instances import NO_OBJECTS, Areas, areas_of, folded_codes
-from histosyn.labels.pixel_values import Codes, TooManyColorsError, index_codes, read_codes
+from histosyn.labels.pixel_values import (
+    PixelValues,
+    TooManyColorsError,
+    index_codes,
+    read_pixel_values,
+)
 from histosyn.labels.schema import LabelSchema
 from histosyn.sources.files import read_source_tile
 from histosyn.sources.pairs import Pair
@@ -46,7 +51,7 @@ class Flaw:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TileLook:
+class TileSummary:
     """Facts of a tile. One that cannot be used has a flaw and nothing else.
 
     `size` is (H, W); `digest` stands for the pixels; `glass` is the share of them that is nearly
@@ -66,7 +71,7 @@ class TileLook:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelLook:
+class LabelSummary:
     """Facts of a label map. One that cannot be used has a flaw and nothing else.
 
     `codes` are kept until a schema says what they mean, `left_out` tells that there were more than
@@ -77,19 +82,19 @@ class LabelLook:
     flaw: Flaw | None = None
     size: tuple[int, ...] | None = None
     header: Header = field(default_factory=Header)
-    codes: Codes | None = None
+    codes: PixelValues | None = None
     left_out: bool = False
     reading: Reading | None = None
     areas: Areas | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class PairSummary:
     """What reading one pair tells."""
 
     pair: Pair
-    tile: TileLook
-    label: LabelLook
+    tile: TileSummary
+    label: LabelSummary
 
     @property
     def tile_name(self) -> str:
@@ -101,7 +106,7 @@ class Look:
         """The label map's file as findings call it: below its folder."""
         return _name(self.pair, self.pair.label)
 
-    def under(self, schema: LabelSchema) -> Look:
+    def under(self, schema: LabelSchema) -> PairSummary:
         """The same look, now that a schema says what the codes mean."""
         if self.label.codes is None:
             return self
@@ -109,7 +114,9 @@ class Look:
         return replace(self, label=replace(self.label, codes=None, reading=reading))
 
 
-def look_at(pair: Pair, schema: LabelSchema | None, objects: str | None = None) -> Look:
+def summarize_pair(
+    pair: Pair, schema: LabelSchema | None, objects: str | None = None
+) -> PairSummary:
     """Read one pair and keep what the checks need of it; without a schema, its label's codes.
 
     `objects` is the class that the label map's numbers become, if it numbers objects, or
@@ -118,20 +125,22 @@ def look_at(pair: Pair, schema: LabelSchema | None, objects: str | None = None) 
     with warnings.catch_warnings():
         # Pillow warns of odd metadata. What matters of it is a finding.
         warnings.simplefilter("ignore")
-        look = Look(pair=pair, tile=_look_at_tile(pair), label=look_at_label(pair, schema, objects))
-    return look if schema is None else look.under(schema)
+        summary = PairSummary(
+            pair=pair, tile=_look_at_tile(pair), label=summarize_label(pair, schema, objects)
+        )
+    return summary if schema is None else summary.under(schema)
 
 
-def _look_at_tile(pair: Pair) -> TileLook:
+def _look_at_tile(pair: Pair) -> TileSummary:
     name = _name(pair, pair.tile)
     try:
         with _named_damage(name):
             tile = read_source_tile(pair.tile, name)
     except InputError as error:
-        return TileLook(flaw=_flaw_of(pair.tile, error))
+        return TileSummary(flaw=_flaw_of(pair.tile, error))
     shape = repr(tile.shape).encode()
     uniform, blank = _is_uniform(tile), is_blank(tile)
-    return TileLook(
+    return TileSummary(
         size=tile.shape[:2],
         digest=hashlib.sha256(shape + tile.tobytes()).digest(),
         glass=glass_share(tile),
@@ -149,12 +158,12 @@ def _is_uniform(tile_HWC: np.ndarray) -> bool:
     return bool((tile_HWC[0] == first).all() and (tile_HWC == first).all())
 
 
-def look_at_label(
+def summarize_label(
     pair: Pair,
     schema: LabelSchema | None = None,
     objects: str | None = None,
     name: str | None = None,
-) -> LabelLook:
+) -> LabelSummary:
     """Read one label map and keep its codes, without a schema at most `KEPT_CODES`.
 
     `name` is what a flaw calls it, by default its name below its folder.
@@ -170,11 +179,11 @@ def look_at_label(
             if codes.indices is not None and objects is None:
                 areas = areas_of(codes.indices[code_of_pixel_HW])
     except InputError as error:
-        return LabelLook(flaw=_flaw_of(pair.label, error))
-    look = LabelLook(
+        return LabelSummary(flaw=_flaw_of(pair.label, error))
+    summary = LabelSummary(
         size=code_of_pixel_HW.shape, header=read_header(pair.label), codes=codes, areas=areas
     )
-    return look if schema is not None else _shortened(look)
+    return summary if schema is not None else _shortened(summary)
 
 
 @contextmanager
@@ -191,13 +200,13 @@ def _named_damage(name: str) -> Iterator[None]:
         ) from error
 
 
-def _codes_of(path: Path, name: str) -> tuple[Codes, np.ndarray]:
+def _codes_of(path: Path, name: str) -> tuple[PixelValues, np.ndarray]:
     if path.suffix.lower() == MATLAB_SUFFIX:
         return index_codes(read_matlab_labels(path, name))
-    return read_codes(path, name)
+    return read_pixel_values(path, name)
 
 
-def _shortened(label: LabelLook) -> LabelLook:
+def _shortened(label: LabelSummary) -> LabelSummary:
     codes = label.codes
     if codes is None or codes.colors is None or len(codes.pixels) <= KEPT_CODES:
         return label
