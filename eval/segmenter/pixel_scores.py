@@ -7,8 +7,12 @@ there or read, but never both, scores 0.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from hpc.errors import InputError
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -46,6 +50,39 @@ def mean_of_defined(values_BK: Floats) -> Floats:
     """Mean over the last axis of what is not NaN, (...)."""
     defined = ~np.isnan(values_BK)
     return _ratio(np.where(defined, values_BK, 0.0).sum(axis=-1), defined.sum(axis=-1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScores:
+    """By class; None for one that is neither there nor read, which the means leave out."""
+
+    dice: tuple[float | None, ...]
+    iou: tuple[float | None, ...]
+    mean_dice: float | None
+    mean_iou: float | None
+
+
+def class_scores(confusion_KK: ArrayLike) -> ClassScores:
+    """Scores of the K classes of one confusion matrix; None where there is none.
+
+    Raises InputError for what is no square matrix of counts.
+    """
+    counts_KK = np.asarray(confusion_KK, dtype=np.float64)
+    if counts_KK.ndim != 2 or counts_KK.shape[0] != counts_KK.shape[1]:
+        raise InputError(f"A confusion matrix is square, not of shape {counts_KK.shape}.")
+    if not (np.isfinite(counts_KK).all() and (counts_KK >= 0).all()):
+        raise InputError("A confusion matrix holds counts, none negative.")
+    dice_K, iou_K = dice(counts_KK), iou(counts_KK)
+    return ClassScores(
+        dice=tuple(map(_defined, dice_K)),
+        iou=tuple(map(_defined, iou_K)),
+        mean_dice=_defined(mean_of_defined(dice_K)),
+        mean_iou=_defined(mean_of_defined(iou_K)),
+    )
+
+
+def _defined(value: np.floating | Floats) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _sums(confusion: NDArray[np.floating] | Counts) -> tuple[Floats, Floats, Floats]:

@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.stats import contingency_tables
 from statsmodels.stats.proportion import proportion_confint
 
-from eval.segmenter.confusion import class_scores
+from eval.segmenter.pixel_scores import class_scores
 from eval.statistics.proportions import (
     binomial_test,
     clopper_pearson_interval,

@@ -6,8 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, jaccard_score
 
-from eval.segmenter.confusion import class_scores
-from eval.segmenter.pixel_scores import accuracy, confusion_of, dice, iou, mean_of_defined
+from eval.segmenter.pixel_scores import (
+    accuracy,
+    class_scores,
+    confusion_of,
+    dice,
+    iou,
+    mean_of_defined,
+)
 
 CLASSES = 4
 

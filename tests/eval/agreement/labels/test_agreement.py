@@ -16,7 +16,7 @@ from eval.agreement.coefficients.value import agreement_of
 from eval.agreement.labels.agreement import report_label_agreement
 from eval.agreement.labels.scores import confusion_of, scores_of
 from eval.agreement.labels.tally import open_raters, tally
-from eval.segmenter.confusion import class_scores
+from eval.segmenter.pixel_scores import class_scores
 from histosyn.labels.label_map import LabelClass, LabelSchema, label_png_bytes, load_schema
 from hpc.errors import DatasetError, InputError
 
