@@ -36,7 +36,7 @@ from histosyn.labels.instances import read_objects
 from histosyn.labels.label_map import label_png_bytes, load_schema, read_label_map
 from histosyn.models.folder import load_model
 from histosyn.models.original_file import read_state_dict
-from histosyn.paint.reading import read_upload
+from histosyn.paint.upload import read_upload
 from histosyn.shards.dataset import open_shards
 from histosyn.shards.samples_table import SamplesTable
 from histosyn.sources.files import read_source_labels, read_source_tile

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from histosyn.doctor.reading import stretch_of
+from histosyn.doctor.interpretation import stretch_of
 from histosyn.labels.pixel_values import PixelValues, packed_colors
 
 # Index maps whose values were stretched to be visible have few classes.

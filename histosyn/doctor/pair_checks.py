@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from histosyn.doctor.reading import Trouble
+from histosyn.doctor.interpretation import Trouble
 from histosyn.doctor.summary import FlawKind, PairSummary
 from histosyn.doctor.survey import Check, Survey
 from histosyn.sources.pairs import LONGEST_KEY_BYTES, may_name_a_sample

@@ -16,8 +16,8 @@ from histosyn.doctor.colors import (
     hex_color,
     stray_reason,
 )
+from histosyn.doctor.interpretation import fitting_schema, stretch_of
 from histosyn.doctor.inventory import STRETCHED_CLASSES, Inventory, take_inventory
-from histosyn.doctor.reading import fitting_schema, stretch_of
 from histosyn.labels.label_map import COLOR_TOLERANCE, meaning_of
 from histosyn.labels.pixel_values import PixelValues, unpacked_colors
 from histosyn.labels.schema import (

@@ -14,7 +14,7 @@ import numpy as np
 
 from histosyn.doctor.blemishes import ink_share, is_blank, sharpness_of
 from histosyn.doctor.header import Header, read_header
-from histosyn.doctor.reading import Reading, interpret
+from histosyn.doctor.interpretation import Reading, interpret
 from histosyn.images.compression import LossyError
 from histosyn.images.file import opened_image
 from histosyn.images.matlab import MATLAB_SUFFIX, read_matlab_labels

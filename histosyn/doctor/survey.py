@@ -11,7 +11,7 @@ import numpy as np
 
 from histosyn.doctor import finding as findings_module
 from histosyn.doctor.finding import Finding
-from histosyn.doctor.reading import Reading
+from histosyn.doctor.interpretation import Reading
 from histosyn.doctor.summary import PairSummary
 from histosyn.labels.instances import Numbering
 from histosyn.labels.label_map import UnknownValue

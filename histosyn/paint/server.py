@@ -32,10 +32,10 @@ from starlette.staticfiles import StaticFiles
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.paint.access import AccessControl
 from histosyn.paint.painting import Painting, parse_painting
-from histosyn.paint.reading import ReadMap, read_upload
 from histosyn.paint.renderer import Renderer
 from histosyn.paint.request_queue import BusyError, RequestQueue
 from histosyn.paint.session_folder import NotSavedError, SessionFolder
+from histosyn.paint.upload import ReadMap, read_upload
 from hpc.errors import HistosynError, InputError
 from hpc.log import logger
 

@@ -21,7 +21,7 @@ from histosyn.config.train import RESUMABLE_CHANGES, Settings
 from histosyn.models.checkpoint_state import load_state, taking_over
 from histosyn.training.bad_samples import BAD_SAMPLES, ListBadSamples
 from histosyn.training.batch_log import LogBatches
-from histosyn.training.derived import Derived, is_owed
+from histosyn.training.deferred_observers import Derived, is_owed
 from histosyn.training.observers import (
     KeepState,
     NoticeFailedSave,

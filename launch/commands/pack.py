@@ -129,10 +129,10 @@ def pack(
     from histosyn.labels.instances import NO_OBJECTS
     from histosyn.labels.label_map import load_schema
     from histosyn.packing.class_gaps import class_gaps
-    from histosyn.packing.first_look import settle_schema
     from histosyn.packing.journal import require_absent
     from histosyn.packing.pack import PackConfig
     from histosyn.packing.pack import pack as write_shards
+    from histosyn.packing.schema_choice import settle_schema
     from histosyn.sources.pairs import Naming
     from hpc.errors import ConfigError
     from hpc.log import set_up_logging, track

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from histosyn.doctor.interpretation import interpret
 from histosyn.doctor.proposal import Proposal, propose, propose_for_objects
-from histosyn.doctor.reading import interpret
 from histosyn.doctor.summary import LabelSummary, summarize_label
 from histosyn.labels.instances import Numbering, class_for_objects
 from histosyn.labels.label_map import LabelSchema

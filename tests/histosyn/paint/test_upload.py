@@ -7,7 +7,7 @@ from PIL import Image
 from tissue import SCHEMA, SHARED
 
 from histosyn.labels.label_map import label_png_bytes, load_schema, schema_from_dict
-from histosyn.paint.reading import read_upload
+from histosyn.paint.upload import read_upload
 from hpc.errors import DatasetError, LabelError
 
 SEEDS = SHARED / "data" / "seed_labels"

@@ -10,8 +10,8 @@ from PIL import Image
 from tissue import SCHEMA, write_folders
 
 from histosyn.labels.label_map import label_png_bytes
-from histosyn.packing.first_look import settle_schema
 from histosyn.packing.pack import PackConfig
+from histosyn.packing.schema_choice import settle_schema
 from hpc.errors import ConfigError, DatasetError, LabelError
 
 Folders = tuple[Path, Path]
