@@ -22,7 +22,7 @@ _LEAST_STRETCH = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class Interpretation:
     """What one label map means: `pixels` int64 (256,) counts class indices, `unknown` the rest.
 
     `by_color` says whether its colours count or its indices; None if both say the same.
@@ -43,14 +43,14 @@ class Reading:
     fits: str | None = None
 
 
-def interpret(codes: PixelValues, schema: LabelSchema) -> Reading:
+def interpret(codes: PixelValues, schema: LabelSchema) -> Interpretation:
     """What a label map's codes mean under a schema."""
     meaning = meaning_of(codes, schema)
     if meaning.known.all():
         return _sound(codes, meaning, schema)
     unknown_values = tuple(unknown_values_of(codes, meaning, schema)[:KEPT_STRANGERS])
     total = int(codes.pixels.sum())
-    lost = partial(Reading, pixels=np.zeros(256, dtype=np.int64), unknown=total)
+    lost = partial(Interpretation, pixels=np.zeros(256, dtype=np.int64), unknown=total)
     if meaning.mixed:
         colors = ", ".join(str(item.code) for item in unknown_values[:3])
         hint = f"of its colours some are of classes, but not {colors}"
@@ -63,7 +63,7 @@ def interpret(codes: PixelValues, schema: LabelSchema) -> Reading:
         hint = _brightness_hint(codes.indices, schema)
         if hint:
             return lost(by_color=False, trouble="brightness", hint=hint)
-    return Reading(
+    return Interpretation(
         by_color=meaning.by_color,
         pixels=_known_pixels(codes, meaning),
         unknown=int(codes.pixels[~meaning.known].sum()),
@@ -106,19 +106,19 @@ def fitting_schema(colors: np.ndarray) -> LabelSchema | None:
     return None
 
 
-def _sound(codes: PixelValues, meaning: Meaning, schema: LabelSchema) -> Reading:
+def _sound(codes: PixelValues, meaning: Meaning, schema: LabelSchema) -> Interpretation:
     pixels = _known_pixels(codes, meaning)
     own = schema.file_palette[meaning.classes]
     if meaning.by_color or codes.colors is None:
-        return Reading(by_color=meaning.by_color, pixels=pixels)
+        return Interpretation(by_color=meaning.by_color, pixels=pixels)
     if np.array_equal(codes.colors, own):
-        return Reading(by_color=None, pixels=pixels)
+        return Interpretation(by_color=None, pixels=pixels)
     if codes.all_gray:
-        return Reading(by_color=False, pixels=pixels)
+        return Interpretation(by_color=False, pixels=pixels)
     names = (f"#{bytes(color).hex()}" for color in codes.colors)
     palette = tuple(zip((int(index) for index in meaning.classes), names, strict=True))
     fits = fitting_schema(codes.colors)
-    return Reading(
+    return Interpretation(
         by_color=False, pixels=pixels, palette=palette, fits=None if fits is None else fits.name
     )
 

@@ -33,10 +33,10 @@ def _flawed_label(kind: FlawKind, summary: PairSummary, survey: Survey) -> Seque
 
 
 def _troubled(trouble: Trouble, summary: PairSummary, survey: Survey) -> Sequence[str]:
-    reading = summary.label.reading
-    if reading is None or reading.trouble != trouble:
+    interpretation = summary.label.interpretation
+    if interpretation is None or interpretation.trouble != trouble:
         return []
-    return [f"{summary.label_name}: {reading.hint}"]
+    return [f"{summary.label_name}: {interpretation.hint}"]
 
 
 def _unequal_sizes(summary: PairSummary, survey: Survey) -> Sequence[str]:
@@ -80,12 +80,13 @@ def _other_resolution(summary: PairSummary, survey: Survey) -> Sequence[str]:
 
 
 def _foreign_palette(summary: PairSummary, survey: Survey) -> Sequence[str]:
-    reading = summary.label.reading
-    if reading is None or reading.fits is None:
+    interpretation = summary.label.interpretation
+    if interpretation is None or interpretation.fits is None:
         return []
-    indices = [index for index, _ in reading.palette]
+    indices = [index for index, _ in interpretation.palette]
     return [
-        f"{summary.label_name}: the colours of {reading.fits}, read by index as classes {indices}"
+        f"{summary.label_name}: the colours of {interpretation.fits}, "
+        f"read by index as classes {indices}"
     ]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from histosyn.doctor.blemishes import ink_share, is_blank, sharpness_of
 from histosyn.doctor.header import Header, read_header
-from histosyn.doctor.interpretation import Reading, interpret
+from histosyn.doctor.interpretation import Interpretation, interpret
 from histosyn.images.compression import LossyError
 from histosyn.images.file import opened_image
 from histosyn.images.matlab import MATLAB_SUFFIX, read_matlab_labels
@@ -75,8 +75,8 @@ class LabelSummary:
     """Facts of a label map. One that cannot be used has a flaw and nothing else.
 
     `codes` are kept until a schema says what they mean, `left_out` tells that there were more than
-    `KEPT_CODES` of them; then `reading` takes their place. `areas` is of files by index, unless it
-    was said whether these number objects.
+    `KEPT_CODES` of them; then `interpretation` takes their place. `areas` is of files by index,
+    unless it was said whether these number objects.
     """
 
     flaw: Flaw | None = None
@@ -84,7 +84,7 @@ class LabelSummary:
     header: Header = field(default_factory=Header)
     codes: PixelValues | None = None
     left_out: bool = False
-    reading: Reading | None = None
+    interpretation: Interpretation | None = None
     areas: Areas | None = None
 
 
@@ -110,8 +110,8 @@ class PairSummary:
         """The same look, now that a schema says what the codes mean."""
         if self.label.codes is None:
             return self
-        reading = interpret(self.label.codes, schema)
-        return replace(self, label=replace(self.label, codes=None, reading=reading))
+        interpretation = interpret(self.label.codes, schema)
+        return replace(self, label=replace(self.label, codes=None, interpretation=interpretation))
 
 
 def summarize_pair(

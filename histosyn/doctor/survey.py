@@ -11,7 +11,7 @@ import numpy as np
 
 from histosyn.doctor import finding as findings_module
 from histosyn.doctor.finding import Finding
-from histosyn.doctor.interpretation import Reading
+from histosyn.doctor.interpretation import Interpretation
 from histosyn.doctor.summary import PairSummary
 from histosyn.labels.instances import Numbering
 from histosyn.labels.label_map import UnknownValue
@@ -102,21 +102,21 @@ class Survey:
         self._count_label(summary)
 
     def _count_label(self, summary: PairSummary) -> None:
-        reading = summary.label.reading
-        if reading is None:
+        interpretation = summary.label.interpretation
+        if interpretation is None:
             return
-        self.class_pixels += reading.pixels
-        self._count_classes(summary.pair.key, reading.pixels > 0)
-        self.unknown_pixels += reading.unknown
-        if summary.label.areas is not None and self._counts_values(reading):
+        self.class_pixels += interpretation.pixels
+        self._count_classes(summary.pair.key, interpretation.pixels > 0)
+        self.unknown_pixels += interpretation.unknown
+        if summary.label.areas is not None and self._counts_values(interpretation):
             self.numbering.count(summary.label_name, summary.label.areas)
-        if reading.trouble is None and reading.by_color is not None:
-            _add(self.forms[reading.by_color], summary.label_name)
-        for index, color in reading.palette:
+        if interpretation.trouble is None and interpretation.by_color is not None:
+            _add(self.forms[interpretation.by_color], summary.label_name)
+        for index, color in interpretation.palette:
             self.palette.setdefault(index, {}).setdefault(color, summary.label_name)
-        if reading.unknown_values and reading.trouble is not None:
-            _add(self.strange_files[reading.trouble], summary.label_name)
-        for unknown_value in reading.unknown_values:
+        if interpretation.unknown_values and interpretation.trouble is not None:
+            _add(self.strange_files[interpretation.trouble], summary.label_name)
+        for unknown_value in interpretation.unknown_values:
             if unknown_value.code in self.unknown_values or len(self.unknown_values) < _KEPT_CODES:
                 tally = self.unknown_values.setdefault(
                     unknown_value.code, Tally(unknown_value=unknown_value)
@@ -132,9 +132,11 @@ class Survey:
             none = np.zeros(256, dtype=np.int64)
             self.class_tiles_of[part] = self.class_tiles_of.get(part, none) + present
 
-    def _counts_values(self, reading: Reading) -> bool:
+    def _counts_values(self, interpretation: Interpretation) -> bool:
         """Whether it is a file's values that count, and not colours that a schema knows."""
-        return reading.by_color is False or (reading.by_color is None and self.proposed)
+        return interpretation.by_color is False or (
+            interpretation.by_color is None and self.proposed
+        )
 
     def note(self, check: Check, places: Sequence[str]) -> None:
         """Add the places where a check failed to its finding."""

@@ -14,7 +14,7 @@ TrainerKind = TypeVar("TrainerKind", bound=StepTrainer)
 _OWED = "owed"
 
 
-class Derived(Generic[TrainerKind]):
+class DeferredObservers(Generic[TrainerKind]):
     """Calls `observers` after the steps that they are due at, but not when the run is to stop."""
 
     def __init__(self, observers: tuple[Observer[TrainerKind], ...]) -> None:

@@ -21,7 +21,7 @@ from histosyn.config.train import RESUMABLE_CHANGES, Settings
 from histosyn.models.checkpoint_state import load_state, taking_over
 from histosyn.training.bad_samples import BAD_SAMPLES, ListBadSamples
 from histosyn.training.batch_log import LogBatches
-from histosyn.training.deferred_observers import Derived, is_owed
+from histosyn.training.deferred_observers import DeferredObservers, is_owed
 from histosyn.training.observers import (
     KeepState,
     NoticeFailedSave,
@@ -126,17 +126,17 @@ class _Run(Generic[TrainerKind]):
             keep_state = KeepState(self.watchdog, self.keeper, saver, run.report_every)
             noting = self._noting()
             save = self._save(saver, noting, trainer.step if resumed else None)
-            derived = (
-                Derived(self.training.observers(self.deferred_writes)),
+            deferred = (
+                DeferredObservers(self.training.observers(self.deferred_writes)),
                 # They look at a step that is saved.
-                Derived(extra_observers(self.topology)),
+                DeferredObservers(extra_observers(self.topology)),
             )
             keep_state.write(trainer)
             watch_steps(self.watchdog, trainer)
             with self.stop.at_edges(trainer.device):
                 trainer.asked = self.stop.agreed
-                self._make_up(derived)
-                before, after = derived
+                self._make_up(deferred)
+                before, after = deferred
                 notice = NoticeFailedSave(saver, run.report_every)
                 observers = (*noting, before, save, notice, after, *show, keep_state)
                 trainer.train(observers, self.stop.agreed, self.stop.at_once)
@@ -146,13 +146,13 @@ class _Run(Generic[TrainerKind]):
         keep_state.write(trainer)
         return self._ended()
 
-    def _make_up(self, derived: tuple[Derived[TrainerKind], ...]) -> None:
+    def _make_up(self, deferred: tuple[DeferredObservers[TrainerKind], ...]) -> None:
         """Do what the stop before this start left undone."""
         # This step may be the last one only now.
         ended_early = self.trainer.finished and not self.prepared
         if is_owed(self.trainer) or ended_early:
             try:
-                for each in derived:
+                for each in deferred:
                     each.make_up(self.trainer)
             except AskedMeanwhile as asked:
                 self.trainer.stopped = asked.reason

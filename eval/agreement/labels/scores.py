@@ -1,7 +1,8 @@
 """Scores of two label maps from their confusion: of all classes, and of each against the rest.
 
-For B replicates at once; NaN where undefined. Dice and IoU are those of a segmenter's scores
-(`eval.segmenter.pixel_scores`). Legend: B replicates, K classes. In a confusion matrix rows are the first rater's classes.
+For B replicates at once; NaN where undefined. Dice and IoU are those of `pixel_scores.py` of the
+segmenter. Legend: B replicates, K classes. In a confusion matrix rows are the first rater's
+classes.
 """
 
 from __future__ import annotations
