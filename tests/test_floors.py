@@ -5,9 +5,9 @@ import importlib.util
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from import_graph import FLOORS, MODULES, ROOT, imports_of, relative, tree_of
 
 from launch.cli import (
     COMMANDS,
@@ -17,10 +17,6 @@ from launch.cli import (
     SUBMIT_EVAL_COMMANDS,
 )
 
-ROOT = Path(__file__).parents[1]
-# From the ground up.
-FLOORS = ("hpc", "histosyn", "eval", "tune", "launch")
-MODULES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
 HEAVY = ("torch", "ray")
 
 TOPOLOGY_VARIABLE = re.compile(r"(LOCAL_)?(RANK|WORLD_SIZE)|SLURM_\w+")
@@ -50,25 +46,6 @@ try:
 finally:
     print("\\nloaded:", *[name for name in {HEAVY} if name in sys.modules])
 """
-
-
-def relative(path):
-    return path.relative_to(ROOT).as_posix()
-
-
-def tree_of(path):
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-
-
-def imports_of(path):
-    """(line, module) of every import, wherever it stands; a dot is the module's own package."""
-    package = path.relative_to(ROOT).parent.parts
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            yield node.lineno, ".".join([*base, node.module or ""]).rstrip(".")
 
 
 def lazy_targets(path):
