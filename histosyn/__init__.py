@@ -1,4 +1,4 @@
-"""Floor 2: tissue. Label schema, shards, networks, losses, training, synthesis."""
+"""Floor 2: tissue. Label schema, shards, networks, training, synthesis. Knows no metrics."""
 
 from importlib.util import find_spec
 from pathlib import Path

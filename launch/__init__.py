@@ -1,1 +1,1 @@
-"""Floor 5: how everything is started. The command line, job scripts, the demo."""
+"""Floor 5: how everything is started. Command line, job scripts, demo. Nothing below knows it."""

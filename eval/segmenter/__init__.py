@@ -1,1 +1,1 @@
-"""A segmenter of our own: a small U-Net that reads which tissue is where in a tile."""
+"""A segmenter of our own: a U-Net that reads what is where in a tile. Knows no statistics."""

@@ -1,1 +1,1 @@
-"""Downstream utility: what a segmenter learns from synthetic tiles, tested on real patients."""
+"""What a segmenter learns from synthetic tiles, tested on real patients. Knows no generator."""

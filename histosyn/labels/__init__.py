@@ -1,1 +1,1 @@
-"""Label schemas and label maps: pixels to class indices and back. Knows no tiles, no torch."""
+"""Label schemas and label maps: pixels to class indices and back. Knows no shards, no torch."""

@@ -1,1 +1,1 @@
-"""Generator and discriminator, and what they are built from."""
+"""Generator and discriminator, and what they are built from. Knows no files, no losses."""

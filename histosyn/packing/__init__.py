@@ -1,1 +1,1 @@
-"""From folders of tiles and label maps to shards: cut, resampled, split, the same every time."""
+"""From folders of tiles and label maps to shards, the same every time. Knows no networks."""

@@ -1,1 +1,1 @@
-"""A local web page: paint a label map, see the tissue."""
+"""A local web page: paint a label map, see the tissue. Knows no training, no shards."""

@@ -1,4 +1,4 @@
-"""Procedural tissue: H&E tiles and the label maps that they match, made from nothing but a seed.
+"""Procedural tissue: tiles and their label maps, made from a seed alone. Knows no networks.
 
 It is the data of the demo and of the tests. `tissue_kinds` says how kinds of tissue grow, `glands`,
 `nuclei` and `tissue` draw what is where, `stain` how it looks, `data_set` writes folders.

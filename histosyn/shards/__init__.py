@@ -1,1 +1,1 @@
-"""Label maps and tiles in WebDataset tars: their index, reading them safely, exact streaming."""
+"""Tiles and label maps in tars: index, safe reading, exact streaming. Knows no networks."""

@@ -1,1 +1,1 @@
-"""Tables that people bring, read by one set of rules. Knows not what their columns mean."""
+"""Tables that people bring, read by one set of rules. Knows no images, no statistics."""

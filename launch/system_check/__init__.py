@@ -1,4 +1,4 @@
-"""`histosyn doctor --system`: is everything here that training, evaluation and sweeps need?"""
+"""`histosyn doctor --system`: is all here that work needs? Knows no data sets."""
 
 from __future__ import annotations
 
