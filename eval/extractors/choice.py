@@ -9,9 +9,12 @@ import torch
 
 from eval.extractors.random_network import RandomExtractor
 from eval.features.extractor import Extractor
+from histosyn.pretrained.packages import PretrainedName
 from hpc.errors import InputError
 
-ExtractorName = Literal["inception", "inception-clean", "random"]
+ExtractorName = Literal[
+    "inception", "inception-clean", "efficientnet-lite0", "efficientnet-lite2", "random"
+]
 
 
 def open_extractor(
@@ -35,6 +38,10 @@ def open_extractor(
 
         weights = find_weights(inception_weights)
         return InceptionExtractor(weights, clean=name == "inception-clean", device=device)
+    if name in get_args(PretrainedName):
+        from eval.extractors.pretrained import PretrainedExtractor
+
+        return PretrainedExtractor(name, device=device)
     if name == "random":
         return RandomExtractor(seed=seed, device=device)
     path = Path(name)

@@ -36,7 +36,10 @@ def fid(
     /,
     *,
     extractor: Annotated[
-        Literal["inception", "inception-clean", "random"] | Path,
+        Literal[
+            "inception", "inception-clean", "efficientnet-lite0", "efficientnet-lite2", "random"
+        ]
+        | Path,
         Parameter(validator=_require_extractor),
     ] = "inception",
     inception_weights: Path | None = None,
@@ -73,7 +76,8 @@ def fid(
         Folder of synthetic tiles or of shards, or a statistics file (.npz).
     extractor
         The network that sees the tiles. `inception` is the FID's, with pytorch-fid's preprocessing;
-        `inception-clean` resizes with antialiasing. The folder of a segmenter from
+        `inception-clean` resizes with antialiasing. `efficientnet-lite0` and `-lite2` come with
+        the extra `pretrained` and need no file. The folder of a segmenter from
         `histosyn eval segmenter train`, a file of weights with their architecture and
         preprocessing in NAME.toml, or a TorchScript file, which is a program and needs
         --run-extractor-code. `random` needs no weights, and

