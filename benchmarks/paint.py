@@ -35,7 +35,7 @@ from histosyn.paint.session_folder import SessionFolder
 from histosyn.phantom.data_set import render_phantom
 from histosyn.synthesis.folder import synthesize_painted
 from histosyn.synthesis.rerolls import Rerolls
-from histosyn.synthesis.windows import Memory
+from histosyn.synthesis.windows import ActivationCache
 
 _TOKEN = "benchmark"
 _PAGE_SIZE_KIB = 4
@@ -104,10 +104,10 @@ def _round_trips(url: str, renderer: Renderer, size: int, repeats: int) -> list[
 def _report_edit(path: Path, model: Model, size: int, edit: str, repeats: int) -> None:
     random = np.random.default_rng(0)
     _, labels = render_phantom(0, 0, size)
-    areas, memory = np.zeros_like(labels), Memory()
+    areas, memory = np.zeros_like(labels), ActivationCache()
     seeds: list[int] = []
 
-    def timed(memory: Memory | None) -> float:
+    def timed(memory: ActivationCache | None) -> float:
         began = time.perf_counter()
         rerolls = Rerolls(areas_HW=areas, seeds=tuple(seeds))
         synthesize_painted(model, labels, 0, rerolls, memory=memory)

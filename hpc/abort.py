@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 
-def end_with(text: str, *, exit_code: int) -> NoReturn:
+def abort_process(text: str, *, exit_code: int) -> NoReturn:
     """Write `text` to stderr and end this process at once, without any tidying.
 
     Whoever reads stderr may be gone, or its disk full: the process ends all the same.

@@ -69,12 +69,12 @@ def broadcast_object(value: Value) -> Value:
     return values[0]
 
 
-def decided_by_first(decide: Callable[[], Value]) -> Value:
+def run_on_rank_0(decide: Callable[[], Value]) -> Value:
     """What `decide()` returns on rank 0, on every rank; an error there is raised on every rank."""
-    return cast(Value, together(decide if rank() == 0 else lambda: None)[0])
+    return cast(Value, run_on_every_rank(decide if rank() == 0 else lambda: None)[0])
 
 
-def together(work: Callable[[], Value]) -> list[Value]:
+def run_on_every_rank(work: Callable[[], Value]) -> list[Value]:
     """Do `work()` on every rank, each on its own; all ranks' results, in the order of ranks.
 
     If it fails anywhere, the error of the lowest rank is raised on every rank. However long it

@@ -24,7 +24,7 @@ from threading import Thread, current_thread, main_thread
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
-from hpc.abort import end_with
+from hpc.abort import abort_process
 from hpc.topology import is_first_process, job_end_time, launcher_is_gone
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Stopped(BaseException):
         return Stopped, (self.reason, str(self))
 
 
-class AskedMeanwhile(BaseException):
+class StopRequested(BaseException):
     """Raised in `StopRequest.at_once`, and by what can wait for the next start. No error, as with
     Stopped."""
 
@@ -211,7 +211,7 @@ class StopRequest:
         if self._waiting:
             # Once: what comes while this is handled is noted only.
             self._waiting = False
-            raise AskedMeanwhile(REASONS[self._request - 1])
+            raise StopRequested(REASONS[self._request - 1])
         if self._deferred:
             return
         if number == signal.SIGINT:
@@ -251,7 +251,7 @@ class StopRequest:
         # A progress bar hides the cursor.
         cursor = "\x1b[?25h\n" if sys.stderr is not None and sys.stderr.isatty() else ""
         told = self._deferred and is_first_process()
-        end_with(
+        abort_process(
             f"{cursor}histosyn: {self._what_is_lost()}\n" if told else cursor,
             exit_code=_INTERRUPTED_EXIT_CODE,
         )

@@ -14,7 +14,7 @@ from torch import distributed
 from hpc.collectives import broadcast_object
 from hpc.error_file import leave_for_torchrun
 from hpc.errors import HistosynError, InputError
-from hpc.topology import MeetingPoint, Topology, meeting_point
+from hpc.topology import Rendezvous, Topology, rendezvous
 from hpc.watchdog import Watchdog, connect
 
 _SETTLING_SECONDS = 0.2
@@ -58,7 +58,7 @@ def process_group(
         with watchdog.watching(None):
             yield watchdog
         return
-    point = meeting_point()
+    point = rendezvous()
     _join(topology, device, point, timeout_seconds)
     try:
         # Nobody leaves before all have arrived and, if all goes well, before all are done: who
@@ -77,7 +77,7 @@ def process_group(
 
 
 @contextmanager
-def one_voice(topology: Topology) -> Iterator[None]:
+def one_error_per_node(topology: Topology) -> Iterator[None]:
     """For what all processes of a node meet alike before they are a group: one of them says it."""
     try:
         yield
@@ -89,7 +89,7 @@ def one_voice(topology: Topology) -> Iterator[None]:
 
 
 def _join(
-    topology: Topology, device: torch.device, point: MeetingPoint, timeout_seconds: float
+    topology: Topology, device: torch.device, point: Rendezvous, timeout_seconds: float
 ) -> None:
     try:
         distributed.init_process_group(
@@ -108,7 +108,7 @@ def _join(
         ) from error
 
 
-def _store(topology: Topology, point: MeetingPoint) -> distributed.Store | None:
+def _store(topology: Topology, point: Rendezvous) -> distributed.Store | None:
     """Where the ranks meet, if rank 0 was given a socket for it; else torch finds it by itself."""
     if point.listening is None:
         return None

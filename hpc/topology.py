@@ -109,7 +109,7 @@ def job_end_time(environment: Mapping[str, str] | None = None) -> float | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeetingPoint:
+class Rendezvous:
     """Where the ranks' store is reached, and whether rank 0 keeps it rather than torchrun.
 
     `listening` is the descriptor of a socket that rank 0 is to keep it at, if it was given one.
@@ -121,7 +121,7 @@ class MeetingPoint:
     listening: int | None = None
 
 
-def meeting_point(environment: Mapping[str, str] | None = None) -> MeetingPoint:
+def rendezvous(environment: Mapping[str, str] | None = None) -> Rendezvous:
     """Where the ranks meet, as torchrun says; raises InputError if it is not said."""
     environment = os.environ if environment is None else environment
     missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if not environment.get(name)]
@@ -131,7 +131,7 @@ def meeting_point(environment: Mapping[str, str] | None = None) -> MeetingPoint:
             "where to meet. HINT: start with torchrun, or unset RANK and WORLD_SIZE to run a "
             "single process."
         )
-    return MeetingPoint(
+    return Rendezvous(
         host=environment["MASTER_ADDR"],
         port=_number(environment, "MASTER_PORT"),
         kept_by_first=environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True",

@@ -27,12 +27,12 @@ from threading import Event, Lock, Thread, main_thread
 
 from torch import distributed
 
-from hpc.abort import end_with
+from hpc.abort import abort_process
 from hpc.error_file import leave_for_torchrun
 from hpc.errors import HistosynError
 from hpc.records import Count, ProcessId, Records, Text
 from hpc.run_state import Ending
-from hpc.topology import MeetingPoint, Topology
+from hpc.topology import Rendezvous, Topology
 
 DEAD_SECONDS = 30
 # With a connection that broke as evidence.
@@ -158,7 +158,7 @@ class Watchdog:
         assert declared is not None
         leave_for_torchrun(declared.ending.reason)
         speaks = declared.by == self.topology.rank
-        end_with(
+        abort_process(
             f"histosyn: {declared.ending.reason}\n" if speaks else "",
             exit_code=declared.ending.exit_code,
         )
@@ -292,7 +292,7 @@ class _Signs:
         return _Sign()
 
 
-def connect(point: MeetingPoint, token: str) -> distributed.Store:
+def connect(point: Rendezvous, token: str) -> distributed.Store:
     """A connection of this process's own to the ranks' store, below the group's token."""
     client = distributed.TCPStore(
         point.host, point.port, is_master=False, wait_for_workers=False,

@@ -39,7 +39,7 @@ def main(fault, culprit):
             collectives.barrier()
             watchdog.moved()
             if step == FAULT_STEP and fault == "all":
-                collectives.decided_by_first(fail)
+                collectives.run_on_rank_0(fail)
             if step == FAULT_STEP and topology.rank == culprit:
                 commit(fault)
             # Not everybody is in a collective when it happens.

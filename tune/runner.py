@@ -55,7 +55,7 @@ def run_trials(sweep: Sweep, numbers: Sequence[int]) -> None:
                 storage_path=str(storage.parent),
                 verbose=0,
                 failure_config=ray.tune.FailureConfig(max_failures=_RETRIES),
-                callbacks=[Tell(sweep)],
+                callbacks=[TrialLog(sweep)],
             ),
         )
         grid = tuner.fit()
@@ -66,7 +66,7 @@ def run_trials(sweep: Sweep, numbers: Sequence[int]) -> None:
             folder.conclude(Outcome(status="failed", reason=reason))
 
 
-class Tell(TrialProgressCallback):
+class TrialLog(TrialProgressCallback):
     """One short line of log for each measurement and for each trial that ends.
 
     In between, by time, one for each trial that trains. They take the place of Tune's own, which

@@ -19,7 +19,7 @@ from eval.features.content import Content, content_of_digests, digests_of
 from eval.features.extractor import Extractor, Identity
 from eval.features.images import StoredTiles, TileFolder
 from eval.features.tile_batches import BadTilesError
-from hpc.collectives import rank, together, world_size
+from hpc.collectives import rank, run_on_every_rank, world_size
 from hpc.errors import DatasetError, InputError
 from hpc.part import Part
 from hpc.stamp import Stamp
@@ -104,7 +104,7 @@ def measure_together(
         except BadTilesError as error:
             return error
 
-    outcomes = together(work)
+    outcomes = run_on_every_rank(work)
     # Not that of one rank: all bad tiles are to be named and counted.
     bad = [text for one in outcomes if isinstance(one, BadTilesError) for text in one.bad]
     if bad:
@@ -150,7 +150,7 @@ def content_of(source: StoredTiles) -> tuple[Content, Mapping[str, str]]:
         digests = _digests(source)
         return _content(source, digests), digests
     share = Part(number=rank() + 1, count=world_size()).share(len(source))
-    parts = together(lambda: _digests(source.select(share)) if share else {})
+    parts = run_on_every_rank(lambda: _digests(source.select(share)) if share else {})
     digests = {name: sha256 for part in parts for name, sha256 in part.items()}
     return _content(source, digests), digests
 

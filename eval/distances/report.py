@@ -17,7 +17,7 @@ from eval.features.extractor import Extractor
 from eval.features.images import StoredTiles, TileFolder, TileShards, TileSource, open_tiles
 from eval.features.tile_batches import OnBadTile
 from eval.statistics.result import Number, Result
-from hpc.collectives import decided_by_first
+from hpc.collectives import run_on_rank_0
 from hpc.errors import InputError
 from hpc.paths import AnyPath, as_path
 from hpc.stamp import Stamp
@@ -88,7 +88,7 @@ def distance_between(
             if isinstance(side, FeatureSet):
                 require_same_identity(side, extractor.identity, "the extractor asked for")
     measured = {role: _measured(role, side, extractor, settings) for role, side in sides.items()}
-    return decided_by_first(lambda: _finished(sides, measured, settings, {}))
+    return run_on_rank_0(lambda: _finished(sides, measured, settings, {}))
 
 
 def distance_of_parts(
@@ -140,10 +140,10 @@ def _stored(
         return _of_part(side, part)
     content, _ = content_of(side)
     path = cache.path(side, extractor.identity, content)
-    found = decided_by_first(lambda: cache.load(path, extractor.identity))
+    found = run_on_rank_0(lambda: cache.load(path, extractor.identity))
     if found is None:
         found = measure_together(side, extractor, batch_size=settings.batch_size, progress=progress)
-        decided_by_first(lambda: cache.store(path, found))
+        run_on_rank_0(lambda: cache.store(path, found))
     return _of_part(side, found)
 
 

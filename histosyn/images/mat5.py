@@ -37,7 +37,7 @@ _STORED = dict(zip((1, 2, 3, 4, 5, 6, 7, 9, 12, 13), "bBhHiIfdqQ", strict=True))
 _CLASSES = dict(zip(range(6, 16), "dfbBhHiIqQ", strict=True))
 
 
-class Level73Error(Exception):
+class Matlab73Error(Exception):
     """The file is of level 7.3: HDF5 inside."""
 
 
@@ -101,7 +101,7 @@ def _byte_order(header: bytes) -> str:
         raise ValueError("its header is not that of a MATLAB file")
     (level,) = struct.unpack(order + "H", header[124:126])
     if level == _LEVEL_7_3:
-        raise Level73Error
+        raise Matlab73Error
     if level != _LEVEL_5:
         raise ValueError(f"its header says version {level:#06x}")
     return order

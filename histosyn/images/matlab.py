@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from histosyn.images.limits import MAX_PIXELS
-from histosyn.images.mat5 import MAT5_DAMAGE, Level73Error, Variable, read_variables
+from histosyn.images.mat5 import MAT5_DAMAGE, Matlab73Error, Variable, read_variables
 from hpc.errors import DatasetError, LabelError
 from hpc.files import open_regular_file
 
@@ -72,7 +72,7 @@ def _read(
                 present.append(variable.name)
     except FileNotFoundError as error:
         raise DatasetError(f"{name} does not exist. Check the path.") from error
-    except Level73Error as error:
+    except Matlab73Error as error:
         raise DatasetError(
             f"{name} is a MATLAB 7.3 (HDF5) file. Save it in MATLAB with the option '-v7'."
         ) from error

@@ -19,7 +19,7 @@ from histosyn.paint.request_queue import Told
 from histosyn.synthesis.folder import synthesize_painted
 from histosyn.synthesis.provenance import Painted, Record, tile_png_bytes
 from histosyn.synthesis.rerolls import areas_png_bytes, margin
-from histosyn.synthesis.windows import Memory
+from histosyn.synthesis.windows import ActivationCache
 from hpc.files import sha256_of_bytes
 
 _KEPT = 16
@@ -37,7 +37,7 @@ class Renderer:
         self.name = name
         self.most_pixels = most_pixels
         self._made: OrderedDict[str, tuple[np.ndarray, bool]] = OrderedDict()
-        self._memory = Memory()
+        self._memory = ActivationCache()
         # One computes at a time: a picture, or one that is saved.
         self._lock = threading.Lock()
 
@@ -106,7 +106,7 @@ class Renderer:
         with self._lock:
             key = painting.fingerprint
             if key not in self._made or (exact and not self._made[key][1]):
-                memory = Memory() if exact else self._memory
+                memory = ActivationCache() if exact else self._memory
                 self._made[key] = synthesize_painted(
                     self.model, painting.labels_HW, painting.seed, painting.rerolls, told, memory
                 )

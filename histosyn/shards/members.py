@@ -18,7 +18,7 @@ from histosyn.shards.index import (
     LeftOut,
 )
 from histosyn.shards.samples_table import Member
-from histosyn.shards.tar import TarAside, TarDamage, TarMember, TarSeam, scan_tar
+from histosyn.shards.tar import TarBoundary, TarDamage, TarIgnored, TarMember, scan_tar
 from hpc.files import open_regular_file
 
 # Reading these can run code that somebody put into them.
@@ -68,9 +68,9 @@ def content_of(path: Path) -> ShardContent:
     seams: list[int] = []
     left_aside = 0
     for item in scan_tar(path):
-        if isinstance(item, TarSeam):
+        if isinstance(item, TarBoundary):
             seams.append(item.offset)
-        elif isinstance(item, TarAside):
+        elif isinstance(item, TarIgnored):
             left_aside += 1
         elif isinstance(item, TarDamage):
             left_out.append(_left_out_at(path, item))

@@ -52,20 +52,20 @@ class TarDamage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TarSeam:
+class TarBoundary:
     """A byte at which another archive begins, as in what `cat a.tar b.tar` gives: read on."""
 
     offset: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class TarAside:
+class TarIgnored:
     """A member that is none of the user's files: hidden, or an operating system's."""
 
     name: str
 
 
-Found = TarMember | TarDamage | TarSeam | TarAside
+Found = TarMember | TarDamage | TarBoundary | TarIgnored
 
 
 def scan_tar(path: Path) -> Iterator[Found]:
@@ -133,7 +133,7 @@ class _Scan:
             cause = f"{shown(header.name)} lacks its last {missing} bytes (cut short)"
             yield TarDamage(offset=start, cause=cause)
         elif is_left_aside(header.name):
-            yield TarAside(name=header.name)
+            yield TarIgnored(name=header.name)
         elif fault := header.fault or name_fault(header.name):
             yield TarDamage(offset=start, cause=fault, refused=not header.damaged)
         elif not header.is_folder:
@@ -147,7 +147,7 @@ class _Scan:
             return self._end(start, length), None
         if self._is_seam(start, end):
             self.archive = end
-            return [TarSeam(offset=end)], end
+            return [TarBoundary(offset=end)], end
         cause = f"{length} bytes are zeros, where no archive ends: what was there is lost"
         return [TarDamage(offset=start, cause=cause)], self._next_header(end)
 

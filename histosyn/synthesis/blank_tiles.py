@@ -27,7 +27,7 @@ def blank_fault(tile_HWC: np.ndarray, labels_HW: np.ndarray) -> str | None:
     return "saturated: black and white only" if saturated >= _SATURATED_SHARE else None
 
 
-def tell_blank(out: Path, blank: dict[str, str], made: int) -> None:
+def warn_of_blank_tiles(out: Path, blank: dict[str, str], made: int) -> None:
     """Warn of the tiles of a folder that show nothing, by name."""
     if not blank:
         return

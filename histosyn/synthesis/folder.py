@@ -22,18 +22,18 @@ from histosyn.labels.instances import warn_of_objects
 from histosyn.labels.label_map import read_label_map
 from histosyn.models.fixed_size import require_sizes
 from histosyn.models.folder import Model
-from histosyn.synthesis.blank_tiles import blank_fault, tell_blank
+from histosyn.synthesis.blank_tiles import blank_fault, warn_of_blank_tiles
 from histosyn.synthesis.manifest import Entries, read_manifest, tiles_lock, write_manifest
 from histosyn.synthesis.plan import (
     Job,
     SynthesisConfig,
     planned_jobs,
     sizes_to_make,
-    standing,
+    tile_state,
 )
 from histosyn.synthesis.provenance import entry_of, tile_png_bytes
 from histosyn.synthesis.repetition import rerolls_of
-from histosyn.synthesis.scale import tell_scale
+from histosyn.synthesis.scale import report_scale
 from histosyn.synthesis.tile import synthesize, synthesize_painted
 from hpc import collectives
 from hpc.errors import HistosynError, InputError, LabelError
@@ -91,17 +91,17 @@ def synthesize_folder(
     if topology.is_first:
         warn_of_objects(sorted({job.label for job in jobs}), model.facts.schema)
     with ExitStack() as held:
-        manifest = collectives.decided_by_first(lambda: _claim(out, model, labels, config, held))
+        manifest = collectives.run_on_rank_0(lambda: _claim(out, model, labels, config, held))
         require_sizes(_merged(sizes_to_make(jobs, model)), model.facts.generator)
         present = _present(out, jobs, manifest, config.overwrite)
         missing = [job for job in jobs if job.record.file not in present]
         if topology.is_first and missing:
-            tell_scale(model, missing)
+            report_scale(model, missing)
         made, failed, blank = (_merged(part) for part in _make(model, out, missing, track))
         present = _merged(present)
         entries = present | made
         if topology.is_first:
-            tell_blank(out, blank, len(made))
+            warn_of_blank_tiles(out, blank, len(made))
             write_manifest(out, entries, config.part)
         return Outcome(
             made=tuple(sorted(made)),
@@ -132,7 +132,7 @@ def _claim(
 
 def _present(out: Path, jobs: list[Job], manifest: Entries, overwrite: bool) -> Entries:
     """The entries of the tiles that are done. Raises if a rank found what must not be replaced."""
-    found = {job.record.file: standing(out / job.record.file, job, manifest) for job in jobs}
+    found = {job.record.file: tile_state(out / job.record.file, job, manifest) for job in jobs}
     states = _merged({name: each.state for name, each in found.items()})
     _refuse(out, states, "foreign", "was not made by histosyn. Choose another OUT folder.")
     if not overwrite:

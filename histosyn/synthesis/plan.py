@@ -81,7 +81,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class TileState:
     """What is at the place of a tile: nothing (or an altered output), this very tile, another one
     of ours, or a file that isn't ours and that nothing may replace.
 
@@ -92,7 +92,7 @@ class Standing:
     entry: dict[str, Any] | None = None
 
 
-_MISSING = Standing(state="missing")
+_MISSING = TileState(state="missing")
 
 
 def planned_jobs(
@@ -131,7 +131,7 @@ def sizes_to_make(jobs: Iterable[Job], model: Model) -> dict[str, Size]:
     return sizes
 
 
-def standing(path: Path, job: Job, manifest: Mapping[str, dict[str, Any]]) -> Standing:
+def tile_state(path: Path, job: Job, manifest: Mapping[str, dict[str, Any]]) -> TileState:
     """What is at `path`, where the tile of a job goes; its file is read once."""
     try:
         data = path.read_bytes()
@@ -144,7 +144,7 @@ def standing(path: Path, job: Job, manifest: Mapping[str, dict[str, Any]]) -> St
         return _MISSING
     found = mark_of(data)
     if found is None:
-        return Standing(state="foreign")
+        return TileState(state="foreign")
     record = job.record
     if job.again is None:
         try:
@@ -152,8 +152,8 @@ def standing(path: Path, job: Job, manifest: Mapping[str, dict[str, Any]]) -> St
         except OSError:
             return _MISSING  # to be told when it is read to be made
     if same_but_for_version(found, record):
-        return Standing(state="done", entry=entry_of(record, sha256))
-    return Standing(state="stranger")
+        return TileState(state="done", entry=entry_of(record, sha256))
+    return TileState(state="stranger")
 
 
 def _jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:

@@ -35,7 +35,7 @@ def precision_of_tiles(
             "--precision auto is not for parts: they may run on devices of different kinds, and "
             "all tiles are to be made alike. Name float32 or bfloat16."
         )
-    kept = collectives.decided_by_first(lambda: _precision_so_far(out, like))
+    kept = collectives.run_on_rank_0(lambda: _precision_so_far(out, like))
     chosen = settled(wanted, device, kept)
     if chosen == "float64":
         raise InputError(f"precision {chosen} is for tests. Choose float32 or bfloat16.")

@@ -20,7 +20,7 @@ from histosyn.config.train import GeneratorConfig
 from histosyn.images.file import opened_image
 from histosyn.images.tiles import png_bytes
 from histosyn.networks.generator import Generator, Noise, draw_noise
-from histosyn.synthesis.windows import Made, Memory
+from histosyn.synthesis.windows import ActivationCache, Recomputed
 from hpc.errors import DatasetError
 from hpc.randomness import key_of
 
@@ -66,14 +66,14 @@ def paint_tissue(
     seed: int,
     rerolls: Rerolls,
     told: Callable[[float], None] = lambda share: None,
-    memory: Memory | None = None,
-) -> Made:
+    memory: ActivationCache | None = None,
+) -> Recomputed:
     """A tile (1, 3, H, W) in [-1, 1] for a label map whose areas have noise of their own.
 
     `told` is called before each block with the share of blocks that is done; it may raise to end
     the work. With a `memory` only what differs from the last tile is computed.
     """
-    memory = memory or Memory()
+    memory = memory or ActivationCache()
     height, width = labels_HW.shape
     device = network.exit.weight.device
     keys = [key_of(each, "painting") for each in (seed, *rerolls.used_seeds)]
@@ -82,7 +82,7 @@ def paint_tissue(
     coarse, fine = _halves(network.config)
     blocks = iter(range(len(coarse) * len(noises) + len(fine)))
 
-    def rise(name: Hashable, numbers: range, made: Made, noise: Noise) -> Made:
+    def rise(name: Hashable, numbers: range, made: Recomputed, noise: Noise) -> Recomputed:
         for number in numbers:
             told(next(blocks) / (len(coarse) * len(noises) + len(fine)))
             made = memory.rise(name, network, number, made, noise)

@@ -19,7 +19,7 @@ from hpc.log import logger
 from hpc.randomness import distinct_integers, key_of
 
 
-def tell_scale(model: Model, jobs: Sequence[Job]) -> None:
+def report_scale(model: Model, jobs: Sequence[Job]) -> None:
     """Say which label maps are resampled, and warn if objects are of another size than usual."""
     jobs = list({job.label: job for job in jobs}.values())
     _tell_resampling(jobs)

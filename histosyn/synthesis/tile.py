@@ -18,7 +18,7 @@ from histosyn.models.folder import Model
 from histosyn.networks.generator import draw_noise
 from histosyn.networks.inference import to_uint8
 from histosyn.synthesis.rerolls import Rerolls, paint_tissue
-from histosyn.synthesis.windows import Memory
+from histosyn.synthesis.windows import ActivationCache
 from hpc.determinism import one_way_of_computing
 from hpc.errors import HistosynError, LabelError
 from hpc.weights import is_finite
@@ -51,7 +51,7 @@ def synthesize_painted(
     seed: int,
     rerolls: Rerolls,
     told: Callable[[float], None] = lambda share: None,
-    memory: Memory | None = None,
+    memory: ActivationCache | None = None,
 ) -> tuple[np.ndarray, bool]:
     """One tile, uint8 (H, W, 3), with areas of noise of their own, and whether it is exact.
 

@@ -103,7 +103,7 @@ def around(*boxes: Box | None) -> Box | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class Recomputed:
     """Features (N, C, H, W), and where they differ from the last time's.
 
     They are `exact` if a computation of the whole image gave them, to the last bit.
@@ -121,7 +121,7 @@ class _Kept:
     pixel_noise: torch.Tensor | None = None
 
 
-class Memory:
+class ActivationCache:
     """What a network's blocks gave the last time, so that the next time needs windows of them.
 
     Each image is made within `image`; one that is not finished leaves the memory as it was.
@@ -146,14 +146,16 @@ class Memory:
         yield
         self._kept, self._labels = self._new, labels
 
-    def compared(self, name: Hashable, values: torch.Tensor, *, exact: bool = True) -> Made:
+    def compared(self, name: Hashable, values: torch.Tensor, *, exact: bool = True) -> Recomputed:
         """What was computed whole, because it is little work: where is it another one?"""
         before = self._kept.get(name)
         self._new[name] = _Kept(values=values, exact=exact)
         changed = _whole(values) if before is None else _difference(values, before.values)
-        return Made(values=values, changed=changed, exact=exact)
+        return Recomputed(values=values, changed=changed, exact=exact)
 
-    def rise(self, name: Hashable, network: Generator, number: int, x: Made, noise: Noise) -> Made:
+    def rise(
+        self, name: Hashable, network: Generator, number: int, x: Recomputed, noise: Noise
+    ) -> Recomputed:
         """Block `number` of a network on x, or on a window of it.
 
         `name` tells the networks' passes apart that belong to one image.
@@ -162,10 +164,10 @@ class Memory:
         box = self._reach(before, number, x, pixel_noise)
         level = self._levels[number]
         if before is not None and box is None:
-            made = Made(values=before.values, changed=None, exact=before.exact)
+            made = Recomputed(values=before.values, changed=None, exact=before.exact)
         elif before is None or box is None or box.share_of(level.labels_NHW.shape[1:]) > _MOST:
             values = network.rise(number, x.values, level, pixel_noise)
-            made = Made(values=values, changed=_whole(values), exact=x.exact)
+            made = Recomputed(values=values, changed=_whole(values), exact=x.exact)
         else:
             window = self._window(box, number)
             part = network.rise(
@@ -175,13 +177,13 @@ class Memory:
                 None if pixel_noise is None else window.of(pixel_noise),
             )
             values = _patched(before.values, box, box.shifted(window).of(part))
-            made = Made(values=values, changed=box, exact=False)
+            made = Recomputed(values=values, changed=box, exact=False)
         self._new[name, number] = _Kept(
             values=made.values, exact=made.exact, pixel_noise=pixel_noise
         )
         return made
 
-    def leave(self, network: Generator, x: Made) -> Made:
+    def leave(self, network: Generator, x: Recomputed) -> Recomputed:
         """The last convolution, or a window of it."""
         before, size = self._kept.get("image"), x.values.shape[2:]
         if before is not None and x.changed is None:
@@ -193,13 +195,13 @@ class Memory:
         part = box.shifted(window).of(network.leave(window.of(x.values)))
         values = _patched(before.values, box, part)
         self._new["image"] = _Kept(values=values, exact=False)
-        return Made(values=values, changed=box, exact=False)
+        return Recomputed(values=values, changed=box, exact=False)
 
     def _reach(
         self,
         before: _Kept | None,
         number: int,
-        x: Made,
+        x: Recomputed,
         pixel_noise: torch.Tensor | None,
     ) -> Box | None:
         """Where a block's features may be others than the last time."""

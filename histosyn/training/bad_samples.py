@@ -59,7 +59,7 @@ class ListBadSamples:
         # Called after each step, to note what came up.
         self.interval = 1
         self._new: list[tuple[int, BadSample]] = []
-        self._known = collectives.decided_by_first(self._listed_before)
+        self._known = collectives.run_on_rank_0(self._listed_before)
         if self._known:
             self._judge()
         self._add(

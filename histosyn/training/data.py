@@ -59,24 +59,26 @@ def stage_shards(data: DataConfig, stream: ShardStream, steps: range, topology: 
         leave_damaged=data.on_bad_sample == "skip",
     )
     shown = track(copies, total=len(needed), what="shards staged") if topology.is_first else copies
-    collectives.together(lambda: sum(1 for _ in shown))
+    collectives.run_on_every_rank(lambda: sum(1 for _ in shown))
 
 
 def _open_reader(data: DataConfig) -> ShardReader:
     """Where the shards will be staged, the copies are read."""
     skip = data.on_bad_sample == "skip"
-    collectives.decided_by_first(lambda: ensure_index(data.shards, data.schema, leave_out_bad=skip))
+    collectives.run_on_rank_0(lambda: ensure_index(data.shards, data.schema, leave_out_bad=skip))
     readers: list[ShardReader] = []
-    collectives.together(lambda: readers.append(open_shards(data.shards, accept_left_out=skip)))
+    collectives.run_on_every_rank(
+        lambda: readers.append(open_shards(data.shards, accept_left_out=skip))
+    )
     (reader,) = readers
     if not skip:
-        collectives.decided_by_first(reader.check_shards)
+        collectives.run_on_rank_0(reader.check_shards)
     if data.stage_to is None:
         return reader
     places: list[Path] = []
     stage_to = data.stage_to
     # What is not set on one node is said by all.
-    collectives.together(lambda: places.append(_on_this_node(stage_to)))
+    collectives.run_on_every_rank(lambda: places.append(_on_this_node(stage_to)))
     return ShardReader(reader.index, staging_folder(reader.index, places[0]), data.shards)
 
 

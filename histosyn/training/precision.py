@@ -25,7 +25,7 @@ SettingsKind = TypeVar("SettingsKind", bound=Settings)
 def with_settled_precision(config: SettingsKind, device: torch.device) -> SettingsKind:
     """The configuration with the precision that its run is computed in; the same on every rank."""
     run = config.run
-    kept = collectives.decided_by_first(partial(_precision_of_run, run.folder / "checkpoints"))
+    kept = collectives.run_on_rank_0(partial(_precision_of_run, run.folder / "checkpoints"))
     precision = settled(run.precision, device, kept)
     return cast(Any, replace)(config, run=replace(run, precision=precision))
 

@@ -21,7 +21,7 @@ from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import ShardStream
 from histosyn.training.step_inputs import autocast, keyed_noise, position_keys
-from hpc.preemption import AskedMeanwhile, Reason
+from hpc.preemption import Reason, StopRequested
 from hpc.progress import ProgressLog, timed
 from hpc.randomness import key_of
 from hpc.topology import Topology
@@ -67,7 +67,7 @@ class Recalibration:
                 generator(labels_NHW, keyed_noise(self.config, labels_NHW, keys))
                 progress_log.reached(done)
                 if (reason := asked()) is not None:
-                    raise AskedMeanwhile(reason)
+                    raise StopRequested(reason)
         self.done_at = step
 
     def is_done(self, step: int) -> bool:

@@ -32,7 +32,7 @@ from histosyn.training.observers import (
     ShowProgress,
 )
 from histosyn.training.precision import with_settled_precision
-from histosyn.training.run_folder import claim, saver_of, state_keeper, watch_steps
+from histosyn.training.run_folder import lock_run_folder, saver_of, state_keeper, watch_steps
 from histosyn.training.steps import Observer, StepTrainer
 from histosyn.training.trainable import TrainerKind, Training
 from hpc import checkpoint, collectives
@@ -40,8 +40,8 @@ from hpc.deferred_writes import DeferredWrites
 from hpc.errors import ConfigError
 from hpc.files import write_text
 from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_logging
-from hpc.preemption import AskedMeanwhile, Stopped, StopRequest
-from hpc.process_group import device_of, one_voice, process_group
+from hpc.preemption import Stopped, StopRequest, StopRequested
+from hpc.process_group import device_of, one_error_per_node, process_group
 from hpc.progress import ProgressLog, timed
 from hpc.run_state import FINISHED, Ending, StateKeeper
 from hpc.saver import Saver
@@ -80,10 +80,10 @@ def run_resumable(
             stop = held.enter_context(
                 StopRequest(run.folder, seconds_before_end=run.stop_seconds_before_end)
             )
-        with one_voice(topology):
+        with one_error_per_node(topology):
             device = device_of(topology, run.device)
         with process_group(topology, device, timeout_seconds=run.hang_seconds) as watchdog:
-            collectives.decided_by_first(lambda: claim(run.folder, folder_option, held))
+            collectives.run_on_rank_0(lambda: lock_run_folder(run.folder, folder_option, held))
             config = with_settled_precision(config, device)
             keeper = state_keeper(config, watchdog, device)
             training = open_training(config, topology, device)
@@ -154,7 +154,7 @@ class _Run(Generic[TrainerKind]):
             try:
                 for each in deferred:
                     each.make_up(self.trainer)
-            except AskedMeanwhile as asked:
+            except StopRequested as asked:
                 self.trainer.stopped = asked.reason
                 each(self.trainer)
 
@@ -199,7 +199,7 @@ class _Run(Generic[TrainerKind]):
 
         Whether there was one.
         """
-        newest = collectives.decided_by_first(self._newest_checkpoint)
+        newest = collectives.run_on_rank_0(self._newest_checkpoint)
         if newest is not None:
             state = load_state(newest)
             with taking_over(newest):

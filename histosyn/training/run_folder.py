@@ -18,7 +18,7 @@ from hpc.temporary_names import remove_leftovers
 from hpc.watchdog import Watchdog
 
 
-def claim(folder: Path, option: str, held: ExitStack) -> None:
+def lock_run_folder(folder: Path, option: str, held: ExitStack) -> None:
     """Keep others out for as long as `held` holds, and remove what the dead were writing."""
     lock = locked(
         folder / "lock",

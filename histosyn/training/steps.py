@@ -17,7 +17,7 @@ from histosyn.config.train import Settings
 from histosyn.shards.batch import Batch
 from histosyn.shards.index import DatasetIndex
 from hpc.errors import TrainingDivergedError
-from hpc.preemption import AskedMeanwhile, Reason
+from hpc.preemption import Reason, StopRequested
 
 TrainerKind = TypeVar("TrainerKind", contravariant=True)
 
@@ -101,7 +101,7 @@ class StepTrainer(ABC):
                 self.waiting = True
                 with while_waiting():
                     batch = next(batches)
-            except AskedMeanwhile as asked:
+            except StopRequested as asked:
                 self.stopped = asked.reason
                 return
             finally:
@@ -119,7 +119,7 @@ class StepTrainer(ABC):
         """Call an observer; one that was asked to stop meanwhile is told so by another call."""
         try:
             observer(self)
-        except AskedMeanwhile as asked:
+        except StopRequested as asked:
             self.stopped = asked.reason
             observer(self)
 

@@ -209,12 +209,12 @@ def _measure_and_compare(
     from eval.distances.feature_cache import FeatureCache, default_folder
     from eval.distances.report import distance_between
     from hpc.log import set_up_logging
-    from hpc.process_group import device_of, one_voice, process_group
+    from hpc.process_group import device_of, one_error_per_node, process_group
     from hpc.topology import detect
 
     topology = detect()
     set_up_logging(topology)
-    with one_voice(topology):
+    with one_error_per_node(topology):
         sides = comparison.open_sides()
         here = device_of(topology, network["device"])
         extractor = _extractor(sides, network | {"device": here})

@@ -148,14 +148,14 @@ def work_together():
 
         return fail
 
-    results = [collectives.together(lambda: collectives.rank() ** 2)]
+    results = [collectives.run_on_every_rank(lambda: collectives.rank() ** 2)]
     for error in (DatasetError("no tiles"), KeyError("surprise")):
         try:
-            collectives.together(fail_on_second(error))
+            collectives.run_on_every_rank(fail_on_second(error))
         except HistosynError as raised:
             results.append((type(raised).__name__, str(raised)))
     try:
-        collectives.decided_by_first(fail_on_second(None) if collectives.rank() else _refuse)
+        collectives.run_on_rank_0(fail_on_second(None) if collectives.rank() else _refuse)
     except DatasetError as raised:
         results.append(str(raised))
     return results
@@ -178,5 +178,5 @@ def test_slow_work_outlasts_the_meetings():
 def slow_work():
     collectives._MEETING_SECONDS = 0.1
     if collectives.rank() == 0:
-        return collectives.together(lambda: "quick")
-    return collectives.together(lambda: time.sleep(1) or "slow")
+        return collectives.run_on_every_rank(lambda: "quick")
+    return collectives.run_on_every_rank(lambda: time.sleep(1) or "slow")

@@ -9,7 +9,7 @@ from hpc.log import logger
 from hpc.run_state import StateKeeper
 from tune import runner
 from tune.config import sweep_from_dict
-from tune.runner import Tell
+from tune.runner import TrialLog
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def took(sweep, number, step):
 
 
 def test_trials_that_train_are_told_by_time(sweep, told, clock):
-    tell = Tell(sweep)
+    tell = TrialLog(sweep)
     trials = [trial(0), trial(1), trial(2, "PENDING")]
     for number in range(3):
         took(sweep, number, 7 * number)
@@ -77,7 +77,7 @@ def test_trials_that_train_are_told_by_time(sweep, told, clock):
 
 
 def test_nobody_who_trains_yet_is_asked_again_soon(sweep, told, clock):
-    tell = Tell(sweep)
+    tell = TrialLog(sweep)
     clock.now = 3
     tell.on_step_end(1, [trial(0)])
     (sweep.trial_folder(1)).mkdir(parents=True)

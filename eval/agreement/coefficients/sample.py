@@ -102,7 +102,7 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nudged(Sample):
+class Perturbed(Sample):
     """The data as they are, I times, each time with one image counted `step` times more.
 
     Differences between these replicates are the derivatives of a statistic with respect to the

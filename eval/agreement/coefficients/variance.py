@@ -20,7 +20,7 @@ from types import MappingProxyType
 import numpy as np
 
 from eval.agreement.coefficients.icc import mean_squares
-from eval.agreement.coefficients.sample import Nudged, Sample
+from eval.agreement.coefficients.sample import Perturbed, Sample
 from eval.statistics.arrays import Floats
 from eval.statistics.interval import FormulaInterval
 
@@ -54,7 +54,7 @@ def influence_of(values: Callable[[Sample], Floats], sample: Sample) -> Influenc
     value = float(values(sample)[0])
     up, down = (
         values(
-            Nudged(
+            Perturbed(
                 codes_IR=sample.codes_IR,
                 n_categories=sample.n_categories,
                 times_BI=sample.times_BI,

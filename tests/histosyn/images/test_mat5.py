@@ -11,7 +11,7 @@ import pytest
 from scipy.io import savemat
 from tissue import SCHEMA
 
-from histosyn.images.tiles import mat5
+from histosyn.images import mat5
 from histosyn.sources.files import read_source_labels, read_source_tile
 from hpc.errors import DatasetError
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from damage import write_tar
 
-from histosyn.shards.tar import TarAside, TarDamage, TarMember, TarSeam, scan_tar
+from histosyn.shards.tar import TarBoundary, TarDamage, TarIgnored, TarMember, scan_tar
 
 BLOCK = tarfile.BLOCKSIZE
 RECORD = tarfile.RECORDSIZE
@@ -134,7 +134,7 @@ def test_archives_one_behind_the_other_are_read_on(tmp_path: Path) -> None:
     for first, second in ((record(A), record(B)), (A + END, B + END), (record(A), B + END)):
         found = scanned(path, first + second + record(C))
         assert names(found) == ["a.json", "b.json", "c.json"]
-        assert [item.offset for item in found if isinstance(item, TarSeam)] == [
+        assert [item.offset for item in found if isinstance(item, TarBoundary)] == [
             len(first), len(first) + len(second),
         ]  # fmt: skip
         assert not causes(found)
@@ -174,7 +174,7 @@ def test_what_systems_leave_in_archives_is_left_aside(tmp_path: Path) -> None:
     ours = ["./a.json", "x/a.json", "__a__/a.json", "PaxHeader.json", "thumbs.json", "a.b"]
     write_tar(tmp_path / "x.tar", [(name, b"1") for name in (*theirs, *ours)])
     found = list(scan_tar(tmp_path / "x.tar"))
-    assert [item.name for item in found if isinstance(item, TarAside)] == theirs
+    assert [item.name for item in found if isinstance(item, TarIgnored)] == theirs
     assert names(found) == ours
     assert not causes(found)
 

@@ -11,7 +11,7 @@ from tissue import SCHEMA
 
 from histosyn.networks.generator import Generator
 from histosyn.synthesis.rerolls import Rerolls, paint_tissue
-from histosyn.synthesis.windows import Memory
+from histosyn.synthesis.windows import ActivationCache
 
 
 def network(**changes):
@@ -67,7 +67,7 @@ EDITS = st.lists(
 @settings(max_examples=12)
 @given(edits=EDITS, height=st.integers(60, 150), width=st.integers(60, 150))
 def test_edits_one_after_another_give_what_the_whole_would(kind, edits, height, width):
-    made, memory = network(**kind), Memory()
+    made, memory = network(**kind), ActivationCache()
     labels = islands(np.random.default_rng(height), height, width)
     areas, seed = np.zeros_like(labels), 0
     tissue(made, labels, areas, memory=memory, seed=seed)
@@ -88,7 +88,7 @@ def test_edits_one_after_another_give_what_the_whole_would(kind, edits, height, 
 
 
 def test_a_small_edit_of_a_large_map_is_little_work():
-    made, memory = network(), Memory()
+    made, memory = network(), ActivationCache()
     labels = islands(np.random.default_rng(0), 400, 400)
     areas = np.zeros_like(labels)
     assert tissue(made, labels, areas, memory=memory).exact
@@ -103,7 +103,7 @@ def test_a_small_edit_of_a_large_map_is_little_work():
 
 
 def test_a_rerolled_area_needs_the_fine_blocks_around_it_only():
-    made, memory = network(upsamplings=4), Memory()
+    made, memory = network(upsamplings=4), ActivationCache()
     labels = islands(np.random.default_rng(0), 400, 400)
     areas = np.zeros_like(labels)
     tissue(made, labels, areas, memory=memory)
@@ -116,7 +116,7 @@ def test_a_rerolled_area_needs_the_fine_blocks_around_it_only():
 
 
 def test_what_is_broken_off_leaves_no_trace():
-    made, memory = network(), Memory()
+    made, memory = network(), ActivationCache()
     labels = islands(np.random.default_rng(0), 200, 200)
     areas = np.zeros_like(labels)
     tissue(made, labels, areas, memory=memory)
@@ -135,7 +135,7 @@ def test_what_is_broken_off_leaves_no_trace():
 
 
 def test_another_size_begins_anew():
-    made, memory = network(), Memory()
+    made, memory = network(), ActivationCache()
     for size in (64, 96, 64):
         labels = islands(np.random.default_rng(size), size, size)
         found = tissue(made, labels, np.zeros_like(labels), memory=memory)
