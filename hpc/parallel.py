@@ -25,6 +25,11 @@ Outcome = TypeVar("Outcome")
 _BATCH = 16
 _MOST_PROCESSES = 32
 
+# What also ends a process at once: the script that it imports starts processes itself.
+IN_A_SCRIPT = (
+    "(In a script of your own, what starts it must stand below `if __name__ == '__main__':`.)"
+)
+
 
 def usable_cores() -> int:
     """Cores that this process may use: those of its job, where the system can tell."""
@@ -70,8 +75,7 @@ def map_in_order(
     except BrokenProcessPool as error:
         raise HistosynError(
             f"One of {processes} processes was killed, most likely for lack of memory. "
-            "Ask for more memory or fewer cores and run the command again. (In a script of your "
-            "own, what starts it must stand below `if __name__ == '__main__':`.)"
+            f"Ask for more memory or fewer cores and run the command again. {IN_A_SCRIPT}"
         ) from error
     except BaseException:
         # Interrupted, or nobody wants the rest: what is under way is not waited for.

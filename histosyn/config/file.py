@@ -6,6 +6,7 @@ An unknown key, a wrong type or a value out of range is an error that names file
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, fields, is_dataclass
@@ -113,7 +114,7 @@ def _convert(kind: Any, value: Any, source: str, name: str) -> Any:
     for option in options:
         if get_origin(option) is Literal and value in get_args(option):
             return value
-        if option is Path and isinstance(value, str):
+        if option is Path and isinstance(value, str | os.PathLike):
             return Path(value)
         if option is float and _is_number(value):
             return float(value)

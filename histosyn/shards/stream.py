@@ -22,7 +22,7 @@ from histosyn.shards.oversampling import Draws, EachOnce, RareClassesOften
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.worker_transfer import PinnedAfterPipe, Piped, Receiver, send
 from hpc.errors import ConfigError, HistosynError, SampleError
-from hpc.parallel import end_with_parent, kill_at_exit
+from hpc.parallel import IN_A_SCRIPT, end_with_parent, kill_at_exit
 from hpc.preemption import signals_held_back
 from hpc.shared_memory import starting_processes
 from hpc.socket_folder import keep_sockets_short
@@ -45,6 +45,8 @@ class ShardStream:
     its own part. Every sample comes once an epoch; the last, partial batch of an epoch is filled
     from the next one. With `rare_class_threshold`, samples with classes that occur in a smaller
     share of the samples come more often (see `RareClassesOften`); `draws` says it all itself.
+    Tiles and label maps are flipped and turned if `augmented`, and cut to random squares of `crop`
+    pixels; `stain_jitter`, in [0, 1), is the most by which each stain changes, as a share.
 
     A sample that cannot be used is an error, or with `on_bad_sample="skip"` replaced by another of
     its epoch, the same one wherever and whenever this batch is read.
@@ -246,5 +248,6 @@ def _told_of_dead_workers(
         who = ", ".join(f"{worker.pid}, exit code {worker.exitcode}" for worker in dead)
         raise HistosynError(
             f"A loader worker was killed (process {who}). Most often memory ran out: ask for more, "
-            "or lower data.workers or data.global_batch. Then run the same command again."
+            "or lower data.workers or data.global_batch. Then run the same command again. "
+            f"{IN_A_SCRIPT}"
         ) from error
