@@ -62,9 +62,11 @@ setup(
         "launch.terminal",
     ],
     package_data={
+        # py.typed tells type checkers that a package has types (PEP 561).
+        **{floor: ["py.typed"] for floor in ("hpc", "histosyn", "eval", "tune")},
         "histosyn.labels": ["schemas/*.toml"],
         "histosyn.paint": ["page/*"],
-        "launch": ["templates/*"],
+        "launch": ["py.typed", "templates/*"],
     },
     install_requires=[
         "torch>=2.13",

@@ -93,7 +93,7 @@ def read_label_map(
     name: str | None = None,
     tolerance: int = COLOR_TOLERANCE,
 ) -> np.ndarray:
-    """Read a label map as uint8 class indices of shape (H, W).
+    """Read a label map, a path or the bytes of an image file, as uint8 class indices (H, W).
 
     Grayscale files hold the values that the schema gives its classes: their indices, unless it
     says `value`. Colour files hold class colours. A palette file holds indices, whatever the schema
@@ -102,7 +102,10 @@ def read_label_map(
     ignored values are not, and both say the same); a mixture is an error. Where all are grays of
     their own values, values that the schema knows count before colours that are merely near.
 
-    Raises LabelError naming the file and the value or colour of most of the offending pixels.
+    A colour may differ from that of its class by `tolerance`, 0 to 255, in each of R, G and B.
+
+    Raises LabelError naming the file (or `name`) and the value or colour of most of the offending
+    pixels, DatasetError if there is no file or it cannot be read as an image.
     """
     name = name or str(source)
     codes, code_of_pixel_HW = read_pixel_values(source, name)

@@ -85,7 +85,10 @@ class ModelFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A generator ready for inference; `sha256` is that of its weights file."""
+    """A generator ready for inference, and what is known of it, as `load_model` gives it.
+
+    `sha256` is that of its weights file, which tells models apart.
+    """
 
     network: Generator
     facts: ModelFacts
@@ -159,11 +162,13 @@ def load_model(
 ) -> Model:
     """Load the generator of a model folder, a checkpoint (its moving average) or a run folder.
 
-    In `precision` bfloat16 it is about twice as fast, and its tiles are not quite the same. In
-    a run folder it is the newest checkpoint whose average has its batch statistics, or the model of
-    a run that has ended since.
+    In a run folder it is the newest checkpoint whose average has its batch statistics, or the model
+    of a run that has ended since. `device` is cpu, cuda or cuda:1. In `precision` bfloat16 it is
+    about twice as fast, and its tiles are not quite the same as in float32. What it was trained on
+    is in `facts`: the label schema, tile size in pixels (height, width), microns per pixel.
 
-    Raises InputError if `path` is none of these, DamagedFileError if a file of it is damaged.
+    Raises InputError if `path` is none of these or the device is not there, DamagedFileError if a
+    file is damaged.
     """
     path, device = as_path(path, "model"), _device(device)
     _require_precision(precision)

@@ -31,7 +31,11 @@ _LOGGED = 10
 
 
 def open_shards(folder: AnyPath, *, accept_left_out: bool = False) -> ShardReader:
-    """A reader of a folder of shards that has an index (see `ensure_index`).
+    """A reader of a folder of shards that has an index, such as packed/train.
+
+    Shards that `histosyn pack` made have one; those of other tools get one by `ensure_index`,
+    `histosyn inspect` or training. `reader.index` tells schema, samples and tile size;
+    `reader.read(shard, sample)` gives a tile uint8 (H, W, 3) and its label map uint8 (H, W).
 
     Raises InputError if the folder is missing, DatasetError without an index or a sound one, and
     SampleError if the index had to leave out a sample, unless that is accepted.

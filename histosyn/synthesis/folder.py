@@ -79,9 +79,12 @@ def synthesize_folder(
 ) -> Outcome:
     """Make the tiles of all label maps below `labels` that `out` lacks; ranks share the work.
 
-    A label map that cannot be read is reported in the outcome, the others are done. Raises
-    InputError, before anything is made, if `labels` holds none or some of a size that the model
-    cannot make, lies over `out`, `out` holds tiles of another seed, model, label map or
+    `config` tells the seed, the number of variants and the label maps' microns per pixel; `track`
+    is handed the tiles to make and gives them back, to show progress. A label map that cannot be
+    read is reported in the outcome, the others are done.
+
+    Raises InputError, before anything is made, if `labels` holds none or some of a size that the
+    model cannot make, lies over `out`, `out` holds tiles of another seed, model, label map or
     resolution, or another process writes into it.
     """
     config, topology = config or SynthesisConfig(), topology or Topology()

@@ -30,9 +30,13 @@ _NAMED_CLASSES = 12
 def synthesize(model: Model, labels_HW: ArrayLike, noise_key: int) -> np.ndarray:
     """One tile, uint8 (H, W, 3), for one label map (H, W) of class indices.
 
-    The map may be an array or a tensor of any type of whole numbers. Raises LabelError for
-    anything else, for an index that is none of the model's classes, and for another size than the
-    one that the model makes, if it makes only one; HistosynError if what it makes is not finite.
+    The map may be an array, a list or a tensor of any type of whole numbers, at the model's microns
+    per pixel. `noise_key` is any whole number: the same one gives the same tile, another one
+    other tissue for the same map.
+
+    Raises LabelError for anything else, for an index that is none of the model's classes, and for
+    another size than the one that the model makes, if it makes only one; HistosynError if what it
+    makes is not finite.
     """
     labels_HW = class_indices(labels_HW, model.facts.schema)
     device = model.network.exit.weight.device
