@@ -1,1 +1,1 @@
-"""Networks that others trained, from installed packages. Knows no tissue, losses or metrics."""
+"""Networks that others trained, from installed packages. Knows no losses, no metrics."""
