@@ -34,10 +34,10 @@ from histosyn.training.adversaries import Adversaries
 from histosyn.training.data import open_stream
 from histosyn.training.observers import SaveCheckpoint
 from histosyn.training.trainer import Trainer
+from hpc.async_checkpoint import Saver
 from hpc.deferred_writes import DeferredWrites
 from hpc.files import sha256_of_file
 from hpc.preemption import Reason
-from hpc.saver import Saver
 from hpc.tensor_tree import take_snapshot
 from hpc.timer import Timer
 from hpc.topology import Topology

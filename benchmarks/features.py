@@ -31,7 +31,7 @@ from eval.distances.frechet import frechet_distance_from_features
 from eval.distances.parts import measure_together
 from eval.extractors.inception import InceptionExtractor
 from eval.extractors.torchvision_import import import_pytorch_fid
-from eval.features.images import TileFolder
+from eval.features.tile_sources import TileFolder
 from histosyn.images.folder import find_images
 from histosyn.images.tiles import read_tile
 from hpc.collectives import barrier

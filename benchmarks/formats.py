@@ -21,7 +21,7 @@ from PIL import Image
 
 from histosyn.images.folder import find_images
 from histosyn.images.tiles import read_tile
-from histosyn.packing.cut import grid_windows
+from histosyn.packing.tiling import grid_windows
 
 SETTINGS: dict[str, dict[str, Any]] = {
     **{f"png, level {level}": {"format": "PNG", "compress_level": level} for level in (1, 3, 6, 9)},

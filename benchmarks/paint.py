@@ -33,9 +33,9 @@ from histosyn.paint.renderer import Renderer
 from histosyn.paint.server import build_app
 from histosyn.paint.session_folder import SessionFolder
 from histosyn.phantom.data_set import render_phantom
+from histosyn.synthesis.activation_cache import ActivationCache
 from histosyn.synthesis.folder import synthesize_painted
 from histosyn.synthesis.rerolls import Rerolls
-from histosyn.synthesis.windows import ActivationCache
 
 _TOKEN = "benchmark"
 _PAGE_SIZE_KIB = 4

@@ -24,7 +24,7 @@ from eval.distances.feature_set import FeatureSet, distance, measure
 from eval.distances.measures import FRECHET, floors_of
 from eval.extractors.choice import open_extractor
 from eval.features.extractor import Extractor
-from eval.features.images import TileArray
+from eval.features.tile_sources import TileArray
 from histosyn.images.folder import find_images
 from histosyn.images.tiles import read_tile
 

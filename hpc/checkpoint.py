@@ -28,9 +28,9 @@ import torch
 from hpc.deferred_writes import is_full_disk
 from hpc.errors import DamagedFileError, FullDiskError, HistosynError, InputError
 from hpc.files import atomic_folder, make_folder, sha256_of_bytes, sha256_of_file, sync_file
-from hpc.plain_data import content_of, plain_json
+from hpc.json_toml import content_of, plain_json
 from hpc.records import Count, Records, Text
-from hpc.run_folder import RECORD
+from hpc.run_folder_names import RECORD
 from hpc.tensor_tree import Snapshot, put_together, take_snapshot, write_tensors
 from hpc.weights import WEIGHTS_DAMAGE, read_tensors
 

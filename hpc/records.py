@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from hpc.errors import DamagedFileError, HistosynError
-from hpc.plain_data import (
+from hpc.json_toml import (
     LARGEST_LOG_BYTES,
     LARGEST_RECORD_BYTES,
     content_of,

@@ -22,8 +22,8 @@ from typing import Any
 
 from histosyn.phantom import SCHEMA
 from hpc.files import write_text
+from hpc.json_toml import content_of, plain_json
 from hpc.log import on_terminal
-from hpc.plain_data import content_of, plain_json
 from hpc.randomness import generator_of, key_of
 from launch.demo_forecast import REPORT_EVERY, Forecast
 from launch.processes import child_answers

@@ -18,7 +18,7 @@ from typing import Any
 from histosyn.models.path import runs_in
 from hpc.errors import DamagedFileError, InputError
 from hpc.log import RecordsFile
-from hpc.run_folder import CHECKPOINTS, RECORD
+from hpc.run_folder_names import CHECKPOINTS, RECORD
 from hpc.run_state import STATE_FILE, RunState, read_state
 from launch.jobs.slurm import is_under_way, states_of
 

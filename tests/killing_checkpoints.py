@@ -18,8 +18,8 @@ from tissue import tiny_config
 
 from histosyn.training.run import run_training
 from hpc import checkpoint
+from hpc.async_checkpoint import Saver
 from hpc.log import RecordsFile
-from hpc.saver import Saver
 
 _TENSOR_BYTES = 800
 

@@ -17,9 +17,9 @@ MODULES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py
 DOORS = {
     # Records and settings.
     ("json.load", "json.loads", "json.JSONDecoder", "msgspec.json.*", "msgspec.msgpack.*"): {
-        "hpc/plain_data.py"
+        "hpc/json_toml.py"
     },
-    ("tomllib.*", "msgspec.toml.*"): {"hpc/plain_data.py"},
+    ("tomllib.*", "msgspec.toml.*"): {"hpc/json_toml.py"},
     ("msgspec.convert",): {"hpc/records.py"},
     ("msgspec.yaml.*", "yaml.*", "configparser.*", "xml.*", "plistlib.*"): set(),
     # Images.
@@ -28,7 +28,7 @@ DOORS = {
     # Arrays.
     ("numpy.load", "numpy.fromfile", "numpy.loadtxt", "numpy.genfromtxt", "numpy.memmap",
      "numpy.lib.format.read_*", "numpy.lib.format.open_memmap", "scipy.io.*", "h5py.*"): {
-        "hpc/arrays.py"
+        "hpc/numpy_files.py"
     },
     # Weights.
     ("torch.load", "torch.hub.load*", "safetensors.torch.load*", "safetensors.safe_open",
@@ -37,7 +37,7 @@ DOORS = {
     # Archives.
     ("tarfile.*",): {"histosyn/shards/tar.py", "histosyn/shards/tar_header.py"},
     ("zipfile.*",): {
-        "hpc/arrays.py", "hpc/zip_directory.py", "hpc/weights.py", "hpc/torchscript.py",
+        "hpc/numpy_files.py", "hpc/zip_directory.py", "hpc/weights.py", "hpc/torchscript.py",
     },
     ("gzip.*", "bz2.*", "lzma.open", "lzma.decompress", "lzma.LZMAFile",
      "shutil.unpack_archive"): set(),

@@ -72,7 +72,7 @@ SAMPLES = {
         "shards": [{"name": "x.tar", "sha256": SHA, "size_bytes": 9, "samples": 1,
                     "rows_crc32": 7}],
     },
-    "histosyn.shards.foreign_notes:_NOTES": {
+    "histosyn.shards.foreign_scan:_NOTES": {
         "name": "x.tar", "sha256": SHA, "size_bytes": 9, "seams": [512], "left_aside": 0,
         "left_out": [],
         "looks": [{"entry": SAMPLE, "size": [64, 64], "class_pixels": [1, 2], "mpp": 0.5,

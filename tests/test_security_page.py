@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.extractors.module import RUN_CODE_OPTION
+from eval.extractors.network_file import RUN_CODE_OPTION
 from histosyn.config.file import check_table
 from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError

@@ -28,7 +28,7 @@ from eval.distances.comparison_file import read_comparison
 from eval.distances.part_file import read_part
 from eval.distances.statistics_file import read_statistics
 from eval.extractors.choice import open_extractor
-from eval.features.images import TileFolder
+from eval.features.tile_sources import TileFolder
 from eval.segmenter.model import load_segmenter
 from eval.utility.config import read_utility
 from histosyn.images.tiles import png_bytes, read_png_text

@@ -13,7 +13,7 @@ import ray
 from hpc.errors import InputError
 from hpc.parallel import usable_cores
 from tune.config import SweepConfig
-from tune.environment import ADDRESS, OF_TRIALS, existing_cluster
+from tune.ray_environment import ADDRESS, OF_TRIALS, existing_cluster
 from tune.session_folder import session_folder
 
 # Trials send small dicts only; Ray's default would reserve a third of the memory.

@@ -17,8 +17,8 @@ from eval.distances.feature_set import FeatureSet, distance, measure
 from eval.extractors.choice import open_extractor
 from eval.features.content import Content
 from eval.features.extractor import Extractor, reproducible_inference
-from eval.features.images import TileArray
 from eval.features.tile_batches import TileBatch
+from eval.features.tile_sources import TileArray
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import to_uint8
 from histosyn.shards.dataset import open_shards

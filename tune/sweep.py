@@ -26,8 +26,8 @@ from hpc.log import logger
 from hpc.records import Records, Text
 from hpc.temporary_names import remove_leftovers
 from tune.config import Sweep, sweep_from_dict
-from tune.environment import prepare
 from tune.evaluation import Evaluator
+from tune.ray_environment import prepare
 from tune.results import Row, collect, summarize
 from tune.trial_folder import TrialFolder
 

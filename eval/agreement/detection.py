@@ -16,7 +16,7 @@ from eval.agreement.coefficients.sample import MISSING
 from eval.agreement.plan import DETECTION, MEAN_OF_READERS, Plan
 from eval.agreement.ratings.arms import Arm, Ratings
 from eval.agreement.ratings.columns import ARMS
-from eval.agreement.ratings.words import is_number
+from eval.agreement.ratings.rating_cells import is_number
 from eval.agreement.replicates import Resampling, Source, drawn_samples
 from eval.statistics.arrays import Floats, ratio
 from eval.statistics.interval import INTERVAL_LEVEL, with_interval

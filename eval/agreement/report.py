@@ -14,13 +14,13 @@ from typing import Any
 from eval.agreement.coefficients.sample import Sample
 from eval.agreement.coefficients.statistics import Statistic, group_statistics, pair_statistics
 from eval.agreement.coefficients.value import number_of
-from eval.agreement.comparison import independent_kappas
 from eval.agreement.detection import detection_numbers, require_confidence
 from eval.agreement.difference import (
     NOT_EQUIVALENCE,
     permutation_test,
     permuted_differences,
 )
+from eval.agreement.kappa_comparison import independent_kappas
 from eval.agreement.plan import DIFFERENCE, RATERS_TOO, Plan
 from eval.agreement.ratings.arms import ARMS, Arm, Ratings
 from eval.agreement.replicates import (
@@ -31,14 +31,14 @@ from eval.agreement.replicates import (
     enough_raters,
     replicated,
 )
-from eval.agreement.sources import in_groups, joint_sources, sources_of
+from eval.agreement.resampling_units import in_groups, joint_sources, sources_of
 from eval.agreement.tables import marginals, pairwise
 from eval.agreement.warnings import few_patients, raters_not_drawn, rating_warnings
 from eval.statistics.arrays import Floats
 from eval.statistics.equivalence import equivalence_test
 from eval.statistics.interval import INTERVAL_LEVEL, with_interval
 from eval.statistics.result import Number, Result
-from hpc.stamp import Stamp
+from hpc.file_fingerprint import Stamp
 
 _MISSING_RATINGS = (
     "Gwet 2014: observed agreement from images with two or more ratings, chance from all images "

@@ -16,7 +16,7 @@ from eval.distances.part_file import read_part, write_part
 from eval.distances.parts import MeasuredPart
 from eval.features.content import Content
 from eval.features.extractor import Identity
-from eval.features.images import StoredTiles
+from eval.features.tile_sources import StoredTiles
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes
 from hpc.temporary_names import remove_leftovers

@@ -14,8 +14,8 @@ from eval.distances.moments import Moments, require_two
 from eval.features.content import Content
 from eval.features.extraction import Extracted, extracted_features
 from eval.features.extractor import Extractor, Identity
-from eval.features.images import TileSource
 from eval.features.tile_batches import TileBatch
+from eval.features.tile_sources import TileSource
 from hpc.errors import DatasetError, InputError
 from hpc.log import track
 from hpc.randomness import key_of, permutation

@@ -14,9 +14,11 @@ from eval.distances.frechet import covariance_fault
 from eval.distances.moments import Moments
 from eval.distances.parts import MeasuredPart, merge, require_unchanged
 from eval.features.extractor import Identity
-from eval.features.images import StoredTiles
+from eval.features.tile_sources import StoredTiles
 from eval.statistics.arrays import real_numbers
-from hpc.arrays import (
+from hpc.errors import DatasetError, InputError
+from hpc.job_array import parse_part
+from hpc.numpy_files import (
     MAX_ARRAY_BYTES,
     READING_ERRORS,
     SMALL_BYTES,
@@ -24,8 +26,6 @@ from hpc.arrays import (
     open_npz,
     write_npz,
 )
-from hpc.errors import DatasetError, InputError
-from hpc.part import parse_part
 
 _TEXTS = (
     "part", "device", "name", "preparation", "extractor", "weights_sha256", "preprocessing",

@@ -17,12 +17,12 @@ from eval.distances.feature_set import Features, FeatureSet, feature_set_of, fea
 from eval.distances.moments import Moments
 from eval.features.content import Content, content_of_digests, digests_of
 from eval.features.extractor import Extractor, Identity
-from eval.features.images import StoredTiles, TileFolder
 from eval.features.tile_batches import BadTilesError
+from eval.features.tile_sources import StoredTiles, TileFolder
 from hpc.collectives import rank, run_on_every_rank, world_size
 from hpc.errors import DatasetError, InputError
-from hpc.part import Part
-from hpc.stamp import Stamp
+from hpc.file_fingerprint import Stamp
+from hpc.job_array import Part
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

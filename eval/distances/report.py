@@ -14,13 +14,13 @@ from eval.distances.part_file import merge_parts
 from eval.distances.parts import MeasuredPart, as_feature_set, content_of, measure_together
 from eval.distances.statistics_file import SUFFIX, read_statistics, write_statistics
 from eval.features.extractor import Extractor
-from eval.features.images import StoredTiles, TileFolder, TileShards, TileSource, open_tiles
 from eval.features.tile_batches import OnBadTile
+from eval.features.tile_sources import StoredTiles, TileFolder, TileShards, TileSource, open_tiles
 from eval.statistics.result import Number, Result
 from hpc.collectives import run_on_rank_0
 from hpc.errors import InputError
+from hpc.file_fingerprint import Stamp
 from hpc.paths import AnyPath, as_path
-from hpc.stamp import Stamp
 
 FEWEST_TILES = 2048
 Side = TileSource | FeatureSet

@@ -19,9 +19,9 @@ from eval.features.content import content_of_file
 from eval.features.extractor import Identity
 from eval.statistics.arrays import real_numbers
 from eval.statistics.result import versions
-from hpc.arrays import MAX_ARRAY_BYTES, READING_ERRORS, Npz, open_npz, write_npz
 from hpc.errors import DatasetError, InputError
 from hpc.files import require_file
+from hpc.numpy_files import MAX_ARRAY_BYTES, READING_ERRORS, Npz, open_npz, write_npz
 from hpc.paths import AnyPath, as_path
 
 SUFFIX = ".npz"

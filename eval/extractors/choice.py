@@ -28,9 +28,9 @@ def open_extractor(
     """The extractor called `name`, or that of the file or folder `name`.
 
     A file holds the weights of a named network, or one in TorchScript, whose code is run only if
-    `run_code` allows it (see `eval.extractors.module`); a folder is a trained segmenter. `seed` is
-    the random network's, the weights file Inception's. Raises InputError for an unknown name, for
-    code that may not be run, and for weights that are missing or not what they claim.
+    `run_code` allows it (see `eval.extractors.network_file`); a folder is a trained segmenter.
+    `seed` is the random network's, the weights file Inception's. Raises InputError for an unknown
+    name, for code that may not be run, and for weights that are missing or not what they claim.
     """
     if name in ("inception", "inception-clean"):
         # Here, because torchvision and pytorch-fid are needed by this extractor alone.
@@ -50,7 +50,7 @@ def open_extractor(
 
         return SegmenterExtractor(path, device=device)
     if path.is_file():
-        from eval.extractors.module import ModuleExtractor
+        from eval.extractors.network_file import ModuleExtractor
 
         return ModuleExtractor(path, run_code=run_code, device=device)
     raise InputError(

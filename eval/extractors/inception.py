@@ -22,8 +22,8 @@ from eval.features.extractor import (
     resized_antialiased,
 )
 from hpc.errors import InputError
+from hpc.file_fingerprint import Stamp
 from hpc.files import require_file, sha256_of_file
-from hpc.stamp import Stamp
 from hpc.weights import not_finite, read_pickled_tensors
 
 WEIGHTS_NAME = "pt_inception-2015-12-05-6726825d.pth"

@@ -17,9 +17,9 @@ from eval.faithfulness.scores import (
     numbers_of,
     sides_of,
 )
+from eval.segmenter.confusion import Reading, read_tiles, require_all
 from eval.segmenter.labelled_tiles import LabelledTiles, ShardTiles
 from eval.segmenter.model import Segmenter
-from eval.segmenter.reading import Reading, read_tiles, require_all
 from eval.statistics.interval import INTERVAL_LEVEL
 from eval.statistics.result import Number, Result
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eval.segmenter.confusion import Reading, by_unit
 from eval.segmenter.pixel_scores import Counts, Floats, accuracy, dice, iou, mean_of_defined
-from eval.segmenter.reading import Reading, by_unit
 from eval.statistics.bootstrap import resamples
 from eval.statistics.interval import few_drawn, with_interval
 from eval.statistics.result import Number

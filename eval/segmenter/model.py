@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from eval.features.extractor import reproducible_inference
 from eval.segmenter.config import NetworkConfig
-from eval.segmenter.network import UNet
+from eval.segmenter.unet import UNet
 from histosyn.config.file import from_dict
 from histosyn.labels.label_map import LabelSchema, schema_from_dict
 from histosyn.models.files import (

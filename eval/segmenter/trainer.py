@@ -10,7 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from eval.segmenter.config import SegmenterConfig
 from eval.segmenter.losses import cross_entropy, dice_loss
-from eval.segmenter.network import UNet
+from eval.segmenter.unet import UNet
 from histosyn.networks.ema import Ema
 from histosyn.shards.batch import Batch
 from histosyn.training.steps import BatchSource, StepTrainer

@@ -12,8 +12,8 @@ from histosyn.config.file import as_plain, as_toml, differing_fields, from_dict,
 from histosyn.config.train import require_at_least, require_at_most
 from hpc.errors import ConfigError
 from hpc.files import sha256_of_bytes, write_text
+from hpc.job_array import WHOLE, Part
 from hpc.locks import locked
-from hpc.part import WHOLE, Part
 from hpc.paths import settle_paths
 from hpc.temporary_names import remove_leftovers
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from eval.segmenter.config import DataConfig, RunConfig, SegmenterConfig
+from eval.segmenter.confusion import by_unit, read_tiles, require_all
 from eval.segmenter.labelled_tiles import ShardTiles
 from eval.segmenter.model import load_segmenter
 from eval.segmenter.pixel_scores import Counts
-from eval.segmenter.reading import by_unit, read_tiles, require_all
 from eval.segmenter.training import train_segmenter
 from eval.utility.batches import open_cell
 from eval.utility.config import UtilityConfig, saved_precision

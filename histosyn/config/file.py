@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from hpc.errors import ConfigError, InputError
 from hpc.files import require_file
+from hpc.json_toml import LARGEST_TOML_BYTES, content_of, plain_toml
 from hpc.paths import AnyPath, as_path
-from hpc.plain_data import LARGEST_TOML_BYTES, content_of, plain_toml
 from hpc.terminal_text import readable
 
 Section = TypeVar("Section")

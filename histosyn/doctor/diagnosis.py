@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from histosyn.doctor.dataset_summary import Survey
 from histosyn.doctor.finding import Finding
-from histosyn.doctor.hints import naming_hint
+from histosyn.doctor.naming_hints import naming_hint
 from histosyn.doctor.pair_checks import PAIR_CHECKS
+from histosyn.doctor.pair_summary import PairSummary, summarize_pair
 from histosyn.doctor.proposal import Proposal, propose, propose_for_objects
 from histosyn.doctor.set_checks import SET_CHECKS
-from histosyn.doctor.summary import PairSummary, summarize_pair
-from histosyn.doctor.survey import Survey
 from histosyn.labels.instances import NO_OBJECTS, class_for_objects
 from histosyn.labels.schema import LabelSchema
 from histosyn.sources.pairs import Naming, Pairing, pair_folders

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from histosyn.doctor.blemishes import marked_by_ink, out_of_focus
-from histosyn.doctor.survey import Check, Survey
+from histosyn.doctor.dataset_summary import Check, Survey
+from histosyn.doctor.tile_artifacts import marked_by_ink, out_of_focus
 
 
 def _numbered_objects(survey: Survey) -> Sequence[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from histosyn.doctor.dataset_summary import Check, Survey
 from histosyn.doctor.interpretation import Trouble
-from histosyn.doctor.summary import FlawKind, PairSummary
-from histosyn.doctor.survey import Check, Survey
+from histosyn.doctor.pair_summary import FlawKind, PairSummary
 from histosyn.sources.pairs import LONGEST_KEY_BYTES, may_name_a_sample
 
 # A tile with this share of glass has nothing to learn from.

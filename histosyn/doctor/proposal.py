@@ -17,7 +17,7 @@ from histosyn.doctor.colors import (
     stray_reason,
 )
 from histosyn.doctor.interpretation import fitting_schema, stretch_of
-from histosyn.doctor.inventory import STRETCHED_CLASSES, Inventory, take_inventory
+from histosyn.doctor.value_counts import STRETCHED_CLASSES, Inventory, take_inventory
 from histosyn.labels.label_map import COLOR_TOLERANCE, meaning_of
 from histosyn.labels.pixel_values import PixelValues, unpacked_colors
 from histosyn.labels.schema import (

@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from histosyn.doctor.dataset_summary import Check, Survey, Tally
 from histosyn.doctor.interpretation import fitting_schema
 from histosyn.doctor.learning_checks import LEARNING_CHECKS
 from histosyn.doctor.pair_checks import MPP_RATIO, size_text
-from histosyn.doctor.survey import Check, Survey, Tally
 
 # The generator's default stride: tiles of other multiples are padded for it, at a cost.
 _STRIDE = 32

@@ -24,8 +24,8 @@ from histosyn.labels.class_values import (
     values_of_classes,
 )
 from hpc.errors import InputError, SchemaError
+from hpc.json_toml import plain_toml
 from hpc.paths import AnyPath, as_path
-from hpc.plain_data import plain_toml
 
 MAX_CLASSES = 255
 _IGNORE_COLOR = (128, 128, 128)

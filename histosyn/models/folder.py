@@ -41,7 +41,7 @@ from hpc.errors import DamagedFileError, InputError
 from hpc.files import sha256_of_bytes
 from hpc.log import logger
 from hpc.paths import AnyPath, as_path
-from hpc.run_folder import CHECKPOINTS
+from hpc.run_folder_names import CHECKPOINTS
 from hpc.weights import require_finite
 
 FORMAT_VERSION = 1

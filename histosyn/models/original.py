@@ -21,8 +21,8 @@ from histosyn.models.folder import ModelFacts
 from histosyn.models.original_file import read_state_dict
 from histosyn.models.original_layout import BLOCKS, UPSAMPLINGS, Layout, rows, shapes
 from hpc.errors import InputError
+from hpc.file_fingerprint import Stamp
 from hpc.paths import AnyPath, as_path
-from hpc.stamp import Stamp
 from hpc.weights import not_finite
 
 Shapes = Mapping[str, tuple[int, ...]]

@@ -8,7 +8,7 @@ from typing import Literal
 from hpc.errors import InputError
 from hpc.files import open_regular_file
 from hpc.paths import near_names
-from hpc.run_folder import CHECKPOINTS, RECORD
+from hpc.run_folder_names import CHECKPOINTS, RECORD
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 # What `kind` in the configuration of a segmenter says; a generator's has no `kind`.

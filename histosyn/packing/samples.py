@@ -17,7 +17,7 @@ from histosyn.images.tiles import glass_share
 from histosyn.labels.instances import class_for_objects, read_objects
 from histosyn.labels.label_map import LabelSchema, label_png_bytes
 from histosyn.packing.config import PackConfig, TileFormat
-from histosyn.packing.cut import grid_windows
+from histosyn.packing.tiling import grid_windows
 from histosyn.shards.index import FACTS_SUFFIX, LABEL_SUFFIX
 from histosyn.sources.files import read_source_labels, read_source_tile
 from histosyn.sources.pairs import Pair

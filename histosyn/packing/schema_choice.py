@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from histosyn.doctor.interpretation import interpret
+from histosyn.doctor.pair_summary import LabelSummary, summarize_label
 from histosyn.doctor.proposal import Proposal, propose, propose_for_objects
-from histosyn.doctor.summary import LabelSummary, summarize_label
 from histosyn.labels.instances import Numbering, class_for_objects
 from histosyn.labels.label_map import LabelSchema
 from histosyn.packing.config import PackConfig

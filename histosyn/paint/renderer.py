@@ -16,10 +16,10 @@ from histosyn.labels.schema import LabelSchema
 from histosyn.models.folder import Model
 from histosyn.paint.painting import Painting
 from histosyn.paint.request_queue import Told
+from histosyn.synthesis.activation_cache import ActivationCache
 from histosyn.synthesis.folder import synthesize_painted
 from histosyn.synthesis.provenance import Painted, Record, tile_png_bytes
 from histosyn.synthesis.rerolls import areas_png_bytes, margin
-from histosyn.synthesis.windows import ActivationCache
 from hpc.files import sha256_of_bytes
 
 _KEPT = 16

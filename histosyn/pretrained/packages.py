@@ -16,7 +16,7 @@ import torch
 
 from histosyn.pretrained.efficientnet_lite import LITE0, LITE2, EfficientNetLite, Size, renamed
 from hpc.errors import InputError
-from hpc.stamp import Stamp
+from hpc.file_fingerprint import Stamp
 from hpc.weights import read_pickled_tensors
 
 PretrainedName = Literal["efficientnet-lite0", "efficientnet-lite2"]

@@ -20,10 +20,10 @@ from histosyn.shards.samples_table import SAMPLES_NAME, is_samples_table
 from histosyn.shards.unread_files import unread_files, unread_text
 from hpc.errors import DatasetError, SampleError
 from hpc.files import refuse_address, require_folder
+from hpc.json_toml import content_of, plain_json
 from hpc.locks import locked
 from hpc.log import logger, track
 from hpc.paths import AnyPath, as_path
-from hpc.plain_data import content_of, plain_json
 from hpc.temporary_names import remove_leftovers
 
 # So many left-out samples are logged; the index lists them all.

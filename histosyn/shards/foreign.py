@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from histosyn.labels.label_map import LabelSchema
-from histosyn.shards.foreign_notes import Inspected, Note, Size, inspect_shard, note_of
+from histosyn.shards.foreign_scan import Inspected, Note, Size, inspect_shard, note_of
 from histosyn.shards.index import DatasetIndex, LeftOut, ShardRecord
 from histosyn.shards.index_file import write_index
 from hpc.errors import DatasetError, SampleError

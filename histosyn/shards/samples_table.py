@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from hpc.arrays import map_npy
 from hpc.errors import DatasetError
 from hpc.files import atomic_file
+from hpc.numpy_files import map_npy
 from hpc.records import ClassIndex, Count, Crc32
 
 SAMPLES_NAME = "samples.npy"

@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from histosyn.shards.augment import Augmentation, augmentation_key
 from histosyn.shards.batch import BadSample, Batch
-from histosyn.shards.order import Place, SampleOrder
 from histosyn.shards.oversampling import Draws, EachOnce, RareClassesOften
 from histosyn.shards.reader import ShardReader
+from histosyn.shards.sample_order import Place, SampleOrder
 from histosyn.shards.worker_transfer import PinnedAfterPipe, Piped, Receiver, send
 from hpc.errors import ConfigError, HistosynError, SampleError
 from hpc.parallel import IN_A_SCRIPT, end_with_parent, kill_at_exit

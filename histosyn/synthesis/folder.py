@@ -23,6 +23,7 @@ from histosyn.labels.label_map import read_label_map
 from histosyn.models.fixed_size import require_sizes
 from histosyn.models.folder import Model
 from histosyn.synthesis.blank_tiles import blank_fault, warn_of_blank_tiles
+from histosyn.synthesis.from_manifest import rerolls_of
 from histosyn.synthesis.manifest import Entries, read_manifest, tiles_lock, write_manifest
 from histosyn.synthesis.plan import (
     Job,
@@ -32,13 +33,12 @@ from histosyn.synthesis.plan import (
     tile_state,
 )
 from histosyn.synthesis.provenance import entry_of, tile_png_bytes
-from histosyn.synthesis.repetition import rerolls_of
-from histosyn.synthesis.scale import report_scale
+from histosyn.synthesis.scale_checks import report_scale
 from histosyn.synthesis.tile import synthesize, synthesize_painted
 from hpc import collectives
 from hpc.errors import HistosynError, InputError, LabelError
 from hpc.files import sha256_of_bytes, write_bytes
-from hpc.part import WHOLE
+from hpc.job_array import WHOLE
 from hpc.paths import as_path
 from hpc.randomness import key_of
 from hpc.temporary_names import remove_leftovers

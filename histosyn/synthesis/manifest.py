@@ -14,8 +14,8 @@ from typing import Any
 
 from hpc.errors import InputError
 from hpc.files import write_text
+from hpc.job_array import WHOLE, Part
 from hpc.locks import locked
-from hpc.part import WHOLE, Part
 from hpc.records import FileName, Records, Text
 
 MANIFEST = "manifest.jsonl"

@@ -14,13 +14,13 @@ from histosyn.models.fixed_size import Size, sizes_that_matter
 from histosyn.models.folder import Model
 from histosyn.sources.naming import composed
 from histosyn.sources.pairs import images_by_key
+from histosyn.synthesis.from_manifest import repeated_records
 from histosyn.synthesis.provenance import Record, entry_of, mark_of, same_but_for_version
-from histosyn.synthesis.repetition import repeated_records
 from histosyn.synthesis.resolution import SaidResolution, resampling, resolutions_of
 from hpc.errors import InputError
 from hpc.files import sha256_of_bytes, sha256_of_file
+from hpc.job_array import WHOLE, Part
 from hpc.log import logger
-from hpc.part import WHOLE, Part
 from hpc.paths import as_path
 from hpc.topology import Topology
 

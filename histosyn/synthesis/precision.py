@@ -14,7 +14,7 @@ from histosyn.synthesis.provenance import mark_of
 from hpc import collectives
 from hpc.errors import InputError
 from hpc.files import require_file
-from hpc.part import WHOLE, Part
+from hpc.job_array import WHOLE, Part
 from hpc.precision import settled
 
 # What tiles are made in that do not tell it: those of the first versions.

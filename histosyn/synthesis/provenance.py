@@ -14,7 +14,7 @@ from PIL import Image
 
 from histosyn.images.tiles import png_bytes, read_png_text
 from hpc.errors import InputError
-from hpc.plain_data import plain_json
+from hpc.json_toml import plain_json
 from hpc.records import FileName, NearFileName, Positive, Records, Resolution, Text
 
 # A byte a pixel says which noise it has; 0 is the image's own.

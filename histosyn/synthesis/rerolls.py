@@ -20,7 +20,7 @@ from histosyn.config.train import GeneratorConfig
 from histosyn.images.file import opened_image
 from histosyn.images.tiles import png_bytes
 from histosyn.networks.generator import Generator, Noise, draw_noise
-from histosyn.synthesis.windows import ActivationCache, Recomputed
+from histosyn.synthesis.activation_cache import ActivationCache, Recomputed
 from hpc.errors import DatasetError
 from hpc.randomness import key_of
 

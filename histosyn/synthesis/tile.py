@@ -17,8 +17,8 @@ from histosyn.models.fixed_size import require_sizes
 from histosyn.models.folder import Model
 from histosyn.networks.generator import draw_noise
 from histosyn.networks.inference import to_uint8
+from histosyn.synthesis.activation_cache import ActivationCache
 from histosyn.synthesis.rerolls import Rerolls, paint_tissue
-from histosyn.synthesis.windows import ActivationCache
 from hpc.determinism import one_way_of_computing
 from hpc.errors import HistosynError, LabelError
 from hpc.weights import is_finite

@@ -18,11 +18,11 @@ import torch
 from histosyn.training.step_means import StepMeans
 from histosyn.training.steps import StepTrainer, diverged
 from hpc import checkpoint
+from hpc.async_checkpoint import Saver
 from hpc.deferred_writes import DeferredWrites
 from hpc.log import RecordsFile, key_values, logger
 from hpc.progress import ProgressLog, timed
 from hpc.run_state import StateKeeper
-from hpc.saver import Saver
 from hpc.timer import Timer
 from hpc.topology import Topology
 from hpc.watchdog import Watchdog

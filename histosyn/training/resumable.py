@@ -36,6 +36,7 @@ from histosyn.training.run_folder import lock_run_folder, saver_of, state_keeper
 from histosyn.training.steps import Observer, StepTrainer
 from histosyn.training.trainable import TrainerKind, Training
 from hpc import checkpoint, collectives
+from hpc.async_checkpoint import Saver
 from hpc.deferred_writes import DeferredWrites
 from hpc.errors import ConfigError
 from hpc.files import write_text
@@ -44,7 +45,6 @@ from hpc.preemption import Stopped, StopRequest, StopRequested
 from hpc.process_group import device_of, one_error_per_node, process_group
 from hpc.progress import ProgressLog, timed
 from hpc.run_state import FINISHED, Ending, StateKeeper
-from hpc.saver import Saver
 from hpc.timer import Timer
 from hpc.topology import Topology, detect
 from hpc.watchdog import Watchdog

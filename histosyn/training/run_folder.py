@@ -10,9 +10,9 @@ import torch
 
 from histosyn.config.train import Settings
 from histosyn.training.steps import StepTrainer
+from hpc.async_checkpoint import Saver
 from hpc.locks import locked
 from hpc.run_state import StateKeeper, record_ending
-from hpc.saver import Saver
 from hpc.shared_memory import REMEDY, shared_memory_text
 from hpc.temporary_names import remove_leftovers
 from hpc.watchdog import Watchdog

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hpc.errors import ConfigError, DatasetError
-from launch.arguments import Suffix
-from launch.outputs import check_output_file
+from launch.argument_types import Suffix
+from launch.output_checks import check_output_file
 from launch.terminal.console import console
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
 from hpc.errors import InputError
-from launch.outputs import check_output_file
+from launch.output_checks import check_output_file
 
 if TYPE_CHECKING:
     from eval.statistics.result import Result

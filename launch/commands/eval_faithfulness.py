@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hpc.errors import PartialFailureError
-from launch.inputs import check_inputs
-from launch.outputs import check_output_file
+from launch.input_checks import check_inputs
+from launch.output_checks import check_output_file
 from launch.terminal.console import console
 from launch.terminal.footnotes import Notes
 

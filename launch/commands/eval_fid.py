@@ -11,10 +11,10 @@ from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
 from hpc.errors import InputError, PartialFailureError
-from hpc.part import Part, parse_part
-from launch.arguments import Processes
-from launch.inputs import check_inputs
-from launch.outputs import check_output_file, check_output_folder
+from hpc.job_array import Part, parse_part
+from launch.argument_types import Processes
+from launch.input_checks import check_inputs
+from launch.output_checks import check_output_file, check_output_folder
 from launch.terminal.console import console
 from launch.terminal.fid import show
 

@@ -12,8 +12,8 @@ from eval.segmenter.config import SegmenterConfig
 from histosyn.config.file import as_toml, check_table, load_toml
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
-from launch.arguments import Processes
-from launch.inputs import check_inputs
+from launch.argument_types import Processes
+from launch.input_checks import check_inputs
 from launch.terminal.console import say
 
 # Positional arguments that are short for a setting.

@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from hpc.errors import InputError, PartialFailureError
-from hpc.part import WHOLE, parse_part
+from hpc.job_array import WHOLE, parse_part
 from hpc.preemption import StopRequest
 from launch.commands.eval_faithfulness import number_text
-from launch.inputs import check_inputs
-from launch.outputs import check_output_file
+from launch.input_checks import check_inputs
+from launch.output_checks import check_output_file
 from launch.terminal.console import console, say
 from launch.terminal.footnotes import Notes
 

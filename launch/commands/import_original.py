@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from hpc.errors import InputError
-from launch.inputs import check_inputs
-from launch.outputs import check_output_folder
+from launch.input_checks import check_inputs
+from launch.output_checks import check_output_folder
 from launch.terminal.console import say
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from launch.outputs import check_output_file
+from launch.output_checks import check_output_file
 from launch.terminal.console import console
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.table import Table
 from rich.text import Text
 
-from launch.arguments import Suffix
+from launch.argument_types import Suffix
 from launch.terminal.console import console
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def pack(
     """
     from histosyn.labels.instances import NO_OBJECTS
     from histosyn.labels.label_map import load_schema
-    from histosyn.packing.class_gaps import class_gaps
+    from histosyn.packing.class_coverage import class_gaps
     from histosyn.packing.journal import require_absent
     from histosyn.packing.pack import PackConfig
     from histosyn.packing.pack import pack as write_shards

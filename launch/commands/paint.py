@@ -18,7 +18,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
 from hpc.errors import InputError
-from launch.inputs import check_inputs
+from launch.input_checks import check_inputs
 from launch.terminal.console import console
 
 if TYPE_CHECKING:

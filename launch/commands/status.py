@@ -14,7 +14,7 @@ from rich.text import Text
 
 from hpc.errors import InputError
 from hpc.files import write_json
-from launch.outputs import check_output_file
+from launch.output_checks import check_output_file
 from launch.run_status import RunStatus, next_word, status_of
 from launch.terminal.console import console, say
 

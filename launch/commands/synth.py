@@ -9,8 +9,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
 from histosyn.synthesis.resolution import SaidResolution
-from launch.arguments import Processes
-from launch.inputs import check_inputs
+from launch.argument_types import Processes
+from launch.input_checks import check_inputs
 from launch.terminal.console import say
 
 
@@ -92,8 +92,8 @@ def synth(
     from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
     from histosyn.synthesis.precision import precision_of_tiles
     from hpc.errors import PartialFailureError
+    from hpc.job_array import WHOLE, parse_part
     from hpc.log import set_up_logging, track
-    from hpc.part import WHOLE, parse_part
     from hpc.process_group import device_of, process_group
     from hpc.topology import detect
 

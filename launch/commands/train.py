@@ -14,8 +14,8 @@ from histosyn.config.presets import PRESETS
 from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
-from launch.arguments import Processes
-from launch.inputs import check_inputs
+from launch.argument_types import Processes
+from launch.input_checks import check_inputs
 from launch.terminal.console import say
 
 

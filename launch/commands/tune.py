@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from launch.inputs import check_inputs
+from launch.input_checks import check_inputs
 from launch.terminal.console import console, say
 
 if TYPE_CHECKING:

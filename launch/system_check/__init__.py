@@ -11,7 +11,7 @@ from rich.text import Text
 from hpc.errors import HistosynError
 from hpc.files import write_json
 from hpc.log import on_terminal
-from launch.outputs import check_output_file
+from launch.output_checks import check_output_file
 from launch.system_check.outcome import Check, Outcome
 from launch.system_check.table import system_checks
 from launch.terminal.console import console

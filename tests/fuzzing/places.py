@@ -166,7 +166,7 @@ def segmenter() -> None:
 
     from eval.segmenter.config import NetworkConfig
     from eval.segmenter.model import SegmenterFacts, save_segmenter
-    from eval.segmenter.network import UNet
+    from eval.segmenter.unet import UNet
 
     torch.manual_seed(0)
     config = NetworkConfig(base_channels=2, max_multiplier=2, halvings=2)

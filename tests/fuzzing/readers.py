@@ -110,7 +110,7 @@ def kept_features() -> object:
 
 def preprocessing() -> object:
     """What an extractor's file says of its tiles."""
-    from eval.extractors.module import Preprocessing
+    from eval.extractors.network_file import Preprocessing
     from histosyn.config.file import from_dict, load_toml
 
     return str(from_dict(Preprocessing, load_toml(Path("e.toml")), "e.toml"))

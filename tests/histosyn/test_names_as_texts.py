@@ -12,7 +12,7 @@ from tissue import SCHEMA, pack_blobs, tiny_config, write_folders
 from eval.agreement.ratings.arms import read_ratings
 from eval.distances.report import open_side
 from eval.distances.statistics_file import read_statistics
-from eval.features.images import open_tiles
+from eval.features.tile_sources import open_tiles
 from eval.segmenter.labelled_tiles import open_labels
 from eval.segmenter.model import load_segmenter
 from eval.utility.config import DataConfig as UtilityData

@@ -15,9 +15,9 @@ from disks import resize
 from tissue import pack_blobs
 
 from hpc import checkpoint
+from hpc.async_checkpoint import Saver
 from hpc.checkpoint import checkpoint_path, load, newest_valid, steps
 from hpc.errors import FullDiskError, HistosynError
-from hpc.saver import Saver
 from hpc.tensor_tree import take_snapshot
 
 TESTS = Path(__file__).parents[1]

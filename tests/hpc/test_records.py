@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc.errors import DamagedFileError, InputError
-from hpc.plain_data import DEEPEST_NESTING, content_of, plain_json, plain_toml
+from hpc.json_toml import DEEPEST_NESTING, content_of, plain_json, plain_toml
 from hpc.records import Count, FileName, NearFileName, Records, Seconds, Text
 
 

@@ -1,6 +1,6 @@
 """Agreement statistics made from their names and options, and measured.
 
-A family (see `families.py`) and its options (weights, Krippendorff's level, the model of an
+A family (see `registry.py`) and its options (weights, Krippendorff's level, the model of an
 intraclass correlation) make a `Statistic`, for a scale of categories.
 """
 
@@ -18,9 +18,13 @@ from eval.agreement.coefficients.chance_corrected import (
     krippendorff_alpha,
     krippendorff_alpha_ordinal,
 )
-from eval.agreement.coefficients.families import FAMILIES, GROUP, LEVELS, ONE_CATEGORY, PAIR, Family
 from eval.agreement.coefficients.icc import ALSO_CALLED, MODELS, icc
-from eval.agreement.coefficients.null import NullError, cohen_null_error, fleiss_null_error
+from eval.agreement.coefficients.null_hypothesis import (
+    NullError,
+    cohen_null_error,
+    fleiss_null_error,
+)
+from eval.agreement.coefficients.registry import FAMILIES, GROUP, LEVELS, ONE_CATEGORY, PAIR, Family
 from eval.agreement.coefficients.sample import Sample
 from eval.agreement.coefficients.variance import FORMULAS, icc_interval, influence_of
 from eval.agreement.coefficients.weights import (

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eval.agreement.coefficients.null import null_test
+from eval.agreement.coefficients.null_hypothesis import null_test
 from eval.agreement.coefficients.sample import MISSING, Sample
 from eval.agreement.coefficients.statistics import Statistic, measure, statistic_of
 from eval.statistics.arrays import Ints

@@ -25,7 +25,7 @@ from eval.statistics.bootstrap import resamples
 from eval.statistics.interval import INTERVAL_LEVEL, with_interval
 from eval.statistics.result import Number, Result
 from histosyn.labels.label_map import LabelSchema
-from hpc.stamp import Stamp
+from hpc.file_fingerprint import Stamp
 
 _NOMINAL = ("percent_agreement", "fleiss_kappa", "gwet_ac1", "brennan_prediger")
 

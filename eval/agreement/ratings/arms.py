@@ -16,7 +16,7 @@ import numpy as np
 from eval.agreement.coefficients.sample import MISSING
 from eval.agreement.ratings.columns import ARMS, FORMS
 from eval.agreement.ratings.csv_file import Entry, first_repeated, parse_ratings
-from eval.agreement.ratings.words import (
+from eval.agreement.ratings.rating_cells import (
     canonical_category,
     doubtful_grade,
     is_number,

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eval.agreement.ratings.words import canonical_category, is_number
+from eval.agreement.ratings.rating_cells import canonical_category, is_number
 from histosyn.tables.cells import is_missing
 from histosyn.tables.columns import called_otherwise, did_you_mean, is_no_reader
 from histosyn.tables.table import Table

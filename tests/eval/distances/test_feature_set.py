@@ -9,7 +9,7 @@ from eval.distances import feature_set as feature_set_module
 from eval.distances.feature_set import distance, measure
 from eval.distances.moments import Moments
 from eval.extractors.random_network import RandomExtractor
-from eval.features.images import TileArray
+from eval.features.tile_sources import TileArray
 from hpc.errors import InputError
 
 EXTRACTOR = RandomExtractor(seed=0)

@@ -18,7 +18,7 @@ from eval.distances.parts import measure_part, rows_of
 from eval.distances.report import Settings, distance_between, distance_of_parts, open_side
 from eval.extractors.random_network import RandomExtractor
 from hpc.errors import DatasetError, InputError
-from hpc.part import Part
+from hpc.job_array import Part
 
 COUNT = 3
 BATCH = 4

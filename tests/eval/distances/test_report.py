@@ -26,7 +26,7 @@ from eval.distances.report import (
     real_floor,
 )
 from eval.extractors.random_network import RandomExtractor
-from eval.features.images import TileArray, TileFolder
+from eval.features.tile_sources import TileArray, TileFolder
 from histosyn.packing.pack import PackConfig, pack
 from hpc.errors import DatasetError, InputError
 from hpc.files import sha256_of_file

@@ -7,7 +7,7 @@ from eval.distances.feature_set import FeatureSet, distance, measure
 from eval.distances.statistics_file import Statistics, read_statistics, write_statistics
 from eval.extractors.random_network import RandomExtractor
 from eval.features.extractor import Identity
-from eval.features.images import TileArray
+from eval.features.tile_sources import TileArray
 from hpc.errors import DatasetError, InputError
 
 

@@ -18,7 +18,7 @@ from eval.extractors.inception import (
     find_weights,
 )
 from eval.extractors.torchvision_import import import_pytorch_fid
-from eval.features.images import TileFolder
+from eval.features.tile_sources import TileFolder
 from hpc.errors import InputError
 from hpc.files import sha256_of_file
 

@@ -8,7 +8,7 @@ import pytest
 from eval.distances.feature_set import measure
 from eval.distances.frechet import frechet_distance_from_features
 from eval.extractors.choice import open_extractor
-from eval.features.images import TileArray
+from eval.features.tile_sources import TileArray
 from hpc.errors import InputError
 
 pytestmark = pytest.mark.skipif(

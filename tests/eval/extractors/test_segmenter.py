@@ -7,7 +7,7 @@ import torch
 from eval.extractors.choice import open_extractor
 from eval.segmenter.config import NetworkConfig
 from eval.segmenter.model import SegmenterFacts, load_segmenter, save_segmenter
-from eval.segmenter.network import UNet
+from eval.segmenter.unet import UNet
 from histosyn.labels.label_map import load_schema
 from hpc.errors import InputError
 

@@ -10,8 +10,8 @@ from reading import by_name, colour_segmenter
 from tissue import SCHEMA, blobs, pack_blobs, write_folders
 
 from eval.faithfulness.report import Settings, faithfulness
+from eval.segmenter.confusion import read_tiles
 from eval.segmenter.labelled_tiles import FolderLabels, ShardLabels, ShardTiles, SyntheticTiles
-from eval.segmenter.reading import read_tiles
 from histosyn.images.tiles import png_bytes
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.packing.pack import PackConfig, pack

@@ -9,16 +9,16 @@ import pytest
 import torch
 from torchscript import write_float32_network
 
-from eval.extractors.module import ModuleExtractor
+from eval.extractors.network_file import ModuleExtractor
 from eval.extractors.pretrained import PretrainedExtractor
 from eval.extractors.random_network import RandomExtractor
 from eval.extractors.segmenter import SegmenterExtractor
 from eval.features.extraction import extracted_features
-from eval.features.images import TileArray
 from eval.features.tile_batches import TileBatch
+from eval.features.tile_sources import TileArray
 from eval.segmenter.config import NetworkConfig
 from eval.segmenter.model import SegmenterFacts, save_segmenter
-from eval.segmenter.network import UNet
+from eval.segmenter.unet import UNet
 from histosyn.labels.label_map import load_schema
 from hpc.errors import InputError
 

@@ -12,7 +12,7 @@ from tissue import SCHEMA
 
 from eval.segmenter.config import NetworkConfig
 from eval.segmenter.model import SegmenterFacts, load_segmenter, save_segmenter
-from eval.segmenter.network import UNet
+from eval.segmenter.unet import UNet
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import sha256_of_file
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from users import as_nobody
 
-from histosyn.doctor.summary import summarize_pair
+from histosyn.doctor.pair_summary import summarize_pair
 from histosyn.labels.label_map import load_schema
 from histosyn.sources.pairs import Pair
 from hpc.errors import DatasetError

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from histosyn.doctor.pair_summary import KEPT_CODES
 from histosyn.doctor.proposal import propose
-from histosyn.doctor.summary import KEPT_CODES
 from histosyn.labels.label_map import label_png_bytes, load_schema, parse_schema
 from histosyn.labels.pixel_values import PixelValues, index_codes
 

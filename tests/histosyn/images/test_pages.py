@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from histosyn.doctor.header import read_header
+from histosyn.doctor.image_header import read_header
 from histosyn.images.file import opened_image, size_in_header
 from histosyn.images.pages import MOST_PAGES, PagesError
 from histosyn.images.tiles import read_tile

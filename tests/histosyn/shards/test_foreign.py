@@ -20,7 +20,7 @@ from webdataset import ShardWriter
 
 from histosyn.images.tiles import png_bytes
 from histosyn.labels.label_map import colorize
-from histosyn.shards import foreign_notes
+from histosyn.shards import foreign_scan
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.foreign import cached_index_folder
 from histosyn.shards.index_file import load_index
@@ -250,7 +250,7 @@ def test_addresses_are_not_opened(text: str, tmp_path: Path, monkeypatch) -> Non
 INDEX_AS_NOBODY = """
 import os, shutil, sys
 from pathlib import Path
-from histosyn.shards import foreign_notes
+from histosyn.shards import foreign_scan
 from histosyn.shards.dataset import ensure_index, open_shards
 shards = Path(sys.argv[1])
 for folder in (Path(sys.argv[2]) / "copy", shards):
@@ -422,15 +422,15 @@ def test_another_schema_and_tars_that_came_later_are_told(
 KILLED_WHILE_INDEXING = """
 import os, sys
 from pathlib import Path
-from histosyn.shards import foreign_notes
+from histosyn.shards import foreign_scan
 from histosyn.shards.dataset import ensure_index
-look, looked = foreign_notes._look_through, []
+look, looked = foreign_scan._look_through, []
 def noted(path, schema):
     if len(looked) == 2:
         os.kill(os.getpid(), 9)
     looked.append(path)
     return look(path, schema)
-foreign_notes._look_through = noted
+foreign_scan._look_through = noted
 ensure_index(Path(sys.argv[1]), "prostate-3")
 """
 
@@ -440,9 +440,9 @@ def test_indexing_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch) -> No
     command = [sys.executable, "-c", KILLED_WHILE_INDEXING, str(shards)]
     assert subprocess.run(command, capture_output=True).returncode == -9
     looked = []
-    look = foreign_notes._look_through
+    look = foreign_scan._look_through
     monkeypatch.setattr(
-        foreign_notes,
+        foreign_scan,
         "_look_through",
         lambda path, schema: looked.append(path.name) or look(path, schema),
     )

@@ -12,8 +12,8 @@ from tissue import SCHEMA
 
 from histosyn.shards.index import DatasetIndex, ShardRecord
 from histosyn.shards.index_file import write_index
-from histosyn.shards.order import SampleOrder
 from histosyn.shards.oversampling import Chosen, EachOnce, RareClassesOften
+from histosyn.shards.sample_order import SampleOrder
 from histosyn.shards.samples_table import Entry, Member
 
 NOWHERE = Member(offset=512, size=1, crc32=0)

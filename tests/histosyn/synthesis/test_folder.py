@@ -22,7 +22,7 @@ from histosyn.synthesis.folder import Outcome, SynthesisConfig, synthesize_folde
 from histosyn.synthesis.manifest import MANIFEST, read_manifest
 from hpc.errors import DamagedFileError, DatasetError, InputError
 from hpc.files import sha256_of_file
-from hpc.part import Part
+from hpc.job_array import Part
 from hpc.topology import detect
 
 CPU = torch.device("cpu")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from histosyn.synthesis.from_manifest import repeated_records
 from histosyn.synthesis.manifest import read_manifest, read_manifest_file, write_manifest
 from histosyn.synthesis.provenance import (
     Painted,
@@ -16,7 +17,6 @@ from histosyn.synthesis.provenance import (
     mark_of,
     tile_png_bytes,
 )
-from histosyn.synthesis.repetition import repeated_records
 from hpc.errors import InputError
 from hpc.files import sha256_of_bytes
 

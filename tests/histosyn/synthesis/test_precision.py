@@ -23,7 +23,7 @@ from histosyn.synthesis.provenance import (
 from hpc import precision
 from hpc.errors import InputError
 from hpc.files import sha256_of_bytes
-from hpc.part import WHOLE, Part
+from hpc.job_array import WHOLE, Part
 
 CPU = torch.device("cpu")
 

@@ -25,7 +25,7 @@ from histosyn.synthesis.provenance import mark_of
 from histosyn.synthesis.rerolls import Rerolls
 from hpc.errors import InputError
 from hpc.files import sha256_of_file
-from hpc.part import Part
+from hpc.job_array import Part
 
 MAPS = 6
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from eval.agreement.coefficients.families import FAMILIES
 from eval.agreement.coefficients.icc import MODELS
+from eval.agreement.coefficients.registry import FAMILIES
 from eval.agreement.coefficients.value import agreement_of
 from hpc.errors import InputError
 

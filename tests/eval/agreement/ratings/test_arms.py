@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from eval.agreement.coefficients.sample import MISSING
 from eval.agreement.ratings.arms import looks_like_a_person, read_ratings
-from eval.agreement.ratings.words import canonical_category, is_number
+from eval.agreement.ratings.rating_cells import canonical_category, is_number
 from histosyn.tables.cells import is_missing, plain, without_float
 from histosyn.tables.columns import called_otherwise, is_no_reader
 from hpc.errors import DatasetError, InputError

@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from eval.agreement.coefficients.value import agreement_of
-from eval.agreement.comparison import compare_kappas
+from eval.agreement.kappa_comparison import compare_kappas
 from eval.agreement.plan import Plan
 from eval.agreement.ratings.arms import read_ratings
 from eval.agreement.report import report_agreement

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from eval.agreement.coefficients.families import FAMILIES
+from eval.agreement.coefficients.registry import FAMILIES
 from eval.agreement.coefficients.value import agreement_of
 from eval.agreement.coefficients.weights import BY_POSITION
 

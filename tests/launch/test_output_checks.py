@@ -6,7 +6,7 @@ import pytest
 
 from hpc.errors import InputError
 from launch.cli import main
-from launch.outputs import check_output_file, check_output_folder
+from launch.output_checks import check_output_file, check_output_folder
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from histosyn.shards.index import LeftOut
 from histosyn.shards.members import RawSample, content_of
 from histosyn.shards.samples_table import Entry, Member
 from hpc.errors import DamagedFileError, DatasetError, HistosynError
+from hpc.file_fingerprint import Stamp
 from hpc.files import open_regular_file, write_text
-from hpc.plain_data import plain_json
+from hpc.json_toml import plain_json
 from hpc.records import Count, FileName, Records, Resolution, Side, Text
-from hpc.stamp import Stamp
 
 Size = tuple[Side, ...]
 # What a sample's JSON says of its group and resolution is believed within reason: every row of the

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc.errors import InputError
-from hpc.part import Part, parse_part
+from hpc.job_array import Part, parse_part
 
 
 @given(total=st.integers(0, 10_000), count=st.integers(1, 200))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tune.environment import existing_cluster, prepare
+from tune.ray_environment import existing_cluster, prepare
 
 
 @pytest.fixture(autouse=True)

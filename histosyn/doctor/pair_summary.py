@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from histosyn.doctor.blemishes import ink_share, is_blank, sharpness_of
-from histosyn.doctor.header import Header, read_header
+from histosyn.doctor.image_header import Header, read_header
 from histosyn.doctor.interpretation import Interpretation, interpret
+from histosyn.doctor.tile_artifacts import ink_share, is_blank, sharpness_of
 from histosyn.images.compression import LossyError
 from histosyn.images.file import opened_image
 from histosyn.images.matlab import MATLAB_SUFFIX, read_matlab_labels

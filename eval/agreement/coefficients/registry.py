@@ -20,7 +20,7 @@ from eval.agreement.coefficients.chance_corrected import (
     light_kappa,
     percent_agreement,
 )
-from eval.agreement.coefficients.range import (
+from eval.agreement.coefficients.lower_bounds import (
     Lowest,
     lowest_given_scale,
     lowest_if_complete,

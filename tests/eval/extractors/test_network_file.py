@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from eval.extractors.choice import open_extractor
-from eval.extractors.module import ModuleExtractor, Preprocessing
+from eval.extractors.network_file import ModuleExtractor, Preprocessing
 from eval.features.extractor import resized_antialiased
 from hpc.errors import ConfigError, InputError
 from hpc.files import sha256_of_file

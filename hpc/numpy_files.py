@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpc.files import atomic_file, open_regular_file
+from hpc.json_toml import plain_json
 from hpc.limits import raised_limit
-from hpc.plain_data import plain_json
 from hpc.zip_directory import open_zip
 
 # What the zip, decompression and array readers are known to raise for a damaged file.

@@ -10,8 +10,8 @@ from scipy.ndimage import zoom
 from tissue import SCHEMA
 
 from histosyn.networks.generator import Generator
+from histosyn.synthesis.activation_cache import ActivationCache
 from histosyn.synthesis.rerolls import Rerolls, paint_tissue
-from histosyn.synthesis.windows import ActivationCache
 
 
 def network(**changes):

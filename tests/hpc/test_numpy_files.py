@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from hpc import arrays
-from hpc.arrays import READING_ERRORS, map_npy, open_npz, read_header, write_npz
+from hpc import numpy_files
+from hpc.numpy_files import READING_ERRORS, map_npy, open_npz, read_header, write_npz
 
 ANY = st.sampled_from(["<f4", ">f8", "<i8", "u1", "?", "<U3", "S2"]).map(np.dtype)
 
@@ -37,7 +37,7 @@ def header_of(shape, descr="<f8", version=1):
     return data.getvalue()
 
 
-def read(path, name, most=arrays.MAX_ARRAY_BYTES):
+def read(path, name, most=numpy_files.MAX_ARRAY_BYTES):
     with open_npz(path) as file:
         return file.read(name, most)
 
@@ -78,12 +78,12 @@ def test_what_is_asked_for_must_not_grow_beyond_what_numbers_do(tmp_path):
     with pytest.raises(ValueError, match="mu would grow [0-9]+fold"):
         read(path, "mu")
     with pytest.raises(ValueError, match=r"mu claims 83886080 bytes .* at most 1048576 are expect"):
-        read(path, "mu", arrays.SMALL_BYTES)
+        read(path, "mu", numpy_files.SMALL_BYTES)
 
 
 def test_the_limit_is_a_setting(tmp_path, monkeypatch):
     write_npz(tmp_path / "a.npz", {"mu": np.zeros(100)})
-    monkeypatch.setattr(arrays, "MAX_ARRAY_BYTES", 799)
+    monkeypatch.setattr(numpy_files, "MAX_ARRAY_BYTES", 799)
     with pytest.raises(ValueError, match="at most 799 are read; HISTOSYN_MAX_ARRAY_BYTES raises"):
         read(tmp_path / "a.npz", "mu", 799)
 

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from hpc.errors import InputError
+from hpc.file_fingerprint import Stamp
 from hpc.files import sha256_of_bytes, write_bytes
-from hpc.stamp import Stamp
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from tissue import pack_blobs
 
-from eval.features.images import TileArray, TileFolder, TileShards, open_tiles
+from eval.features.tile_sources import TileArray, TileFolder, TileShards, open_tiles
 from histosyn.shards.dataset import ensure_index
 from hpc.errors import DatasetError, InputError
 

@@ -9,8 +9,8 @@
     architecture = "resnet50"
 
 The network gets float32 (N, 3, size, size) and gives (N, D). With an architecture the file holds
-its weights alone (see `named_network.py`). Without one it is TorchScript: a program, which is run
-only where the user says so (see `hpc.torchscript`).
+its weights alone (see `torchvision_network.py`). Without one it is TorchScript: a program, which is
+run only where the user says so (see `hpc.torchscript`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from eval.features.extractor import (
 )
 from histosyn.config.file import from_dict, load_toml
 from hpc.errors import ConfigError, InputError
-from hpc.stamp import Stamp
+from hpc.file_fingerprint import Stamp
 from hpc.torchscript import load_torchscript
 
 RUN_CODE_OPTION = "--run-extractor-code"
@@ -100,7 +100,7 @@ class ModuleExtractor:
     def _opened(self, path: Path, run_code: bool) -> torch.nn.Module:
         if self._preprocessing.architecture is not None:
             # Here, because torchvision is needed by this kind alone.
-            from eval.extractors.named_network import named_network
+            from eval.extractors.torchvision_network import named_network
 
             return named_network(self._preprocessing.architecture, path).to(self.device)
         return load_torchscript(path, self.device, run_code=run_code, option=RUN_CODE_OPTION)

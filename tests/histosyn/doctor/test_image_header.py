@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
-from histosyn.doctor.header import read_header
+from histosyn.doctor.image_header import read_header
 
 CENTIMETER = 3
 

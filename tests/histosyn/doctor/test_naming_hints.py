@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.doctor.hints import common_suffixes
+from histosyn.doctor.naming_hints import common_suffixes
 from histosyn.sources.pairs import Naming
 
 STEM = st.from_regex("[ab01]([ab01_-]{0,4}[ab01])?", fullmatch=True)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from tissue import SCHEMA, write_folders
 
-from histosyn.packing.class_gaps import class_gaps
+from histosyn.packing.class_coverage import class_gaps
 from histosyn.packing.pack import PackConfig, pack
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from scipy import ndimage
 from tissue import SHARED
 
-from histosyn.doctor.blemishes import (
+from histosyn.doctor.tile_artifacts import (
     ink_share,
     is_blank,
     marked_by_ink,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histosyn.images.resampling import resample
-from histosyn.packing.cut import grid_windows
+from histosyn.packing.tiling import grid_windows
 from hpc.errors import DatasetError
 
 

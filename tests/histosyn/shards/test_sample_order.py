@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.shards.order import SHARDS_PER_BLOCK, SampleOrder
 from histosyn.shards.oversampling import EachOnce
+from histosyn.shards.sample_order import SHARDS_PER_BLOCK, SampleOrder
 
 SIZES = st.lists(st.integers(0, 7), min_size=1, max_size=30).filter(any)
 

@@ -12,7 +12,7 @@ import numpy as np
 from histosyn.doctor import finding as findings_module
 from histosyn.doctor.finding import Finding
 from histosyn.doctor.interpretation import Interpretation
-from histosyn.doctor.summary import PairSummary
+from histosyn.doctor.pair_summary import PairSummary
 from histosyn.labels.instances import Numbering
 from histosyn.labels.label_map import UnknownValue
 from histosyn.labels.schema import LabelSchema
