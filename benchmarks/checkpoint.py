@@ -34,7 +34,7 @@ from histosyn.training.adversaries import Adversaries
 from histosyn.training.data import open_stream
 from histosyn.training.observers import SaveCheckpoint
 from histosyn.training.trainer import Trainer
-from hpc.async_checkpoint import Saver
+from hpc.async_checkpoint import AsyncSaver
 from hpc.deferred_writes import DeferredWrites
 from hpc.files import sha256_of_file
 from hpc.preemption import Reason
@@ -46,7 +46,7 @@ MIB = 1 << 20
 WARM_UP, UNDISTURBED, EVERY = 3, 4, 100
 
 
-class InLine(Saver):
+class InLine(AsyncSaver):
     """Waits for each checkpoint, as if there were no thread."""
 
     def save(self, step: int, state: dict[str, Any], *, resume_only: bool = False) -> None:
@@ -171,7 +171,7 @@ def prepare(out: Path, crop: int, global_batch: int) -> tuple[Trainer, Cycles]:
             due=Timer(0, device, is_first=True),
             saved=None,
         )
-        for kind, name in ((Saver, "background"), (InLine, "in-line"))
+        for kind, name in ((AsyncSaver, "background"), (InLine, "in-line"))
     )
     return trainer, Cycles(background, in_line)
 

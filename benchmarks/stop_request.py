@@ -77,7 +77,7 @@ def measure(shards: Path, steps: int) -> None:
     with (
         StopRequest(folder, seconds_before_end=0) as stop,
         process_group(topology, CPU),
-        stop.at_edges(CPU),
+        stop.at_step_boundaries(CPU),
     ):
         stream = open_stream(config, topology)
         trainer = Trainer(config, stream, Adversaries(config, len(stream.index.schema), CPU), CPU)

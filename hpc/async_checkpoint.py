@@ -16,7 +16,7 @@ from hpc.tensor_tree import Snapshot, take_snapshot
 logger = logging.getLogger("histosyn")
 
 
-class Saver:
+class AsyncSaver:
     """Writes the checkpoints below `root`, one at a time, and deletes what need not be kept.
 
     `save` copies the state to host memory; a thread serializes, hashes, flushes, renames and
@@ -78,7 +78,7 @@ class Saver:
         if failure is not None:
             raise failure
 
-    def __enter__(self) -> Saver:
+    def __enter__(self) -> AsyncSaver:
         return self
 
     def __exit__(

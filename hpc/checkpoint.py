@@ -31,7 +31,7 @@ from hpc.files import atomic_folder, make_folder, sha256_of_bytes, sha256_of_fil
 from hpc.json_toml import content_of, plain_json
 from hpc.records import Count, Records, Text
 from hpc.run_folder_names import RECORD
-from hpc.tensor_tree import Snapshot, put_together, take_snapshot, write_tensors
+from hpc.tensor_tree import Snapshot, take_snapshot, unflatten, write_tensors
 from hpc.weights import WEIGHTS_DAMAGE, read_tensors
 
 logger = logging.getLogger("histosyn")
@@ -270,7 +270,7 @@ def _checksums(folder: Path) -> dict[str, str]:
 def _state_of(folder: Path, tensors: Mapping[str, torch.Tensor | None]) -> dict[str, Any]:
     """What its `state.json` says, with these tensors. Raises ValueError and the like."""
     skeleton = plain_json(content_of(folder / _STATE), finite=False)
-    state = put_together(skeleton, tensors)
+    state = unflatten(skeleton, tensors)
     if not isinstance(state, dict):
         raise ValueError(f"{_STATE} holds no table")
     return state

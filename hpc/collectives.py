@@ -110,7 +110,7 @@ class DelayedMaximum:
     """The largest of all ranks' integers, exchanged while they do something else.
 
     A call sends this rank's value on its way and returns what the previous call's values came to; 0
-    at first. Every rank makes the same calls, and `settle` after the last one.
+    at first. Every rank makes the same calls, and `wait` after the last one.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -124,7 +124,7 @@ class DelayedMaximum:
         """Send `value`; what the last ones came to."""
         if world_size() == 1:
             return value
-        self.settle()
+        self.wait()
         with self._beside():
             sent = torch.full((1,), value, dtype=torch.int64, device=self._device)
             work = distributed.all_reduce(sent, distributed.ReduceOp.MAX, async_op=True)
@@ -132,7 +132,7 @@ class DelayedMaximum:
         self._pending = sent, work
         return self._largest
 
-    def settle(self) -> None:
+    def wait(self) -> None:
         """Wait for what is on its way."""
         if self._pending is not None:
             sent, work = self._pending

@@ -26,7 +26,7 @@ class DeferredWrites:
     """Does writes in their order. With "retry" those that a full disk refuses are kept for later.
 
     A checkpoint must not be ahead of what is kept here, or a run that is killed and goes on from it
-    would never write it: see `settled`.
+    would never write it: see `flush`.
     """
 
     def __init__(self, on_full_disk: OnFullDisk = "stop") -> None:
@@ -36,9 +36,9 @@ class DeferredWrites:
     def write(self, path: Path, write: Write) -> None:
         """Do what is owed, then this. Raises what is wrong, but for a full disk that may wait."""
         self._owed.append((path, write))
-        self.settled()
+        self.flush()
 
-    def settled(self) -> bool:
+    def flush(self) -> bool:
         """Try what is owed; whether nothing is left."""
         while self._owed:
             path, write = self._owed[0]
@@ -57,7 +57,7 @@ class DeferredWrites:
 
     def close(self) -> None:
         """Raise FullDiskError if something is owed still."""
-        if not self.settled():
+        if not self.flush():
             raise FullDiskError(
                 f"{self._owed[0][0]} and {len(self._owed) - 1} other writes found no room on the "
                 "disk. Make room, and run the same command again."

@@ -9,7 +9,7 @@ import torch
 
 
 @contextmanager
-def exact_on_gpu() -> Iterator[None]:
+def deterministic_on_gpu() -> Iterator[None]:
     """Deterministic algorithms in full float32 on a GPU, none chosen by trying which is fastest."""
     with torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False
@@ -18,8 +18,8 @@ def exact_on_gpu() -> Iterator[None]:
 
 
 @contextmanager
-def one_way_of_computing() -> Iterator[None]:
-    """Sums in the same order every time: `exact_on_gpu`, and on a CPU a single thread.
+def deterministic() -> Iterator[None]:
+    """Sums in the same order every time: `deterministic_on_gpu`, and on a CPU a single thread.
 
     On a CPU the rounding depends on the number of threads, and torchrun sets another one than a
     process alone has. Threads that are started inside must set their own number, which torch keeps
@@ -28,7 +28,7 @@ def one_way_of_computing() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with exact_on_gpu():
+        with deterministic_on_gpu():
             yield
     finally:
         torch.set_num_threads(threads)

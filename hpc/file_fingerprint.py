@@ -10,7 +10,7 @@ from hpc.files import sha256_of_file
 _Identity = tuple[int, int, int, int]
 
 
-class Stamp:
+class FileFingerprint:
     """Which file stands at `path` now, before it is read for the first time."""
 
     def __init__(self, path: Path) -> None:

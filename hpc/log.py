@@ -173,7 +173,7 @@ class RecordsFile:
         """All records that are sound, and which lines are not."""
         return self._lines()
 
-    def forget_after(self, step: int) -> None:
+    def truncate_after(self, step: int) -> None:
         """Drop the reports of later steps, which a resumed run is going to write again.
 
         Damaged lines are told, and the file is kept as it was beside the one that goes on.

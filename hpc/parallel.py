@@ -120,7 +120,7 @@ def kill_at_exit(owner: object, processes: Sequence[BaseProcess]) -> None:
     """Kill `processes` when this one exits, should their `owner` still be there; or when it goes.
 
     At exit Python asks its children to end, and waits for them. Those that never hear a signal
-    (see `hpc.preemption.signals_held_back`) would keep it waiting for ever.
+    (see `hpc.preemption.signals_blocked`) would keep it waiting for ever.
     """
     Finalize(owner, _kill, args=(processes,), exitpriority=0)
 

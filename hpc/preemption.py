@@ -85,7 +85,7 @@ class StopRequested(BaseException):
 
 
 @contextmanager
-def signals_held_back() -> Iterator[None]:
+def signals_blocked() -> Iterator[None]:
     """Processes started during the block never get these signals: who asks to stop means us.
 
     SLURM and torchrun send them to every process there is, and a loader that dies of one would
@@ -164,14 +164,14 @@ class StopRequest:
         os.close(self._read)
 
     @contextmanager
-    def at_edges(self, device: torch.device) -> Iterator[None]:
+    def at_step_boundaries(self, device: torch.device) -> Iterator[None]:
         """During the block requests are noted, for `agreed`. All ranks enter and leave together."""
         from hpc.collectives import DelayedMaximum
 
         self._exchange = DelayedMaximum(device)
         self._deferred = True
         yield
-        self._exchange.settle()
+        self._exchange.wait()
 
     def agreed(self) -> Reason | None:
         """Whether, and why, all ranks stop at this edge of a step; every rank calls it at each.
@@ -188,7 +188,7 @@ class StopRequest:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """A request by a signal ends the block with AskedMeanwhile.
+        """A request by a signal ends the block with StopRequested.
 
         For a process that waits, alone, for what may never come: where there are others, it cannot
         stop without them.
@@ -201,7 +201,7 @@ class StopRequest:
         finally:
             self._waiting = False
 
-    def honoured(self, reason: Reason) -> None:
+    def acknowledge(self, reason: Reason) -> None:
         """Remove the STOP file that asked for it, so that the next start goes on."""
         if reason is REASONS[_FILE - 1]:
             self._file.unlink(missing_ok=True)

@@ -107,7 +107,7 @@ def record_ending(folder: Path, ending: Ending) -> None:
         _write_last(folder / STATE_FILE, _ended(state, ending))
 
 
-class StateKeeper:
+class RunStateWriter:
     """Keeps `state.json` from the start of a run, or of its continuation, to the end.
 
     Only for rank 0, and only while it holds the run folder's lock. A disk that does not take it is

@@ -56,7 +56,7 @@ def take_snapshot(state: dict[str, Any], over: Snapshot | None = None) -> Snapsh
     are under way at once, and waited for. Raises TypeError for what a checkpoint cannot hold.
     """
     tensors: dict[str, torch.Tensor] = {}
-    skeleton = _take_apart(state, "", tensors)
+    skeleton = _flatten(state, "", tensors)
     used = over.tensors if over is not None else {}
     copies = {name: _host_copy(tensor, used.get(name)) for name, tensor in tensors.items()}
     for device in {tensor.device for tensor in tensors.values() if tensor.is_cuda}:
@@ -64,7 +64,7 @@ def take_snapshot(state: dict[str, Any], over: Snapshot | None = None) -> Snapsh
     return Snapshot(skeleton=skeleton, tensors=copies)
 
 
-def put_together(skeleton: Any, tensors: Mapping[str, torch.Tensor | None]) -> Any:
+def unflatten(skeleton: Any, tensors: Mapping[str, torch.Tensor | None]) -> Any:
     """The tree that `take_snapshot` was given, with these tensors; tuples have become lists."""
     if not isinstance(skeleton, dict):
         return skeleton
@@ -72,8 +72,8 @@ def put_together(skeleton: Any, tensors: Mapping[str, torch.Tensor | None]) -> A
     if kind == "tensor":
         return tensors[content]
     if kind == "dict":
-        return {key: put_together(value, tensors) for key, value in content}
-    return [put_together(value, tensors) for value in content]
+        return {key: unflatten(value, tensors) for key, value in content}
+    return [unflatten(value, tensors) for value in content]
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> str:
@@ -117,7 +117,7 @@ def _host_copy(tensor: torch.Tensor, used: torch.Tensor | None) -> torch.Tensor:
     return host.copy_(tensor.detach(), non_blocking=tensor.is_cuda)
 
 
-def _take_apart(node: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+def _flatten(node: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
     """Collect the tensors of a tree in `tensors`; returns the tree as JSON with their names."""
     if isinstance(node, torch.Tensor) and node.dtype in _DTYPES:
         # Numbered, because paths can coincide: the keys 1 and "1", or "a/b" and "b" within "a".
@@ -129,10 +129,10 @@ def _take_apart(node: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
             if not isinstance(key, str | int):
                 raise TypeError(f"A checkpoint cannot hold the key {key!r} (at {name}).")
         # Pairs, because JSON would turn the optimizers' integer keys into strings.
-        pairs = [[key, _take_apart(value, f"{name}/{key}", tensors)] for key, value in node.items()]
+        pairs = [[key, _flatten(value, f"{name}/{key}", tensors)] for key, value in node.items()]
         return {"dict": pairs}
     if isinstance(node, list | tuple):
-        return {"list": [_take_apart(v, f"{name}/{i}", tensors) for i, v in enumerate(node)]}
+        return {"list": [_flatten(v, f"{name}/{i}", tensors) for i, v in enumerate(node)]}
     if node is None or isinstance(node, bool | int | float | str):
         return node
     kind = node.dtype if isinstance(node, torch.Tensor) else type(node).__name__

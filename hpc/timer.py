@@ -12,7 +12,7 @@ from hpc.collectives import DelayedMaximum
 class Timer:
     """Says every so many minutes that they are over. Rank 0's clock counts, the others follow.
 
-    Every rank calls it at each edge of a step, and `settle` after the last one. The answer is that
+    Every rank calls it at each edge of a step, and `wait` after the last one. The answer is that
     of the edge before, so nobody waits for it. At 0 minutes nothing is ever due.
     """
 
@@ -35,6 +35,6 @@ class Timer:
         """Count from now on: what was waited for has just been done."""
         self._since = time.monotonic()
 
-    def settle(self) -> None:
+    def wait(self) -> None:
         """Wait for what is on its way."""
-        self._exchange.settle()
+        self._exchange.wait()

@@ -79,7 +79,7 @@ class Watchdog:
         """
         if store is not None:
             self._store = store
-            self._signs = _Signs(store, self.topology)
+            self._signs = _Heartbeats(store, self.topology)
             self._signs.give(self._where())
         thread = Thread(target=self._guard, name="watchdog", daemon=True)
         thread.start()
@@ -235,7 +235,7 @@ _DECLARED = Records(kind=_Declared, remedy="All ranks end.", error=HistosynError
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sign:
+class _Heartbeat:
     """A sign of life; without one, nothing is known of a rank."""
 
     number: Count = 0
@@ -244,10 +244,10 @@ class _Sign:
     where: Text = "nowhere"
 
 
-_SIGNS = Records(kind=_Sign, remedy="It counts as none.", error=HistosynError)
+_HEARTBEATS = Records(kind=_Heartbeat, remedy="It counts as none.", error=HistosynError)
 
 
-class _Signs:
+class _Heartbeats:
     """Signs of life in the store: a number that grows, which process it is, where it is."""
 
     def __init__(self, store: distributed.Store, topology: Topology) -> None:
@@ -284,12 +284,12 @@ class _Signs:
             for where, ranks in sorted(ranks_at.items(), key=lambda item: len(item[1]))
         )
 
-    def _read(self, rank: int) -> _Sign:
+    def _read(self, rank: int) -> _Heartbeat:
         name = f"sign-{rank}"
         with suppress(HistosynError):
             if self._store.check([name]):
-                return _SIGNS.parse(self._store.get(name), name)
-        return _Sign()
+                return _HEARTBEATS.parse(self._store.get(name), name)
+        return _Heartbeat()
 
 
 def connect(point: Rendezvous, token: str) -> distributed.Store:

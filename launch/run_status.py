@@ -57,7 +57,7 @@ class RunStatus:
     job_states: tuple[str, ...] = ()
 
 
-def next_word(folder: Path) -> str:
+def next_action(folder: Path) -> str:
     """What a job script is to do about a run that has ended.
 
     The state's "next", but "restart" for a run that was cut off: it ended without a word, or

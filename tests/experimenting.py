@@ -8,7 +8,7 @@ import numpy as np
 from tissue import SCHEMA, write_folders
 
 from eval.utility.config import Arm
-from eval.utility.plan import Cell
+from eval.utility.plan import PlannedTraining
 from eval.utility.trainings import Outcome
 from histosyn.packing.pack import PackConfig, pack
 
@@ -67,7 +67,7 @@ def outcome(
         confusion[unit] = np.diag([good] * K) + np.diag([1000 - good] * (K - 1), 1)
         confusion[unit, -1, 0] = 1000 - good
     return Outcome(
-        cell=Cell(arm=arm, share=share, seed=seed),
+        planned=PlannedTraining(arm=arm, share=share, seed=seed),
         units=tuple(f"patient {unit}" for unit in range(patients)),
         confusion_UKK=confusion,
         tiles=patients,

@@ -18,7 +18,7 @@ from tissue import tiny_config
 
 from histosyn.training.run import run_training
 from hpc import checkpoint
-from hpc.async_checkpoint import Saver
+from hpc.async_checkpoint import AsyncSaver
 from hpc.log import RecordsFile
 
 _TENSOR_BYTES = 800
@@ -29,7 +29,7 @@ def state(step):
 
 
 def save(root, *numbers):
-    with Saver(root, keep_last=2) as saver:
+    with AsyncSaver(root, keep_last=2) as saver:
         for step in numbers:
             saver.save(step, state(step))
 

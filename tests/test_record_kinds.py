@@ -42,7 +42,9 @@ SAMPLES = {
         "work": "", "share": "1/2", "host": "node", "pid": 5, "job": "7", "since": "now",
     },
     "hpc.watchdog:_DECLARED": {"by": 1, "of": 0, "ending": ENDING},
-    "hpc.watchdog:_SIGNS": {"number": 3, "host": "node", "pid": 5, "where": "train (x, line 3)"},
+    "hpc.watchdog:_HEARTBEATS": {
+        "number": 3, "host": "node", "pid": 5, "where": "train (x, line 3)",
+    },
     "histosyn.training.bad_samples:BAD_SAMPLES": {
         "step": 3, "shard": "x.tar", "key": "a", "cause": "cut",
     },

@@ -38,7 +38,7 @@ from eval.statistics.arrays import Floats
 from eval.statistics.equivalence import equivalence_test
 from eval.statistics.interval import INTERVAL_LEVEL, with_interval
 from eval.statistics.result import Number, Result
-from hpc.file_fingerprint import Stamp
+from hpc.file_fingerprint import FileFingerprint
 
 _MISSING_RATINGS = (
     "Gwet 2014: observed agreement from images with two or more ratings, chance from all images "
@@ -77,7 +77,7 @@ def report_agreement(ratings: Ratings, plan: Plan) -> Result:
         replicates=plan.replicates, seed=plan.seed, raters=raters if plan.resample_raters else ()
     )
     sources = (joint_sources if plan.paired else sources_of)(ratings, resampling)
-    stamp = None if plan.groups is None else Stamp(plan.groups)
+    fingerprint = None if plan.groups is None else FileFingerprint(plan.groups)
     if plan.groups is not None:
         sources = in_groups(sources, ratings, plan.groups)
     measured = [
@@ -99,7 +99,7 @@ def report_agreement(ratings: Ratings, plan: Plan) -> Result:
             "sha256": ratings.sha256,
             "form": ratings.form,
             "groups": None if plan.groups is None else str(plan.groups),
-            "groups_sha256": None if stamp is None else stamp.sha256(),
+            "groups_sha256": None if fingerprint is None else fingerprint.sha256(),
             "arms": [_arm_facts(arm) for arm in ratings.arms],
             "raters_without_rating": list(ratings.silent_raters),
             "left_aside": list(ratings.left_aside),

@@ -21,7 +21,7 @@ from eval.features.tile_batches import BadTilesError
 from eval.features.tile_sources import StoredTiles, TileFolder
 from hpc.collectives import rank, run_on_every_rank, world_size
 from hpc.errors import DatasetError, InputError
-from hpc.file_fingerprint import Stamp
+from hpc.file_fingerprint import FileFingerprint
 from hpc.job_array import Part
 
 
@@ -69,12 +69,16 @@ def measure_part(
     )
     if rows:
         chosen = source.select(rows)
-        stamps = [Stamp(path) for path in chosen.paths] if isinstance(chosen, TileFolder) else []
+        fingerprints = (
+            [FileFingerprint(path) for path in chosen.paths]
+            if isinstance(chosen, TileFolder)
+            else []
+        )
         digests = _digests(chosen)
         kept_of_part = None if kept_N is None else kept_N[rows.start : rows.stop]
         features = features_of(chosen, extractor, batch_size, progress, kept_of_part)
-        for stamp in stamps:
-            stamp.require_unchanged()
+        for fingerprint in fingerprints:
+            fingerprint.require_unchanged()
     return MeasuredPart(
         part=part,
         total=len(source),

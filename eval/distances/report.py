@@ -19,7 +19,7 @@ from eval.features.tile_sources import StoredTiles, TileFolder, TileShards, Tile
 from eval.statistics.result import Number, Result
 from hpc.collectives import run_on_rank_0
 from hpc.errors import InputError
-from hpc.file_fingerprint import Stamp
+from hpc.file_fingerprint import FileFingerprint
 from hpc.paths import AnyPath, as_path
 
 FEWEST_TILES = 2048
@@ -36,15 +36,15 @@ class Grouping:
 
     file: Path
     column: str = "patient"
-    _stamp: Stamp = field(init=False, repr=False, compare=False)
+    _fingerprint: FileFingerprint = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Before it is read; what is recorded of it must be what was read.
-        object.__setattr__(self, "_stamp", Stamp(self.file))
+        object.__setattr__(self, "_fingerprint", FileFingerprint(self.file))
 
     def as_dict(self) -> dict[str, str]:
         """For the provenance: the file's name and contents, and the column."""
-        return {"groups_file": str(self.file), "groups_sha256": self._stamp.sha256(),
+        return {"groups_file": str(self.file), "groups_sha256": self._fingerprint.sha256(),
                 "group_column": self.column}  # fmt: skip
 
 

@@ -50,9 +50,9 @@ def open_extractor(
 
         return SegmenterExtractor(path, device=device)
     if path.is_file():
-        from eval.extractors.network_file import ModuleExtractor
+        from eval.extractors.network_file import FileExtractor
 
-        return ModuleExtractor(path, run_code=run_code, device=device)
+        return FileExtractor(path, run_code=run_code, device=device)
     raise InputError(
         f"No extractor is called {name!r}, nor is there a file or folder of that name. Choose: "
         f"{', '.join(get_args(ExtractorName))}, a file of weights, a TorchScript file, or "

@@ -22,7 +22,7 @@ from eval.features.extractor import (
     resized_antialiased,
 )
 from hpc.errors import InputError
-from hpc.file_fingerprint import Stamp
+from hpc.file_fingerprint import FileFingerprint
 from hpc.files import require_file, sha256_of_file
 from hpc.weights import not_finite, read_pickled_tensors
 
@@ -78,7 +78,7 @@ class InceptionExtractor:
     def __init__(
         self, weights: Path, *, clean: bool = False, device: torch.device | str = "cpu"
     ) -> None:
-        stamp = Stamp(weights)
+        fingerprint = FileFingerprint(weights)
         sha256 = _checked_sha256(weights)
         self.device = torch.device(device)
         self._clean = clean
@@ -90,7 +90,7 @@ class InceptionExtractor:
             caveat=None if sha256.startswith(_PUBLISHED_HASH) else _OTHER_WEIGHTS_CAVEAT,
         )
         network = _folded(_build(weights).eval()).to(self.device)
-        stamp.require_unchanged()
+        fingerprint.require_unchanged()
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, tiles_NHWC: NDArray[np.uint8]) -> NDArray[np.floating]:

@@ -31,7 +31,7 @@ from eval.features.extractor import (
 )
 from histosyn.config.file import from_dict, load_toml
 from hpc.errors import ConfigError, InputError
-from hpc.file_fingerprint import Stamp
+from hpc.file_fingerprint import FileFingerprint
 from hpc.torchscript import load_torchscript
 
 RUN_CODE_OPTION = "--run-extractor-code"
@@ -73,7 +73,7 @@ class Preprocessing:
         return (resized - mean) / std
 
 
-class ModuleExtractor:
+class FileExtractor:
     """The network in a file; NAME.toml beside it states its preprocessing, and its architecture.
 
     Raises InputError if the file is none of that architecture or, without one, no TorchScript or
@@ -85,13 +85,13 @@ class ModuleExtractor:
         self, path: Path, *, run_code: bool = False, device: torch.device | str = "cpu"
     ) -> None:
         self.device = torch.device(device)
-        stamp = Stamp(path)
+        fingerprint = FileFingerprint(path)
         self._preprocessing = _preprocessing_of(path)
         self._module = self._opened(path, run_code)
         self._path = path
         self.identity = Identity(
             name=self._preprocessing.name,
-            weights_sha256=stamp.sha256(),
+            weights_sha256=fingerprint.sha256(),
             preprocessing=str(self._preprocessing),
         )
         size = self._preprocessing.size
@@ -100,9 +100,9 @@ class ModuleExtractor:
     def _opened(self, path: Path, run_code: bool) -> torch.nn.Module:
         if self._preprocessing.architecture is not None:
             # Here, because torchvision is needed by this kind alone.
-            from eval.extractors.torchvision_network import named_network
+            from eval.extractors.torchvision_network import torchvision_network
 
-            return named_network(self._preprocessing.architecture, path).to(self.device)
+            return torchvision_network(self._preprocessing.architecture, path).to(self.device)
         return load_torchscript(path, self.device, run_code=run_code, option=RUN_CODE_OPTION)
 
     def __call__(self, tiles_NHWC: NDArray[np.uint8]) -> NDArray[np.floating]:

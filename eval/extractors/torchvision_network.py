@@ -31,7 +31,7 @@ _HEADS = {
 _PREFIX = "module."  # nn.DataParallel puts it before every key
 
 
-def named_network(architecture: str, path: Path) -> torch.nn.Module:
+def torchvision_network(architecture: str, path: Path) -> torch.nn.Module:
     """torchvision's `architecture` without its head, with the weights of a state dict.
 
     The file is `.safetensors`, or of `torch.save`. Raises ConfigError for an architecture that is

@@ -1,7 +1,7 @@
 """Label faithfulness: does a segmenter find in synthetic tiles the tissue that was asked for?
 
-A segmenter trained on real tiles reads the synthetic ones; what it reads is compared with the label
-maps they were made from, beside what it reads in held-out real tiles.
+A segmenter trained on real tiles segments the synthetic ones; its predictions are compared with the
+label maps they were made from, beside its scores on held-out real tiles.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from eval.faithfulness.scores import (
     numbers_of,
     sides_of,
 )
-from eval.segmenter.confusion import Reading, read_tiles, require_all
+from eval.segmenter.confusion import TileConfusions, confusions_of_tiles, require_all
 from eval.segmenter.labelled_tiles import LabelledTiles, ShardTiles
 from eval.segmenter.model import Segmenter
 from eval.statistics.interval import INTERVAL_LEVEL
@@ -61,17 +61,17 @@ def faithfulness(
     sources: dict[str, LabelledTiles] = {SYNTHETIC: synthetic}
     if real is not None:
         sources[REAL] = real
-    readings: dict[str, Reading] = {}
+    confusions_of: dict[str, TileConfusions] = {}
     for name, tiles in sources.items():
-        readings[name] = read_tiles(
+        confusions_of[name] = confusions_of_tiles(
             segmenter,
             tiles,
             batch_size=settings.batch_size,
             track=lambda rows, name=name: show(rows, f"{name} tiles"),  # type: ignore[misc]
         )
         if settings.on_bad_tile == "error":
-            require_all(readings[name], name, len(tiles))
-    sides = sides_of(readings, replicates=settings.replicates, seed=settings.seed)
+            require_all(confusions_of[name], name, len(tiles))
+    sides = sides_of(confusions_of, replicates=settings.replicates, seed=settings.seed)
     return Result(
         kind="faithfulness",
         inputs={
@@ -111,11 +111,11 @@ def _segmenter_facts(segmenter: Segmenter) -> dict[str, Any]:
 def _side_facts(tiles: LabelledTiles, side: Side) -> dict[str, Any]:
     return {
         "name": tiles.name,
-        "tiles": len(side.reading.label_keys),
-        "units": list(side.units) if side.reading.by_group else len(side.units),
+        "tiles": len(side.confusions.label_keys),
+        "units": list(side.units) if side.confusions.by_group else len(side.units),
         "drawn_by": side.unit,
         "content": {what: asdict(content) for what, content in tiles.content().items()},
-        "bad_tiles": list(side.reading.bad),
+        "bad_tiles": list(side.confusions.bad),
     }
 
 

@@ -1,4 +1,4 @@
-"""Scores of what a segmenter read, as numbers with intervals, and their difference between sides.
+"""Scores of a segmenter's predictions with intervals, and their difference between sides.
 
 Intervals are percentiles of a bootstrap over groups (patients), or label maps where these are not
 known. Where two sides have the same ones, both are drawn together, so that their difference is that
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.segmenter.confusion import Reading, by_unit
+from eval.segmenter.confusion import TileConfusions, by_unit
 from eval.segmenter.pixel_scores import Counts, Floats, accuracy, dice, iou, mean_of_defined
 from eval.statistics.bootstrap import resamples
 from eval.statistics.interval import few_drawn, with_interval
@@ -33,10 +33,10 @@ class Statistic:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Side:
-    """The pixel counts (U, K, K) of the units of a side, and what its resamples gave (B, S)."""
+    """Confusion matrices (U, K, K) of the units of a side, and its bootstrap replicates (B, S)."""
 
     name: str
-    reading: Reading
+    confusions: TileConfusions
     units: tuple[str, ...]
     confusion_UKK: Counts
     replicates_BS: Floats
@@ -49,7 +49,7 @@ class Side:
     @property
     def unit(self) -> str:
         """What is drawn, in words."""
-        return "group" if self.reading.by_group else "label map"
+        return "group" if self.confusions.by_group else "label map"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,11 +84,13 @@ def scores(confusion_BKK: Counts | Floats) -> Floats:
     return np.concatenate([dice_BK, iou_BK, np.stack(overall, axis=-1)], axis=-1)
 
 
-def sides_of(readings: dict[str, Reading], *, replicates: int, seed: int) -> list[Side]:
+def sides_of(confusions_of: dict[str, TileConfusions], *, replicates: int, seed: int) -> list[Side]:
     """Draw the resamples of all sides: together where they have the same units."""
     return [
-        _side(name, reading, replicates=replicates, key=(seed, _draw_number(name, readings)))
-        for name, reading in readings.items()
+        _side(
+            name, confusions, replicates=replicates, key=(seed, _draw_number(name, confusions_of))
+        )
+        for name, confusions in confusions_of.items()
     ]
 
 
@@ -98,7 +100,7 @@ def numbers_of(side: Side, schema: LabelSchema) -> list[Number]:
         side=side.name,
         values_S=scores(side.confusion),
         replicates_BS=side.replicates_BS,
-        tiles=len(side.reading.label_keys),
+        tiles=len(side.confusions.label_keys),
         method="pixels of all tiles together",
         over=_over([side]),
         single=_single([side]),
@@ -113,7 +115,7 @@ def difference_numbers(first: Side, second: Side, schema: LabelSchema) -> list[N
         side=f"{first.name} - {second.name}",
         values_S=scores(first.confusion) - scores(second.confusion),
         replicates_BS=first.replicates_BS - second.replicates_BS,
-        tiles=len(first.reading.label_keys) + len(second.reading.label_keys),
+        tiles=len(first.confusions.label_keys) + len(second.confusions.label_keys),
         method="difference of the scores of both sides",
         over=f"{_over([first, second])}, {together}",
         single=_single([first, second]),
@@ -137,14 +139,14 @@ def _single(sides: Sequence[Side]) -> str | None:
     return next((side.unit for side in sides if len(side.units) == 1), None)
 
 
-def _draw_number(name: str, readings: dict[str, Reading]) -> int:
+def _draw_number(name: str, confusions_of: dict[str, TileConfusions]) -> int:
     """Sides with the same units share a number, so that the same units are drawn."""
-    units = [frozenset(reading.units) for reading in readings.values()]
-    return units.index(units[list(readings).index(name)])
+    units = [frozenset(confusions.units) for confusions in confusions_of.values()]
+    return units.index(units[list(confusions_of).index(name)])
 
 
-def _side(name: str, reading: Reading, *, replicates: int, key: tuple[int, ...]) -> Side:
-    units, confusion_UKK = by_unit(reading)
+def _side(name: str, confusions: TileConfusions, *, replicates: int, key: tuple[int, ...]) -> Side:
+    units, confusion_UKK = by_unit(confusions)
     flat_UX = confusion_UKK.reshape(len(units), -1).astype(np.float64)
     blocks = [
         scores((drawn_BU @ flat_UX).reshape(-1, *confusion_UKK.shape[1:]))
@@ -152,7 +154,7 @@ def _side(name: str, reading: Reading, *, replicates: int, key: tuple[int, ...])
     ]
     return Side(
         name=name,
-        reading=reading,
+        confusions=confusions,
         units=units,
         confusion_UKK=confusion_UKK,
         replicates_BS=np.concatenate(blocks),

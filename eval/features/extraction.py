@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from eval.features.extractor import Extractor
 from eval.features.tile_batches import TileBatch
-from hpc.determinism import one_way_of_computing
+from hpc.determinism import deterministic
 
 # A batch and its features (B, D).
 Extracted = tuple[TileBatch, NDArray[np.floating]]
@@ -53,7 +53,7 @@ def _tile_by_tile(
     extractor: Extractor, batches: Iterable[TileBatch]
 ) -> Generator[Extracted, None, None]:
     workers = min(torch.get_num_threads(), _MOST_WORKERS)
-    with one_way_of_computing():
+    with deterministic():
         pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
         under_way: deque[tuple[TileBatch, list[_Waiting]]] = deque()
         try:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from hpc.determinism import exact_on_gpu
+from hpc.determinism import deterministic_on_gpu
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Extractor(Protocol):
 @contextmanager
 def reproducible_inference() -> Iterator[None]:
     """No gradients; on a GPU deterministic algorithms in full float32 instead of TensorFloat-32."""
-    with torch.inference_mode(), exact_on_gpu():
+    with torch.inference_mode(), deterministic_on_gpu():
         yield
 
 

@@ -1,1 +1,1 @@
-"""A segmenter of our own: a U-Net that reads what is where in a tile. Knows no statistics."""
+"""A segmenter of our own: a U-Net that predicts the class of each pixel. Knows no statistics."""

@@ -1,4 +1,4 @@
-"""What a segmenter reads in labelled tiles, as pixel counts a tile."""
+"""Confusion matrices of a segmenter's predictions on labelled tiles, one a tile."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MOST_NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Reading:
-    """Confusion matrices (T, K, K) of the T tiles that could be read, rows what is there.
+class TileConfusions:
+    """Confusion matrices (T, K, K) of the T tiles that could be read; rows are true classes.
 
     `label_keys` and `groups` (None where unknown) are those of these tiles; `bad` says of each tile
     that could not be read why not.
@@ -33,7 +33,7 @@ class Reading:
 
     @property
     def units(self) -> tuple[str, ...]:
-        """What is drawn in a bootstrap: patients where all are known, otherwise label maps.
+        """What the bootstrap resamples: patients where all are known, otherwise label maps.
 
         Tiles of one patient, and variants made from one label map, are no independent evidence.
         """
@@ -47,10 +47,10 @@ class Reading:
         return all(group is not None for group in self.groups)
 
 
-def read_tiles(
+def confusions_of_tiles(
     segmenter: Segmenter, tiles: LabelledTiles, *, batch_size: int, track: Track = iter
-) -> Reading:
-    """Let the segmenter read all tiles, of any sizes; those that cannot be read are in `bad`.
+) -> TileConfusions:
+    """Segment all tiles, of any sizes; those that cannot be read are in `bad`.
 
     Raises InputError if the label maps have other classes than the segmenter, DatasetError if not a
     single tile can be read.
@@ -61,13 +61,13 @@ def read_tiles(
     rows: list[int] = []
     bad = list(tiles.bad)
     for batch in _batches(_usable(tiles, track, bad), batch_size):
-        answers_NHW = segmenter.read(np.stack([tile_HWC for _, tile_HWC, _ in batch]))
-        for (row, _, labels_HW), answer_HW in zip(batch, answers_NHW, strict=True):
+        predicted_NHW = segmenter.predict(np.stack([tile_HWC for _, tile_HWC, _ in batch]))
+        for (row, _, labels_HW), predicted_HW in zip(batch, predicted_NHW, strict=True):
             rows.append(row)
-            matrices.append(confusion_of(labels_HW, answer_HW, classes))
+            matrices.append(confusion_of(labels_HW, predicted_HW, classes))
     if not rows:
         raise DatasetError(f"No tile of {tiles.name} can be read: {'; '.join(bad[:_MOST_NAMED])}")
-    return Reading(
+    return TileConfusions(
         confusion_TKK=np.stack(matrices),
         label_keys=tuple(tiles.label_key(row) for row in rows),
         groups=tuple(tiles.group(row) for row in rows),
@@ -75,12 +75,12 @@ def read_tiles(
     )
 
 
-def by_unit(reading: Reading) -> tuple[tuple[str, ...], Counts]:
-    """The units of a reading in the order of their names, and the counts (U, K, K) of each."""
-    units, unit_of_tile = np.unique(np.array(reading.units), return_inverse=True)
-    classes = reading.confusion_TKK.shape[-1]
+def by_unit(confusions: TileConfusions) -> tuple[tuple[str, ...], Counts]:
+    """The units in the order of their names, and the confusion matrices (U, K, K) of each."""
+    units, unit_of_tile = np.unique(np.array(confusions.units), return_inverse=True)
+    classes = confusions.confusion_TKK.shape[-1]
     confusion_UKK = np.zeros((len(units), classes, classes), dtype=np.int64)
-    np.add.at(confusion_UKK, unit_of_tile, reading.confusion_TKK)
+    np.add.at(confusion_UKK, unit_of_tile, confusions.confusion_TKK)
     return tuple(units.tolist()), confusion_UKK
 
 
@@ -95,14 +95,14 @@ def require_same_classes(segmenter: Segmenter, tiles: LabelledTiles) -> None:
         )
 
 
-def require_all(reading: Reading, what: str, tiles: int) -> None:
+def require_all(confusions: TileConfusions, what: str, tiles: int) -> None:
     """Raise DatasetError naming what could not be read, if anything."""
-    if not reading.bad:
+    if not confusions.bad:
         return
-    count = len(reading.bad)
+    count = len(confusions.bad)
     more = f"\n... and {count - _MOST_NAMED} more" if count > _MOST_NAMED else ""
     raise DatasetError(
-        "\n".join(reading.bad[:_MOST_NAMED])
+        "\n".join(confusions.bad[:_MOST_NAMED])
         + more
         + f"\n{count} of the {what} tiles or label maps ({tiles} pairs) cannot be used. Repair "
         "them, or measure the others with --on-bad-tile skip."

@@ -1,4 +1,4 @@
-"""Tiles with the label maps that they show, or were made from: what a segmenter is tested on."""
+"""Tiles with their label maps, drawn by annotators or given to the generator: test sets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FROM_SHARD = ".label"
 
 
 class LabelledTiles(Protocol):
-    """Tiles and label maps in rows. `bad` are those that lack the other: one sentence each."""
+    """A data set of (tile, label map) pairs. `bad` are files without a partner, a sentence each."""
 
     bad: tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""A trained segmenter: its model folder, and reading tiles with it."""
+"""A trained segmenter: its model folder, and the segmentation of tiles with it."""
 
 from __future__ import annotations
 
@@ -86,17 +86,17 @@ class Segmenter:
         with reproducible_inference():
             return self.network.features(tiles_NCHW.to(self.device, torch.float32))
 
-    def read(self, tiles_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def predict(self, tiles_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The most probable class of each pixel, (N, H, W), of RGB tiles.
 
-        Raises DatasetError if the network makes numbers that are not finite.
+        Raises DatasetError if logits are not finite.
         """
         tiles_NCHW = torch.from_numpy(np.ascontiguousarray(tiles_NHWC)).permute(0, 3, 1, 2)
         logits_NKHW = self.logits(tiles_NCHW.to(self.device).float() / 127.5 - 1)
         if not torch.isfinite(logits_NKHW).all():
             raise DatasetError(
-                f"The segmenter {self.sha256[:12]} makes numbers that are not finite, so that what "
-                "it reads means nothing. Train it again with another optimizer.lr."
+                f"The segmenter {self.sha256[:12]} makes numbers that are not finite, so that its "
+                "predictions mean nothing. Train it again with another optimizer.lr."
             )
         return logits_NKHW.argmax(dim=1).to(torch.uint8).cpu().numpy()
 

@@ -1,8 +1,8 @@
-"""Dice, IoU and accuracy of pixels, from counts that can be added up: vectorised for resamples.
+"""Dice, IoU and pixel accuracy from confusion matrices: vectorised for bootstrap resamples.
 
-Rows of a confusion matrix are what is there, columns what was read. A class that is neither there
-nor read has no score (NaN here, None and a reason in results) and is left out of means; one that is
-there or read, but never both, scores 0.
+Rows of a confusion matrix are true classes, columns predicted ones. A class that is neither true
+nor predicted anywhere has no score (NaN here, None and a reason in results) and is left out of
+means; one that is true or predicted, but never both in one pixel, scores 0.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ Counts = NDArray[np.int64]
 
 
 def confusion_of(
-    there_HW: NDArray[np.integer], read_HW: NDArray[np.integer], classes: int
+    true_HW: NDArray[np.integer], predicted_HW: NDArray[np.integer], classes: int
 ) -> Counts:
-    """Pixel counts (K, K), int64; pixels whose label is no class (ignored) are left out."""
-    counted_HW = there_HW < classes
-    there = there_HW[counted_HW].astype(np.int64)
-    pairs = there * classes + read_HW[counted_HW]
+    """Confusion matrix (K, K) of pixels, int64; ignored pixels (labels >= K) are left out."""
+    counted_HW = true_HW < classes
+    true = true_HW[counted_HW].astype(np.int64)
+    pairs = true * classes + predicted_HW[counted_HW]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def dice(confusion_BKK: NDArray[np.floating] | Counts) -> Floats:
-    """2·TP / (there + read) of each class, (..., K)."""
-    hit, there, read = _sums(confusion_BKK)
-    return _ratio(2 * hit, there + read)
+    """2·TP / (true + predicted) of each class, (..., K)."""
+    hit, true, predicted = _sums(confusion_BKK)
+    return _ratio(2 * hit, true + predicted)
 
 
 def iou(confusion_BKK: NDArray[np.floating] | Counts) -> Floats:
-    """TP / (there + read − TP) of each class, (..., K)."""
-    hit, there, read = _sums(confusion_BKK)
-    return _ratio(hit, there + read - hit)
+    """TP / (true + predicted − TP) of each class, (..., K)."""
+    hit, true, predicted = _sums(confusion_BKK)
+    return _ratio(hit, true + predicted - hit)
 
 
 def accuracy(confusion_BKK: NDArray[np.floating] | Counts) -> Floats:
-    """Share of the counted pixels whose class was read, (...)."""
-    hit, there, _ = _sums(confusion_BKK)
-    return _ratio(hit.sum(axis=-1), there.sum(axis=-1))
+    """Share of the counted pixels whose class was predicted right, (...)."""
+    hit, true, _ = _sums(confusion_BKK)
+    return _ratio(hit.sum(axis=-1), true.sum(axis=-1))
 
 
 def mean_of_defined(values_BK: Floats) -> Floats:
@@ -54,7 +54,7 @@ def mean_of_defined(values_BK: Floats) -> Floats:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScores:
-    """By class; None for one that is neither there nor read, which the means leave out."""
+    """By class; None for one that is neither true nor predicted, which the means leave out."""
 
     dice: tuple[float | None, ...]
     iou: tuple[float | None, ...]

@@ -21,7 +21,7 @@ _TERMS = {"cross_entropy": cross_entropy, "dice": dice_loss}
 
 
 class SegmenterTrainer(StepTrainer):
-    """Teaches a U-Net the label maps of a stream's tiles, from `step` to the configured number.
+    """Trains a U-Net on a stream's tiles and label maps, from `step` to the configured number.
 
     The same seed gives the same initial weights on every rank and device.
     """

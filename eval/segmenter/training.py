@@ -47,7 +47,7 @@ def train_segmenter(
 
 
 class SegmenterTraining:
-    """A U-Net that learns label maps, as a `Training`."""
+    """The training of a U-Net on label maps, as a `Training`."""
 
     new_run = "a new run with another OUT"
 

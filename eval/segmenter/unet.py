@@ -44,7 +44,7 @@ class UNet(nn.Module):
         return self.exit(last_NCHW)[:, :, :height, :width]
 
     def features(self, tiles_NCHW: torch.Tensor) -> torch.Tensor:
-        """What the network sees in a tile, (N, D): means over the bottleneck and decoder levels."""
+        """Features (N, D) of a tile: spatial means of the bottleneck and the decoder levels."""
         levels = self._levels(tiles_NCHW)
         return torch.cat([level_NCHW.mean(dim=(2, 3)) for level_NCHW in levels], dim=1)
 

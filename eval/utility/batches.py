@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 
 from eval.utility.config import UtilityConfig
-from eval.utility.plan import Cell, Sources
+from eval.utility.plan import PlannedTraining, Sources
 from histosyn.shards.batch import Batch
 from histosyn.shards.index import DatasetIndex
-from histosyn.shards.oversampling import Chosen
+from histosyn.shards.oversampling import Subset
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import ShardStream
 from histosyn.training.steps import BatchSource
@@ -43,35 +43,39 @@ class Mixture:
             )
 
 
-def open_cell(cell: Cell, sources: Sources, config: UtilityConfig) -> BatchSource:
+def open_batches_of(
+    planned: PlannedTraining, sources: Sources, config: UtilityConfig
+) -> BatchSource:
     """The batches that a training sees; each arm has as many tiles a step."""
     data = config.data
     synthetic = data.synthetic_tiles_a_step
-    if cell.arm == "synthetic":
-        return _stream(sources.synthetic_for(cell), cell, config, tiles=data.global_batch)
-    if cell.arm == "real+synthetic":
+    if planned.arm == "synthetic":
+        return _stream(sources.synthetic_for(planned), planned, config, tiles=data.global_batch)
+    if planned.arm == "real+synthetic":
         return Mixture(
-            first=_real(sources, cell, config, tiles=data.global_batch - synthetic),
-            second=_stream(sources.synthetic_for(cell), cell, config, tiles=synthetic),
+            first=_real(sources, planned, config, tiles=data.global_batch - synthetic),
+            second=_stream(sources.synthetic_for(planned), planned, config, tiles=synthetic),
         )
-    return _real(sources, cell, config, tiles=data.global_batch)
+    return _real(sources, planned, config, tiles=data.global_batch)
 
 
-def _real(sources: Sources, cell: Cell, config: UtilityConfig, *, tiles: int) -> ShardStream:
-    chosen = Chosen(sources.real.index, sources.rows(cell.share, cell.seed))
-    return _stream(sources.real, cell, config, tiles=tiles, draws=chosen)
+def _real(
+    sources: Sources, planned: PlannedTraining, config: UtilityConfig, *, tiles: int
+) -> ShardStream:
+    chosen = Subset(sources.real.index, sources.rows(planned.share, planned.seed))
+    return _stream(sources.real, planned, config, tiles=tiles, draws=chosen)
 
 
 def _stream(
-    reader: ShardReader, cell: Cell, config: UtilityConfig, *, tiles: int,
-    draws: Chosen | None = None,
+    reader: ShardReader, planned: PlannedTraining, config: UtilityConfig, *, tiles: int,
+    draws: Subset | None = None,
 ) -> ShardStream:  # fmt: skip
     data = config.data
-    jitter = data.control_stain_jitter if cell.arm == "augmentation" else data.stain_jitter
+    jitter = data.control_stain_jitter if planned.arm == "augmentation" else data.stain_jitter
     return ShardStream(
         reader,
         global_batch=tiles,
-        seed=cell.seed,
+        seed=planned.seed,
         crop=data.crop,
         stain_jitter=jitter,
         draws=draws,

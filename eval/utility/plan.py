@@ -23,7 +23,7 @@ _FROM_SHARD = ".label"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class PlannedTraining:
     """One training: an arm, the share of real patients it sees (or compares with), a seed."""
 
     arm: Arm
@@ -36,7 +36,7 @@ class Cell:
         return f"{self.arm.replace('+', '-and-')}-{self.share:g}-seed-{self.seed}"
 
 
-def cells_of(config: UtilityConfig) -> list[Cell]:
+def planned_trainings(config: UtilityConfig) -> list[PlannedTraining]:
     """All trainings in a fixed order.
 
     Synthetic tiles alone are trained on once a seed, as of the largest share, unless every share
@@ -44,7 +44,7 @@ def cells_of(config: UtilityConfig) -> list[Cell]:
     """
     experiment = config.experiment
     return [
-        Cell(arm=arm, share=share, seed=seed)
+        PlannedTraining(arm=arm, share=share, seed=seed)
         for seed in experiment.seeds
         for arm in experiment.arms
         for share in shares_of(arm, config)
@@ -108,9 +108,9 @@ class Sources:
         """All data sets of synthetic tiles."""
         return list(self._synthetic.values())
 
-    def synthetic_for(self, cell: Cell) -> ShardReader:
-        """The synthetic tiles of the cell's share and seed."""
-        return self._synthetic[self._folder(cell.share, cell.seed)]
+    def synthetic_for(self, planned: PlannedTraining) -> ShardReader:
+        """The synthetic tiles of the training's share and seed."""
+        return self._synthetic[self._folder(planned.share, planned.seed)]
 
     def _folder(self, share: float, seed: int) -> Path:
         one_for_all = len(self._folders) == 1

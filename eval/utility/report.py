@@ -17,7 +17,7 @@ from eval.statistics.equivalence import EQUIVALENCE_LEVEL, equivalence_test
 from eval.statistics.interval import INTERVAL_LEVEL, few_drawn, with_interval
 from eval.statistics.result import Number, Result
 from eval.utility.config import UtilityConfig
-from eval.utility.plan import Cell, Sources, cells_of
+from eval.utility.plan import PlannedTraining, Sources, planned_trainings
 from eval.utility.scores import Group, drawn_by, groups_of, values_of
 from eval.utility.trainings import Outcome
 from histosyn.config.file import as_plain
@@ -46,7 +46,7 @@ def report_utility(outcomes: Sequence[Outcome], sources: Sources, config: Utilit
         )
     groups = groups_of(outcomes, config)
     classes = [item.name for item in sources.real.index.schema.classes]
-    missing = [cell.name for cell in missing_cells(outcomes, config)]
+    missing = [planned.name for planned in missing_trainings(outcomes, config)]
     return Result(
         kind="utility",
         inputs=_inputs(outcomes, sources, config),
@@ -71,10 +71,10 @@ def report_utility(outcomes: Sequence[Outcome], sources: Sources, config: Utilit
     )  # fmt: skip
 
 
-def missing_cells(outcomes: Sequence[Outcome], config: UtilityConfig) -> list[Cell]:
+def missing_trainings(outcomes: Sequence[Outcome], config: UtilityConfig) -> list[PlannedTraining]:
     """The trainings that are not done yet."""
-    done = {item.cell for item in outcomes}
-    return [cell for cell in cells_of(config) if cell not in done]
+    done = {item.planned for item in outcomes}
+    return [planned for planned in planned_trainings(config) if planned not in done]
 
 
 def _scores(group: Group, classes: list[str]) -> list[Number]:
@@ -192,7 +192,7 @@ def _training_row(outcome: Outcome) -> dict[str, Any]:
                                                         "synthetic_tiles", "steps")}  # fmt: skip
     mean = float(values_of(outcome.confusion_UKK.sum(axis=0))[-1])
     return {
-        **asdict(outcome.cell),
+        **asdict(outcome.planned),
         **row,
         "segmenter_sha256": outcome.segmenter_sha256,
         "mean_dice": None if np.isnan(mean) else mean,

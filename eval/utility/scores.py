@@ -17,7 +17,7 @@ import numpy as np
 from eval.segmenter.pixel_scores import Counts, Floats, dice, mean_of_defined
 from eval.statistics.bootstrap import resamples
 from eval.utility.config import Arm, UtilityConfig
-from eval.utility.plan import cells_of
+from eval.utility.plan import planned_trainings
 from eval.utility.trainings import Outcome
 
 
@@ -51,8 +51,8 @@ class Group:
 def groups_of(outcomes: Sequence[Outcome], config: UtilityConfig) -> list[Group]:
     """In the order of the configuration."""
     of: defaultdict[tuple[Arm, float], list[Outcome]] = defaultdict(list)
-    for cell in cells_of(config):
-        of[cell.arm, cell.share] += [item for item in outcomes if item.cell == cell]
+    for planned in planned_trainings(config):
+        of[planned.arm, planned.share] += [item for item in outcomes if item.planned == planned]
     order = {arm: number for number, arm in enumerate(config.experiment.arms)}
     keys = sorted((key for key in of if of[key]), key=lambda key: (order[key[0]], key[1]))
     return [_group(*key, of[key], config.experiment.replicates) for key in keys]
@@ -70,7 +70,7 @@ def _group(arm: Arm, share: float, outcomes: list[Outcome], replicates: int) -> 
     return Group(
         arm=arm,
         share=share,
-        seeds=tuple(item.cell.seed for item in outcomes),
+        seeds=tuple(item.planned.seed for item in outcomes),
         outcomes=tuple(outcomes),
         values_SX=np.stack([values_of(item.confusion_UKK.sum(axis=0)) for item in outcomes]),
         replicates_BX=sums_BX / len(outcomes),

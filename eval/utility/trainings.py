@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from eval.segmenter.config import DataConfig, RunConfig, SegmenterConfig
-from eval.segmenter.confusion import by_unit, read_tiles, require_all
+from eval.segmenter.confusion import by_unit, confusions_of_tiles, require_all
 from eval.segmenter.labelled_tiles import ShardTiles
 from eval.segmenter.model import load_segmenter
 from eval.segmenter.pixel_scores import Counts
 from eval.segmenter.training import train_segmenter
-from eval.utility.batches import open_cell
+from eval.utility.batches import open_batches_of
 from eval.utility.config import UtilityConfig, saved_precision
-from eval.utility.plan import Cell, Sources
+from eval.utility.plan import PlannedTraining, Sources
 from hpc.errors import ConfigError
 from hpc.files import sha256_of_bytes, write_json
 from hpc.precision import settled
@@ -33,9 +33,9 @@ _BATCH_SIZE = 16
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """What the segmenter of a cell reads in the test tiles: counts (U, K, K) of each patient."""
+    """Confusion matrices (U, K, K) of a training's segmenter on the test tiles, by patient."""
 
-    cell: Cell
+    planned: PlannedTraining
     units: tuple[str, ...]
     confusion_UKK: Counts
     tiles: int
@@ -58,9 +58,9 @@ class _Test:
 _TESTS = Records(kind=_Test, remedy="Remove it and run the command again.")
 
 
-def folder_of(cell: Cell, config: UtilityConfig) -> Path:
-    """Where a cell is trained."""
-    return config.experiment.folder / "trainings" / cell.name
+def folder_of(planned: PlannedTraining, config: UtilityConfig) -> Path:
+    """The run folder of a training."""
+    return config.experiment.folder / "trainings" / planned.name
 
 
 def with_settled_precision(config: UtilityConfig) -> UtilityConfig:
@@ -73,27 +73,29 @@ def with_settled_precision(config: UtilityConfig) -> UtilityConfig:
     return replace(config, training=replace(training, precision=precision))
 
 
-def run_cells(
-    cells: Iterable[Cell], sources: Sources, config: UtilityConfig, stop: StopRequest
+def run_trainings(
+    trainings: Iterable[PlannedTraining], sources: Sources, config: UtilityConfig, stop: StopRequest
 ) -> None:
-    """Train and test the cells that are not done; each goes on where it stopped.
+    """Train and test what is not done yet; each training goes on where it stopped.
 
     Raises Stopped if the process was asked to stop, whatever training and testing raise, and
     DatasetError for test tiles that cannot be used.
     """
-    for cell in cells:
-        if find_outcome(cell, sources, config) is None:
-            model = _train(cell, sources, config, stop)
-            _test(cell, model, sources, config)
+    for planned in trainings:
+        if find_outcome(planned, sources, config) is None:
+            model = _train(planned, sources, config, stop)
+            _test(planned, model, sources, config)
 
 
-def find_outcome(cell: Cell, sources: Sources, config: UtilityConfig) -> Outcome | None:
-    """The test of a cell, if it was made. Raises ConfigError if it was made with other data."""
-    path = folder_of(cell, config) / _TEST_NAME
+def find_outcome(
+    planned: PlannedTraining, sources: Sources, config: UtilityConfig
+) -> Outcome | None:
+    """The test of a training, if it was made; ConfigError if it was made with other data."""
+    path = folder_of(planned, config) / _TEST_NAME
     if not path.is_file():
         return None
     found = _TESTS.read(path)
-    if found.data_sha256 != _data_sha256(cell, sources):
+    if found.data_sha256 != _data_sha256(planned, sources):
         raise ConfigError(
             f"{path} was made with other real, synthetic or test tiles than those of the "
             "configuration. Restore them, or choose another experiment.folder."
@@ -107,7 +109,7 @@ def find_outcome(cell: Cell, sources: Sources, config: UtilityConfig) -> Outcome
         wanted = f"for each of {len(found.units)} units {classes} rows of {classes} numbers"
         raise _TESTS.damaged(str(path), f"confusion: expected {wanted}")
     return Outcome(
-        cell=cell,
+        planned=planned,
         units=found.units,
         confusion_UKK=confusion_UKK,
         tiles=found.tiles,
@@ -116,16 +118,18 @@ def find_outcome(cell: Cell, sources: Sources, config: UtilityConfig) -> Outcome
     )
 
 
-def _train(cell: Cell, sources: Sources, config: UtilityConfig, stop: StopRequest) -> Path:
+def _train(
+    planned: PlannedTraining, sources: Sources, config: UtilityConfig, stop: StopRequest
+) -> Path:
     return train_segmenter(
-        _training_config(cell, config),
-        open_batches=lambda segmenter_config, topology: open_cell(cell, sources, config),
-        facts=_cell_facts(cell, sources),
+        _training_config(planned, config),
+        open_batches=lambda segmenter_config, topology: open_batches_of(planned, sources, config),
+        facts=_training_facts(planned, sources),
         stop=stop,
     )
 
 
-def _training_config(cell: Cell, config: UtilityConfig) -> SegmenterConfig:
+def _training_config(planned: PlannedTraining, config: UtilityConfig) -> SegmenterConfig:
     training, data = config.training, config.data
     return SegmenterConfig(
         data=DataConfig(
@@ -136,52 +140,52 @@ def _training_config(cell: Cell, config: UtilityConfig) -> SegmenterConfig:
         optimizer=config.optimizer,
         loss=config.loss,
         run=RunConfig(
-            folder=folder_of(cell, config), seed=cell.seed, keep_last=1, **asdict(training)
+            folder=folder_of(planned, config), seed=planned.seed, keep_last=1, **asdict(training)
         ),
     )  # fmt: skip
 
 
-def _cell_facts(cell: Cell, sources: Sources) -> dict[str, Any]:
-    """What the model of a cell says of its training, beside what every training does."""
+def _training_facts(planned: PlannedTraining, sources: Sources) -> dict[str, Any]:
+    """What a model says of its training besides what is recorded of every training."""
     facts: dict[str, Any] = {
-        "arm": cell.arm,
-        "real_share": cell.share,
-        "data_sha256": _data_sha256(cell, sources),
+        "arm": planned.arm,
+        "real_share": planned.share,
+        "data_sha256": _data_sha256(planned, sources),
     }
-    if cell.arm != "synthetic":
-        facts["real_patients"] = sources.patients(cell.share, cell.seed)
-        facts["real_tiles"] = len(sources.rows(cell.share, cell.seed))
-    if cell.arm in ("synthetic", "real+synthetic"):
-        facts["synthetic_tiles"] = len(sources.synthetic_for(cell).index)
+    if planned.arm != "synthetic":
+        facts["real_patients"] = sources.patients(planned.share, planned.seed)
+        facts["real_tiles"] = len(sources.rows(planned.share, planned.seed))
+    if planned.arm in ("synthetic", "real+synthetic"):
+        facts["synthetic_tiles"] = len(sources.synthetic_for(planned).index)
     return facts
 
 
-def _data_sha256(cell: Cell, sources: Sources) -> str:
-    """Of all that the cell learns from and is tested on."""
+def _data_sha256(planned: PlannedTraining, sources: Sources) -> str:
+    """Of all that the segmenter is trained and tested on."""
     learnt: list[object] = []
-    if cell.arm != "synthetic":
-        rows = sources.rows(cell.share, cell.seed).tolist()
+    if planned.arm != "synthetic":
+        rows = sources.rows(planned.share, planned.seed).tolist()
         learnt += [sources.real.index.identity, rows]
-    if cell.arm in ("synthetic", "real+synthetic"):
-        learnt.append(sources.synthetic_for(cell).index.identity)
+    if planned.arm in ("synthetic", "real+synthetic"):
+        learnt.append(sources.synthetic_for(planned).index.identity)
     return sha256_of_bytes(json.dumps([learnt, sources.test.index.identity]).encode())
 
 
-def _test(cell: Cell, model: Path, sources: Sources, config: UtilityConfig) -> None:
-    """Read the test tiles and write down what was read, by patient."""
+def _test(planned: PlannedTraining, model: Path, sources: Sources, config: UtilityConfig) -> None:
+    """Segment the test tiles and write the confusion matrices, by patient."""
     segmenter = load_segmenter(model, device_of(Topology(), config.training.device))
     tiles = ShardTiles(config.data.test)
-    reading = read_tiles(segmenter, tiles, batch_size=_BATCH_SIZE)
-    require_all(reading, "test", len(tiles))
-    units, confusion_UKK = by_unit(reading)
+    confusions = confusions_of_tiles(segmenter, tiles, batch_size=_BATCH_SIZE)
+    require_all(confusions, "test", len(tiles))
+    units, confusion_UKK = by_unit(confusions)
     write_json(
-        folder_of(cell, config) / _TEST_NAME,
+        folder_of(planned, config) / _TEST_NAME,
         {
-            "cell": asdict(cell),
-            "data_sha256": _data_sha256(cell, sources),
+            "cell": asdict(planned),
+            "data_sha256": _data_sha256(planned, sources),
             "segmenter_sha256": segmenter.sha256,
             "training": segmenter.facts.training,
-            "tiles": len(reading.label_keys),
+            "tiles": len(confusions.label_keys),
             "units": list(units),
             "confusion": confusion_UKK.tolist(),
         },

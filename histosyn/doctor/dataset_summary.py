@@ -47,7 +47,7 @@ class Tally:
 
 
 @dataclass(kw_only=True)
-class Survey:
+class DatasetSummary:
     """What the pass has counted so far.
 
     The schema was given or `proposed`. `facts` is what a CSV says of tiles by key, None without
@@ -174,25 +174,26 @@ def _add(names: list[str], name: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A question to a pair (`places` gets a Look and the Survey) or to the set (the Survey only).
+    """A check of each pair of files, or of the whole data set.
 
-    `places` answers with a text for each place where something is wrong. `remedy` says what to do;
-    one that depends on what was counted is a function of the Survey, as is `files`.
+    `places` gets the PairSummary and the DatasetSummary, or the latter only, and returns a text for
+    each place where something is wrong. `remedy` says what to do; one that depends on what was
+    counted is a function of the DatasetSummary, as is `files`.
     """
 
     severity: Literal["error", "warning"]
     what: str
-    remedy: str | Callable[[Survey], str]
+    remedy: str | Callable[[DatasetSummary], str]
     places: Callable[..., Sequence[str]]
-    files: Callable[[Survey], Sequence[str]] | None = None
+    files: Callable[[DatasetSummary], Sequence[str]] | None = None
 
-    def finding(self, survey: Survey) -> Finding:
+    def finding(self, dataset: DatasetSummary) -> Finding:
         """Its finding, as yet of nothing."""
         return Finding(
             severity=self.severity,
             what=self.what,
             where=(),
-            remedy=self.remedy if isinstance(self.remedy, str) else self.remedy(survey),
+            remedy=self.remedy if isinstance(self.remedy, str) else self.remedy(dataset),
             count=0,
-            files=() if self.files is None else tuple(self.files(survey)),
+            files=() if self.files is None else tuple(self.files(dataset)),
         )

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from histosyn.doctor.dataset_summary import Survey
+from histosyn.doctor.dataset_summary import DatasetSummary
 from histosyn.doctor.finding import Finding
 from histosyn.doctor.naming_hints import naming_hint
 from histosyn.doctor.pair_checks import PAIR_CHECKS
@@ -123,15 +123,15 @@ def examine(
             schema = proposal.schema
             summaries = (summary.under(proposal.schema) for summary in summaries)
     hint = naming_hint(pairing, source.tiles, source.labels)
-    survey = Survey(
+    dataset = DatasetSummary(
         schema=schema,
         proposed=proposal is not None,
         pairing=pairing,
         facts=facts,
         naming_hint=hint,
     )
-    _ask(survey, summaries)
-    return _diagnosis(survey, proposal)
+    _ask(dataset, summaries)
+    return _diagnosis(dataset, proposal)
 
 
 def _facts_of(source: Source, pairing: Pairing) -> dict[str, TileFacts] | None:
@@ -142,26 +142,26 @@ def _facts_of(source: Source, pairing: Pairing) -> dict[str, TileFacts] | None:
     return match_facts(keys, facts, source.groups) if keys else {}
 
 
-def _ask(survey: Survey, summaries: Iterable[PairSummary]) -> None:
+def _ask(dataset: DatasetSummary, summaries: Iterable[PairSummary]) -> None:
     for summary in summaries:
-        survey.count(summary)
+        dataset.count(summary)
         for check in PAIR_CHECKS:
-            survey.note(check, check.places(summary, survey))
+            dataset.note(check, check.places(summary, dataset))
     for check in SET_CHECKS:
-        survey.note(check, check.places(survey))
+        dataset.note(check, check.places(dataset))
 
 
-def _diagnosis(survey: Survey, proposal: Proposal | None) -> Diagnosis:
-    classes = 0 if survey.schema is None else len(survey.schema)
-    findings = survey.findings.values()
+def _diagnosis(dataset: DatasetSummary, proposal: Proposal | None) -> Diagnosis:
+    classes = 0 if dataset.schema is None else len(dataset.schema)
+    findings = dataset.findings.values()
     return Diagnosis(
-        schema=survey.schema,
+        schema=dataset.schema,
         proposal=proposal,
-        pairs=len(survey.pairing.pairs),
+        pairs=len(dataset.pairing.pairs),
         findings=tuple(sorted(findings, key=lambda item: (item.severity, -item.count))),
-        class_pixels=tuple(int(count) for count in survey.class_pixels[:classes]),
-        class_tiles=tuple(int(count) for count in survey.class_tiles[:classes]),
-        ignored_pixels=int(survey.class_pixels[classes:].sum()),
-        unknown_pixels=survey.unknown_pixels,
-        tile_sizes=dict(survey.tile_sizes.most_common()),
+        class_pixels=tuple(int(count) for count in dataset.class_pixels[:classes]),
+        class_tiles=tuple(int(count) for count in dataset.class_tiles[:classes]),
+        ignored_pixels=int(dataset.class_pixels[classes:].sum()),
+        unknown_pixels=dataset.unknown_pixels,
+        tile_sizes=dict(dataset.tile_sizes.most_common()),
     )

@@ -16,7 +16,7 @@ from histosyn.labels.schema import LabelSchema, built_in_schemas, load_schema
 
 Trouble = Literal["color", "value", "mixed", "scaled", "brightness"]
 # Of one file so many strange colours are told; a photograph has 100,000.
-KEPT_STRANGERS = 256
+KEPT_UNKNOWN = 256
 # Indices are stretched over the brightness of a viewer by a factor of at least this.
 _LEAST_STRETCH = 10
 
@@ -48,7 +48,7 @@ def interpret(codes: PixelValues, schema: LabelSchema) -> Interpretation:
     meaning = meaning_of(codes, schema)
     if meaning.known.all():
         return _sound(codes, meaning, schema)
-    unknown_values = tuple(unknown_values_of(codes, meaning, schema)[:KEPT_STRANGERS])
+    unknown_values = tuple(unknown_values_of(codes, meaning, schema)[:KEPT_UNKNOWN])
     total = int(codes.pixels.sum())
     lost = partial(Interpretation, pixels=np.zeros(256, dtype=np.int64), unknown=total)
     if meaning.mixed:

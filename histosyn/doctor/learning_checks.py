@@ -6,61 +6,61 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from histosyn.doctor.dataset_summary import Check, Survey
+from histosyn.doctor.dataset_summary import Check, DatasetSummary
 from histosyn.doctor.tile_artifacts import marked_by_ink, out_of_focus
 
 
-def _numbered_objects(survey: Survey) -> Sequence[str]:
-    numbering = survey.numbering
+def _numbered_objects(dataset: DatasetSummary) -> Sequence[str]:
+    numbering = dataset.numbering
     return [numbering.reason] if numbering.numbers_objects else []
 
 
-def _nothing_but_ignored(survey: Survey) -> Sequence[str]:
-    ignore = None if survey.schema is None else survey.schema.ignore
-    found = np.flatnonzero(survey.class_pixels).tolist()
+def _nothing_but_ignored(dataset: DatasetSummary) -> Sequence[str]:
+    ignore = None if dataset.schema is None else dataset.schema.ignore
+    found = np.flatnonzero(dataset.class_pixels).tolist()
     return ["0 and 255"] if ignore == 255 and found == [0, 255] else []
 
 
-def _absent_classes(survey: Survey) -> Sequence[str]:
-    if survey.schema is None or not survey.class_pixels.any():
+def _absent_classes(dataset: DatasetSummary) -> Sequence[str]:
+    if dataset.schema is None or not dataset.class_pixels.any():
         return []
-    classes = enumerate(survey.schema.classes)
-    return [f"{index} {item.name}" for index, item in classes if survey.class_pixels[index] == 0]
+    classes = enumerate(dataset.schema.classes)
+    return [f"{index} {item.name}" for index, item in classes if dataset.class_pixels[index] == 0]
 
 
-def _lone_classes(survey: Survey) -> Sequence[str]:
+def _lone_classes(dataset: DatasetSummary) -> Sequence[str]:
     """Classes that one tile has, unless that is all there is."""
-    if survey.schema is None or len(survey.pairing.pairs) < 2:
+    if dataset.schema is None or len(dataset.pairing.pairs) < 2:
         return []
     return [
-        f"{index} {item.name}: {survey.tile_of_class[index]}"
-        for index, item in enumerate(survey.schema.classes)
-        if survey.class_tiles[index] == 1
+        f"{index} {item.name}: {dataset.tile_of_class[index]}"
+        for index, item in enumerate(dataset.schema.classes)
+        if dataset.class_tiles[index] == 1
     ]
 
 
-def _classes_of_no_part(survey: Survey) -> Sequence[str]:
+def _classes_of_no_part(dataset: DatasetSummary) -> Sequence[str]:
     """Classes that occur, but not in all parts of the split."""
-    if survey.schema is None:
+    if dataset.schema is None:
         return []
     without = [
-        (index, item.name, [part for part, n in survey.class_tiles_of.items() if not n[index]])
-        for index, item in enumerate(survey.schema.classes)
-        if survey.class_tiles[index]
+        (index, item.name, [part for part, n in dataset.class_tiles_of.items() if not n[index]])
+        for index, item in enumerate(dataset.schema.classes)
+        if dataset.class_tiles[index]
     ]
     return [
         f"{index} {name}: not in {' and '.join(parts)}" for index, name, parts in without if parts
     ]
 
 
-def _inked(survey: Survey) -> Sequence[str]:
-    marked = marked_by_ink(survey.ink_of)
+def _inked(dataset: DatasetSummary) -> Sequence[str]:
+    marked = marked_by_ink(dataset.ink_of)
     most_first = sorted(marked.items(), key=lambda item: -item[1])
     return [f"{key}: {share:.0%} of it" for key, share in most_first]
 
 
-def _blurred(survey: Survey) -> Sequence[str]:
-    blurred = out_of_focus(survey.sharpness_of)
+def _blurred(dataset: DatasetSummary) -> Sequence[str]:
+    blurred = out_of_focus(dataset.sharpness_of)
     most_first = sorted(blurred.items(), key=lambda item: -item[1])
     return [f"{key}: {times:.1f} times less fine structure than most" for key, times in most_first]
 

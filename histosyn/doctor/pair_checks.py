@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from histosyn.doctor.dataset_summary import Check, Survey
+from histosyn.doctor.dataset_summary import Check, DatasetSummary
 from histosyn.doctor.interpretation import Trouble
 from histosyn.doctor.pair_summary import FlawKind, PairSummary
 from histosyn.sources.pairs import LONGEST_KEY_BYTES, may_name_a_sample
@@ -22,24 +22,24 @@ def size_text(size: tuple[int, ...]) -> str:
     return f"{width}x{height}"
 
 
-def _flawed_tile(kind: FlawKind, summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _flawed_tile(kind: FlawKind, summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     flaw = summary.tile.flaw
     return [flaw.message] if flaw is not None and flaw.kind == kind else []
 
 
-def _flawed_label(kind: FlawKind, summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _flawed_label(kind: FlawKind, summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     flaw = summary.label.flaw
     return [flaw.message] if flaw is not None and flaw.kind == kind else []
 
 
-def _troubled(trouble: Trouble, summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _troubled(trouble: Trouble, summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     interpretation = summary.label.interpretation
     if interpretation is None or interpretation.trouble != trouble:
         return []
     return [f"{summary.label_name}: {interpretation.hint}"]
 
 
-def _unequal_sizes(summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _unequal_sizes(summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     tile, label = summary.tile.size, summary.label.size
     if tile is None or label is None or tile == label:
         return []
@@ -49,37 +49,37 @@ def _unequal_sizes(summary: PairSummary, survey: Survey) -> Sequence[str]:
     ]
 
 
-def _copies(across: bool, summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _copies(across: bool, summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     """A copy of an earlier tile, on another side of the split or not."""
     key = summary.pair.key
-    first = survey.key_of_digest.get(summary.tile.digest or b"", key)
+    first = dataset.key_of_digest.get(summary.tile.digest or b"", key)
     if first == key:
         return []
-    part, first_part = survey.part_of(key), survey.part_of(first)
+    part, first_part = dataset.part_of(key), dataset.part_of(first)
     if (part != first_part) != across:
         return []
     sides = (f" ({part or 'no part'})", f" ({first_part or 'no part'})") if across else ("", "")
     return [f"{key}{sides[0]} has the pixels of {first}{sides[1]}"]
 
 
-def _unfit_name(summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _unfit_name(summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     return [] if may_name_a_sample(summary.pair.key) else [repr(summary.pair.key)]
 
 
-def _unlisted(summary: PairSummary, survey: Survey) -> Sequence[str]:
-    listed = survey.facts is None or summary.pair.key in survey.facts
+def _unlisted(summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
+    listed = dataset.facts is None or summary.pair.key in dataset.facts
     return [] if listed else [summary.tile_name]
 
 
-def _other_resolution(summary: PairSummary, survey: Survey) -> Sequence[str]:
-    facts = survey.facts_of(summary.pair.key)
+def _other_resolution(summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
+    facts = dataset.facts_of(summary.pair.key)
     told, own = None if facts is None else facts.mpp, summary.tile.header.mpp
     if told is None or own is None or max(told, own) <= MPP_RATIO * min(told, own):
         return []
     return [f"{summary.tile_name}: its file says {own:.4g}, the CSV {told:.4g} µm per pixel"]
 
 
-def _foreign_palette(summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _foreign_palette(summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     interpretation = summary.label.interpretation
     if interpretation is None or interpretation.fits is None:
         return []
@@ -90,26 +90,26 @@ def _foreign_palette(summary: PairSummary, survey: Survey) -> Sequence[str]:
     ]
 
 
-def _surprising_tile(what: str, summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _surprising_tile(what: str, summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     return [summary.tile_name] if getattr(summary.tile.header, what) else []
 
 
-def _surprising_label(what: str, summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _surprising_label(what: str, summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     return [summary.label_name] if getattr(summary.label.header, what) else []
 
 
-def _one_turned(summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _one_turned(summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     tile, label = summary.tile, summary.label
     if None in (tile.size, label.size) or tile.header.turned == label.header.turned:
         return []
     return [summary.tile_name if tile.header.turned else summary.label_name]
 
 
-def _many_colors(summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _many_colors(summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     return [summary.label_name] if summary.label.left_out else []
 
 
-def _glass(summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _glass(summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     if summary.tile.uniform:
         return []
     if summary.tile.glass >= GLASS_SHARE:
@@ -117,7 +117,7 @@ def _glass(summary: PairSummary, survey: Survey) -> Sequence[str]:
     return [f"{summary.pair.key}: bright and without colour"] if summary.tile.blank else []
 
 
-def _uniform(summary: PairSummary, survey: Survey) -> Sequence[str]:
+def _uniform(summary: PairSummary, dataset: DatasetSummary) -> Sequence[str]:
     return [summary.pair.key] if summary.tile.uniform else []
 
 

@@ -17,7 +17,7 @@ from histosyn.doctor.colors import (
     stray_reason,
 )
 from histosyn.doctor.interpretation import fitting_schema, stretch_of
-from histosyn.doctor.value_counts import STRETCHED_CLASSES, Inventory, take_inventory
+from histosyn.doctor.value_counts import STRETCHED_CLASSES, ValueCounts, count_values
 from histosyn.labels.label_map import COLOR_TOLERANCE, meaning_of
 from histosyn.labels.pixel_values import PixelValues, unpacked_colors
 from histosyn.labels.schema import (
@@ -72,11 +72,11 @@ def propose(codes: Iterable[PixelValues]) -> Proposal | None:
     Colour files decide over palette files, and these over grayscale files. A palette counts by
     index as long as an index has the same colour everywhere.
     """
-    inventory = take_inventory(codes)
-    proposal = _of_inventory(inventory)
+    counts = count_values(codes)
+    proposal = _of_inventory(counts)
     if proposal is None:
         return None
-    return replace(proposal, doubts=(*proposal.doubts, *_general_doubts(proposal, inventory)))
+    return replace(proposal, doubts=(*proposal.doubts, *_general_doubts(proposal, counts)))
 
 
 def propose_for_objects(name: str) -> Proposal:
@@ -89,37 +89,37 @@ def propose_for_objects(name: str) -> Proposal:
     return Proposal(schema=replace(schema, classes=classes))
 
 
-def _of_inventory(inventory: Inventory) -> Proposal | None:
-    if inventory.all_colors:
-        groups = _groups_of(inventory)
+def _of_inventory(counts: ValueCounts) -> Proposal | None:
+    if counts.all_colors:
+        groups = _groups_of(counts)
         fitting = _built_in(groups)
         if fitting is not None:
             return fitting
-        if inventory.colors or inventory.palette_contradicts:
-            return _from_colors(groups, inventory)
-    pixels = inventory.index_pixels + inventory.stretched_pixels
+        if counts.colors or counts.palette_contradicts:
+            return _from_colors(groups, counts)
+    pixels = counts.index_pixels + counts.stretched_pixels
     values = np.flatnonzero(pixels)
     factor = stretch_of(values, STRETCHED_CLASSES)
-    if factor is not None and (inventory.stretched_pixels.any() or values.tolist() == _MASK):
-        return _from_stretched(values, factor, inventory)
-    if not inventory.index_pixels.any() and pixels.any():
-        inventory = replace(inventory, index_pixels=pixels)
-    return _from_indices(inventory) if pixels.any() else None
+    if factor is not None and (counts.stretched_pixels.any() or values.tolist() == _MASK):
+        return _from_stretched(values, factor, counts)
+    if not counts.index_pixels.any() and pixels.any():
+        counts = replace(counts, index_pixels=pixels)
+    return _from_indices(counts) if pixels.any() else None
 
 
-def _general_doubts(proposal: Proposal, inventory: Inventory) -> list[str]:
+def _general_doubts(proposal: Proposal, counts: ValueCounts) -> list[str]:
     """Doubts that do not depend on where the schema came from."""
     doubts = []
-    by_index = int((inventory.index_pixels + inventory.stretched_pixels).sum())
-    if inventory.all_colors and by_index > sum(inventory.palette_colors.values()):
+    by_index = int((counts.index_pixels + counts.stretched_pixels).sum())
+    if counts.all_colors and by_index > sum(counts.palette_colors.values()):
         doubts.append("Some label maps hold colours and others indices.")
     if len(proposal.schema) > _MOST_CLASSES:
         doubts.append(f"{len(proposal.schema)} classes are many: are these label maps?")
     return doubts
 
 
-def _groups_of(inventory: Inventory) -> list[Group]:
-    pixels_of = inventory.all_colors
+def _groups_of(counts: ValueCounts) -> list[Group]:
+    pixels_of = counts.all_colors
     total = sum(pixels_of.values())
     groups = group_colors(pixels_of, most=MAX_CLASSES)
     return [
@@ -138,10 +138,10 @@ def _built_in(groups: Sequence[Group]) -> Proposal | None:
     return None
 
 
-def _from_colors(groups: Sequence[Group], inventory: Inventory) -> Proposal:
+def _from_colors(groups: Sequence[Group], counts: ValueCounts) -> Proposal:
     kept = [group for group in groups if not group.stray] or [*groups[:1]]
     colors = [group.name for group in kept]
-    notes = _merge_notes(kept, inventory)
+    notes = _merge_notes(kept, counts)
     notes += _stray_notes([group for group in groups if group.stray])
     if len(groups) == MAX_CLASSES:
         notes.append("There are more colours than a schema can hold: are these label maps?")
@@ -163,9 +163,9 @@ def _nearly_built_in(groups: Sequence[Group]) -> list[str]:
     return [f"The colours are those of {name}, but for {strange}."]
 
 
-def _from_indices(inventory: Inventory) -> Proposal:
-    pixels = inventory.index_pixels
-    values = _with_neighbours(np.flatnonzero(pixels), np.flatnonzero(inventory.stretched_pixels))
+def _from_indices(counts: ValueCounts) -> Proposal:
+    pixels = counts.index_pixels
+    values = _with_neighbours(np.flatnonzero(pixels), np.flatnonzero(counts.stretched_pixels))
     notes = []
     ignore = _IGNORE if values[-1] == _IGNORE and len(values) > 1 else None
     if ignore is not None:
@@ -181,18 +181,18 @@ def _from_indices(inventory: Inventory) -> Proposal:
         shown = ", ".join(str(value) for value in classes[:_TOLD_STRAYS])
         more = ", ..." if len(classes) > _TOLD_STRAYS else ""
         doubts.append(f"Of {count} values up to the largest, {len(classes)} occur: {shown}{more}.")
-        schema = _of_values([(int(value),) for value in classes], inventory, ignore)
+        schema = _of_values([(int(value),) for value in classes], counts, ignore)
     else:
-        schema = _schema(_colors_of_indices(inventory, count), ignore)
+        schema = _schema(_colors_of_indices(counts, count), ignore)
     alone = (_ONE_CLASS,) if len(classes) == 1 else ()
     return Proposal(schema=schema, notes=(*notes, *doubts), doubts=(*doubts, *alone))
 
 
-def _from_stretched(values: np.ndarray, factor: float, inventory: Inventory) -> Proposal:
+def _from_stretched(values: np.ndarray, factor: float, counts: ValueCounts) -> Proposal:
     """From values that are indices times a factor, in the file or in all of them together."""
     count = round(values[-1] / factor) + 1
     exact = [index * factor for index in range(count)]
-    schema = _of_values([_rounded(value) for value in exact], inventory, None)
+    schema = _of_values([_rounded(value) for value in exact], counts, None)
     told = ", ".join(f"{value} is class-{round(value / factor)}" for value in values.tolist())
     text = f"In the files {told}, which value = ... in the schema says."
     return Proposal(schema=schema, notes=(text,))
@@ -204,12 +204,12 @@ def _rounded(value: float) -> tuple[int, ...]:
 
 
 def _of_values(
-    values: Sequence[tuple[int, ...]], inventory: Inventory, ignore: int | None
+    values: Sequence[tuple[int, ...]], counts: ValueCounts, ignore: int | None
 ) -> LabelSchema:
     """A schema whose classes stand for these values in files; an index needs no mention."""
     if len(values) == 1:
         values = [*values, (int(values[0] == (0,)),)]
-    schema = _schema(distinct_colors(len(values), _palette(inventory)), ignore)
+    schema = _schema(distinct_colors(len(values), _palette(counts)), ignore)
     classes = tuple(
         item if value == (index,) else replace(item, value=value)
         for index, (item, value) in enumerate(zip(schema.classes, values, strict=True))
@@ -236,22 +236,22 @@ def _without_strays(values: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray,
     return values[:last], values[last:]
 
 
-def _colors_of_indices(inventory: Inventory, count: int) -> list[str]:
+def _colors_of_indices(counts: ValueCounts, count: int) -> list[str]:
     """The palette's own colours where they can be told apart, distinct ones otherwise."""
-    palette = _palette(inventory)
-    if not inventory.palette_is_plain or not _can_be_told_apart(palette):
+    palette = _palette(counts)
+    if not counts.palette_is_plain or not _can_be_told_apart(palette):
         return distinct_colors(count, palette)
     free = iter(distinct_colors(count, palette))
     return [
-        hex_color(unpacked_colors(np.array(next(iter(inventory.palette[index])))))
-        if index in inventory.palette
+        hex_color(unpacked_colors(np.array(next(iter(counts.palette[index])))))
+        if index in counts.palette
         else next(free)
         for index in range(count)
     ]
 
 
-def _palette(inventory: Inventory) -> np.ndarray:
-    packed = sorted({color for colors in inventory.palette.values() for color in colors})
+def _palette(counts: ValueCounts) -> np.ndarray:
+    packed = sorted({color for colors in counts.palette.values() for color in colors})
     return unpacked_colors(np.array(packed, dtype=np.uint32))
 
 
@@ -272,8 +272,8 @@ def _schema(colors: Sequence[str], ignore: int | None = None) -> LabelSchema:
     return LabelSchema(name=NAME, classes=classes, ignore=ignore)
 
 
-def _merge_notes(groups: Sequence[Group], inventory: Inventory) -> list[str]:
-    pixels_of = inventory.all_colors
+def _merge_notes(groups: Sequence[Group], counts: ValueCounts) -> list[str]:
+    pixels_of = counts.all_colors
     total = sum(pixels_of.values())
     return [
         f"{hex_color(color)} ({share:.1%} of the pixels) is taken for {group.name}."

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from histosyn.doctor.dataset_summary import Check, Survey, Tally
+from histosyn.doctor.dataset_summary import Check, DatasetSummary, Tally
 from histosyn.doctor.interpretation import fitting_schema
 from histosyn.doctor.learning_checks import LEARNING_CHECKS
 from histosyn.doctor.pair_checks import MPP_RATIO, size_text
@@ -17,13 +17,13 @@ from histosyn.doctor.pair_checks import MPP_RATIO, size_text
 _STRIDE = 32
 
 
-def _strange(kind: Literal["color", "value"], survey: Survey) -> Sequence[str]:
-    found = [item for item in survey.unknown_values.values() if _kind_of(item) == kind]
+def _strange(kind: Literal["color", "value"], dataset: DatasetSummary) -> Sequence[str]:
+    found = [item for item in dataset.unknown_values.values() if _kind_of(item) == kind]
     return [_tally_text(item) for item in sorted(found, key=lambda item: -item.pixels)]
 
 
-def _strange_files(kind: Literal["color", "value"], survey: Survey) -> Sequence[str]:
-    return survey.strange_files[kind]
+def _strange_files(kind: Literal["color", "value"], dataset: DatasetSummary) -> Sequence[str]:
+    return dataset.strange_files[kind]
 
 
 def _kind_of(tally: Tally) -> str:
@@ -43,13 +43,13 @@ def _tally_text(tally: Tally) -> str:
     )
 
 
-def _color_remedy(survey: Survey) -> str:
-    if survey.proposed:
+def _color_remedy(dataset: DatasetSummary) -> str:
+    if dataset.proposed:
         return (
             "If these are classes, add them to the proposed schema. If they are smoothed outlines, "
             "export the label maps without smoothing."
         )
-    codes = [code for code in survey.unknown_values if isinstance(code, str)]
+    codes = [code for code in dataset.unknown_values if isinstance(code, str)]
     colors = np.array([list(bytes.fromhex(code[1:])) for code in codes], dtype=np.uint8)
     fits = fitting_schema(colors)
     hint = f"They are all of the built-in {fits.name}: try --schema {fits.name}. " if fits else ""
@@ -59,40 +59,40 @@ def _color_remedy(survey: Survey) -> str:
     )
 
 
-def _value_remedy(survey: Survey) -> str:
-    if survey.proposed:
+def _value_remedy(dataset: DatasetSummary) -> str:
+    if dataset.proposed:
         return "If these are classes, add them to the proposed schema; if not, relabel these files."
-    last = len(survey.schema or ()) - 1
+    last = len(dataset.schema or ()) - 1
     return (
         f"Classes are 0 to {last}. Relabel these files, use the right schema (--schema), or "
         "declare 'ignore' in it for pixels without a label. Without --schema, one is proposed."
     )
 
 
-def _lonely_tiles(survey: Survey) -> Sequence[str]:
-    return [str(path) for path in survey.pairing.tiles_without_label]
+def _lonely_tiles(dataset: DatasetSummary) -> Sequence[str]:
+    return [str(path) for path in dataset.pairing.tiles_without_label]
 
 
-def _lonely_labels(survey: Survey) -> Sequence[str]:
-    return [str(path) for path in survey.pairing.labels_without_tile]
+def _lonely_labels(dataset: DatasetSummary) -> Sequence[str]:
+    return [str(path) for path in dataset.pairing.labels_without_tile]
 
 
-def _of_no_side(survey: Survey) -> Sequence[str]:
-    return [str(path) for path in survey.pairing.others]
+def _of_no_side(dataset: DatasetSummary) -> Sequence[str]:
+    return [str(path) for path in dataset.pairing.others]
 
 
-def _unread(survey: Survey) -> Sequence[str]:
-    return [str(path) for path in survey.pairing.unread]
+def _unread(dataset: DatasetSummary) -> Sequence[str]:
+    return [str(path) for path in dataset.pairing.unread]
 
 
-def _naming_remedy(otherwise: str, survey: Survey) -> str:
-    return f"{survey.naming_hint} {otherwise}".strip()
+def _naming_remedy(otherwise: str, dataset: DatasetSummary) -> str:
+    return f"{dataset.naming_hint} {otherwise}".strip()
 
 
-def _straddling_groups(survey: Survey) -> Sequence[str]:
+def _straddling_groups(dataset: DatasetSummary) -> Sequence[str]:
     parts_of: dict[str, dict[str, str]] = {}
-    for key, facts in (survey.facts or {}).items():
-        part = survey.part_of(key)
+    for key, facts in (dataset.facts or {}).items():
+        part = dataset.part_of(key)
         if part is not None:
             parts_of.setdefault(facts.group, {}).setdefault(part, key)
     return [
@@ -102,45 +102,45 @@ def _straddling_groups(survey: Survey) -> Sequence[str]:
     ]
 
 
-def _contradicting_palettes(survey: Survey) -> Sequence[str]:
+def _contradicting_palettes(dataset: DatasetSummary) -> Sequence[str]:
     return [
         f"index {index}: " + ", ".join(f"{color} in {name}" for color, name in names[:3])
         for index, names in (
             (index, list(file_of_color.items()))
-            for index, file_of_color in sorted(survey.palette.items())
+            for index, file_of_color in sorted(dataset.palette.items())
         )
         if len(names) > 1
     ]
 
 
-def _two_forms(survey: Survey) -> Sequence[str]:
-    by_color, by_index = survey.forms[True], survey.forms[False]
+def _two_forms(dataset: DatasetSummary) -> Sequence[str]:
+    by_color, by_index = dataset.forms[True], dataset.forms[False]
     if not by_color or not by_index:
         return []
     return [f"by colour: {by_color[0]}", f"by index: {by_index[0]}"]
 
 
-def _resolutions(survey: Survey) -> Sequence[str]:
-    found = sorted(survey.tiles_of_mpp)
+def _resolutions(dataset: DatasetSummary) -> Sequence[str]:
+    found = sorted(dataset.tiles_of_mpp)
     if not found or found[-1] <= MPP_RATIO * found[0]:
         return []
-    most_first = survey.tiles_of_mpp.most_common()
-    return [f"{mpp:.4g} µm: {n} tiles, e.g. {survey.key_of_mpp[mpp]}" for mpp, n in most_first]
+    most_first = dataset.tiles_of_mpp.most_common()
+    return [f"{mpp:.4g} µm: {n} tiles, e.g. {dataset.key_of_mpp[mpp]}" for mpp, n in most_first]
 
 
-def _sizes(survey: Survey) -> Sequence[str]:
-    sizes = survey.tile_sizes.most_common()
+def _sizes(dataset: DatasetSummary) -> Sequence[str]:
+    sizes = dataset.tile_sizes.most_common()
     if len(sizes) < 2:
         return []
     return [
-        f"{size_text(size)}: {n} {'tile' if n == 1 else 'tiles'}, e.g. {survey.key_of_size[size]}"
+        f"{size_text(size)}: {n} {'tile' if n == 1 else 'tiles'}, e.g. {dataset.key_of_size[size]}"
         for size, n in sizes
     ]
 
 
-def _one_size(survey: Survey) -> str:
+def _one_size(dataset: DatasetSummary) -> str:
     """How to pack tiles of different sizes."""
-    smallest = min(survey.tile_sizes, key=min)
+    smallest = min(dataset.tile_sizes, key=min)
     if min(smallest) < _STRIDE:
         return (
             f"histosyn pack refuses them without --tile-size, and nothing of {_STRIDE} pixels can "

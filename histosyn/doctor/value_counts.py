@@ -16,7 +16,7 @@ STRETCHED_CLASSES = 16
 
 
 @dataclass(kw_only=True)
-class Inventory:
+class ValueCounts:
     """Pixels by index (256,), in grayscale and palette files, and by packed colour.
 
     `stretched_pixels` (256,) are apart: those of grayscale files whose values look like indices
@@ -65,17 +65,17 @@ class Inventory:
         return any(len(colors) > 1 for colors in self.palette.values())
 
 
-def take_inventory(codes: Iterable[PixelValues]) -> Inventory:
+def count_values(codes: Iterable[PixelValues]) -> ValueCounts:
     """Count the codes of all label maps."""
-    inventory = Inventory()
+    counts = ValueCounts()
     grays = []
     for item in codes:
         if item.all_gray:
             grays.append(item)
         else:
-            inventory.count(item)
+            counts.count(item)
     # White or black alone, among colours; by themselves grays are values.
-    among_colors = bool(inventory.colors)
+    among_colors = bool(counts.colors)
     for item in grays:
-        inventory.count(replace(item, indices=None) if among_colors else replace(item, colors=None))
-    return inventory
+        counts.count(replace(item, indices=None) if among_colors else replace(item, colors=None))
+    return counts

@@ -65,7 +65,7 @@ UNREAD_SUFFIXES = frozenset({
     ".xbm", ".xpm", ".wmf", ".emf", ".pcd", ".blp", ".cur", ".msp",
 })  # fmt: skip
 # What else may stand in a file that is called an image.
-_STRANGERS = (
+_OTHER_FORMATS = (
     (b"%!PS", "PostScript"), (b"\xc5\xd0\xd3\xc6", "PostScript"), (b"%PDF", "PDF"),
     (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"), (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"\x00\x00\x00\x0cJXL ", "JPEG XL"), (b"\xff\x0a", "JPEG XL"), (b"8BPS", "Photoshop"),
@@ -89,4 +89,4 @@ def kind_of(data: bytes) -> str | None:
         return "HEIC or AVIF"
     if data[128:132] == b"DICM":
         return "DICOM"
-    return next((kind for beginning, kind in _STRANGERS if data.startswith(beginning)), None)
+    return next((kind for beginning, kind in _OTHER_FORMATS if data.startswith(beginning)), None)

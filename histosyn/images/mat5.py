@@ -73,7 +73,7 @@ class Variable:
 def read_variables(file: IO[bytes]) -> Iterator[Variable]:
     """The variables of an open file, one after the other; no more is read of one than its head.
 
-    Its numbers are read when asked for. Raises Level73Error, or one of MAT5_DAMAGE.
+    Its numbers are read when asked for. Raises Matlab73Error, or one of MAT5_DAMAGE.
     """
     order = _byte_order(file.read(_FILE_HEADER_BYTES))
     end = os.fstat(file.fileno()).st_size

@@ -21,7 +21,7 @@ from histosyn.models.folder import ModelFacts
 from histosyn.models.original_file import read_state_dict
 from histosyn.models.original_layout import BLOCKS, UPSAMPLINGS, Layout, rows, shapes
 from hpc.errors import InputError
-from hpc.file_fingerprint import Stamp
+from hpc.file_fingerprint import FileFingerprint
 from hpc.paths import AnyPath, as_path
 from hpc.weights import not_finite
 
@@ -42,7 +42,7 @@ def import_original(
     another number of label channels than the classes need.
     """
     path = as_path(path, "original's weights")
-    stamp = Stamp(path)
+    fingerprint = FileFingerprint(path)
     state = read_state_dict(path)
     found = {key: tuple(tensor.shape) for key, tensor in state.items()}
     _require_generator(path, found)
@@ -54,7 +54,7 @@ def import_original(
         for row in rows(layout)
     }
     _require_finite(path, weights)
-    return weights, _facts(stamp, layout, schema)
+    return weights, _facts(fingerprint, layout, schema)
 
 
 def _of_classes(name: str, weight: torch.Tensor, schema: LabelSchema) -> torch.Tensor:
@@ -62,7 +62,7 @@ def _of_classes(name: str, weight: torch.Tensor, schema: LabelSchema) -> torch.T
     return weight[:, : len(schema)] if name.endswith("embed.weight") else weight
 
 
-def _facts(stamp: Stamp, layout: Layout, schema: LabelSchema) -> ModelFacts:
+def _facts(fingerprint: FileFingerprint, layout: Layout, schema: LabelSchema) -> ModelFacts:
     side = layout.grid_size << UPSAMPLINGS
     return ModelFacts(
         generator=GeneratorConfig(
@@ -80,8 +80,8 @@ def _facts(stamp: Stamp, layout: Layout, schema: LabelSchema) -> ModelFacts:
         mpp=None,
         training={
             "imported_from": "a generator of Falahkheirkhah et al. 2023 (the original)",
-            "source_file": stamp.path.name,
-            "source_sha256": stamp.sha256(),
+            "source_file": fingerprint.path.name,
+            "source_sha256": fingerprint.sha256(),
             "source_label_channels": layout.label_channels,
             "histosyn": version("histosyn"),
             "torch": torch.__version__,

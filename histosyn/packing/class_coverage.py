@@ -9,7 +9,7 @@ import numpy as np
 from histosyn.shards.index import DatasetIndex
 
 
-def class_gaps(indexes: Mapping[str, DatasetIndex]) -> list[str]:
+def class_coverage_warnings(indexes: Mapping[str, DatasetIndex]) -> list[str]:
     """Sentences on classes that occur nowhere, not in a part, or in one group (patient) only.
 
     `indexes` are those of the parts (train, val, test) of one data set.

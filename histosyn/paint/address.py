@@ -31,7 +31,7 @@ _ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Endpoint:
     """A bound socket, what a browser here opens, and what ssh on another machine is told."""
 
     socket: socket.socket
@@ -40,7 +40,7 @@ class Place:
     url_through_ssh: str
     path: Path | None = None
 
-    def __enter__(self) -> Place:
+    def __enter__(self) -> Endpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,7 +50,7 @@ class Place:
             self.path.unlink(missing_ok=True)
 
 
-def listen_on_port(port: int, token: str) -> Place:
+def listen_on_port(port: int, token: str) -> Endpoint:
     """Bind 127.0.0.1; raises InputError if the port is taken. Port 0 is any that is free."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -65,10 +65,10 @@ def listen_on_port(port: int, token: str) -> Place:
     port = bound.getsockname()[1]
     url = _url(port, token)
     ssh = f"ssh -N -L {port}:{ADDRESS}:{port} {_here()}"
-    return Place(socket=bound, url=url, ssh=ssh, url_through_ssh=url)
+    return Endpoint(socket=bound, url=url, ssh=ssh, url_through_ssh=url)
 
 
-def listen_on_socket(path: Path, token: str) -> Place:
+def listen_on_socket(path: Path, token: str) -> Endpoint:
     """Bind a Unix socket in a folder that only its owner can enter; a missing one is made.
 
     Raises InputError for a folder that others can enter, or if somebody listens there already.
@@ -87,7 +87,7 @@ def listen_on_socket(path: Path, token: str) -> Place:
     except InputError:
         bound.close()
         raise
-    return Place(
+    return Endpoint(
         socket=bound,
         url=None,
         ssh=f"ssh -N -L {_PORT_ELSEWHERE}:{path} {_here()}",
@@ -97,7 +97,7 @@ def listen_on_socket(path: Path, token: str) -> Place:
 
 
 def serve(
-    app: Starlette, place: Place, ready: Callable[[], None], leave: Callable[[], None]
+    app: Starlette, endpoint: Endpoint, ready: Callable[[], None], leave: Callable[[], None]
 ) -> None:
     """Answer requests until Ctrl-C or SIGTERM; a second Ctrl-C ends at once.
 
@@ -107,7 +107,7 @@ def serve(
         app, log_level="warning", access_log=False, server_header=False, ws="none",
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )  # fmt: skip
-    _Server(config, ready, leave).run(sockets=[place.socket])
+    _Server(config, ready, leave).run(sockets=[endpoint.socket])
 
 
 class _Server(uvicorn.Server):

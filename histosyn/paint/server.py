@@ -58,20 +58,20 @@ def build_app(
 
     `app.state.leave()` tells who waits for a picture that the server ends.
     """
-    studio = _Studio(renderer, session, examples)
+    api = _Api(renderer, session, examples)
     largest_body = max(_BYTES_OF_FILE, 2 * renderer.most_pixels)
     page = StaticFiles(packages=[("histosyn.paint", "page")], html=True)
     app = Starlette(
-        routes=[*studio.routes(), Mount("/", app=page)],
-        lifespan=studio.lifespan,
+        routes=[*api.routes(), Mount("/", app=page)],
+        lifespan=api.lifespan,
         middleware=[Middleware(AccessControl, token=token, hosts=hosts, largest_body=largest_body)],
         exception_handlers={HistosynError: _tell, NotSavedError: _tell_not_saved},
     )
-    app.state.leave = studio.queue.close
+    app.state.leave = api.queue.close
     return app
 
 
-class _Studio:
+class _Api:
     def __init__(
         self, renderer: Renderer, session: SessionFolder, examples: dict[str, Path]
     ) -> None:

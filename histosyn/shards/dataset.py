@@ -8,7 +8,7 @@ from pathlib import Path
 
 from histosyn.labels.label_map import load_schema
 from histosyn.shards.foreign import (
-    Inspected,
+    ShardScanSummary,
     cached_index_folder,
     foreign_shards,
     index_foreign_shards,
@@ -175,5 +175,5 @@ def _refuse_or_warn(text: str, leave_out_bad: bool) -> None:
     logger.warning("%s They are not used.", text)
 
 
-def _show(shards: Iterator[Inspected], total: int) -> Iterable[Inspected]:
+def _show(shards: Iterator[ShardScanSummary], total: int) -> Iterable[ShardScanSummary]:
     return track(shards, total=total, what="shards")

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from histosyn.labels.label_map import LabelSchema
-from histosyn.shards.foreign_scan import Inspected, Note, Size, inspect_shard, note_of
+from histosyn.shards.foreign_scan import ShardScan, ShardScanSummary, Size, scan_of, scan_shard
 from histosyn.shards.index import DatasetIndex, LeftOut, ShardRecord
 from histosyn.shards.index_file import write_index
 from hpc.errors import DatasetError, SampleError
@@ -34,7 +34,7 @@ _REMEDY = (
 )
 _FILES = (stat.S_IFREG, stat.S_IFLNK)
 _NOTES = ".histosyn-indexing"
-Track = Callable[[Iterator[Inspected], int], Iterable[Inspected]]
+Track = Callable[[Iterator[ShardScanSummary], int], Iterable[ShardScanSummary]]
 
 
 def index_foreign_shards(
@@ -45,7 +45,7 @@ def index_foreign_shards(
     leave_out_bad: bool = False,
     track: Track = lambda shards, total: shards,
 ) -> DatasetIndex:
-    """Look at every sample of the tars in `folder` and write their index into the folder `to`.
+    """Scan every sample of the tars in `folder` and write their index into the folder `to`.
 
     The label maps are read by `schema`. Raises SampleError for the first thing that cannot be used,
     unless it is to be left out; DatasetError if nothing can. Two samples of one key in different
@@ -56,10 +56,10 @@ def index_foreign_shards(
     if notes.is_symlink():
         raise DatasetError(f"{notes} is a link: what is written there lands elsewhere. Remove it.")
     notes.mkdir(parents=True, exist_ok=True)
-    look = partial(inspect_shard, schema=schema, notes=notes)
+    scan = partial(scan_shard, schema=schema, notes=notes)
     shards = [
         _checked(shard, folder, leave_out_bad)
-        for shard in track(map_in_order(look, paths, batch=1), len(paths))
+        for shard in track(map_in_order(scan, paths, batch=1), len(paths))
     ]
     _refuse_copies(shards, folder)
     _tell_oddities(shards, folder)
@@ -114,13 +114,13 @@ def cached_index_folder(folder: Path) -> Path:
     return cache_folder() / "indexes" / sha256_of_bytes(identity.encode())[:24]
 
 
-def _checked(shard: Inspected, folder: Path, leave_out_bad: bool) -> Inspected:
+def _checked(shard: ShardScanSummary, folder: Path, leave_out_bad: bool) -> ShardScanSummary:
     if shard.left_out and not leave_out_bad:
         raise _error(folder, shard.left_out[0])
     return shard
 
 
-def _refuse_copies(shards: list[Inspected], folder: Path) -> None:
+def _refuse_copies(shards: list[ShardScanSummary], folder: Path) -> None:
     """A shard that is there twice would count twice."""
     first: dict[str, str] = {}
     for shard in shards:
@@ -130,7 +130,7 @@ def _refuse_copies(shards: list[Inspected], folder: Path) -> None:
             )
 
 
-def _tell_oddities(shards: list[Inspected], folder: Path) -> None:
+def _tell_oddities(shards: list[ShardScanSummary], folder: Path) -> None:
     """What is no fault, but would be missed by those who counted on it."""
     if left_aside := sum(shard.left_aside for shard in shards):
         logger.info(
@@ -145,7 +145,7 @@ def _tell_oddities(shards: list[Inspected], folder: Path) -> None:
             )  # fmt: skip
 
 
-def _common_size(shards: list[Inspected], folder: Path) -> tuple[int, int]:
+def _common_size(shards: list[ShardScanSummary], folder: Path) -> tuple[int, int]:
     """The (height, width) of most tiles."""
     sizes = sum((shard.sizes for shard in shards), Counter[Size]())
     if not sizes:
@@ -157,7 +157,7 @@ def _common_size(shards: list[Inspected], folder: Path) -> tuple[int, int]:
     return height, width
 
 
-def _why_not(shards: list[Inspected]) -> str:
+def _why_not(shards: list[ShardScanSummary]) -> str:
     """The first cause in full, and how many more there are."""
     left_out = [item for shard in shards for item in shard.left_out]
     left_aside = sum(shard.left_aside for shard in shards)
@@ -170,7 +170,7 @@ def _why_not(shards: list[Inspected]) -> str:
     return f" ({first.shard}, {first.key}: {first.cause.rstrip('.')}{more})"
 
 
-def _of_other_size(shard: Inspected, size: tuple[int, int], notes: Path) -> list[LeftOut]:
+def _of_other_size(shard: ShardScanSummary, size: tuple[int, int], notes: Path) -> list[LeftOut]:
     if set(shard.sizes) <= {size}:
         return []
     return [
@@ -179,7 +179,7 @@ def _of_other_size(shard: Inspected, size: tuple[int, int], notes: Path) -> list
             key=look.entry.key,
             cause=f"it has {look.size[1]}x{look.size[0]} pixels, most others {size[1]}x{size[0]}",
         )
-        for look in note_of(shard.name, notes).looks
+        for look in scan_of(shard.name, notes).looks
         if look.size != size
     ]
 
@@ -200,9 +200,9 @@ class _Records(Collection[ShardRecord]):
         return any(item == record for record in self)
 
     def __iter__(self) -> Iterator[ShardRecord]:
-        return (self._record(note_of(name, self.notes)) for name in self.names)
+        return (self._record(scan_of(name, self.notes)) for name in self.names)
 
-    def _record(self, note: Note) -> ShardRecord:
+    def _record(self, note: ShardScan) -> ShardRecord:
         looks = [look for look in note.looks if look.size == self.size]
         pixels = np.zeros(self.classes, dtype=np.int64)
         for look in looks:

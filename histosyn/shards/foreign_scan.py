@@ -18,7 +18,7 @@ from histosyn.shards.index import LeftOut
 from histosyn.shards.members import RawSample, content_of
 from histosyn.shards.samples_table import Entry, Member
 from hpc.errors import DamagedFileError, DatasetError, HistosynError
-from hpc.file_fingerprint import Stamp
+from hpc.file_fingerprint import FileFingerprint
 from hpc.files import open_regular_file, write_text
 from hpc.json_toml import plain_json
 from hpc.records import Count, FileName, Records, Resolution, Side, Text
@@ -31,7 +31,7 @@ _LARGEST_MPP = 1000.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class ScannedSample:
     """A usable sample: `size` is (H, W), `class_pixels` (K,), `mpp` microns per pixel if known.
 
     `indices` says whether the pixels of its label map file are the class indices as they stand.
@@ -45,23 +45,23 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Note:
+class ShardScan:
     """All that is known of one shard."""
 
     name: FileName
     sha256: Text
     size_bytes: Count
-    looks: tuple[Look, ...]
+    looks: tuple[ScannedSample, ...]
     left_out: tuple[LeftOut, ...]
     seams: tuple[Count, ...]
     left_aside: Count
 
 
-_NOTES = Records(kind=Note, remedy="The shard is looked at again.")
+_NOTES = Records(kind=ShardScan, remedy="The shard is looked at again.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inspected:
+class ShardScanSummary:
     """What of a shard must be known to judge the others: the rest is in its note."""
 
     name: str
@@ -74,15 +74,15 @@ class Inspected:
     left_aside: int
 
 
-def inspect_shard(path: Path, schema: LabelSchema, notes: Path) -> Inspected:
-    """Look at a shard, or at the note of it that an earlier attempt has left."""
+def scan_shard(path: Path, schema: LabelSchema, notes: Path) -> ShardScanSummary:
+    """Scan a shard, or read the record of its scan that an earlier attempt has left."""
     target = notes / f"{path.name}.json"
     identity = _identity(path, schema)
     note = _read_note(target, identity)
     if note is None:
         note = _look_through(path, schema)
         write_text(target, json.dumps({"of": identity, **asdict(note)}))
-    return Inspected(
+    return ShardScanSummary(
         name=note.name,
         sha256=note.sha256,
         sizes=Counter(look.size for look in note.looks),
@@ -99,7 +99,7 @@ def _identity(path: Path, schema: LabelSchema) -> list[Any]:
     return [stat.st_size, stat.st_mtime_ns, schema.as_dict()]
 
 
-def _read_note(path: Path, identity: list[Any] | None = None) -> Note | None:
+def _read_note(path: Path, identity: list[Any] | None = None) -> ShardScan | None:
     """The note at `path`; None if there is none, or not of this shard as it is now."""
     try:
         data = _NOTES.read_plain(path)
@@ -109,12 +109,12 @@ def _read_note(path: Path, identity: list[Any] | None = None) -> Note | None:
     return note if identity is None or data.get("of") == identity else None
 
 
-def _look_through(path: Path, schema: LabelSchema) -> Note:
+def _look_through(path: Path, schema: LabelSchema) -> ShardScan:
     left_out: list[LeftOut] = []
-    looks: list[Look] = []
+    looks: list[ScannedSample] = []
     seams: tuple[int, ...] = ()
     left_aside = 0
-    stamp = Stamp(path)
+    fingerprint = FileFingerprint(path)
     try:
         content = content_of(path)
         left_out += content.left_out
@@ -126,12 +126,12 @@ def _look_through(path: Path, schema: LabelSchema) -> Note:
                 except HistosynError as error:
                     cause = without_remedy(error)
                     left_out.append(LeftOut(shard=path.name, key=sample.key, cause=cause))
-        sha256, size = stamp.sha256(), path.stat().st_size
+        sha256, size = fingerprint.sha256(), path.stat().st_size
     except OSError as error:
         cause = f"cannot be read ({error.strerror})"
         left_out = [LeftOut(shard=path.name, key="whole file", cause=cause)]
         looks, sha256, size = [], "", 0
-    return Note(
+    return ShardScan(
         name=path.name,
         sha256=sha256,
         size_bytes=size,
@@ -142,7 +142,7 @@ def _look_through(path: Path, schema: LabelSchema) -> Note:
     )
 
 
-def note_of(name: str, notes: Path) -> Note:
+def scan_of(name: str, notes: Path) -> ShardScan:
     """The note of a shard that was inspected; HistosynError if it has vanished since."""
     note = _read_note(notes / f"{name}.json")
     if note is None:
@@ -153,7 +153,7 @@ def note_of(name: str, notes: Path) -> Note:
     return note
 
 
-def _look_at(sample: RawSample, descriptor: int, schema: LabelSchema) -> Look:
+def _look_at(sample: RawSample, descriptor: int, schema: LabelSchema) -> ScannedSample:
     def data_of(member: Member) -> bytes:
         return os.pread(descriptor, member.size, member.offset)
 
@@ -169,7 +169,7 @@ def _look_at(sample: RawSample, descriptor: int, schema: LabelSchema) -> Look:
         plain = np.asarray(image)
     facts = _facts(data_of(sample.facts)) if sample.facts else {}
     pixels = np.bincount(labels.ravel(), minlength=256)[: len(schema)]
-    return Look(
+    return ScannedSample(
         entry=Entry(
             key=sample.key,
             tile=sample.tile,

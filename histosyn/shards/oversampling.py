@@ -11,7 +11,7 @@ from histosyn.shards.index import DatasetIndex
 from hpc.randomness import key_of, uniform
 
 
-class Draws(Protocol):
+class EpochSampling(Protocol):
     """Which samples of each shard an epoch shows, before they are shuffled."""
 
     epoch_size: int
@@ -39,7 +39,7 @@ class EachOnce:
         return np.arange(self._sizes[shard])
 
 
-class Chosen:
+class Subset:
     """Some samples once an epoch: the `rows` of an index, at least one; the others never."""
 
     def __init__(self, index: DatasetIndex, rows: np.ndarray) -> None:
@@ -58,7 +58,7 @@ class Chosen:
         return self._rows[chosen] - self._starts[shard]
 
 
-class RareClassesOften:
+class OversampleRareClasses:
     """Every sample at least once an epoch, those with rare classes more often.
 
     A class that occurs in a share f of the samples has the repeat factor max(1, sqrt(t / f)), and a

@@ -12,14 +12,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from histosyn.shards.oversampling import Draws
+from histosyn.shards.oversampling import EpochSampling
 from hpc.randomness import integers, key_of, permutation
 
 SHARDS_PER_BLOCK = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class OrderedSample:
     """One sample of the sequence: which epoch, which sample of which shard.
 
     `repeat` counts how often the epoch has drawn the same sample elsewhere: 0 for the first.
@@ -37,25 +37,25 @@ class SampleOrder:
     Finding the sample of any position costs one block's shuffle at most, however far along it is.
     """
 
-    def __init__(self, draws: Draws, seed: int) -> None:
+    def __init__(self, draws: EpochSampling, seed: int) -> None:
         self.draws = draws
         self.seed = seed
         self._epoch = lru_cache(maxsize=4)(self._make_epoch)
         self._block = lru_cache(maxsize=8)(self._make_block)
 
-    def place(self, position: int) -> Place:
+    def sample_at(self, position: int) -> OrderedSample:
         """The sample at `position` (0, 1, ...) of the endless sequence."""
         epoch, offset = divmod(position, self.draws.epoch_size)
         _, starts = self._epoch(epoch)
         block = int(np.searchsorted(starts, offset, side="right")) - 1
         shard, sample, repeat = self._block(epoch, block)[offset - starts[block]].tolist()
-        return Place(epoch=epoch, shard=shard, sample=sample, repeat=repeat)
+        return OrderedSample(epoch=epoch, shard=shard, sample=sample, repeat=repeat)
 
-    def substitute(self, position: int, attempt: int) -> Place:
+    def substitute(self, position: int, attempt: int) -> OrderedSample:
         """Another sample of the same epoch for a position whose own cannot be used."""
         size = self.draws.epoch_size
         key = key_of(self.seed, "substitute", position)
-        return self.place(
+        return self.sample_at(
             position // size * size + int(integers(key, np.array([attempt]), size)[0])
         )
 

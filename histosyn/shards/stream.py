@@ -17,13 +17,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from histosyn.shards.augment import Augmentation, augmentation_key
 from histosyn.shards.batch import BadSample, Batch
-from histosyn.shards.oversampling import Draws, EachOnce, RareClassesOften
+from histosyn.shards.oversampling import EachOnce, EpochSampling, OversampleRareClasses
 from histosyn.shards.reader import ShardReader
-from histosyn.shards.sample_order import Place, SampleOrder
+from histosyn.shards.sample_order import OrderedSample, SampleOrder
 from histosyn.shards.worker_transfer import PinnedAfterPipe, Piped, Receiver, send
 from hpc.errors import ConfigError, HistosynError, SampleError
 from hpc.parallel import IN_A_SCRIPT, end_with_parent, kill_at_exit
-from hpc.preemption import signals_held_back
+from hpc.preemption import signals_blocked
 from hpc.shared_memory import starting_processes
 from hpc.socket_folder import keep_sockets_short
 from hpc.topology import Topology
@@ -44,7 +44,7 @@ class ShardStream:
     `global_batch` samples are shared by all ranks of `topology`, evenly; each rank iterates over
     its own part. Every sample comes once an epoch; the last, partial batch of an epoch is filled
     from the next one. With `rare_class_threshold`, samples with classes that occur in a smaller
-    share of the samples come more often (see `RareClassesOften`); `draws` says it all itself.
+    share of the samples come more often (see `OversampleRareClasses`); `draws` says it all itself.
     Tiles and label maps are flipped and turned if `augmented`, and cut to random squares of `crop`
     pixels; `stain_jitter`, in [0, 1), is the most by which each stain changes, as a share.
 
@@ -63,7 +63,7 @@ class ShardStream:
         augmented: bool = True,
         stain_jitter: float = 0.0,
         rare_class_threshold: float | None = None,
-        draws: Draws | None = None,
+        draws: EpochSampling | None = None,
         on_bad_sample: OnBadSample = "error",
         workers: int = 0,
     ) -> None:
@@ -107,7 +107,7 @@ class ShardStream:
         )
         if self.workers:
             keep_sockets_short()
-        with signals_held_back(), starting_processes("--data.workers 0"):
+        with signals_blocked(), starting_processes("--data.workers 0"):
             batches = iter(loader)
         # An error that ends the process may still hold them, by its traceback.
         kill_at_exit(batches, getattr(batches, "_workers", []))
@@ -134,7 +134,7 @@ class _Batches(Dataset[Batch | Piped | HistosynError]):
         self,
         reader: ShardReader,
         *,
-        draws: Draws,
+        draws: EpochSampling,
         positions: range,
         global_batch: int,
         seed: int,
@@ -181,28 +181,28 @@ class _Batches(Dataset[Batch | Piped | HistosynError]):
         )
 
     def _sample(self, position: int, bad: list[BadSample]) -> tuple[np.ndarray, np.ndarray, str]:
-        place, sample_key, tile, labels = self._first_usable(position, bad)
-        key = augmentation_key(self.seed, place.epoch, sample_key, place.repeat)
+        drawn, sample_key, tile, labels = self._first_usable(position, bad)
+        key = augmentation_key(self.seed, drawn.epoch, sample_key, drawn.repeat)
         return *self.augmentation(tile, labels, key=key), sample_key
 
     def _first_usable(
         self, position: int, bad: list[BadSample]
-    ) -> tuple[Place, str, np.ndarray, np.ndarray]:
-        """The place, the key, the tile and the label map that this position shows."""
-        place = self.order.place(position)
+    ) -> tuple[OrderedSample, str, np.ndarray, np.ndarray]:
+        """The drawn sample, its key, the tile and the label map that this position shows."""
+        drawn = self.order.sample_at(position)
         faults: list[SampleError] = []
         for attempt in range(_MOST_SUBSTITUTES + 1):
             try:
-                pair = self.reader.read(place.shard, place.sample)
+                pair = self.reader.read(drawn.shard, drawn.sample)
             except SampleError as error:
                 if self.on_bad_sample == "error":
                     raise
                 faults.append(error)
-                place = self.order.substitute(position, attempt)
+                drawn = self.order.substitute(position, attempt)
             else:
-                key = self.reader.index.entry(place.shard, place.sample).key
+                key = self.reader.index.entry(drawn.shard, drawn.sample).key
                 bad += [_bad_sample(fault, key) for fault in faults]
-                return place, key, *pair
+                return drawn, key, *pair
         raise HistosynError(
             f"{faults[0]} Nor can {_MOST_SUBSTITUTES} others that should replace it be used: too "
             "much of the data set is damaged."
@@ -219,10 +219,10 @@ class _From(Sampler[int]):
         return count(self.start)
 
 
-def _draws(reader: ShardReader, rare_class_threshold: float | None, seed: int) -> Draws:
+def _draws(reader: ShardReader, rare_class_threshold: float | None, seed: int) -> EpochSampling:
     if rare_class_threshold is None:
         return EachOnce([shard.samples for shard in reader.index.shards])
-    return RareClassesOften(reader.index, threshold=rare_class_threshold, seed=seed)
+    return OversampleRareClasses(reader.index, threshold=rare_class_threshold, seed=seed)
 
 
 def _bad_sample(fault: SampleError, replaced_by: str) -> BadSample:

@@ -118,27 +118,27 @@ def check_shard(reader: ShardReader, number: int) -> Checked:
     """All that is wrong with one shard; of several causes for a sample the first one found."""
     index, shard = reader.index, reader.index.shards[number]
     path = _path(reader, shard)
-    look = _Look(len(index.schema))
+    findings = _Findings(len(index.schema))
     try:
         if cause := _misfit(path, shard) or _other_content(path, shard):
-            look.causes[WHOLE_FILE] = cause
+            findings.causes[WHOLE_FILE] = cause
         if path.is_file():
-            _read_samples(reader, number, look)
-            _scan(reader, number, look)
+            _read_samples(reader, number, findings)
+            _scan(reader, number, findings)
     except OSError as error:
-        look.causes[WHOLE_FILE] = f"it cannot be read ({error.strerror})"
+        findings.causes[WHOLE_FILE] = f"it cannot be read ({error.strerror})"
     left_out = _left_out(index, shard)
     faults = tuple(
         Fault(shard=shard.name, key=key, cause=cause)
-        for key, cause in look.causes.items()
+        for key, cause in findings.causes.items()
         if key not in left_out
     )
-    if look.readable < shard.samples:
+    if findings.readable < shard.samples:
         return Checked(faults=faults, pixels=None, samples=None)
-    return Checked(faults=faults, pixels=look.pixels, samples=look.samples)
+    return Checked(faults=faults, pixels=findings.pixels, samples=findings.samples)
 
 
-class _Look:
+class _Findings:
     """What is known of a shard so far: `causes` by key, and what its label maps hold."""
 
     def __init__(self, classes: int) -> None:
@@ -173,40 +173,40 @@ def _other_content(path: Path, shard: Shard) -> str | None:
     return None
 
 
-def _read_samples(reader: ShardReader, number: int, look: _Look) -> None:
+def _read_samples(reader: ShardReader, number: int, findings: _Findings) -> None:
     """Every sample that the index knows, as training reads it."""
     for sample in range(reader.index.shards[number].samples):
         try:
             _, labels = reader.read(number, sample)
         except SampleError as error:
-            look.causes[error.key] = error.cause
+            findings.causes[error.key] = error.cause
             continue
         except DatasetError as error:
-            look.causes[SAMPLES_NAME] = str(error)
+            findings.causes[SAMPLES_NAME] = str(error)
             return
-        found, entry = look.count(labels), reader.index.entry(number, sample)
+        found, entry = findings.count(labels), reader.index.entry(number, sample)
         if found != entry.classes:
-            look.causes[entry.key] = (
+            findings.causes[entry.key] = (
                 f"classes {_listed(found)} occur in it, but {_listed(entry.classes)} according to "
                 "the index"
             )
 
 
-def _scan(reader: ShardReader, number: int, look: _Look) -> None:
+def _scan(reader: ShardReader, number: int, findings: _Findings) -> None:
     """What the tar holds, read from its first to its last byte, against what the index says."""
     content = content_of(_path(reader, reader.index.shards[number]))
     for item in content.left_out:
-        look.causes.setdefault(item.key, item.cause)
-    if SAMPLES_NAME in look.causes:
+        findings.causes.setdefault(item.key, item.cause)
+    if SAMPLES_NAME in findings.causes:
         return
     in_tar = {sample.key: None for sample in content.samples}
     in_index = {entry.key: None for entry in reader.index.entries(number)}
     for key in in_tar:
         if key not in in_index:
-            look.causes.setdefault(key, "it is in the tar, but not in the index")
+            findings.causes.setdefault(key, "it is in the tar, but not in the index")
     for key in in_index:
         if key not in in_tar:
-            look.causes.setdefault(key, "it is in the index, but no scan of the tar finds it")
+            findings.causes.setdefault(key, "it is in the index, but no scan of the tar finds it")
 
 
 def _wrong_counts(

@@ -19,7 +19,7 @@ from histosyn.networks.generator import draw_noise
 from histosyn.networks.inference import to_uint8
 from histosyn.synthesis.activation_cache import ActivationCache
 from histosyn.synthesis.rerolls import Rerolls, paint_tissue
-from hpc.determinism import one_way_of_computing
+from hpc.determinism import deterministic
 from hpc.errors import HistosynError, LabelError
 from hpc.weights import is_finite
 
@@ -44,7 +44,7 @@ def synthesize(model: Model, labels_HW: ArrayLike, noise_key: int) -> np.ndarray
     require_sizes({"The label map": (height, width)}, model.facts.generator)
     labels = torch.from_numpy(labels_HW).long()[None].to(device)
     noise = draw_noise([int(noise_key)], model.facts.generator, height, width, device)
-    with one_way_of_computing():
+    with deterministic():
         return _as_tile(model, model.network(labels, noise))
 
 
@@ -69,7 +69,7 @@ def synthesize_painted(
             f"The label map is {_size(labels_HW)} pixels, the map of re-rolled areas "
             f"{_size(rerolls.areas_HW)}. They must be equal."
         )
-    with one_way_of_computing():
+    with deterministic():
         made = paint_tissue(model.network, labels_HW, seed, rerolls, told, memory)
         return _as_tile(model, made.values), made.exact
 

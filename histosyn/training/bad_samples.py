@@ -72,9 +72,9 @@ class ListBadSamples:
         assert trainer.facts is not None
         self._new += [(trainer.step, sample) for sample in trainer.facts.batch.bad]
         if trainer.step % self.meeting_interval == 0 or trainer.finished:
-            self.settle(trainer)
+            self.before_checkpoint(trainer)
 
-    def settle(self, trainer: StepTrainer) -> None:
+    def before_checkpoint(self, trainer: StepTrainer) -> None:
         """Agree on what came up, so that none that a checkpoint has passed is missing."""
         self._add(item for part in collectives.gather_objects(self._new) for item in part)
         self._new = []

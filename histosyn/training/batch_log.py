@@ -43,9 +43,9 @@ class LogBatches:
         batch = trainer.facts.batch
         self._mine.append((trainer.step, batch.keys, sample_digests(batch)))
         if trainer.step % self.meeting_interval == 0 or trainer.finished:
-            self.settle(trainer)
+            self.before_checkpoint(trainer)
 
-    def settle(self, trainer: StepTrainer) -> None:
+    def before_checkpoint(self, trainer: StepTrainer) -> None:
         """Put all ranks' parts together and write them; every rank calls it."""
         parts = collectives.gather_objects(self._mine)
         self._mine = []

@@ -18,11 +18,11 @@ import torch
 from histosyn.training.step_means import StepMeans
 from histosyn.training.steps import StepTrainer, diverged
 from hpc import checkpoint
-from hpc.async_checkpoint import Saver
+from hpc.async_checkpoint import AsyncSaver
 from hpc.deferred_writes import DeferredWrites
 from hpc.log import RecordsFile, key_values, logger
 from hpc.progress import ProgressLog, timed
-from hpc.run_state import StateKeeper
+from hpc.run_state import RunStateWriter
 from hpc.timer import Timer
 from hpc.topology import Topology
 from hpc.watchdog import Watchdog
@@ -80,7 +80,7 @@ class Report:
         if broken is not None:
             raise diverged(*broken)
 
-    def settle(self, trainer: StepTrainer) -> None:
+    def before_checkpoint(self, trainer: StepTrainer) -> None:
         """Before a checkpoint: let it carry what no report has told yet. Every rank calls it."""
         if self._steps:
             trainer.carried["report"] = self._so_far()
@@ -126,10 +126,10 @@ class Report:
         self._started = time.perf_counter()
 
 
-class Settling(Protocol):
+class BufferedObserver(Protocol):
     """An observer that keeps something back, and must let go of it before a checkpoint."""
 
-    def settle(self, trainer: StepTrainer) -> None:
+    def before_checkpoint(self, trainer: StepTrainer) -> None:
         """Write it, or put it into `trainer.carried`; every rank calls it."""
 
 
@@ -157,10 +157,10 @@ class SaveCheckpoint:
 
     def __init__(
         self,
-        saver: Saver,
+        saver: AsyncSaver,
         deferred_writes: DeferredWrites,
         savable: Savable,
-        settling: Sequence[Settling],
+        buffered: Sequence[BufferedObserver],
         topology: Topology,
         *,
         interval: int,
@@ -170,7 +170,7 @@ class SaveCheckpoint:
         self.saver = saver
         self.deferred_writes = deferred_writes
         self.savable = savable
-        self.settling = settling
+        self.buffered = buffered
         self.topology = topology
         self.checkpoint_interval = interval
         self.due = due
@@ -191,7 +191,7 @@ class SaveCheckpoint:
 
     def save_now(self, trainer: StepTrainer) -> None:
         """Save this step, unless that was done, and wait until it is on the disk."""
-        self.due.settle()
+        self.due.wait()
         if trainer.stopped is not None and self._saved != trainer.step:
             self._save(trainer)
         news = timed(f"checkpoint of step {trainer.step}") if self._saved else nullcontext()
@@ -201,26 +201,26 @@ class SaveCheckpoint:
 
     def _save(self, trainer: StepTrainer) -> None:
         """What came before must be on the disk: who goes on from here does not write it again."""
-        for each in self.settling:
-            each.settle(trainer)
+        for each in self.buffered:
+            each.before_checkpoint(trainer)
         state = self.savable.state()
         self._saved = trainer.step
         self.due.restart()
-        if self.topology.is_first and self.deferred_writes.settled():
+        if self.topology.is_first and self.deferred_writes.flush():
             self.saver.save(trainer.step, state, resume_only=not self.savable.prepared)
 
 
-class KeepState:
+class Heartbeat:
     """Tells the others that this process takes its steps: the watchdog, and `state.json`.
 
     The file is written every `interval` steps, and by the clock where steps are slow.
     """
 
     def __init__(
-        self, watchdog: Watchdog, keeper: StateKeeper | None, saver: Saver, interval: int
+        self, watchdog: Watchdog, run_state: RunStateWriter | None, saver: AsyncSaver, interval: int
     ) -> None:
         self.watchdog = watchdog
-        self.keeper = keeper
+        self.run_state = run_state
         self.saver = saver
         self.write_interval = interval
         self.interval = 1
@@ -236,14 +236,16 @@ class KeepState:
     def write(self, trainer: StepTrainer) -> None:
         """Write how far the run has come, and which checkpoint it could go on from."""
         self._written = time.monotonic()
-        if self.keeper is not None:
-            self.keeper.running(trainer.step, max(checkpoint.steps(self.saver.root), default=None))
+        if self.run_state is not None:
+            self.run_state.running(
+                trainer.step, max(checkpoint.steps(self.saver.root), default=None)
+            )
 
 
-class NoticeFailedSave:
+class CheckSaver:
     """Stops soon after a checkpoint could not be written, not only when the next one is due."""
 
-    def __init__(self, saver: Saver, interval: int) -> None:
+    def __init__(self, saver: AsyncSaver, interval: int) -> None:
         self.saver = saver
         self.interval = interval
 
@@ -252,7 +254,7 @@ class NoticeFailedSave:
         self.saver.check()
 
 
-class ShowLife:
+class LogProgress:
     """Says by time how far training is, where there is no report yet, or for long."""
 
     def __init__(self, progress_log: ProgressLog, report_interval: int) -> None:
@@ -268,7 +270,7 @@ class ShowLife:
             self.progress_log.reached(trainer.step)
 
 
-class ShowProgress:
+class ShowProgressBar:
     """Moves a progress bar on, a step at a time."""
 
     def __init__(self, move_to: Callable[[int], None]) -> None:

@@ -51,7 +51,7 @@ class Recalibration:
     ) -> None:
         """Give `generator` its statistics, unless that was done at this step; all ranks call it.
 
-        Raises AskedMeanwhile when `asked`, after a batch, says that all ranks are to stop: the
+        Raises StopRequested when `asked`, after a batch, says that all ranks are to stop: the
         generator is left without statistics then.
         """
         batches = self.config.run.recalibrate_batches

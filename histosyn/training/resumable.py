@@ -23,20 +23,20 @@ from histosyn.training.bad_samples import BAD_SAMPLES, ListBadSamples
 from histosyn.training.batch_log import LogBatches
 from histosyn.training.deferred_observers import DeferredObservers, is_owed
 from histosyn.training.observers import (
-    KeepState,
-    NoticeFailedSave,
+    BufferedObserver,
+    CheckSaver,
+    Heartbeat,
+    LogProgress,
     Report,
     SaveCheckpoint,
-    Settling,
-    ShowLife,
-    ShowProgress,
+    ShowProgressBar,
 )
 from histosyn.training.precision import with_settled_precision
-from histosyn.training.run_folder import lock_run_folder, saver_of, state_keeper, watch_steps
+from histosyn.training.run_folder import lock_run_folder, run_state_writer, saver_of, watch_steps
 from histosyn.training.steps import Observer, StepTrainer
 from histosyn.training.trainable import TrainerKind, Training
 from hpc import checkpoint, collectives
-from hpc.async_checkpoint import Saver
+from hpc.async_checkpoint import AsyncSaver
 from hpc.deferred_writes import DeferredWrites
 from hpc.errors import ConfigError
 from hpc.files import write_text
@@ -44,7 +44,7 @@ from hpc.log import RecordsFile, logger, on_terminal, progress_bar, set_up_loggi
 from hpc.preemption import Stopped, StopRequest, StopRequested
 from hpc.process_group import device_of, one_error_per_node, process_group
 from hpc.progress import ProgressLog, timed
-from hpc.run_state import FINISHED, Ending, StateKeeper
+from hpc.run_state import FINISHED, Ending, RunStateWriter
 from hpc.timer import Timer
 from hpc.topology import Topology, detect
 from hpc.watchdog import Watchdog
@@ -85,9 +85,9 @@ def run_resumable(
         with process_group(topology, device, timeout_seconds=run.hang_seconds) as watchdog:
             collectives.run_on_rank_0(lambda: lock_run_folder(run.folder, folder_option, held))
             config = with_settled_precision(config, device)
-            keeper = state_keeper(config, watchdog, device)
+            run_state = run_state_writer(config, watchdog, device)
             training = open_training(config, topology, device)
-            started = _Run(training, config, watchdog, keeper, stop)
+            started = _Run(training, config, watchdog, run_state, stop)
             stopped = started.go(extra_observers)
     if stopped is not None:
         raise stopped if topology.is_first else SystemExit(stopped.reason.exit_code)
@@ -102,7 +102,7 @@ class _Run(Generic[TrainerKind]):
         training: Training[TrainerKind],
         config: Settings,
         watchdog: Watchdog,
-        keeper: StateKeeper | None,
+        run_state: RunStateWriter | None,
         stop: StopRequest,
     ) -> None:
         self.training = training
@@ -110,7 +110,7 @@ class _Run(Generic[TrainerKind]):
         self.config = config
         self.watchdog = watchdog
         self.topology = watchdog.topology
-        self.keeper = keeper
+        self.run_state = run_state
         self.stop = stop
         self.metrics = RecordsFile(config.run.folder / "metrics.jsonl")
         self.batches = RecordsFile(config.run.folder / "batches.jsonl")
@@ -123,7 +123,7 @@ class _Run(Generic[TrainerKind]):
         self.training.stage(range(trainer.step, run.steps))
         self._announce()
         with saver_of(self.config) as saver, _reproducible(), self._progress() as show:
-            keep_state = KeepState(self.watchdog, self.keeper, saver, run.report_every)
+            heartbeat = Heartbeat(self.watchdog, self.run_state, saver, run.report_every)
             noting = self._noting()
             save = self._save(saver, noting, trainer.step if resumed else None)
             deferred = (
@@ -131,19 +131,19 @@ class _Run(Generic[TrainerKind]):
                 # They look at a step that is saved.
                 DeferredObservers(extra_observers(self.topology)),
             )
-            keep_state.write(trainer)
+            heartbeat.write(trainer)
             watch_steps(self.watchdog, trainer)
-            with self.stop.at_edges(trainer.device):
+            with self.stop.at_step_boundaries(trainer.device):
                 trainer.asked = self.stop.agreed
                 self._make_up(deferred)
                 before, after = deferred
-                notice = NoticeFailedSave(saver, run.report_every)
-                observers = (*noting, before, save, notice, after, *show, keep_state)
+                notice = CheckSaver(saver, run.report_every)
+                observers = (*noting, before, save, notice, after, *show, heartbeat)
                 trainer.train(observers, self.stop.agreed, self.stop.at_once)
             save.save_now(trainer)
         if trainer.stopped is None:
             self._ship(run.folder / "model")
-        keep_state.write(trainer)
+        heartbeat.write(trainer)
         return self._ended()
 
     def _make_up(self, deferred: tuple[DeferredObservers[TrainerKind], ...]) -> None:
@@ -166,12 +166,12 @@ class _Run(Generic[TrainerKind]):
             logger.info("done; model in %s", folder)
 
     def _save(
-        self, saver: Saver, settling: tuple[Settling, ...], saved: int | None
+        self, saver: AsyncSaver, buffered: tuple[BufferedObserver, ...], saved: int | None
     ) -> SaveCheckpoint:
         run, is_first = self.config.run, self.topology.is_first
         self.stop.newest = lambda: max(checkpoint.steps(saver.root), default=None)
         return SaveCheckpoint(
-            saver, self.deferred_writes, self, settling, self.topology,
+            saver, self.deferred_writes, self, buffered, self.topology,
             interval=run.checkpoint_every, saved=saved,
             due=Timer(run.checkpoint_minutes, self.trainer.device, is_first=is_first),
         )  # fmt: skip
@@ -207,7 +207,7 @@ class _Run(Generic[TrainerKind]):
                 self.training.load(state)
         if self.topology.is_first:
             for records in (self.metrics, self.batches):
-                records.forget_after(self.trainer.step)
+                records.truncate_after(self.trainer.step)
             text = self.training.comment() + as_toml(self.config)
             write_text(self.config.run.folder / "config.toml", text)
         collectives.barrier()
@@ -287,10 +287,10 @@ class _Run(Generic[TrainerKind]):
         if not self.topology.is_first:
             yield ()
         elif not on_terminal():
-            yield (ShowLife(ProgressLog("step", total=run.steps, done=done), run.report_every),)
+            yield (LogProgress(ProgressLog("step", total=run.steps, done=done), run.report_every),)
         else:
             with progress_bar(total=run.steps, done=done, what="train") as move_to:
-                yield (ShowProgress(move_to),)
+                yield (ShowProgressBar(move_to),)
 
     def _announce(self) -> None:
         trainer, index = self.trainer, self.trainer.stream.index
@@ -314,10 +314,10 @@ class _Run(Generic[TrainerKind]):
                 f"({reason.text})."
             )
             stopped = Stopped(reason, f"{done} It is saved; the same command goes on from there.")
-        if self.keeper is not None:
-            self.keeper.end(Ending.of(stopped) if stopped else FINISHED)
+        if self.run_state is not None:
+            self.run_state.end(Ending.of(stopped) if stopped else FINISHED)
             if reason is not None:
-                self.stop.honoured(reason)
+                self.stop.acknowledge(reason)
         return stopped
 
 

@@ -10,9 +10,9 @@ import torch
 
 from histosyn.config.train import Settings
 from histosyn.training.steps import StepTrainer
-from hpc.async_checkpoint import Saver
+from hpc.async_checkpoint import AsyncSaver
 from hpc.locks import locked
-from hpc.run_state import StateKeeper, record_ending
+from hpc.run_state import RunStateWriter, record_ending
 from hpc.shared_memory import REMEDY, shared_memory_text
 from hpc.temporary_names import remove_leftovers
 from hpc.watchdog import Watchdog
@@ -29,26 +29,28 @@ def lock_run_folder(folder: Path, option: str, held: ExitStack) -> None:
     remove_leftovers(folder, below=True)
 
 
-def state_keeper(config: Settings, watchdog: Watchdog, device: torch.device) -> StateKeeper | None:
+def run_state_writer(
+    config: Settings, watchdog: Watchdog, device: torch.device
+) -> RunStateWriter | None:
     """Rank 0 keeps the state; the others write to it only if they have to tell its death."""
     folder = config.run.folder
     if not watchdog.topology.is_first:
         watchdog.on_end = partial(record_ending, folder)
         return None
-    keeper = StateKeeper(
+    run_state = RunStateWriter(
         folder,
         steps=config.run.steps,
         world_size=watchdog.topology.world_size,
         device=device.type,
     )
-    watchdog.on_end = keeper.end
-    return keeper
+    watchdog.on_end = run_state.end
+    return run_state
 
 
-def saver_of(config: Settings) -> Saver:
+def saver_of(config: Settings) -> AsyncSaver:
     """What writes the run's checkpoints."""
     run = config.run
-    return Saver(
+    return AsyncSaver(
         run.folder / "checkpoints",
         keep_last=run.keep_last,
         keep_every=run.keep_every,

@@ -91,7 +91,7 @@ class StepTrainer(ABC):
         """Train until finished, or until all ranks have agreed to stop.
 
         Observers are called after the steps their interval divides, and after the final one.
-        `while_waiting` is entered while there is no batch yet; AskedMeanwhile, raised there, is a
+        `while_waiting` is entered while there is no batch yet; StopRequested, raised there, is a
         request to stop before this step, and raised by an observer, at this step.
         """
         batches = self.stream.batches(start=self.step)

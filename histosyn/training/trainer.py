@@ -58,7 +58,7 @@ class Trainer(StepTrainer):
         """The moving average, fit to be looked at: what is drawn, evaluated, saved and shipped.
 
         Every rank has to ask for it at the same step: its batch statistics are counted together.
-        Raises AskedMeanwhile if all are asked to stop while they count.
+        Raises StopRequested if all are asked to stop while they count.
         """
         ema = self.adversaries.ema
         if self._recalibration is not None:

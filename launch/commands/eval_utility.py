@@ -74,11 +74,13 @@ def utility(
     check_output_file(json, "--json")
     settings = read_utility(config)
     if dry_run:
-        from eval.utility.plan import cells_of
+        from eval.utility.plan import planned_trainings
 
-        cells = cells_of(settings)
+        trainings = planned_trainings(settings)
         say(as_toml(settings))
-        console().print(f"{len(cells)} trainings: {', '.join(cell.name for cell in cells)}")
+        console().print(
+            f"{len(trainings)} trainings: {', '.join(planned.name for planned in trainings)}"
+        )
         return
     if patients:
         check_inputs(shards={"data.real": settings.data.real})
@@ -99,10 +101,10 @@ def utility(
         # Who reports trains nothing, and what it reads and writes is whole at any moment.
         nullcontext() if report else experiment_lock(settings, chosen),
     ):
-        from eval.utility.plan import Sources, cells_of
+        from eval.utility.plan import Sources, planned_trainings
         from eval.utility.plot import draw_curve
         from eval.utility.report import report_utility
-        from eval.utility.trainings import find_outcome, run_cells, with_settled_precision
+        from eval.utility.trainings import find_outcome, run_trainings, with_settled_precision
         from hpc.log import set_up_logging
         from hpc.topology import detect
 
@@ -117,13 +119,17 @@ def utility(
         with settings_lock(settings):
             settings = with_settled_precision(settings)
             keep_settings(settings)
-        cells = cells_of(settings)
+        trainings = planned_trainings(settings)
         if not report:
-            share = chosen.share(len(cells))
-            run_cells(cells[share.start : share.stop], sources, settings, stop)
-        done = [found for cell in cells if (found := find_outcome(cell, sources, settings))]
-    if part is not None and len(done) < len(cells):
-        console().print(f"part {chosen} is done; {len(cells) - len(done)} trainings are missing")
+            share = chosen.share(len(trainings))
+            run_trainings(trainings[share.start : share.stop], sources, settings, stop)
+        done = [
+            found for planned in trainings if (found := find_outcome(planned, sources, settings))
+        ]
+    if part is not None and len(done) < len(trainings):
+        console().print(
+            f"part {chosen} is done; {len(trainings) - len(done)} trainings are missing"
+        )
         return
     result = report_utility(done, sources, settings)
     for path in (folder / RESULT_NAME, json):
@@ -134,7 +140,7 @@ def utility(
     missing = result.tables["missing"]
     if missing:
         raise PartialFailureError(
-            f"{len(missing)} of {len(cells)} trainings are not done, such as {missing[0]}. Run "
+            f"{len(missing)} of {len(trainings)} trainings are not done, such as {missing[0]}. Run "
             "the command without --report, or the missing parts."
         )
 

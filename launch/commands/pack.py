@@ -128,7 +128,7 @@ def pack(
     """
     from histosyn.labels.instances import NO_OBJECTS
     from histosyn.labels.label_map import load_schema
-    from histosyn.packing.class_coverage import class_gaps
+    from histosyn.packing.class_coverage import class_coverage_warnings
     from histosyn.packing.journal import require_absent
     from histosyn.packing.pack import PackConfig
     from histosyn.packing.pack import pack as write_shards
@@ -183,7 +183,7 @@ def pack(
     )
     screen.print(_parts_table(indexes))
     screen.print(_classes_table(indexes, settled.schema))
-    for note in class_gaps(indexes):
+    for note in class_coverage_warnings(indexes):
         screen.print(Text(note, "yellow"))
     if len(indexes) > 1 and groups is None:
         screen.print(Text(_NO_GROUPS, "yellow"))

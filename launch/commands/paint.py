@@ -22,7 +22,7 @@ from launch.input_checks import check_inputs
 from launch.terminal.console import console
 
 if TYPE_CHECKING:
-    from histosyn.paint.address import Place
+    from histosyn.paint.address import Endpoint
 
 
 def paint(
@@ -91,9 +91,11 @@ def paint(
     set_up_logging(Topology())
     examples = {} if labels is None else images_by_key(labels, "folder of label maps")
     token = secrets.token_urlsafe(24)
-    # First of all the place: if it is taken, nothing was loaded or trained in vain.
+    # First of all the address: if it is taken, nothing was loaded or trained in vain.
     with (
-        listen_on_port(port, token) if socket is None else listen_on_socket(socket, token) as place
+        listen_on_port(port, token)
+        if socket is None
+        else listen_on_socket(socket, token) as endpoint
     ):
         if model is None:
             from launch.paint_demo import demo_labels, demo_model
@@ -105,8 +107,8 @@ def paint(
         )
         out = out or Path("paintings") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
         app = build_app(renderer, SessionFolder(out), examples, token=token, hosts=list(host_name))
-        with _for_browser(place) if browser else nullcontext() as page:
-            serve(app, place, lambda: _tell(place, out, page), app.state.leave)
+        with _for_browser(endpoint) if browser else nullcontext() as page:
+            serve(app, endpoint, lambda: _tell(endpoint, out, page), app.state.leave)
 
 
 def _name(model: Path, demo: bool) -> str:
@@ -125,8 +127,8 @@ def _require_extra() -> None:
 
 
 @contextmanager
-def _for_browser(place: Place) -> Iterator[Path | None]:
-    """What a browser here is told to open; None if there is none, or none that gets to the place.
+def _for_browser(endpoint: Endpoint) -> Iterator[Path | None]:
+    """What a browser here is told to open; None if there is none, or none that reaches it.
 
     Without somewhere to put it there is the printed address.
     """
@@ -135,21 +137,20 @@ def _for_browser(place: Place) -> Iterator[Path | None]:
 
     with ExitStack() as stack:
         page = None
-        if place.url is not None and _has_screen():
+        if endpoint.url is not None and _has_screen():
             try:
-                page = stack.enter_context(opening_page(place.url))
+                page = stack.enter_context(opening_page(endpoint.url))
             except OSError as error:
                 logger.warning("No browser is opened: %s.", error)
         yield page
 
 
-def _tell(place: Place, out: Path, page: Path | None) -> None:
+def _tell(endpoint: Endpoint, out: Path, page: Path | None) -> None:
     out_of = console()
-    if place.url is not None:
-        out_of.print(f"Paint at   {place.url}")
-    out_of.print(
-        f"Elsewhere  {place.ssh}\n           then open {place.url_through_ssh}\nSaved to   {out}"
-    )
+    if endpoint.url is not None:
+        out_of.print(f"Paint at   {endpoint.url}")
+    out_of.print(f"Elsewhere  {endpoint.ssh}\n           then open {endpoint.url_through_ssh}")
+    out_of.print(f"Saved to   {out}")
     if out.exists() and not out.is_dir():
         out_of.print(f"warning: {out} is a file: nothing can be saved. Choose another --out.")
     out_of.print("Ctrl-C ends it.")

@@ -15,7 +15,7 @@ from rich.text import Text
 from hpc.errors import InputError
 from hpc.files import write_json
 from launch.output_checks import check_output_file
-from launch.run_status import RunStatus, next_word, status_of
+from launch.run_status import RunStatus, next_action, status_of
 from launch.terminal.console import console, say
 
 _STYLES = {"running": "green", "finished": "bold green", "failed": "bold red", "stopped": "yellow"}
@@ -48,7 +48,7 @@ def status(
     if next:
         if len(runs) > 1:
             raise InputError("--next takes one run folder.")
-        say(next_word(runs[0]))
+        say(next_action(runs[0]))
         return
     check_output_file(json, "--json")
     found, complaints = [], []

@@ -69,7 +69,7 @@ def submit_train(
     job = train_job(here, request, nodes=nodes, stage=unstaged)
     processes = nodes * here.processes_per_node
     what = f"nodes {nodes}, processes {processes}, time {request.time}"
-    _hand_in(Submission(jobs=(job,), what=what), (settings.data.shards,), dry_run, watch)
+    _submit(Submission(jobs=(job,), what=what), (settings.data.shards,), dry_run, watch)
 
 
 def submit_tune(
@@ -111,7 +111,7 @@ def submit_tune(
     job = tune_job(here, request, nodes=nodes)
     what = f"nodes {nodes}, trials {sweep.sweep.samples}, time {request.time}"
     places = (sweep.train.data.shards, sweep.sweep.validation)
-    _hand_in(Submission(jobs=(job,), what=what), places, dry_run, watch)
+    _submit(Submission(jobs=(job,), what=what), places, dry_run, watch)
 
 
 def submit_synth(
@@ -164,7 +164,7 @@ def submit_synth(
         jobs.insert(0, synth_job(here, request, parts=parts))
     # After any end of theirs: what is left over is made then, or told.
     submission = Submission(jobs=jobs, what=_parts_text(parts, request), dependency="afterany")
-    _hand_in(submission, (bound["model"], bound["labels"]), dry_run, watch)
+    _submit(submission, (bound["model"], bound["labels"]), dry_run, watch)
 
 
 def submit_fid(
@@ -219,15 +219,15 @@ def submit_fid(
     if parts > 1:
         jobs.insert(0, eval_job(here, request, parts=parts))
     submission = Submission(jobs=jobs, what=_parts_text(parts, request))
-    _hand_in(submission, (bound["real"], bound["synthetic"]), dry_run, watch)
+    _submit(submission, (bound["real"], bound["synthetic"]), dry_run, watch)
 
 
-def _hand_in(submission: Submission, places: tuple[Path, ...], dry_run: bool, watch: bool) -> None:
+def _submit(submission: Submission, places: tuple[Path, ...], dry_run: bool, watch: bool) -> None:
     if dry_run:
         submission.dry_run()
         return
     warn_of_missing(*places)
-    submission.hand_in(watch=watch)
+    submission.submit(watch=watch)
 
 
 def _check_batch(settings: TrainConfig, site: Site, nodes: int) -> None:

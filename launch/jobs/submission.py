@@ -29,7 +29,7 @@ class Submission:
         """Print the job files."""
         say("\n".join(job.text for job in self.jobs), end="")
 
-    def hand_in(self, *, watch: bool) -> None:
+    def submit(self, *, watch: bool) -> None:
         """Submit and tell how to follow. Raises HistosynError if a job that is watched fails."""
         require_slurm()
         numbers = self._submitted()

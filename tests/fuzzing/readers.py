@@ -137,16 +137,16 @@ def tested() -> object:
 
     from eval.utility import trainings
     from eval.utility.config import read_utility
-    from eval.utility.plan import cells_of
+    from eval.utility.plan import planned_trainings
 
     config = read_utility(Path("utility.toml"))
-    cell = cells_of(config)[0]
-    folder = trainings.folder_of(cell, config)
+    planned = planned_trainings(config)[0]
+    folder = trainings.folder_of(planned, config)
     folder.mkdir(parents=True)
     shutil.copy("test.json", folder)
     sources = SimpleNamespace(test=SimpleNamespace(index=SimpleNamespace(schema=SCHEMA)))
     with mock.patch.object(trainings, "_data_sha256", lambda *_: "0" * 64):
-        found = trainings.find_outcome(cell, sources, config)  # type: ignore[arg-type]
+        found = trainings.find_outcome(planned, sources, config)  # type: ignore[arg-type]
     return found and digest(np.asarray(found.confusion_UKK))
 
 

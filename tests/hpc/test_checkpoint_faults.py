@@ -15,7 +15,7 @@ from disks import resize
 from tissue import pack_blobs
 
 from hpc import checkpoint
-from hpc.async_checkpoint import Saver
+from hpc.async_checkpoint import AsyncSaver
 from hpc.checkpoint import checkpoint_path, load, newest_valid, steps
 from hpc.errors import FullDiskError, HistosynError
 from hpc.tensor_tree import take_snapshot
@@ -68,7 +68,7 @@ def held_up(monkeypatch):
 def test_what_is_written_is_the_state_at_the_time_of_saving(tmp_path, held_up):
     weights = torch.arange(8)
     changing = {"weights": weights, "lr": [1.0]}
-    with Saver(tmp_path, keep_last=1) as saver:
+    with AsyncSaver(tmp_path, keep_last=1) as saver:
         saver.save(1, changing)
         weights += 1
         changing["lr"][0] = 2.0
@@ -81,7 +81,7 @@ def test_what_is_written_is_the_state_at_the_time_of_saving(tmp_path, held_up):
 
 def test_a_save_takes_the_memory_of_the_one_before(tmp_path):
     weights = torch.arange(8)
-    with Saver(tmp_path, keep_last=9) as saver:
+    with AsyncSaver(tmp_path, keep_last=9) as saver:
         for step in range(3):
             saver.save(
                 step, {"weights": weights.expand(step + 1, 8) + step, "bias": weights + step}
@@ -108,7 +108,7 @@ def test_memory_is_used_again_where_it_fits():
 
 
 def test_at_most_one_write_is_under_way(tmp_path, held_up):
-    saver = Saver(tmp_path, keep_last=9)
+    saver = AsyncSaver(tmp_path, keep_last=9)
     saver.save(1, state(1))
     second = threading.Thread(target=saver.save, args=(2, state(2)))
     second.start()
@@ -122,7 +122,7 @@ def test_at_most_one_write_is_under_way(tmp_path, held_up):
 
 
 def test_an_error_in_training_loses_no_write(tmp_path, held_up):
-    with pytest.raises(ZeroDivisionError), Saver(tmp_path, keep_last=1) as saver:
+    with pytest.raises(ZeroDivisionError), AsyncSaver(tmp_path, keep_last=1) as saver:
         saver.save(1, state(1))
         held_up.set()
         1 / 0  # noqa: B018
@@ -131,7 +131,7 @@ def test_an_error_in_training_loses_no_write(tmp_path, held_up):
 
 
 def test_who_interrupts_by_force_does_not_wait(tmp_path, held_up):
-    with pytest.raises(KeyboardInterrupt), Saver(tmp_path, keep_last=1) as saver:
+    with pytest.raises(KeyboardInterrupt), AsyncSaver(tmp_path, keep_last=1) as saver:
         saver.save(1, state(1))
         raise KeyboardInterrupt
 
@@ -139,7 +139,7 @@ def test_who_interrupts_by_force_does_not_wait(tmp_path, held_up):
 
 
 def test_the_saver_keeps_the_last_and_every_nth(tmp_path):
-    with Saver(tmp_path, keep_last=2, keep_every=4) as saver:
+    with AsyncSaver(tmp_path, keep_last=2, keep_every=4) as saver:
         for step in range(1, 8):
             saver.save(step, state(step))
 
@@ -150,17 +150,17 @@ def test_no_network_file_system_disturbs_pruning(tmp_path, monkeypatch):
     """NFS keeps what somebody reads, so that its folder cannot be removed; next time it can."""
     with monkeypatch.context() as patched:
         patched.setattr(shutil, "rmtree", lambda *_, **__: None)
-        with Saver(tmp_path, keep_last=1) as saver:
+        with AsyncSaver(tmp_path, keep_last=1) as saver:
             saver.save(1, state(1))
             saver.save(2, state(2))
     assert list(steps(tmp_path)) == [2]
-    with Saver(tmp_path, keep_last=1) as saver:
+    with AsyncSaver(tmp_path, keep_last=1) as saver:
         saver.save(3, state(3))
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
 
 
 def test_what_goes_wrong_is_raised_by_the_next_save_and_once(tmp_path):
-    saver = Saver(tmp_path / "file" / "checkpoints", keep_last=1)
+    saver = AsyncSaver(tmp_path / "file" / "checkpoints", keep_last=1)
     (tmp_path / "file").write_text("in the way")
     saver.save(1, state(1))
     message = "step-00000001 could not be written: .* Check the rights and the disk, and run the"
@@ -170,7 +170,7 @@ def test_what_goes_wrong_is_raised_by_the_next_save_and_once(tmp_path):
 
 
 def test_a_failure_can_be_asked_for_before_the_next_save(tmp_path, held_up):
-    saver = Saver(tmp_path / "file", keep_last=1)
+    saver = AsyncSaver(tmp_path / "file", keep_last=1)
     (tmp_path / "file").write_text("in the way")
     saver.save(1, state(1))
     saver.check()
@@ -182,7 +182,7 @@ def test_a_failure_can_be_asked_for_before_the_next_save(tmp_path, held_up):
 
 def test_of_two_failures_training_is_told_and_writing_is_logged(tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ZeroDivisionError), Saver(tmp_path / "file", keep_last=1) as saver:
+    with pytest.raises(ZeroDivisionError), AsyncSaver(tmp_path / "file", keep_last=1) as saver:
         saver.save(1, state(1))
         1 / 0  # noqa: B018
 
@@ -190,7 +190,7 @@ def test_of_two_failures_training_is_told_and_writing_is_logged(tmp_path, caplog
 
 
 def test_a_full_disk_stops_and_keeps_what_was_there(small_disk):
-    saver = Saver(small_disk, keep_last=1)
+    saver = AsyncSaver(small_disk, keep_last=1)
     saver.save(1, state(1))
     saver.save(2, state(2, LARGE))
     message = (
@@ -205,7 +205,7 @@ def test_a_full_disk_stops_and_keeps_what_was_there(small_disk):
 
 
 def test_a_full_disk_is_tried_again_when_asked_for(small_disk, caplog):
-    with caplog.at_level(logging.WARNING), Saver(
+    with caplog.at_level(logging.WARNING), AsyncSaver(
         small_disk, keep_last=1, on_full_disk="retry"
     ) as saver:  # fmt: skip
         saver.save(1, state(1))
@@ -227,7 +227,7 @@ def test_a_full_disk_is_tried_again_when_asked_for(small_disk, caplog):
 
 
 def test_the_last_checkpoint_is_no_matter_of_trying_again(small_disk):
-    saver = Saver(small_disk, keep_last=1, on_full_disk="retry")
+    saver = AsyncSaver(small_disk, keep_last=1, on_full_disk="retry")
     saver.save(1, state(1))
     saver.save(2, state(2, LARGE))
     with pytest.raises(FullDiskError, match="step-00000002"):
@@ -236,7 +236,7 @@ def test_the_last_checkpoint_is_no_matter_of_trying_again(small_disk):
 
 def test_other_failures_are_not_tried_again(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    saver = Saver(tmp_path / "file", keep_last=1, on_full_disk="retry")
+    saver = AsyncSaver(tmp_path / "file", keep_last=1, on_full_disk="retry")
     saver.save(1, state(1))
     with pytest.raises(HistosynError, match="could not be written"):
         saver.save(2, state(2))

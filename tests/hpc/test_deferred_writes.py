@@ -29,7 +29,7 @@ def test_what_found_no_room_is_written_later_in_its_order(tmp_path, error):
     disk.error = error
     disk.write(deferred_writes, "b", tmp_path)
     disk.write(deferred_writes, "c", tmp_path)
-    assert disk.written == ["a"] and not deferred_writes.settled()
+    assert disk.written == ["a"] and not deferred_writes.flush()
     with pytest.raises(FullDiskError, match="and 1 other writes found no room"):
         deferred_writes.close()
     disk.error = None

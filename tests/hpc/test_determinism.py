@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hpc.determinism import one_way_of_computing
+from hpc.determinism import deterministic
 
 
 def settings():
@@ -22,14 +22,14 @@ def unusual(monkeypatch):
 
 
 def test_a_single_thread_and_no_shortcuts_on_a_gpu(unusual):
-    with one_way_of_computing():
+    with deterministic():
         assert settings() == (1, False, True, False)
 
     assert settings() == unusual
 
 
 def test_everything_is_put_back_after_an_error_too(unusual):
-    with pytest.raises(RuntimeError, match="inside"), one_way_of_computing():
+    with pytest.raises(RuntimeError, match="inside"), deterministic():
         raise RuntimeError("inside")
 
     assert settings() == unusual

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from hpc.errors import InputError
-from hpc.file_fingerprint import Stamp
+from hpc.file_fingerprint import FileFingerprint
 from hpc.files import sha256_of_bytes, write_bytes
 
 
@@ -17,9 +17,9 @@ def path(tmp_path):
 
 
 def test_the_digest_of_what_was_read(path):
-    stamp = Stamp(path)
+    fingerprint = FileFingerprint(path)
     path.read_bytes()
-    assert stamp.sha256() == sha256_of_bytes(b"before")
+    assert fingerprint.sha256() == sha256_of_bytes(b"before")
 
 
 def replaced(path):
@@ -37,10 +37,10 @@ def removed(path):
 
 @pytest.mark.parametrize("change", [replaced, rewritten, removed])
 def test_another_file_is_told(path, change):
-    stamp = Stamp(path)
+    fingerprint = FileFingerprint(path)
     change(path)
     with pytest.raises(InputError, match="was replaced or changed while it was read"):
-        stamp.require_unchanged()
+        fingerprint.require_unchanged()
     if change is not removed:
         with pytest.raises(InputError, match=r"groups\.csv was replaced or changed"):
-            stamp.sha256()
+            fingerprint.sha256()

@@ -135,7 +135,7 @@ def test_after_a_kill_no_step_is_missing_or_doubled(tmp_path_factory, written, s
     lost = data.draw(st.integers(0, last))
     metrics.path.write_bytes(whole[: len(whole) - lost])
 
-    metrics.forget_after(step)
+    metrics.truncate_after(step)
     metrics.append({"step": step + 1})
 
     # Without its last character, the line's end, a report is still whole.
@@ -145,7 +145,7 @@ def test_after_a_kill_no_step_is_missing_or_doubled(tmp_path_factory, written, s
 
 
 def test_no_metrics_yet(metrics):
-    metrics.forget_after(0)
+    metrics.truncate_after(0)
 
     assert metrics.read() == []
     assert not metrics.path.exists()
@@ -216,7 +216,7 @@ def test_a_damaged_line_is_told_kept_and_gone_on_from(metrics, caplog, line):
         metrics.read()
     assert "line 2, is damaged" in metrics.look().told()
 
-    metrics.forget_after(2)
+    metrics.truncate_after(2)
 
     assert [record["step"] for record in metrics.read()] == [1, 2]
     assert "line 2, is damaged" in caplog.text and "damaged-metrics.jsonl" in caplog.text
@@ -226,7 +226,7 @@ def test_a_damaged_line_is_told_kept_and_gone_on_from(metrics, caplog, line):
 def test_what_was_set_aside_before_is_not_replaced(metrics):
     for _ in range(2):
         damaged(metrics, b"[1]\n")
-        metrics.forget_after(9)
+        metrics.truncate_after(9)
     aside = sorted(path.name for path in metrics.path.parent.iterdir())
     assert aside == ["damaged-metrics.jsonl", "damaged-metrics.jsonl.2", "metrics.jsonl"]
 

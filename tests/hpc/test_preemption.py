@@ -38,7 +38,7 @@ def reason_within(stop, seconds=30):
 @pytest.mark.parametrize("number, text, then, exit_code", SIGNALS)
 def test_a_signal_is_noted_for_the_edge_of_a_step(tmp_path, number, text, then, exit_code):
     before = signal.getsignal(number)
-    with request(tmp_path) as stop, stop.at_edges(CPU):
+    with request(tmp_path) as stop, stop.at_step_boundaries(CPU):
         assert stop.agreed() is None
         # Directly and through torchrun.
         os.kill(os.getpid(), number)
@@ -66,29 +66,29 @@ def test_it_travels_between_processes():
 
 
 def test_ctrl_c_weighs_more_than_a_job_that_wants_to_be_requeued(tmp_path):
-    with request(tmp_path) as stop, stop.at_edges(CPU):
+    with request(tmp_path) as stop, stop.at_step_boundaries(CPU):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.agreed().next == "resume"
 
 
 def test_a_stop_file_is_found_and_removed_when_it_was_honoured(tmp_path):
-    with request(tmp_path) as stop, stop.at_edges(CPU):
+    with request(tmp_path) as stop, stop.at_step_boundaries(CPU):
         assert stop.agreed() is None
         (tmp_path / "STOP").touch()
         reason = reason_within(stop)
-        stop.honoured(reason)
+        stop.acknowledge(reason)
     assert (reason.text, reason.next, reason.exit_code) == ("the file STOP", "resume", 0)
     assert not (tmp_path / "STOP").exists()
 
 
 def test_the_jobs_end_is_seen_coming(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time() + 3600)))
-    with request(tmp_path, seconds_before_end=3600.5) as stop, stop.at_edges(CPU):
+    with request(tmp_path, seconds_before_end=3600.5) as stop, stop.at_step_boundaries(CPU):
         time.sleep(1.5)
         assert stop.agreed() is None, "half of the time that is left is for training"
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time() + 2)))
-    with request(tmp_path) as stop, stop.at_edges(CPU):
+    with request(tmp_path) as stop, stop.at_step_boundaries(CPU):
         reason = reason_within(stop)
     assert (reason.text, reason.next) == ("the job's end time is near", "requeue")
 
@@ -99,7 +99,7 @@ from pathlib import Path
 import torch
 from hpc.preemption import StopRequest
 with StopRequest(Path(sys.argv[1]), seconds_before_end=0) as stop:
-    with stop.at_edges(torch.device("cpu")):
+    with stop.at_step_boundaries(torch.device("cpu")):
         print("ready", flush=True)
         while stop.agreed() is None:
             time.sleep(0.01)
@@ -140,11 +140,11 @@ WITH_CHILDREN = """
 import multiprocessing, os, signal, sys, threading, time
 from pathlib import Path
 import torch
-from hpc.preemption import StopRequest, signals_held_back
+from hpc.preemption import StopRequest, signals_blocked
 if __name__ == "__main__":
     with StopRequest(Path(sys.argv[1]), seconds_before_end=0) as stop:
-        with stop.at_edges(torch.device("cpu")):
-            with signals_held_back():
+        with stop.at_step_boundaries(torch.device("cpu")):
+            with signals_blocked():
                 context = multiprocessing.get_context("forkserver")
                 child = context.Process(target=time.sleep, args=(60,), daemon=True)
                 child.start()
@@ -175,7 +175,7 @@ def test_children_are_spared_and_nothing_is_lost(tmp_path):
 
 def edges(folder):
     """The edge at which this rank stops, and why; rank 1 is asked to after edge 3."""
-    with request(Path(folder)) as stop, stop.at_edges(CPU):
+    with request(Path(folder)) as stop, stop.at_step_boundaries(CPU):
         for edge in range(20):
             reason = stop.agreed()
             if reason is not None:

@@ -7,11 +7,11 @@ import pytest
 
 from hpc.errors import DamagedFileError, HistosynError, InputError
 from hpc.preemption import REASONS, Stopped
-from hpc.run_state import FINISHED, Ending, StateKeeper, read_state, record_ending
+from hpc.run_state import FINISHED, Ending, RunStateWriter, read_state, record_ending
 
 
 def keeper(folder):
-    return StateKeeper(folder, steps=100, world_size=4, device="cpu")
+    return RunStateWriter(folder, steps=100, world_size=4, device="cpu")
 
 
 def test_a_run_from_start_to_end(tmp_path, monkeypatch):
@@ -85,7 +85,7 @@ def test_a_start_that_was_refused_says_so_and_changes_nothing_else(tmp_path, mon
     kept.end(Ending.of(Stopped(REASONS[0], "")))
     before = read_state(tmp_path)
     monkeypatch.setenv("SLURM_JOB_ID", "8")
-    refused = StateKeeper(tmp_path, steps=3, world_size=9, device="cuda")
+    refused = RunStateWriter(tmp_path, steps=3, world_size=9, device="cuda")
     refused.end(Ending.of(InputError("other settings")))
     found = read_state(tmp_path)
     assert (found.state, found.reason, found.next) == ("failed", "other settings", "mend")

@@ -59,7 +59,7 @@ def due_edges():
         time.sleep(0.01 * (rank + 1))
         if is_due():
             found.append(edge)
-    is_due.settle()
+    is_due.wait()
     return found
 
 

@@ -13,7 +13,7 @@ from torch import distributed
 from hpc.errors import HistosynError
 from hpc.run_state import FINISHED
 from hpc.topology import Topology
-from hpc.watchdog import Watchdog, _Declared, _Signs
+from hpc.watchdog import Watchdog, _Declared, _Heartbeats
 
 FAULTY_RANK = Path(__file__).parents[1] / "faulty_rank.py"
 
@@ -132,7 +132,7 @@ def test_words_that_cannot_be_read_end_the_group_all_the_same(text):
 @pytest.mark.parametrize("text", ["", "[1]", '{"number": "x"}', '{"number": -1}', "\xff"])
 def test_a_sign_that_cannot_be_read_is_none(text):
     store = distributed.HashStore()
-    signs = _Signs(store, Topology(rank=0, world_size=2))
+    signs = _Heartbeats(store, Topology(rank=0, world_size=2))
     store.set("sign-1", text)
     assert [signs.missed(1) for _ in range(3)] == [0, 1, 2]
     assert signs.who(1) == "Rank 1 of 2"

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from hpc.log import logger
-from hpc.run_state import StateKeeper
+from hpc.run_state import RunStateWriter
 from tune import runner
 from tune.config import sweep_from_dict
 from tune.runner import TrialLog
@@ -53,7 +53,7 @@ def trial(number, status="RUNNING"):
 def took(sweep, number, step):
     folder = sweep.trial_folder(number)
     folder.mkdir(parents=True, exist_ok=True)
-    keeper = StateKeeper(folder, steps=90, world_size=1, device="cpu")
+    keeper = RunStateWriter(folder, steps=90, world_size=1, device="cpu")
     keeper.running(step, None)
 
 

@@ -16,7 +16,7 @@ from eval.agreement.coefficients.weights import MATRICES
 from eval.statistics.arrays import Floats
 
 
-class Lowest(Protocol):
+class LowerBound(Protocol):
     """What no ratings of these raters and images get below; -inf if anything is possible."""
 
     def __call__(self, sample: Sample, disagreement_KK: Floats, weights: str) -> float:

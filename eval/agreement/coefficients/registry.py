@@ -21,7 +21,7 @@ from eval.agreement.coefficients.chance_corrected import (
     percent_agreement,
 )
 from eval.agreement.coefficients.lower_bounds import (
-    Lowest,
+    LowerBound,
     lowest_given_scale,
     lowest_if_complete,
     lowest_of_distances,
@@ -53,7 +53,7 @@ class Family:
     undefined: str = ONE_CATEGORY
     raters: int | None = None
     default_weights: str = "none"
-    lowest: Lowest = lowest_of_distances
+    lowest: LowerBound = lowest_of_distances
 
 
 _BRENNAN = Family(

@@ -25,7 +25,7 @@ from eval.statistics.bootstrap import resamples
 from eval.statistics.interval import INTERVAL_LEVEL, with_interval
 from eval.statistics.result import Number, Result
 from histosyn.labels.label_map import LabelSchema
-from hpc.file_fingerprint import Stamp
+from hpc.file_fingerprint import FileFingerprint
 
 _NOMINAL = ("percent_agreement", "fleiss_kappa", "gwet_ac1", "brennan_prediger")
 
@@ -62,7 +62,7 @@ def report_label_agreement(
     `groups` is a CSV tile,patient: whole patients are then drawn. Raises DatasetError for maps that
     cannot be read or differ in size, naming every tile, and for a tile that `groups` leaves out.
     """
-    stamp = None if groups is None else Stamp(groups)
+    fingerprint = None if groups is None else FileFingerprint(groups)
     counted = tally(open_raters(folders), schema)
     units = units_of(counted, groups)
     pixels_GU = units.summed(counted.pixels_TU)
@@ -81,7 +81,7 @@ def report_label_agreement(
         inputs={
             "schema": schema.as_dict(),
             "groups": None if groups is None else str(groups),
-            "groups_sha256": None if stamp is None else stamp.sha256(),
+            "groups_sha256": None if fingerprint is None else fingerprint.sha256(),
             "raters": [rater_facts(counted, index) for index in range(len(counted.raters))],
         },
         settings={

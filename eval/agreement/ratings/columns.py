@@ -35,7 +35,7 @@ _MANY_CELLS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
+class ColumnLayout:
     """Where things are in a row: `rater` and `rating` of a long table, `readers` of a wide one."""
 
     image: int
@@ -55,9 +55,9 @@ class Places:
         return tuple(name for at, name in enumerate(table.columns) if at not in read)
 
 
-def find_places(
+def find_columns(
     table: Table, raters: Sequence[str] | None, declared: Collection[str] | None
-) -> Places:
+) -> ColumnLayout:
     """What is where, in either form; `raters` names the readers of a wide table.
 
     Without it, columns of a wide table are readers unless their names say that they are not; with
@@ -70,7 +70,9 @@ def find_places(
     if "arm" not in at:
         _refuse_hidden_arms(table, others)
     if at.keys() >= {"image", "rater", "rating"}:
-        return Places(image=at["image"], arm=at.get("arm"), rater=at["rater"], rating=at["rating"])
+        return ColumnLayout(
+            image=at["image"], arm=at.get("arm"), rater=at["rater"], rating=at["rating"]
+        )
     wanted = [name for name in ("image", "rater", "rating") if name not in at]
     if "image" in wanted or len(wanted) == 1 or not others:
         raise _header_error(table, did_you_mean(others, wanted))
@@ -79,7 +81,7 @@ def find_places(
         readers = {name: others[name] for name in raters}
     else:
         readers = _readers(table, others, declared)
-    return Places(image=at["image"], arm=at.get("arm"), readers=readers)
+    return ColumnLayout(image=at["image"], arm=at.get("arm"), readers=readers)
 
 
 def refuse_unknown(path: Path, raters: Sequence[str], found: Collection[str], what: str) -> None:

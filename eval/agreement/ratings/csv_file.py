@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.agreement.ratings.columns import ARMS, KNOWN, Places, find_places, refuse_unknown
+from eval.agreement.ratings.columns import ARMS, KNOWN, ColumnLayout, find_columns, refuse_unknown
 from histosyn.tables.cells import identifier, is_missing
 from histosyn.tables.table import Row, Table, parse_table
 from hpc.errors import DatasetError
@@ -58,16 +58,16 @@ def parse_ratings(
     not a table of ratings, `InputError` (its parent) if a rater who is asked for is not in it.
     """
     table = parse_table(path, data, KNOWN)
-    places = find_places(table, raters, declared)
-    aside = places.left_aside(table)
-    entries = tuple(_wide(table, places) if places.form == "wide" else _long(table, places))
-    if raters is not None and places.form == "long":
+    layout = find_columns(table, raters, declared)
+    aside = layout.left_aside(table)
+    entries = tuple(_wide(table, layout) if layout.form == "wide" else _long(table, layout))
+    if raters is not None and layout.form == "long":
         entries, others = _only(path, entries, raters)
         aside += others
     _refuse_duplicates(path, entries)
     return RatingTable(
-        form=places.form,
-        has_arms=places.arm is not None,
+        form=layout.form,
+        has_arms=layout.arm is not None,
         entries=entries,
         left_aside=aside,
     )
@@ -88,20 +88,20 @@ def _only(
     return kept, tuple(name for name in found if name not in raters)
 
 
-def _image_and_arm(table: Table, row: Row, places: Places) -> tuple[str, str | None]:
-    where, image = table.where(row), row.cells[places.image]
+def _image_and_arm(table: Table, row: Row, layout: ColumnLayout) -> tuple[str, str | None]:
+    where, image = table.where(row), row.cells[layout.image]
     if is_missing(image):
         raise DatasetError(f"{where}: no image is named{_as(image)}. Fill the cell.")
-    arm = None if places.arm is None else row.cells[places.arm]
+    arm = None if layout.arm is None else row.cells[layout.arm]
     if arm is not None and arm not in ARMS:
         raise DatasetError(f"{where}: the arm is {arm!r}. Write real or synthetic.")
     return identifier(image, where), arm
 
 
-def _long(table: Table, places: Places) -> Iterator[Entry]:
+def _long(table: Table, layout: ColumnLayout) -> Iterator[Entry]:
     for row in table.rows:
-        image, arm = _image_and_arm(table, row, places)
-        rater, text = (row.cells[at] for at in (places.rater, places.rating) if at is not None)
+        image, arm = _image_and_arm(table, row, layout)
+        rater, text = (row.cells[at] for at in (layout.rater, layout.rating) if at is not None)
         where = table.where(row)
         if is_missing(rater):
             raise DatasetError(f"{where}: no rater is named{_as(rater)}. Fill the cell.")
@@ -109,10 +109,10 @@ def _long(table: Table, places: Places) -> Iterator[Entry]:
         yield Entry(line=row.line, arm=arm, image=image, rater=rater, text=text)
 
 
-def _wide(table: Table, places: Places) -> Iterator[Entry]:
+def _wide(table: Table, layout: ColumnLayout) -> Iterator[Entry]:
     for row in table.rows:
-        image, arm = _image_and_arm(table, row, places)
-        for rater, at in places.readers.items():
+        image, arm = _image_and_arm(table, row, layout)
+        for rater, at in layout.readers.items():
             yield Entry(line=row.line, arm=arm, image=image, rater=rater, text=row.cells[at])
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from eval.extractors.choice import open_extractor
-from eval.extractors.network_file import ModuleExtractor, Preprocessing
+from eval.extractors.network_file import FileExtractor, Preprocessing
 from eval.features.extractor import resized_antialiased
 from hpc.errors import ConfigError, InputError
 from hpc.files import sha256_of_file
@@ -90,17 +90,17 @@ def test_features_are_those_of_the_network_on_what_was_stated(file):
 
 
 def test_the_identity_tells_preprocessings_apart(file):
-    one = ModuleExtractor(file, run_code=True).identity
+    one = FileExtractor(file, run_code=True).identity
     file.with_suffix(".toml").write_text(STATED.replace("0.25", "0.24"))
 
-    assert ModuleExtractor(file, run_code=True).identity != one
+    assert FileExtractor(file, run_code=True).identity != one
 
 
 def test_a_network_without_stated_preprocessing_is_refused(file):
     file.with_suffix(".toml").unlink()
 
     with pytest.raises(ConfigError, match=r"Write .*tiny\.toml with"):
-        ModuleExtractor(file, run_code=True)
+        FileExtractor(file, run_code=True)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_is_stated_wrongly_is_refused(file, before, after, message):
     file.with_suffix(".toml").write_text(STATED.replace(before, after))
 
     with pytest.raises(ConfigError, match=message):
-        ModuleExtractor(file, run_code=True)
+        FileExtractor(file, run_code=True)
 
 
 def test_a_network_of_another_size_is_refused(tmp_path):
@@ -129,7 +129,7 @@ def test_a_network_of_another_size_is_refused(tmp_path):
     path = save(tmp_path / "fixed.pt", flat, size=32)
 
     with pytest.raises(InputError, match=r"cannot work on tiles \(N, 3, 24, 24\).*size"):
-        ModuleExtractor(path, run_code=True)
+        FileExtractor(path, run_code=True)
 
 
 def test_a_network_that_does_not_pool_is_refused(tmp_path):
@@ -137,7 +137,7 @@ def test_a_network_that_does_not_pool_is_refused(tmp_path):
     path = save(tmp_path / "maps.pt", torch.nn.Conv2d(3, 5, 3))
 
     with pytest.raises(InputError, match=r"instead of features \(N, D\)"):
-        ModuleExtractor(path, run_code=True)
+        FileExtractor(path, run_code=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage"])
@@ -146,7 +146,7 @@ def test_a_file_of_something_else_is_refused(tmp_path, content):
     (tmp_path / "odd.pt").write_bytes(content)
 
     with pytest.raises(InputError, match=r"odd\.pt is no TorchScript file"):
-        ModuleExtractor(tmp_path / "odd.pt", run_code=True)
+        FileExtractor(tmp_path / "odd.pt", run_code=True)
 
 
 class Complex(torch.nn.Module):
@@ -160,7 +160,7 @@ def test_complex_features_are_refused(tmp_path):
     save(tmp_path / "tiny.pt", Complex())
 
     with pytest.raises(InputError, match=r"tiny\.pt gives complex features"):
-        ModuleExtractor(tmp_path / "tiny.pt", run_code=True)
+        FileExtractor(tmp_path / "tiny.pt", run_code=True)
 
 
 def test_a_pickled_network_is_not_unpickled(tmp_path):
@@ -168,7 +168,7 @@ def test_a_pickled_network_is_not_unpickled(tmp_path):
     torch.save(network(), tmp_path / "pickled.pt")
 
     with pytest.raises(InputError, match="is no TorchScript file"):
-        ModuleExtractor(tmp_path / "pickled.pt", run_code=True)
+        FileExtractor(tmp_path / "pickled.pt", run_code=True)
 
 
 def test_a_file_of_torch_export_is_refused_because_it_would_be_unpickled(tmp_path):
@@ -179,7 +179,7 @@ def test_a_file_of_torch_export_is_refused_because_it_would_be_unpickled(tmp_pat
         torch.export.save(exported, tmp_path / "exported.pt2")
 
     with pytest.raises(InputError, match=r"written by torch\.export.*TorchScript"):
-        ModuleExtractor(tmp_path / "exported.pt2", run_code=True)
+        FileExtractor(tmp_path / "exported.pt2", run_code=True)
 
 
 def test_preprocessing_says_what_it_is():
@@ -197,7 +197,7 @@ def test_a_flipped_bit_of_a_weight_is_told(file):
     file.write_bytes(data)
 
     with pytest.raises(InputError, match=r"tiny\.pt is damaged: its part .* was altered"):
-        ModuleExtractor(file, run_code=True)
+        FileExtractor(file, run_code=True)
 
 
 class Writing(torch.nn.Module):
@@ -218,12 +218,12 @@ def test_a_program_that_writes_files_is_run_only_where_the_user_says_so(
     Image.new("RGB", (24, 24)).save("a.png")
 
     with pytest.raises(InputError, match=r"not opened: .*by --run-extractor-code"):
-        ModuleExtractor(Path("evil.pt"))
+        FileExtractor(Path("evil.pt"))
     with pytest.raises(SystemExit) as stop:
         main(["eval", "fid", ".", ".", "--extractor", "evil.pt", "--no-cache"])
     assert stop.value.code == 2
     assert "a program, which can overwrite your files" in " ".join(capsys.readouterr().err.split())
     assert not Path("OVERWRITTEN").exists()
 
-    ModuleExtractor(Path("evil.pt"), run_code=True)
+    FileExtractor(Path("evil.pt"), run_code=True)
     assert Path("OVERWRITTEN").exists(), "the canary sings when it may"

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from colour_segmenter import by_name, colour_segmenter
 from PIL import Image
-from reading import by_name, colour_segmenter
 from tissue import SCHEMA, blobs
 
 from eval.faithfulness.report import Settings, faithfulness

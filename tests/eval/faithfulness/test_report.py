@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from colour_segmenter import by_name, colour_segmenter
 from PIL import Image
-from reading import by_name, colour_segmenter
 from tissue import SCHEMA, blobs, pack_blobs, write_folders
 
 from eval.faithfulness.report import Settings, faithfulness
-from eval.segmenter.confusion import read_tiles
+from eval.segmenter.confusion import confusions_of_tiles
 from eval.segmenter.labelled_tiles import FolderLabels, ShardLabels, ShardTiles, SyntheticTiles
 from histosyn.images.tiles import png_bytes
 from histosyn.labels.label_map import label_png_bytes
@@ -238,8 +238,8 @@ def test_sizes_may_be_mixed(folders):
 
 def test_the_batch_size_changes_nothing(folders):
     source = synthetic(*folders)
-    one = read_tiles(colour_segmenter(), source, batch_size=1)
-    four = read_tiles(colour_segmenter(), source, batch_size=4)
+    one = confusions_of_tiles(colour_segmenter(), source, batch_size=1)
+    four = confusions_of_tiles(colour_segmenter(), source, batch_size=4)
     np.testing.assert_array_equal(one.confusion_TKK, four.confusion_TKK)
 
 

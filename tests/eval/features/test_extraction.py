@@ -9,7 +9,7 @@ import pytest
 import torch
 from torchscript import write_float32_network
 
-from eval.extractors.network_file import ModuleExtractor
+from eval.extractors.network_file import FileExtractor
 from eval.extractors.pretrained import PretrainedExtractor
 from eval.extractors.random_network import RandomExtractor
 from eval.extractors.segmenter import SegmenterExtractor
@@ -48,7 +48,7 @@ def features(extractor, threads, batch_size):
 
 
 def of_a_file(folder):
-    return ModuleExtractor(write_float32_network(folder), run_code=True)
+    return FileExtractor(write_float32_network(folder), run_code=True)
 
 
 def of_a_segmenter(folder):

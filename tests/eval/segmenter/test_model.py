@@ -71,13 +71,13 @@ def test_a_tile_is_read_alike_in_any_company(folder):
     together = segmenter.features(as_input(many))
     alone = torch.cat([segmenter.features(as_input(many[i : i + 1])) for i in range(5)])
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
-    assert (segmenter.read(many)[2:3] == segmenter.read(many[2:3])).mean() > 0.99
+    assert (segmenter.predict(many)[2:3] == segmenter.predict(many[2:3])).mean() > 0.99
 
 
 def test_the_answer_is_the_class_of_the_largest_logit(folder):
     segmenter = load_segmenter(folder)
     expected = segmenter.logits(as_input(tiles(2))).argmax(1).numpy()
-    np.testing.assert_array_equal(segmenter.read(tiles(2)), expected)
+    np.testing.assert_array_equal(segmenter.predict(tiles(2)), expected)
 
 
 def test_what_is_no_segmenter_is_told(folder, tmp_path):

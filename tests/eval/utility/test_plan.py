@@ -7,9 +7,9 @@ import pytest
 from experimenting import write_experiment, write_settings
 from tissue import SCHEMA, pack_blobs, write_folders
 
-from eval.utility.batches import open_cell
+from eval.utility.batches import open_batches_of
 from eval.utility.config import keep_settings, read_utility
-from eval.utility.plan import Cell, Sources, cells_of
+from eval.utility.plan import PlannedTraining, Sources, planned_trainings
 from histosyn.packing.pack import PackConfig, pack
 from hpc.errors import ConfigError, DatasetError
 
@@ -32,15 +32,20 @@ def sources(config):
 
 
 def test_synthetic_alone_is_trained_once_a_seed(config):
-    cells = cells_of(config)
-    assert len(cells) == 2 * (3 * 2 + 1)
-    assert len({cell.name for cell in cells}) == len(cells)
-    assert [c.share for c in cells if c.arm == "synthetic"] == [1.0, 1.0]
+    trainings = planned_trainings(config)
+    assert len(trainings) == 2 * (3 * 2 + 1)
+    assert len({planned.name for planned in trainings}) == len(trainings)
+    assert [c.share for c in trainings if c.arm == "synthetic"] == [1.0, 1.0]
 
 
 def test_synthetic_tiles_of_each_share_are_trained_each(config):
     both = replace(config, data=replace(config.data, synthetic=config.data.synthetic * 2))
-    assert [c.share for c in cells_of(both) if c.arm == "synthetic"] == [0.5, 1.0, 0.5, 1.0]
+    assert [c.share for c in planned_trainings(both) if c.arm == "synthetic"] == [
+        0.5,
+        1.0,
+        0.5,
+        1.0,
+    ]
 
 
 def test_a_larger_share_of_a_seed_holds_the_smaller_one(sources):
@@ -65,8 +70,8 @@ def test_each_seed_may_have_synthetic_tiles_of_its_own(config, root):
     assert len(sources.synthetic) == 3
     for seed in (0, 1):
         for share, name in ((0.5, f"of-half-{seed}"), (1.0, "synthetic")):
-            cell = Cell(arm="synthetic", share=share, seed=seed)
-            assert sources.synthetic_for(cell).folders[-1] == root / name / "train"
+            planned = PlannedTraining(arm="synthetic", share=share, seed=seed)
+            assert sources.synthetic_for(planned).folders[-1] == root / name / "train"
 
 
 def keys_seen(source, batches=6):
@@ -75,18 +80,20 @@ def keys_seen(source, batches=6):
 
 
 def test_a_training_sees_the_tiles_of_its_patients_only(config, sources):
-    cell = Cell(arm="real", share=0.5, seed=0)
+    planned = PlannedTraining(arm="real", share=0.5, seed=0)
     index = sources.real.index
     wanted = {
         index.entry(*index.place(row)).key
         for row in range(len(index))
         if index.entry(*index.place(row)).group in sources.patients(0.5, 0)
     }
-    assert keys_seen(open_cell(cell, sources, config)) == wanted
+    assert keys_seen(open_batches_of(planned, sources, config)) == wanted
 
 
 def test_a_step_of_both_holds_as_many_tiles_of_each(config, sources):
-    source = open_cell(Cell(arm="real+synthetic", share=1.0, seed=0), sources, config)
+    source = open_batches_of(
+        PlannedTraining(arm="real+synthetic", share=1.0, seed=0), sources, config
+    )
     batch = next(source.batches(start=3))
     assert batch.tiles_NCHW.shape[0] == batch.labels_NHW.shape[0] == 4
     assert [key.startswith("synthetic") for key in batch.keys] == [False, False, True, True]
@@ -96,7 +103,9 @@ def test_a_step_of_both_holds_as_many_tiles_of_each(config, sources):
 
 def test_the_control_differs_in_its_stains_alone(config, sources):
     real, control = (
-        next(open_cell(Cell(arm=arm, share=1.0, seed=0), sources, config).batches())
+        next(
+            open_batches_of(PlannedTraining(arm=arm, share=1.0, seed=0), sources, config).batches()
+        )
         for arm in ("real", "augmentation")
     )
     assert real.keys == control.keys

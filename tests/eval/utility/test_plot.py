@@ -10,7 +10,7 @@ from experimenting import outcome, write_experiment
 from PIL import ImageDraw
 
 from eval.utility.config import ARMS, read_utility
-from eval.utility.plan import Sources, cells_of
+from eval.utility.plan import Sources, planned_trainings
 from eval.utility.plot import draw_curve
 from eval.utility.report import report_utility
 from launch.cli import main
@@ -117,9 +117,9 @@ def canvases(monkeypatch):
     return drawn
 
 
-def made_up(cell):
-    right = RIGHT[cell.arm] + GAIN * (cell.share - 1)
-    return outcome(cell.arm, cell.seed, right, share=cell.share, luck=0.1)
+def made_up(planned):
+    right = RIGHT[planned.arm] + GAIN * (planned.share - 1)
+    return outcome(planned.arm, planned.seed, right, share=planned.share, luck=0.1)
 
 
 def scores_of(result):
@@ -135,7 +135,7 @@ def drawn_from(items, config, canvases, path):
 
 def test_it_shows_the_numbers_of_the_table(root, canvases, monkeypatch, capsys):
     """The command with trainings made up: what it prints is what it draws."""
-    monkeypatch.setattr("eval.utility.trainings.find_outcome", lambda cell, *_: made_up(cell))
+    monkeypatch.setattr("eval.utility.trainings.find_outcome", lambda planned, *_: made_up(planned))
     main(["eval", "utility", "--config", str(root / "utility.toml"), "--report"])
     printed = " ".join(capsys.readouterr().out.split())
     picture = Picture(canvases[-1])
@@ -152,7 +152,7 @@ def test_it_shows_the_numbers_of_the_table(root, canvases, monkeypatch, capsys):
 
 def test_every_arm_has_its_line_and_its_name(root, canvases, tmp_path):
     config = read_utility(root / "utility.toml")
-    items = [made_up(cell) for cell in cells_of(config)]
+    items = [made_up(planned) for planned in planned_trainings(config)]
     result, picture = drawn_from(items, config, canvases, tmp_path / "curve.png")
     scores = scores_of(result)
     assert list(picture.legend) == list(picture.colour_of) == list(ARMS)

@@ -15,7 +15,7 @@ from PIL import Image
 from eval.statistics.result import SCHEMA_VERSION
 from eval.utility import trainings
 from eval.utility.config import read_utility, saved_precision
-from eval.utility.plan import Sources, cells_of
+from eval.utility.plan import Sources, planned_trainings
 from eval.utility.trainings import find_outcome, folder_of
 from hpc import precision
 from hpc.errors import ConfigError
@@ -169,21 +169,21 @@ def test_it_says_whom_generators_may_see(root, capsys):
 def test_a_damaged_test_is_told(root, tmp_path):
     config = replace_folder(root, tmp_path)
     shutil.copytree(root / "experiment", tmp_path / "experiment")
-    cell = cells_of(config)[0]
-    (folder_of(cell, config) / "test.json").write_text("{}")
+    planned = planned_trainings(config)[0]
+    (folder_of(planned, config) / "test.json").write_text("{}")
     with pytest.raises(Exception, match=r"test\.json is damaged"):
-        find_outcome(cell, Sources(config), config)
+        find_outcome(planned, Sources(config), config)
 
 
 def test_other_data_are_refused(root, tmp_path):
     config = replace_folder(root, tmp_path)
     shutil.copytree(root / "experiment", tmp_path / "experiment")
     sources = Sources(config)
-    (cell, *_) = cells_of(config)
-    path = folder_of(cell, config) / "test.json"
+    (planned, *_) = planned_trainings(config)
+    path = folder_of(planned, config) / "test.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"data_sha256": "other"}))
     with pytest.raises(ConfigError, match="other real, synthetic or test tiles"):
-        find_outcome(cell, sources, config)
+        find_outcome(planned, sources, config)
 
 
 @pytest.mark.slow

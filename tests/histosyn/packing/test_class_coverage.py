@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from tissue import SCHEMA, write_folders
 
-from histosyn.packing.class_coverage import class_gaps
+from histosyn.packing.class_coverage import class_coverage_warnings
 from histosyn.packing.pack import PackConfig, pack
 
 
@@ -23,7 +23,7 @@ def gaps(root: Path, labels_of: dict[int, int], **config: object) -> list[str]:
     rows = [f"tile-0{i},P{i // 2},{'val' if i > 3 else 'train'}" for i in range(6)]
     table.write_text("\n".join(["tile,patient,split", *rows]))
     indexes = pack(tiles, labels, root / "out", SCHEMA, PackConfig(groups=table, **config))  # type: ignore[arg-type]
-    return class_gaps(indexes)
+    return class_coverage_warnings(indexes)
 
 
 def test_a_class_in_both_parts_is_nothing_to_tell(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tissue import SCHEMA
 
 from histosyn.shards.index import DatasetIndex, ShardRecord
 from histosyn.shards.index_file import write_index
-from histosyn.shards.oversampling import Chosen, EachOnce, RareClassesOften
+from histosyn.shards.oversampling import EachOnce, OversampleRareClasses, Subset
 from histosyn.shards.sample_order import SampleOrder
 from histosyn.shards.samples_table import Entry, Member
 
@@ -39,7 +39,9 @@ def index_of(folder: Path, shards: list[list[tuple[int, ...]]]) -> DatasetIndex:
     )
 
 
-def drawn(draws: RareClassesOften | EachOnce, shards: int, epoch: int) -> Counter[tuple[int, int]]:
+def drawn(
+    draws: OversampleRareClasses | EachOnce, shards: int, epoch: int
+) -> Counter[tuple[int, int]]:
     return Counter(
         (shard, int(sample)) for shard in range(shards) for sample in draws.samples(epoch, shard)
     )
@@ -58,7 +60,7 @@ def test_an_epoch_is_whole_and_shows_every_sample(
     epoch: int,
 ) -> None:
     index = index_of(tmp_path_factory.mktemp("index"), shards)
-    draws = RareClassesOften(index, threshold=threshold, seed=seed)
+    draws = OversampleRareClasses(index, threshold=threshold, seed=seed)
     numbers = draws.numbers(epoch)
     counts = drawn(draws, len(shards), epoch)
     assert numbers.tolist() == [
@@ -72,7 +74,7 @@ def test_rare_classes_come_as_often_as_their_repeat_factor_says(tmp_path: Path) 
     """2 of 32 samples have class 3: at a threshold of 1/2 each comes sqrt(0.5 * 16) times."""
     common, rare = (0, 1), (0, 3)
     shards = [[rare, *[common] * 15], [*[common] * 15, rare]]
-    draws = RareClassesOften(index_of(tmp_path, shards), threshold=0.5, seed=3)
+    draws = OversampleRareClasses(index_of(tmp_path, shards), threshold=0.5, seed=3)
     epochs = 200
     total: Counter[tuple[int, int]] = Counter()
     for epoch in range(epochs):
@@ -88,7 +90,7 @@ def test_rare_classes_come_as_often_as_their_repeat_factor_says(tmp_path: Path) 
 
 def test_without_rare_classes_it_is_each_once(tmp_path: Path) -> None:
     index = index_of(tmp_path, [[(0,)] * 3, [], [(0,)] * 4])
-    draws = RareClassesOften(index, threshold=1.0, seed=1)
+    draws = OversampleRareClasses(index, threshold=1.0, seed=1)
     assert draws.epoch_size == 7
     for shard in range(3):
         expected = EachOnce([3, 0, 4]).samples(5, shard)
@@ -97,8 +99,8 @@ def test_without_rare_classes_it_is_each_once(tmp_path: Path) -> None:
 
 def test_the_order_tells_repeats_apart(tmp_path: Path) -> None:
     index = index_of(tmp_path, [[(3,), *[(0,)] * 31]])
-    order = SampleOrder(RareClassesOften(index, threshold=1.0, seed=0), seed=0)
-    places = [order.place(i) for i in range(order.draws.epoch_size)]
+    order = SampleOrder(OversampleRareClasses(index, threshold=1.0, seed=0), seed=0)
+    places = [order.sample_at(i) for i in range(order.draws.epoch_size)]
     assert len(set(places)) == len(places)
     repeats = sorted(place.repeat for place in places if place.sample == 0)
     assert repeats == list(range(len(repeats)))
@@ -107,7 +109,7 @@ def test_the_order_tells_repeats_apart(tmp_path: Path) -> None:
 
 def test_a_class_that_never_occurs_changes_nothing(tmp_path: Path) -> None:
     index = replace(index_of(tmp_path, [[(0,), (0, 1)]]), class_samples=(2, 1, 0, 0))
-    assert RareClassesOften(index, threshold=0.4, seed=0).epoch_size == 2
+    assert OversampleRareClasses(index, threshold=0.4, seed=0).epoch_size == 2
 
 
 @given(
@@ -120,17 +122,17 @@ def test_chosen_samples_come_once_an_epoch_and_others_never(
 ) -> None:
     rows = data.draw(st.sets(st.integers(0, sum(sizes) - 1), min_size=1))
     starts = np.cumsum([0, *sizes])
-    draws = Chosen(Starts(starts), np.array(sorted(rows)))  # type: ignore[arg-type]
+    draws = Subset(Starts(starts), np.array(sorted(rows)))  # type: ignore[arg-type]
     assert draws.epoch_size == len(rows) == draws.numbers(0).sum()
     order = SampleOrder(draws, seed)
     for epoch in range(2):
-        places = [order.place(epoch * len(rows) + i) for i in range(len(rows))]
+        places = [order.sample_at(epoch * len(rows) + i) for i in range(len(rows))]
         assert {int(starts[place.shard]) + place.sample for place in places} == rows
         assert {place.repeat for place in places} == {0}
 
 
 class Starts:
-    """What `Chosen` looks at in an index."""
+    """What `Subset` looks at in an index."""
 
     def __init__(self, starts: np.ndarray) -> None:
         self.starts = starts

@@ -307,7 +307,7 @@ def test_shards_for_are_those_that_are_read(tmp_path: Path) -> None:
     shards = pack_blobs(tmp_path, count=40, size=32, samples_per_shard=2)
     stream = ShardStream(open_shards(shards), global_batch=4, seed=3)
     for first, last in ((0, 1), (0, 4), (3, 9), (9, 12), (0, 30)):
-        places = [stream.order.place(position) for position in range(4 * first, 4 * last)]
+        places = [stream.order.sample_at(position) for position in range(4 * first, 4 * last)]
         needed = stream.shards_for(first, last)
         assert {place.shard for place in places} <= needed
         assert len(needed) <= 8 * (2 + (last - first) * 4 // 16)

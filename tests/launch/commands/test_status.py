@@ -13,7 +13,7 @@ import pytest
 
 from hpc.errors import DamagedFileError, InputError
 from launch.cli import main
-from launch.run_status import next_word, status_of
+from launch.run_status import next_action, status_of
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -94,7 +94,7 @@ def test_a_run_under_way(run):
 def test_each_end(run, said, word, note):
     say(run, **said)
 
-    assert next_word(run) == word
+    assert next_action(run) == word
     status = status_of(run, NOW)
     assert status.state == said.get("state", "running")
     assert status.note == note
@@ -180,7 +180,7 @@ def test_a_damaged_state_is_told_beside_what_else_is_known(run, content, capsys)
     assert "state.json" in status.note and "writes it anew" in status.note
     assert (status.step, status.last_checkpoint) == (20, 20)
     with pytest.raises(DamagedFileError):
-        next_word(run)
+        next_action(run)
 
 
 def test_a_missing_state(run):
@@ -188,7 +188,7 @@ def test_a_missing_state(run):
 
     assert "has not started, or an older version" in status_of(run, NOW).note
     with pytest.raises(InputError, match="has not started there"):
-        next_word(run)
+        next_action(run)
 
 
 def test_a_metrics_file_cut_short(run):

@@ -43,14 +43,14 @@ class Job:
 
 @pytest.fixture
 def run_job(tmp_path):
-    def run(training, *, next_word="", job_state="RUNNING", ends="2100-01-01T00:00:00"):
+    def run(training, *, next_action="", job_state="RUNNING", ends="2100-01-01T00:00:00"):
         """Run the job file; `training` are the shell lines that stand for srun."""
         (tmp_path / "run").mkdir()
         programs = {
             "srun": f"echo >> starts\n{training}",
             "squeue": f'case "$*" in *%T) echo {job_state};; *%e) echo {ends};; esac',
             "scontrol": 'echo "$@" >> asked',
-            "histosyn": f"echo {next_word}" if next_word else "exit 2",
+            "histosyn": f"echo {next_action}" if next_action else "exit 2",
         }
         for name, lines in programs.items():
             install(tmp_path / "bin" / name, lines)
@@ -88,20 +88,20 @@ def text_of(path):
 
 
 def test_a_run_that_is_done_ends_the_job_well(run_job):
-    job = run_job(SAVES, next_word="nothing")
+    job = run_job(SAVES, next_action="nothing")
 
     assert (job.code, job.asked, job.starts) == (0, "", 1)
 
 
 def test_a_run_that_is_done_is_no_failure_although_torchrun_was_killed(run_job):
-    job = run_job(f"{SAVES}\nexit 137", next_word="nothing")
+    job = run_job(f"{SAVES}\nexit 137", next_action="nothing")
 
     assert (job.code, job.asked, job.starts) == (0, "", 1)
 
 
 def test_a_start_that_fails_after_the_run_was_done_is_a_failure(run_job):
     """Such as one that asks for more steps: what the state says is from before."""
-    job = run_job("exit 3", next_word="nothing")
+    job = run_job("exit 3", next_action="nothing")
 
     assert (job.code, job.asked, job.starts) == (3, "", 1)
 
@@ -109,44 +109,44 @@ def test_a_start_that_fails_after_the_run_was_done_is_a_failure(run_job):
 @pytest.mark.parametrize("job_state", ["RUNNING", "SIGNALING"])
 def test_who_stopped_to_go_on_is_queued_again(run_job, job_state):
     """While SLURM sends a signal, a running job is shown as SIGNALING."""
-    job = run_job(f"{SAVES}\nexit 1", next_word="requeue", job_state=job_state)
+    job = run_job(f"{SAVES}\nexit 1", next_action="requeue", job_state=job_state)
 
     assert (job.code, job.asked, job.starts) == (0, "requeue 7\n", 1)
 
 
-@pytest.mark.parametrize("next_word", ["requeue", "restart", ""])
-def test_what_slurm_ends_is_left_to_slurm(run_job, next_word):
-    job = run_job(f"{SAVES}\nexit 1", next_word=next_word, job_state="COMPLETING")
+@pytest.mark.parametrize("next_action", ["requeue", "restart", ""])
+def test_what_slurm_ends_is_left_to_slurm(run_job, next_action):
+    job = run_job(f"{SAVES}\nexit 1", next_action=next_action, job_state="COMPLETING")
 
     assert (job.code, job.asked, job.starts) == (1, "", 1)
 
 
-@pytest.mark.parametrize("next_word", ["resume", "mend"])
-def test_what_a_person_is_to_decide_ends_the_job(run_job, next_word):
-    job = run_job(f"{SAVES}\nexit 1", next_word=next_word)
+@pytest.mark.parametrize("next_action", ["resume", "mend"])
+def test_what_a_person_is_to_decide_ends_the_job(run_job, next_action):
+    job = run_job(f"{SAVES}\nexit 1", next_action=next_action)
 
     assert (job.code, job.asked, job.starts) == (1, "", 1)
 
 
 def test_who_was_cut_off_is_started_again_for_as_long_as_it_gets_on(run_job):
-    job = run_job(f"{SAVES}\nexit 1", next_word="restart")
+    job = run_job(f"{SAVES}\nexit 1", next_action="restart")
 
     assert (job.code, job.asked, job.starts) == (1, "", 2)
     assert "no new checkpoint since the start, so there is no restart" in job.output
 
 
-@pytest.mark.parametrize("next_word", ["requeue", "restart"])
-def test_a_start_that_gets_nowhere_by_itself_is_the_last(run_job, next_word):
-    job = run_job("exit 1", next_word=next_word)
+@pytest.mark.parametrize("next_action", ["requeue", "restart"])
+def test_a_start_that_gets_nowhere_by_itself_is_the_last(run_job, next_action):
+    job = run_job("exit 1", next_action=next_action)
 
     assert (job.code, job.asked, job.starts) == (1, "", 1)
-    assert f"no new checkpoint since the start, so there is no {next_word}" in job.output
+    assert f"no new checkpoint since the start, so there is no {next_action}" in job.output
 
 
-@pytest.mark.parametrize("next_word", ["", "restart", "resume", "nothing"])
-def test_who_is_asked_to_stop_while_it_starts_is_queued_again(run_job, next_word):
+@pytest.mark.parametrize("next_action", ["", "restart", "resume", "nothing"])
+def test_who_is_asked_to_stop_while_it_starts_is_queued_again(run_job, next_action):
     """What is in the state, if anything, is from before: this start could not say a word."""
-    job = run_job(WAITS_FOR_USR2, next_word=next_word)
+    job = run_job(WAITS_FOR_USR2, next_action=next_action)
 
     assert (job.code, job.asked, job.starts) == (0, "requeue 7\n", 1)
     assert "SIGUSR2: training is asked to save and stop" in job.output
@@ -154,13 +154,13 @@ def test_who_is_asked_to_stop_while_it_starts_is_queued_again(run_job, next_word
 
 def test_who_is_cut_off_while_it_stops_is_queued_again(run_job):
     """There may be little time left, and nobody warns twice."""
-    job = run_job(f"{SAVES}\n{WAITS_FOR_USR2}", next_word="restart")
+    job = run_job(f"{SAVES}\n{WAITS_FOR_USR2}", next_action="restart")
 
     assert (job.code, job.asked, job.starts) == (0, "requeue 7\n", 1)
 
 
 def test_who_fails_while_it_stops_is_not(run_job):
-    job = run_job(f"{SAVES}\n{WAITS_FOR_USR2}", next_word="mend")
+    job = run_job(f"{SAVES}\n{WAITS_FOR_USR2}", next_action="mend")
 
     assert (job.code, job.asked, job.starts) == (12, "", 1)
 
