@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist, median
@@ -31,9 +32,13 @@ FLOOR = "real_versus_real_floor"
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """Numbers that are made together: their names, the fewest and most tiles a side, the values."""
+    """Numbers that are made together: their names, the fewest and most tiles a side, the values.
+
+    `methods` says in words how each is made; a value that is not finite is undefined.
+    """
 
     names: tuple[str, ...]
+    methods: Mapping[str, str]
     fewest: int
     most: int | None
     values: Callable[[Features, Features], Mapping[str, float]]
@@ -44,25 +49,6 @@ def _manifold_values(real_ND: Features, synthetic_MD: Features) -> dict[str, flo
     return {name: getattr(found, name) for name in _MANIFOLD_NAMES}
 
 
-_MANIFOLD_NAMES = ("precision", "recall", "density", "coverage")
-FRECHET = Measure(
-    names=("frechet_distance",),
-    fewest=2,
-    most=None,
-    values=lambda x, y: {"frechet_distance": frechet_distance_from_features(x, y)},
-)
-KERNEL = Measure(
-    names=("kid",),
-    fewest=kernel.FEWEST,
-    most=MOST_PAIRED,
-    values=lambda x, y: {"kid": kernel.kid(x, y)},
-)
-PRECISION_RECALL = Measure(
-    names=_MANIFOLD_NAMES,
-    fewest=precision_recall.K_COVERAGE + 1,
-    most=MOST_PAIRED,
-    values=_manifold_values,
-)
 _METHODS = {
     "frechet_distance": "squared Fréchet distance between Gaussians fitted to features, exact, "
     "float64 (Heusel 2017)",
@@ -72,6 +58,28 @@ _METHODS = {
     "density": "mean number of real balls around a synthetic tile / k, k = 5 (Naeem 2020)",
     "coverage": "share of real balls with a synthetic tile in them, k = 5 (Naeem 2020)",
 }
+_MANIFOLD_NAMES = ("precision", "recall", "density", "coverage")
+FRECHET = Measure(
+    names=("frechet_distance",),
+    methods=_METHODS,
+    fewest=2,
+    most=None,
+    values=lambda x, y: {"frechet_distance": frechet_distance_from_features(x, y)},
+)
+KERNEL = Measure(
+    names=("kid",),
+    methods=_METHODS,
+    fewest=kernel.FEWEST,
+    most=MOST_PAIRED,
+    values=lambda x, y: {"kid": kernel.kid(x, y)},
+)
+PRECISION_RECALL = Measure(
+    names=_MANIFOLD_NAMES,
+    methods=_METHODS,
+    fewest=precision_recall.K_COVERAGE + 1,
+    most=MOST_PAIRED,
+    values=_manifold_values,
+)
 _FRECHET_INTERVAL = "infinitesimal jackknife over the tiles of both sides, normal quantile"
 _KERNEL_INTERVAL = "delete-one jackknife over the tiles of both sides, normal quantile"
 _WILSON = "Wilson score over the {0} tiles, the other side's balls as they are"
@@ -119,18 +127,22 @@ def floors_of(
         ]
         if min(len(half) for split in splits for half in split) < measure.fewest:
             splits, reason = [], "the groups cannot be parted into halves of enough tiles"
-    values = [measure.values(*split) for split in splits]
+    found = [measure.values(*split) for split in splits]
+    values = {
+        name: [value[name] for value in found if math.isfinite(value[name])]
+        for name in measure.names
+    }
     n = min((len(half) for split in splits for half in split), default=0)
     of = "tiles" if groups is None else "tiles, groups kept whole,"
     return [
         Number(
             name=FLOOR if name == "frechet_distance" else f"{name}_{FLOOR}",
-            value=median(value[name] for value in values) if values else None,
+            value=median(values[name]) if values[name] else None,
             n=n,
             method=f"median of {_SPLITS} random splits of the real {of} into halves; "
-            + _METHODS[name],
-            reason=reason,
-            details=_floor_details([value[name] for value in values], n),
+            + measure.methods[name],
+            reason=reason if reason or values[name] else "it is undefined between halves",
+            details=_floor_details(values[name], n),
         )
         for name in measure.names
     ]

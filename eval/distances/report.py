@@ -12,7 +12,9 @@ from eval.distances.feature_set import FeatureSet, measure, require_same_identit
 from eval.distances.measures import FRECHET, all_numbers, floors_of
 from eval.distances.part_file import merge_parts
 from eval.distances.parts import MeasuredPart, as_feature_set, content_of, measure_together
+from eval.distances.spectrum import extractors_of, spectrum_between, spectrum_role
 from eval.distances.statistics_file import SUFFIX, read_statistics, write_statistics
+from eval.features.content import Content
 from eval.features.extractor import Extractor
 from eval.features.tile_batches import OnBadTile
 from eval.features.tile_sources import StoredTiles, TileFolder, TileShards, TileSource, open_tiles
@@ -87,7 +89,9 @@ def distance_between(
         for side in sides.values():
             if isinstance(side, FeatureSet):
                 require_same_identity(side, extractor.identity, "the extractor asked for")
-    measured = {role: _measured(role, side, extractor, settings) for role, side in sides.items()}
+    measured: dict[str, _Measured] = {}
+    for role, side in sides.items():
+        measured |= _measured(role, side, extractors_of(role, sides, extractor), settings)
     return run_on_rank_0(lambda: _finished(sides, measured, settings, {}))
 
 
@@ -104,8 +108,9 @@ def distance_of_parts(
         if isinstance(side, FeatureSet):
             measured[role] = _Measured(feature_set=side)
             continue
-        part, count = merge_parts(side, role, folder)
-        measured[role] = _of_part(side, part)
+        for left in _roles_of_parts(role, sides):
+            part, count = merge_parts(side, left, folder)
+            measured[left] = _of_part(side, part)
         more = {"parts": count}
     return _finished(sides, measured, settings, more)
 
@@ -118,31 +123,52 @@ class _Measured:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _measured(role: str, side: Side, extractor: Extractor | None, settings: Settings) -> _Measured:
+def _roles_of_parts(role: str, sides: Mapping[str, Side]) -> list[str]:
+    with_statistics = any(isinstance(side, FeatureSet) for side in sides.values())
+    return [role] if with_statistics else [role, spectrum_role(role)]
+
+
+def _measured(
+    role: str, side: Side, extractors: Mapping[str, Extractor], settings: Settings
+) -> dict[str, _Measured]:
+    """A side by each of the extractors, by their roles."""
     if isinstance(side, FeatureSet):
-        return _Measured(feature_set=side)
-    if extractor is None:
+        return {role: _Measured(feature_set=side)}
+    if not extractors:
         raise InputError(f"{side.name} holds tiles: an extractor is needed to measure them.")
-    shown = role if settings.show_progress else None
     if isinstance(side, (TileFolder, TileShards)):
-        return _stored(side, extractor, settings, shown)
-    feature_set = measure(side, extractor, batch_size=settings.batch_size, progress=shown)
-    made = {"batch_size": settings.batch_size, "device": str(extractor.device)}
-    return _Measured(feature_set=feature_set, settings=made)
+        content = None if settings.cache is None else content_of(side)[0]
+        return {
+            each: _stored(side, extractor, settings, each, content)
+            for each, extractor in extractors.items()
+        }
+    made = {"batch_size": settings.batch_size}
+    return {
+        each: _Measured(
+            feature_set=measure(
+                side, extractor, batch_size=settings.batch_size, progress=_shown(each, settings)
+            ),
+            settings=made | {"device": str(extractor.device)},
+        )
+        for each, extractor in extractors.items()
+    }
+
+
+def _shown(role: str, settings: Settings) -> str | None:
+    return role if settings.show_progress else None
 
 
 def _stored(
-    side: StoredTiles, extractor: Extractor, settings: Settings, progress: str | None
+    side: StoredTiles, extractor: Extractor, settings: Settings, role: str, content: Content | None
 ) -> _Measured:
-    cache = settings.cache
-    if cache is None:
-        part = measure_together(side, extractor, batch_size=settings.batch_size, progress=progress)
+    cache, shown = settings.cache, _shown(role, settings)
+    if cache is None or content is None:
+        part = measure_together(side, extractor, batch_size=settings.batch_size, progress=shown)
         return _of_part(side, part)
-    content, _ = content_of(side)
     path = cache.path(side, extractor.identity, content)
     found = run_on_rank_0(lambda: cache.load(path, extractor.identity))
     if found is None:
-        found = measure_together(side, extractor, batch_size=settings.batch_size, progress=progress)
+        found = measure_together(side, extractor, batch_size=settings.batch_size, progress=shown)
         run_on_rank_0(lambda: cache.store(path, found))
     return _of_part(side, found)
 
@@ -161,7 +187,8 @@ def _finished(
     more: Mapping[str, Any],
 ) -> Result:
     made: dict[str, Any] = {}
-    for role, one in measured.items():
+    for role in sides:
+        one = measured[role]
         made |= one.settings
         is_new = not isinstance(sides[role], FeatureSet)
         if settings.save_statistics is not None and is_new:
@@ -173,6 +200,12 @@ def _finished(
         groups=_groups(sides["real"], real, settings.grouping),
         seed=settings.seed,
     )
+    spectra = [measured[spectrum_role(role)].feature_set for role in sides
+               if spectrum_role(role) in measured]  # fmt: skip
+    if spectra:
+        groups = _groups(sides["real"], spectra[0], settings.grouping)
+        numbers = spectrum_between(*spectra, groups=groups, seed=settings.seed)
+        result = replace(result, numbers=(*result.numbers, *numbers))
     if settings.grouping is not None:
         made |= settings.grouping.as_dict()
     return replace(result, settings=result.settings | made | dict(more))

@@ -107,9 +107,7 @@ class GeneratorTraining:
             skip_bad=data.on_bad_sample == "skip",
         )
         return (
-            DrawSamples(
-                grid, run.folder / "samples", deferred_writes, self.topology, run.sample_every
-            ),
+            DrawSamples(grid, run.folder, deferred_writes, self.topology, run.sample_every),
             *([WarnOfSaturation(run.report_every)] if self.topology.is_first else []),
         )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,16 +17,29 @@ from histosyn.labels.label_map import LabelSchema, colorize
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import to_uint8
 from histosyn.shards.reader import ShardReader
+from histosyn.spectra.energies import NAMES, ratios, tile_energies
 from histosyn.training.trainer import Trainer
 from hpc.deferred_writes import DeferredWrites
 from hpc.errors import DatasetError, SampleError
 from hpc.files import write_bytes
+from hpc.log import RecordsFile
 from hpc.progress import timed
 from hpc.randomness import distinct_integers, key_of
 from hpc.topology import Topology
 
 _GAP = 4
 _SPARE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A grid, and energy by frequency in its tiles, synthetic over real (see `histosyn.spectra`).
+
+    None for what is undefined: tiles may be flat, or too small for a wave.
+    """
+
+    png: bytes
+    spectra: dict[str, float | None]
 
 
 class SampleGrid:
@@ -44,11 +60,14 @@ class SampleGrid:
         self.tiles = [tile for tile, _ in samples]
         self.labels = [labels for _, labels in samples]
 
-    def draw(self, generator: Generator) -> bytes:
-        """The grid as PNG."""
+    def draw(self, generator: Generator) -> Drawn:
+        """The grid as PNG, and what its tissue has of the frequencies of real tissue."""
         synthetic = [self._synthesize(generator, i) for i in range(len(self.labels))]
         labels = [colorize(labels, self.schema) for labels in self.labels]
-        return png_bytes(Image.fromarray(tile_grid([labels, self.tiles, synthetic])))
+        return Drawn(
+            png=png_bytes(Image.fromarray(tile_grid([labels, self.tiles, synthetic]))),
+            spectra=_spectra(self.tiles, synthetic),
+        )
 
     @torch.no_grad()
     def _synthesize(self, generator: Generator, number: int) -> np.ndarray:
@@ -61,18 +80,22 @@ class SampleGrid:
 
 
 class DrawSamples:
-    """Writes `samples/step-*.png`: fixed label maps, fixed noise, the moving average's tissue."""
+    """Writes `samples/step-*.png`: fixed label maps, fixed noise, the moving average's tissue.
+
+    Beside it, in `spectra.jsonl`, how its energy by frequency compares with that of the real tiles.
+    """
 
     def __init__(
         self,
         grid: SampleGrid,
-        folder: Path,
+        run_folder: Path,
         deferred_writes: DeferredWrites,
         topology: Topology,
         interval: int,
     ) -> None:
         self.grid = grid
-        self.folder = folder
+        self.folder = run_folder / "samples"
+        self.spectra = RecordsFile(run_folder / "spectra.jsonl")
         self.deferred_writes = deferred_writes
         self.topology = topology
         self.interval = interval
@@ -83,8 +106,15 @@ class DrawSamples:
         if self.topology.is_first:
             path = self.folder / f"step-{trainer.step:08d}.png"
             with timed("sample grid"):
-                grid = self.grid.draw(generator)
-            self.deferred_writes.write(path, partial(write_bytes, path, grid))
+                drawn = self.grid.draw(generator)
+            self.deferred_writes.write(path, partial(write_bytes, path, drawn.png))
+            record = {"step": trainer.step, **drawn.spectra}
+            self.deferred_writes.write(self.spectra.path, partial(self._note, record))
+
+    def _note(self, record: dict[str, Any]) -> None:
+        """In place of what a run that was cut off has noted of this step, or of later ones."""
+        self.spectra.truncate_after(record["step"] - 1)
+        self.spectra.append(record)
 
 
 def tile_grid(rows: list[list[np.ndarray]]) -> np.ndarray:
@@ -98,6 +128,12 @@ def tile_grid(rows: list[list[np.ndarray]]) -> np.ndarray:
             y, x = i * (height + _GAP), j * (width + _GAP)
             canvas[y : y + height, x : x + width] = image
     return canvas
+
+
+def _spectra(real: list[np.ndarray], synthetic: list[np.ndarray]) -> dict[str, float | None]:
+    means = (np.mean(list(map(tile_energies, tiles)), axis=0) for tiles in (real, synthetic))
+    named = zip(NAMES, ratios(*means).tolist(), strict=True)
+    return {name: value if math.isfinite(value) else None for name, value in named}
 
 
 def _chosen(

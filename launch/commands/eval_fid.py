@@ -60,8 +60,9 @@ def fid(
 ) -> None:
     """Distances between two folders of tiles, each with an interval and a real-versus-real floor.
 
-    Fréchet distance, kernel distance (KID), precision, recall, density, coverage: docs/distances.md
-    says what each tells. In place of tiles a statistics file will do, also one written by
+    Fréchet distance, kernel distance (KID), precision, recall, density, coverage; energy by
+    frequency, and of the weave that a generator's grid prints: docs/distances.md says what each
+    tells. In place of tiles a statistics file will do, also one written by
     pytorch-fid; then there is the Fréchet distance alone.
 
     On several GPUs, or CPU cores: histosyn eval fid --processes 4 ...
@@ -242,6 +243,7 @@ def _measure_parts(
     from eval.distances.feature_set import FeatureSet
     from eval.distances.part_file import part_path, write_part
     from eval.distances.parts import measure_part
+    from eval.distances.spectrum import extractors_of
     from hpc.log import set_up_logging
     from hpc.process_group import device_of
     from hpc.topology import detect
@@ -254,13 +256,14 @@ def _measure_parts(
     extractor = _extractor(sides, network | {"device": device_of(topology, network["device"])})
     write_comparison(folder, comparison)
     for role, side in sides.items():
-        if isinstance(side, FeatureSet) or extractor is None:
+        if isinstance(side, FeatureSet):
             continue
-        measured = measure_part(side, extractor, part, batch_size=batch_size, progress=role)
-        path = part_path(folder, role, measured)
-        write_part(path, measured)
-        n = measured.features.n
-        console().print(f"part {part}: {n} of {measured.total} {role} tiles measured, in {path}")
+        for left, each in extractors_of(role, sides, extractor).items():
+            measured = measure_part(side, each, part, batch_size=batch_size, progress=left)
+            path, n = part_path(folder, left, measured), measured.features.n
+            write_part(path, measured)
+            told = f"part {part}: {n} of {measured.total} {role} tiles measured, in {path}"
+            console().print(told)
 
 
 def _chosen_part(part: str | None, folder: Path | None) -> Part | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from eval.statistics.result import Number, Result
 
 _FLOOR = "real_versus_real_floor"
+_SPECTRA = ("spectrum_", "weave_")
 _TITLES = {
     "frechet_distance": "Fréchet distance",
     "kid": "kernel distance (KID)",
@@ -29,6 +30,8 @@ def show(result: Result) -> None:
     out = console()
     notes = Notes()
     out.print(_numbers(result, notes))
+    if any(n.name.startswith(_SPECTRA) and n.value is not None for n in result.numbers):
+        out.print(_spectra(result, notes))
     for line in notes.lines():
         out.print(Text(line))
     out.print(_facts(result))
@@ -51,6 +54,26 @@ def _numbers(result: Result, notes: Notes) -> Table:
         floor = by_name[_FLOOR if name == "frechet_distance" else f"{name}_{_FLOOR}"]
         value = Text(_value(number), style="bold")
         table.add_row(title, value, _interval(number, notes), _value(floor), _range(floor))
+    return table
+
+
+def _spectra(result: Result, notes: Notes) -> Table:
+    """Synthetic over real: 1 is wanted; real halves among themselves show how nearly."""
+    by_name = {number.name: number for number in result.numbers}
+    table = Table(title="Energy by frequency, synthetic over real", title_justify="left")
+    table.add_column("", no_wrap=True)
+    table.add_column("ratio", justify="right")
+    table.add_column("95 % interval", justify="right")
+    table.add_column("real halves", justify="right")
+    for name, number in by_name.items():
+        if not name.startswith(_SPECTRA) or name.endswith(_FLOOR):
+            continue
+        kind, _, which = name.partition("_")
+        title = f"{which} cycles a pixel" if kind == "spectrum" else f"weave, period {which}"
+        floor = by_name.get(f"{name}_{_FLOOR}")
+        between = "-" if floor is None else _range(floor)
+        value = Text(_value(number), style="bold")
+        table.add_row(title, value, _interval(number, notes), between)
     return table
 
 

@@ -163,7 +163,11 @@ def test_of_too_many_tiles_the_features_of_some_are_kept(monkeypatch):
     assert distance.value == pytest.approx(expected["frechet_distance"].value, rel=1e-6)
     assert distance.interval is None
     assert (distance.n, found["kid"].n) == (50, 40)
-    assert all(number.value is not None for number in found.values())
+    # The tiles are too small for these.
+    spectra = ("spectrum", "weave")
+    assert all(
+        number.value is not None or name.startswith(spectra) for name, number in found.items()
+    )
 
 
 def test_a_half_has_whole_groups():

@@ -226,7 +226,8 @@ def test_run_folder_holds_what_the_contract_says(shards: Path, tmp_path: Path) -
     config = tiny_config(shards, folder, steps=4, checkpoint_every=2, sample_every=2)
     run_training(config)
     assert {path.name for path in folder.iterdir()} == {
-        "config.toml", "metrics.jsonl", "checkpoints", "samples", "model", "state.json",
+        "config.toml", "metrics.jsonl", "spectra.jsonl", "checkpoints", "samples", "model",
+        "state.json",
     }  # fmt: skip
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == [
         "step-00000002", "step-00000004",

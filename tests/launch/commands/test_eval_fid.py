@@ -294,3 +294,15 @@ def test_help_imports_no_torch():
 
     assert shown.returncode == 0, shown.stderr
     assert "--inception-weights" in shown.stdout
+
+
+def test_energy_by_frequency_has_a_table_of_its_own(folders, tmp_path, capsys):
+    path = tmp_path / "fid.json"
+    main(["eval", "fid", *folders, "--extractor", "random", "--resize", "32", "--json", str(path)])
+
+    shown = capsys.readouterr().out
+    numbers = {number["name"]: number for number in json.loads(path.read_text())["numbers"]}
+    assert "Energy by frequency, synthetic over real" in shown
+    assert f"{numbers['spectrum_0.45-0.50']['value']:.4g}" in shown
+    assert "weave, period 2" in shown
+    assert "weave four of its periods" in shown
