@@ -1,4 +1,4 @@
-"""How a thread ends the process when its main thread cannot: a sentence, and the exit code."""
+"""Ending the process from any thread, with a message and an exit code."""
 
 from __future__ import annotations
 

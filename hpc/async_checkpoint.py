@@ -1,4 +1,4 @@
-"""Checkpoints written in the background: training waits for the copy to host memory only."""
+"""Asynchronous checkpoints: training waits for the copy to host memory only, a thread writes."""
 
 from __future__ import annotations
 

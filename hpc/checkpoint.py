@@ -1,4 +1,4 @@
-"""Checkpoints: folders that are whole, proven by checksums, and hold no code.
+"""Checkpoints: folders that are written atomically, verified by checksums, and hold no code.
 
 A checkpoint `step-00001000/` holds `tensors.safetensors`, `state.json` (everything else, with
 placeholders where tensors belong) and `checkpoint.json`, the commit record: the sha256 of the

@@ -78,8 +78,7 @@ def run_on_every_rank(work: Callable[[], Value]) -> list[Value]:
     """Do `work()` on every rank, each on its own; all ranks' results, in the order of ranks.
 
     If it fails anywhere, the error of the lowest rank is raised on every rank. However long it
-    takes, no collective times out: those that are done meet again and again with those that are
-    not.
+    takes, no collective times out: the ranks that are done repeat a short one until all are.
     """
     if world_size() == 1:
         return [work()]
@@ -107,9 +106,9 @@ def barrier() -> None:
 
 
 class DelayedMaximum:
-    """The largest of all ranks' integers, exchanged while they do something else.
+    """An asynchronous all-reduce (maximum) of an integer, overlapped with the step.
 
-    A call sends this rank's value on its way and returns what the previous call's values came to; 0
+    A call starts the all-reduce of this rank's value and returns the result of the previous call; 0
     at first. Every rank makes the same calls, and `wait` after the last one.
     """
 
@@ -121,7 +120,7 @@ class DelayedMaximum:
         self._largest = 0
 
     def __call__(self, value: int) -> int:
-        """Send `value`; what the last ones came to."""
+        """Start the all-reduce of `value`; the result of the previous one."""
         if world_size() == 1:
             return value
         self.wait()
@@ -133,7 +132,7 @@ class DelayedMaximum:
         return self._largest
 
     def wait(self) -> None:
-        """Wait for what is on its way."""
+        """Wait for the pending all-reduce."""
         if self._pending is not None:
             sent, work = self._pending
             with self._beside():

@@ -1,4 +1,4 @@
-"""Writes that wait for room on a full disk, where a run was told to go on without it."""
+"""Writes that are retried later where a full disk is not to stop the run."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def is_full_disk(error: OSError) -> bool:
 
 
 class DeferredWrites:
-    """Does writes in their order. With "retry" those that a full disk refuses are kept for later.
+    """A queue of writes, done in order. With "retry" those that a full disk refuses stay in it.
 
-    A checkpoint must not be ahead of what is kept here, or a run that is killed and goes on from it
-    would never write it: see `flush`.
+    A checkpoint must not be ahead of this queue, or a run that is killed and resumes from it would
+    never do these writes: see `flush`.
     """
 
     def __init__(self, on_full_disk: OnFullDisk = "stop") -> None:
@@ -34,12 +34,12 @@ class DeferredWrites:
         self._owed: list[tuple[Path, Write]] = []
 
     def write(self, path: Path, write: Write) -> None:
-        """Do what is owed, then this. Raises what is wrong, but for a full disk that may wait."""
+        """Do the pending writes, then this one. Raises OSError, but with "retry" no full disk."""
         self._owed.append((path, write))
         self.flush()
 
     def flush(self) -> bool:
-        """Try what is owed; whether nothing is left."""
+        """Try the pending writes; whether none is left."""
         while self._owed:
             path, write = self._owed[0]
             try:
@@ -56,7 +56,7 @@ class DeferredWrites:
         return True
 
     def close(self) -> None:
-        """Raise FullDiskError if something is owed still."""
+        """Raise FullDiskError if a write is still pending."""
         if not self.flush():
             raise FullDiskError(
                 f"{self._owed[0][0]} and {len(self._owed) - 1} other writes found no room on the "

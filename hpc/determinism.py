@@ -1,4 +1,4 @@
-"""Numbers that do not depend on how many threads, processes or cores took part in making them."""
+"""Deterministic torch: results that do not depend on the number of threads or processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def deterministic_on_gpu() -> Iterator[None]:
-    """Deterministic algorithms in full float32 on a GPU, none chosen by trying which is fastest."""
+    """Deterministic cuDNN algorithms, full float32 (no TF32), no benchmarking."""
     with torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False
     ):

@@ -1,4 +1,4 @@
-"""What torchrun says last: it reads from a file of each process why that one failed."""
+"""torchrun's error files, from which it reports at the end why each process failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Files that are read more than once: what is recorded of them must be true of what was used."""
+"""Whether a file has changed since it was first looked at, by device, inode, size and mtime.
+
+For files that are read more than once: the sha256 that is recorded must be that of what was used.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ _Identity = tuple[int, int, int, int]
 
 
 class FileFingerprint:
-    """Which file stands at `path` now, before it is read for the first time."""
+    """The file at `path` as it is now; taken before it is read for the first time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

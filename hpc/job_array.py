@@ -1,4 +1,4 @@
-"""Part i of n: how the tasks of a job array share work without knowing of each other."""
+"""Part i of n: how the tasks of a job array split work without communicating."""
 
 from __future__ import annotations
 

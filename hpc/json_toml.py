@@ -1,4 +1,4 @@
-"""JSON and TOML from files that may hold anything, as plain data: the only parsers of either.
+"""Parsing JSON and TOML from untrusted files into plain data: the only parsers of either.
 
 What cannot be read is a ValueError that says why, whatever the text is: no parser may run out of
 stack, of memory or of patience. `hpc.records` says what the data must be and names the file.

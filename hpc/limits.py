@@ -1,4 +1,4 @@
-"""Limits on what files may claim that the user may raise, by variables of the environment."""
+"""Size limits for untrusted files that the user may raise by environment variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may write into a folder: a lock that tells its owner, and ends with it, whatever ends it.
+"""Folder locks (flock): one writer at a time; a lock names its owner and ends with that process.
 
 path                  held for the moment in which somebody looks who else is there, and enters
 path.PID-abcd1234     one for each owner, who holds it as long as it works; says who that is

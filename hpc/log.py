@@ -1,6 +1,6 @@
 """Logging and metrics: rich on a terminal, plain lines in a job log, one JSON object a report.
 
-Rank 0 speaks; the warnings of other ranks go to `log-rank-N.txt` in the run folder.
+Rank 0 logs to the terminal; warnings of other ranks go to `log-rank-N.txt` in the run folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The door for arrays: `.npz` and `.npy` files are read here, and no others than numbers and texts.
+"""Reading and writing `.npz` and `.npy` files: the only reader of either. Numbers and texts only.
 
 The header of an array is read first, and what it claims is held against the limit, the file's size
 and what the caller expects; then only the arrays that are asked for are unpacked. Nothing is

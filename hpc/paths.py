@@ -1,4 +1,4 @@
-"""Paths as people give them: texts, with ~ and $NAMES, and with names that are not quite right."""
+"""Paths that users give: expansion of ~ and $NAMES, and suggestions for misspelled names."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
-"""Requests to stop: signals, a STOP file, the job's end coming near, `--processes` killed.
+"""Preemption: signals, a STOP file, the job's time limit or a lost launcher stop all ranks.
 
-All ranks follow as one.
-
-Until training begins, a signal ends the process where it is. From then on it is only noted, and at
-the edge of a step all ranks agree on it, so that they stop after the same one. No torch is imported
-here: who starts can be asked to stop before its imports are done.
+Until training begins, a signal ends the process at once. From then on it is only noted, and at the
+next step boundary all ranks agree on it, so that they stop after the same step. No torch is
+imported here: a process can be asked to stop before its imports are done.
 """
 
 from __future__ import annotations
@@ -71,7 +69,7 @@ class Stopped(BaseException):
         self.reason = reason
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Trials of a sweep send it home."""
+        """Pickled by trials of a sweep, which run in other processes."""
         return Stopped, (self.reason, str(self))
 
 
@@ -86,7 +84,7 @@ class StopRequested(BaseException):
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Processes started during the block never get these signals: who asks to stop means us.
+    """Block the stop signals: processes started meanwhile inherit the mask and never get them.
 
     SLURM and torchrun send them to every process there is, and a loader that dies of one would
     spoil the last steps. What comes during the block reaches this process at its end.
@@ -115,11 +113,11 @@ def _start_tracker() -> None:
 
 
 class StopRequest:
-    """Listens while its block runs. `STOP` is looked for in `folder`, by the first process.
+    """Handles requests to stop while its block runs. Rank 0 looks for the file `STOP` in `folder`.
 
     The job's end counts as near `seconds_before_end` ahead of it, but never before half of the time
     that was left at the start has passed, or a short job would not get anywhere. Outside of the
-    main thread signals cannot be heard.
+    main thread signals cannot be handled.
     """
 
     def __init__(self, folder: Path, *, seconds_before_end: float) -> None:
@@ -165,7 +163,7 @@ class StopRequest:
 
     @contextmanager
     def at_step_boundaries(self, device: torch.device) -> Iterator[None]:
-        """During the block requests are noted, for `agreed`. All ranks enter and leave together."""
+        """During the block requests are noted for `agreed`. All ranks enter and leave together."""
         from hpc.collectives import DelayedMaximum
 
         self._exchange = DelayedMaximum(device)
@@ -174,10 +172,10 @@ class StopRequest:
         self._exchange.wait()
 
     def agreed(self) -> Reason | None:
-        """Whether, and why, all ranks stop at this edge of a step; every rank calls it at each.
+        """Whether, and why, all ranks stop at this step boundary; every rank calls it at each.
 
-        What is asked for during a step is known to all at the edge after the next one: the exchange
-        goes on beside the step, so nobody waits for it.
+        What is asked for during a step is known to all at the boundary after the next one: the
+        all-reduce overlaps with the step, so nobody waits for it.
         """
         assert self._exchange is not None
         largest = self._exchange(self._request)

@@ -78,7 +78,7 @@ def process_group(
 
 @contextmanager
 def one_error_per_node(topology: Topology) -> Iterator[None]:
-    """For what all processes of a node meet alike before they are a group: one of them says it."""
+    """For errors that all processes of a node have before they are a group: one reports it."""
     try:
         yield
     except HistosynError as error:
@@ -109,7 +109,7 @@ def _join(
 
 
 def _store(topology: Topology, point: Rendezvous) -> distributed.Store | None:
-    """Where the ranks meet, if rank 0 was given a socket for it; else torch finds it by itself."""
+    """The TCPStore of the rendezvous, if rank 0 was given a socket for it; else torch makes it."""
     if point.listening is None:
         return None
     return distributed.TCPStore(

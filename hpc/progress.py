@@ -1,4 +1,4 @@
-"""Signs of progress by time: long work says how far it is after a few seconds, and now and then.
+"""Progress lines by time: long work logs how far it is after a few seconds, then every 30 seconds.
 
 How many items a second there will be is not known beforehand, so it is not items that are counted.
 """
@@ -21,7 +21,7 @@ _quick: set[str] = set()
 
 
 class ProgressLog:
-    """Tells on the log how much of `what` is done, how long a part takes, and when it will end."""
+    """Logs how much of `what` is done, how long an item takes, and the ETA."""
 
     def __init__(self, what: str, *, total: int, done: int = 0) -> None:
         self.what = what

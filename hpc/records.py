@@ -1,4 +1,4 @@
-"""The one door for records: what a file of ours says, checked by type before anybody uses it.
+"""JSON records as dataclasses: the only reader of our own files, each field validated by type.
 
 A record is a frozen dataclass whose annotations are the contract: types, ranges (`Count`,
 `FileName`, ...), and defaults for what older versions did not write. Fields that it does not know

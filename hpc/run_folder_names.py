@@ -1,4 +1,4 @@
-"""What lies where in a run's folder and its checkpoints: names that must be known without torch."""
+"""Names of files in a run's folder and its checkpoints, for code that must not import torch."""
 
 CHECKPOINTS = "checkpoints"
 RECORD = "checkpoint.json"

@@ -101,7 +101,7 @@ def read_state(folder: Path) -> RunState | None:
 
 
 def record_ending(folder: Path, ending: Ending) -> None:
-    """For who outlives the rank that keeps the state: write how the run ended, if it ever began."""
+    """Write how a run ended, if it began; for a process that outlives the rank that does so."""
     state = _state_before(folder)
     if state is not None:
         _write_last(folder / STATE_FILE, _ended(state, ending))
@@ -177,7 +177,7 @@ def _write(path: Path, state: RunState) -> None:
 
 
 def _write_last(path: Path, state: RunState) -> None:
-    """The last word must be said on a full disk, too: over the one before, which needs no room."""
+    """The last state must be written on a full disk, too: over the one before, in place."""
     try:
         write_json(path, asdict(state))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Shared memory, which processes hand data over in: how much there is, and what to do about it.
+"""Shared memory (/dev/shm), in which loader workers return batches: how much is left, remedies.
 
 Containers have little of it: Docker gives 64 MB unless told otherwise.
 """

@@ -1,4 +1,4 @@
-"""Temporary names of what is being written, and what dead processes left of it.
+"""Temporary files and folders of atomic writes, and the removal of those that a kill left.
 
 Whoever writes holds a lock on the temporary file, which ends with the process: what nobody holds
 was left by a kill, and the next run of the command removes it.

@@ -1,4 +1,4 @@
-"""A training state as named tensors and the rest of it: taken apart, copied, written, put together.
+"""A nested training state flattened to named tensors and JSON: copied, written, unflattened.
 
 The file of tensors is a safetensors file, which holds no code. It is written here rather than by
 the safetensors package, because hashing it on the way saves reading it again, the system's error

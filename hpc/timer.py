@@ -1,4 +1,4 @@
-"""What is due by the clock, known to all ranks at the same edge of a step."""
+"""A timer on which all ranks agree at the same step boundary."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hpc.collectives import DelayedMaximum
 
 
 class Timer:
-    """Says every so many minutes that they are over. Rank 0's clock counts, the others follow.
+    """True every so many minutes, by rank 0's clock, on all ranks.
 
-    Every rank calls it at each edge of a step, and `wait` after the last one. The answer is that
-    of the edge before, so nobody waits for it. At 0 minutes nothing is ever due.
+    Every rank calls it at each step boundary, and `wait` after the last one. The answer is that of
+    the boundary before, so nobody waits for the all-reduce. At 0 minutes nothing is ever due.
     """
 
     def __init__(self, minutes: float, device: torch.device, *, is_first: bool) -> None:
@@ -32,9 +32,9 @@ class Timer:
         return bool(self._exchange(int(over)))
 
     def restart(self) -> None:
-        """Count from now on: what was waited for has just been done."""
+        """Count from now on."""
         self._since = time.monotonic()
 
     def wait(self) -> None:
-        """Wait for what is on its way."""
+        """Wait for the pending all-reduce."""
         self._exchange.wait()

@@ -122,7 +122,7 @@ class Rendezvous:
 
 
 def rendezvous(environment: Mapping[str, str] | None = None) -> Rendezvous:
-    """Where the ranks meet, as torchrun says; raises InputError if it is not said."""
+    """The rendezvous that torchrun's variables name; raises InputError without them."""
     environment = os.environ if environment is None else environment
     missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if not environment.get(name)]
     if missing:

@@ -1,4 +1,4 @@
-"""The door for TorchScript files, which are programs: once run, one may write files or never end.
+"""Loading TorchScript files, which are programs: once run, one may write files or never end.
 
 No other format for whole networks is safer here: a program of `torch.export` is partly unpickled
 and its sizes are evaluated as Python when it is opened. So who names such a file says as well that

@@ -1,4 +1,4 @@
-"""Folders of one user: the cache, and those that nobody else may enter."""
+"""Per-user folders: the cache, and private ones (mode 0700)."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 """When a rank fails, dies or hangs, all ranks end, and one of them says why.
 
-Each rank has a thread with a connection of its own to the group's store. It shows a sign of life
-every second, looks at that of the next rank, and at whether somebody has declared the group's end.
-A process that trains alone has it as well, for steps that never end.
-Who is the first to declare it speaks; the others leave without a word. Training never waits for
-any of this.
+Each rank has a thread with a connection of its own to the group's store. Every second it writes a
+heartbeat, checks that of the next rank, and whether a rank has declared the end of the group. A
+process that trains alone has the thread as well, for steps that never end. The rank that is the
+first to declare the end prints the message; the others exit silently. Training never waits for any
+of this.
 
 A rank that fails is known at once, one that died or froze after `DEAD_SECONDS`, one that lives but
-takes no step after the limit that it was given. Seconds are counted in own rounds, so that a
-machine or job that was suspended does not take all others for dead when it wakes up.
+takes no step after the limit that it was given. Seconds are counted in rounds of the own thread, so
+that a machine or job that was suspended does not take all others for dead when it resumes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _ADVICE = "Running the same command again goes on from the newest checkpoint."
 
 
 class Watchdog:
-    """Watches over the ranks of a group during the block of `watching`; alone, over its own steps.
+    """Monitors the ranks of a group during the block of `watching`; alone, its own steps.
 
     `waits_for` says in words what the main thread waits for just now, or is empty; `advice` is
     what to do if that never comes.
@@ -73,9 +73,9 @@ class Watchdog:
 
     @contextmanager
     def watching(self, store: distributed.Store | None) -> Iterator[None]:
-        """Whatever error ends the block on some rank ends it on all.
+        """An error that ends the block on one rank ends it on all.
 
-        Where it is for another rank to speak, SystemExit takes the place of the error.
+        On ranks that are not to print the message, SystemExit replaces the error.
         """
         if store is not None:
             self._store = store
@@ -118,7 +118,7 @@ class Watchdog:
         )
 
     def _declare(self, ending: Ending, of: int | None = None) -> None:
-        """Say that the group ends because of rank `of`, unless somebody has said something."""
+        """Declare that the group ends because of rank `of`, unless another rank was first."""
         mine = self.topology.rank
         declared = _Declared(by=mine, of=mine if of is None else of, ending=ending)
         if self._store is None:
@@ -138,7 +138,7 @@ class Watchdog:
                 return
             self._ending = declared
             self._known.set()
-        # The first writes, or who speaks if the first is the one that is gone.
+        # Rank 0 writes, or whoever prints the message if rank 0 is the one that is gone.
         if self.topology.is_first or (declared.by == self.topology.rank and declared.of == 0):
             self.on_end(declared.ending)
 
@@ -201,7 +201,7 @@ class Watchdog:
         )
 
     def _declare_store_lost(self, error: RuntimeError) -> None:
-        """It went with rank 0 or with torchrun. One rank of each node speaks."""
+        """It went with rank 0 or with torchrun. One rank of each node prints the message."""
         mine = self.topology.rank
         speaks = mine == 1 or (mine > 1 and self.topology.local_rank == 0)
         ending = _ended(
@@ -236,7 +236,7 @@ _DECLARED = Records(kind=_Declared, remedy="All ranks end.", error=HistosynError
 
 @dataclass(frozen=True, kw_only=True)
 class _Heartbeat:
-    """A sign of life; without one, nothing is known of a rank."""
+    """A rank's heartbeat; without one, nothing is known of it."""
 
     number: Count = 0
     host: Text = ""
@@ -307,7 +307,7 @@ def _ended(message: str) -> Ending:
 
 def _lost(who: str, seconds: int) -> Ending:
     return _ended(
-        f"{who} gave no sign of life for {seconds} seconds: it was killed (most often memory ran "
+        f"{who} sent no heartbeat for {seconds} seconds: it was killed (most often memory ran "
         f"out) or stopped, or its node was lost. All others end as well. {_ADVICE}"
     )
 

@@ -1,4 +1,4 @@
-"""The door for weights: files of tensors are read here, whoever made them, and never run.
+"""Reading weights: the only reader of files of tensors, whose code, if any, is never run.
 
 A safetensors file holds no code. PyTorch's own files are pickles, which can: of those only tensors
 and plain containers are read, and whatever else is asked for in them is refused by name. What a

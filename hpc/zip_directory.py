@@ -1,4 +1,4 @@
-"""Zip archives, looked at before anything in them is unpacked: their directory, and its tricks."""
+"""Opening zip archives safely: the central directory is checked before anything is unpacked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of values that several commands take."""
+"""Types of command-line arguments that several commands take."""
 
 from __future__ import annotations
 

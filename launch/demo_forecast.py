@@ -1,4 +1,4 @@
-"""How long the demo's training takes on this machine: measured in its first steps, told once."""
+"""The ETA of the demo's training, measured in its first steps and printed once."""
 
 from __future__ import annotations
 

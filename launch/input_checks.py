@@ -1,4 +1,4 @@
-"""What a command is to read, looked at before it imports torch: a wrong path is told at once."""
+"""Checks of a command's input paths before torch is imported: a wrong path is an error at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether results can be written where they were asked for, known before the work and not after."""
+"""Checks, before the work, that results can be written where they were asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a training run stands, from the files that it leaves: neither torch nor the run is needed.
+"""The status of a training run, from the files in its folder: neither torch nor the run is needed.
 
 `state.json` is what the run says of itself; `metrics.jsonl`, `checkpoints/` and SLURM's queue tell
 the rest, and what is true where the run can no longer speak.
@@ -58,7 +58,7 @@ class RunStatus:
 
 
 def next_action(folder: Path) -> str:
-    """What a job script is to do about a run that has ended.
+    """The next action of a job script about a run that has ended.
 
     The state's "next", but "restart" for a run that was cut off: it ended without a word, or
     because a process of it was lost. Raises InputError without a state, DamagedFileError for one

@@ -1,4 +1,4 @@
-"""Ray, for as long as a sweep runs: the cluster that RAY_ADDRESS names, or one of this machine."""
+"""Connecting to the Ray cluster that RAY_ADDRESS names, or starting one on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a trial is: the Fréchet distance of its tissue from real tiles with the same labels.
+"""Evaluation of a trial: Fréchet distance of its tiles from real tiles with the same label maps.
 
 The label maps, the noise and the extractor are the same for all trials and steps of a sweep, so two
 distances differ by the generators alone.

@@ -1,4 +1,4 @@
-"""What Ray reads from the environment. Some of it only while it is imported: set it before that."""
+"""Environment variables for Ray. Some are read only while it is imported: set them before that."""
 
 from __future__ import annotations
 

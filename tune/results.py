@@ -1,4 +1,4 @@
-"""What came of a sweep: a row for each trial, the best one, and how the numbers were made."""
+"""Results of a sweep: a row for each trial, the best one, and how the numbers were made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where Ray keeps its sockets and logs while a sweep runs: a folder that only its user can enter.
+"""Ray's session folder, with its sockets and logs: private to its user (mode 0700).
 
 Ray opens its own folders to everybody (mode 0777), and by default all users of a machine share
 /tmp/ray. Below a private folder nobody else gets to them.

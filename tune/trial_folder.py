@@ -1,4 +1,4 @@
-"""What a trial leaves in its run folder: its measurements, and how it ended.
+"""A trial's files in its run folder: evaluations, decisions, and its outcome.
 
 These files, not Tune's, are the truth about a sweep. They are whole whenever a job is killed, hold
 no code, and outlive a change of Ray.

@@ -1,4 +1,4 @@
-"""How well readers tell the arms apart: AUC of their confidence that an image is of one of them.
+"""ROC analysis of how well readers tell the arms apart: AUC of their confidence ratings.
 
 The bootstrap draws what that of the other statistics draws: images of each arm, pairs or patients;
 and raters, if asked, of the mean over readers.

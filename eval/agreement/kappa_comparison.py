@@ -1,4 +1,4 @@
-"""Two independent κ compared: are they more apart than their standard errors explain?
+"""Test of the difference of two independent κ by their standard errors.
 
 Fleiss, Levin & Paik, Statistical Methods for Rates and Proportions, 3rd edition 2003, section 18.1:
 the difference over the root of the sum of the squared standard errors is a standard normal z. The

@@ -1,4 +1,4 @@
-"""How ratings are measured, decided beforehand."""
+"""The analysis plan of a ratings file: settings that are fixed before the data are seen."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Plan:
 
     @property
     def units(self) -> str:
-        """What is drawn, in words."""
+        """The resampling unit, in words."""
         return "images" if self.groups is None else "patients"
 
     def over(self, raters_too: bool) -> str:

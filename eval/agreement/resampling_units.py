@@ -1,4 +1,4 @@
-"""What the images of each arm are drawn from: the arm by itself, both in pairs, or patients."""
+"""Resampling units of the bootstrap: images of each arm, pairs of images, or patients."""
 
 from __future__ import annotations
 

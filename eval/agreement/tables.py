@@ -1,4 +1,4 @@
-"""Tables beside the numbers: what each rater used the categories for, and who agrees with whom."""
+"""Tables of an agreement report: each rater's marginal counts, and pairwise agreement."""
 
 from __future__ import annotations
 

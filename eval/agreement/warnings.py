@@ -1,4 +1,4 @@
-"""What to beware of in a ratings file before its numbers are believed."""
+"""Warnings about a ratings file: few images, names of people, raters who stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which extractor a name stands for."""
+"""Opening an extractor by its name or path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any network in a file as an extractor, its preprocessing stated in a TOML beside it.
+"""An extractor from a user's network file, its preprocessing stated in a TOML beside it.
 
     # uni.toml, beside uni.pth
     name = "uni"

@@ -1,4 +1,4 @@
-"""torchvision and pytorch-fid, imported also where their compiled part does not fit torch."""
+"""Importing torchvision and pytorch-fid, also where their compiled part does not fit torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks that are named, their weights alone coming from a file: nothing of the file is run.
+"""torchvision networks by name, with weights from a file: nothing of the file is run.
 
 The architectures are torchvision's. The layer that tells its own classes apart is left out, so that
 what remains gives features.

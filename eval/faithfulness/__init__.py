@@ -1,1 +1,1 @@
-"""Is the tissue of a tile where its label map says? Knows no training, no distances."""
+"""Label faithfulness: is tissue where the label map says? Knows no training, no distances."""

@@ -1,4 +1,4 @@
-"""What exactly was measured: digests of tiles and statistics, and which models made the tiles."""
+"""Digests of the measured tiles or statistics, and which models made the tiles."""
 
 from __future__ import annotations
 

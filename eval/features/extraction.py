@@ -1,4 +1,4 @@
-"""Batches of tiles through an extractor, with the same features whoever computes them.
+"""Running an extractor over batches of tiles; features do not depend on batch size or threads.
 
 The rounding of a network depends on how many threads share a sum, and on how many tiles it sees at
 once: other kernels are chosen. A CPU therefore computes tile by tile, each on one thread, and as

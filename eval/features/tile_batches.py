@@ -1,4 +1,4 @@
-"""Tiles by the batch: read ahead in threads, of one size, and what to do with those that are bad.
+"""Batches of tiles: prefetched in threads, of one size, bad tiles refused or skipped.
 
 A bad tile is by default an error, told once all other tiles have been looked at, so that one run
 names all of them. Or it is skipped, and named in the result.

@@ -1,4 +1,4 @@
-"""Where tiles to be measured come from: a folder of images, a folder of shards, or memory.
+"""Sources of tiles to be measured: a folder of images, a folder of shards, or memory.
 
 Another kind of source has a `name`, a `preparation`, a length, `batches` and `content`.
 """

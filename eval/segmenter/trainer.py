@@ -42,7 +42,7 @@ class SegmenterTrainer(StepTrainer):
         )
         # Its backward averages gradients over ranks.
         alone = collectives.world_size() == 1
-        self._shared = self.network if alone else DistributedDataParallel(self.network)
+        self._ddp = self.network if alone else DistributedDataParallel(self.network)
         weights = {"cross_entropy": config.loss.cross_entropy, "dice": config.loss.dice}
         self._weights = {name: weight for name, weight in weights.items() if weight}
 
@@ -51,7 +51,7 @@ class SegmenterTrainer(StepTrainer):
         labels_NHW = batch.labels_NHW.to(self.device, non_blocking=True).long()
         tiles_NCHW = batch.tiles_NCHW.to(self.device, non_blocking=True).to(self.dtype)
         with self._autocast():
-            logits_NKHW = self._shared(tiles_NCHW / 127.5 - 1)
+            logits_NKHW = self._ddp(tiles_NCHW / 127.5 - 1)
         # Sums over many pixels need more digits than bfloat16 has.
         logits_NKHW = logits_NKHW.to(self.dtype)
         losses = {name: _TERMS[name](logits_NKHW, labels_NHW) for name in self._weights}

@@ -1,4 +1,4 @@
-"""Arrays of numbers that statistics are counted from."""
+"""Helpers for arrays of numbers: types, safe ratios, checks."""
 
 from __future__ import annotations
 

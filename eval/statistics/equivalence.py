@@ -1,4 +1,4 @@
-"""Is a difference too small to matter? The test of agreement's difference and of utility.
+"""Equivalence test of a difference (TOST), for agreement and for utility.
 
 Schuirmann 1987: two one-sided tests at 5 %, here at most that share of bootstrap replicates beyond
 a margin, set before the data were seen, on either side: so their 90 % interval is within it.

@@ -1,4 +1,4 @@
-"""Counts out of counts: intervals for a proportion, the binomial test, paired proportions."""
+"""Proportions: intervals, the binomial test, McNemar's test of paired proportions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What travels with every number: how it was made.
+"""Numbers and results with their provenance: method, n, settings, versions.
 
 A command of this floor returns a `Result`; printing and saving it is the same for all of them.
 """

@@ -1,4 +1,4 @@
-"""The trainings of a utility experiment: which there are, and which tiles each of them sees."""
+"""The planned trainings of a utility experiment, and which tiles each of them sees."""
 
 from __future__ import annotations
 

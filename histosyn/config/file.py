@@ -1,4 +1,4 @@
-"""Configurations as data: read from TOML, strictly, and written back.
+"""Config dataclasses from TOML files, read strictly, and written back.
 
 An unknown key, a wrong type or a value out of range is an error that names file and field.
 """

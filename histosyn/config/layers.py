@@ -1,4 +1,4 @@
-"""A training configuration in layers: a preset, a file, and what is given in Python, on top."""
+"""Merging a training configuration from layers: preset, TOML file, overrides given in Python."""
 
 from __future__ import annotations
 

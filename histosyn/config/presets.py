@@ -38,7 +38,7 @@ PRESETS = {
         },
     ),
     # Falahkheirkhah et al. 2023, as their published code trains: least squares alone, and one
-    # forward of the generator for both players. It rebuilt the optimizers in every iteration, which
+    # forward of the generator for both updates. It rebuilt the optimizers in every iteration, which
     # made sign descent of Adam, and swapped Adam's betas: here both are as they were meant.
     "paper": Preset(
         purpose="the original's networks and objective, for 512-pixel tiles, its bugs corrected",

@@ -1,4 +1,4 @@
-"""Colours of label maps: which are one, which are strays, which can be told apart."""
+"""Grouping colours of label maps: near ones are one class, rare ones in between are strays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pass counts, and the questions that are asked of it."""
+"""The summary of a whole data set, added up pair by pair; and what a check of it is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PART_OF_FOLDER = {
     "testing": TEST,
 }  # fmt: skip
 # Different strange colours or values that are told apart.
-_KEPT_CODES = 10_000
+_KEPT_VALUES = 10_000
 _NAMED_FILES = 3
 
 
@@ -48,7 +48,7 @@ class Tally:
 
 @dataclass(kw_only=True)
 class DatasetSummary:
-    """What the pass has counted so far.
+    """Counts over all pairs read so far.
 
     The schema was given or `proposed`. `facts` is what a CSV says of tiles by key, None without
     one. `class_pixels` and `class_tiles` (256,) count by class index, `class_tiles_of` the latter
@@ -117,7 +117,7 @@ class DatasetSummary:
         if interpretation.unknown_values and interpretation.trouble is not None:
             _add(self.strange_files[interpretation.trouble], summary.label_name)
         for unknown_value in interpretation.unknown_values:
-            if unknown_value.code in self.unknown_values or len(self.unknown_values) < _KEPT_CODES:
+            if unknown_value.code in self.unknown_values or len(self.unknown_values) < _KEPT_VALUES:
                 tally = self.unknown_values.setdefault(
                     unknown_value.code, Tally(unknown_value=unknown_value)
                 )

@@ -99,7 +99,7 @@ def examine(
     """Read every pair of a data set once, on all cores, and say what is wrong with them.
 
     Without a schema, one is proposed from the label maps and they are judged by it. `track` is
-    handed the looks and their number, to show progress. Raises InputError or DatasetError if a
+    given the summaries and their number, to show progress. Raises InputError or DatasetError if a
     folder is missing, empty or cannot be searched, if two of its files have the same name, and if
     the CSV is missing or contradicts itself.
     """
@@ -117,7 +117,9 @@ def examine(
     if schema is None:
         summaries = list(summaries)
         proposal = propose(
-            summary.label.codes for summary in summaries if summary.label.codes is not None
+            summary.label.pixel_values
+            for summary in summaries
+            if summary.label.pixel_values is not None
         )
         if proposal is not None:
             schema = proposal.schema

@@ -1,4 +1,4 @@
-"""What doctor tells of a kind of problem."""
+"""A finding of doctor: one kind of problem, with the places where it was found."""
 
 from __future__ import annotations
 

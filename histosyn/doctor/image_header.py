@@ -1,4 +1,4 @@
-"""What an image file says of itself that its pixels, once decoded, do not tell."""
+"""Metadata of an image file: resolution, bit depth, transparency, orientation."""
 
 from __future__ import annotations
 

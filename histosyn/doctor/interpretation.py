@@ -1,4 +1,4 @@
-"""What one label map means under a schema, and in which way it does not fit."""
+"""Interpreting one label map by a schema: its classes, or why it does not fit."""
 
 from __future__ import annotations
 
@@ -43,30 +43,30 @@ class Interpretation:
     fits: str | None = None
 
 
-def interpret(codes: PixelValues, schema: LabelSchema) -> Interpretation:
-    """What a label map's codes mean under a schema."""
-    meaning = meaning_of(codes, schema)
+def interpret(pixel_values: PixelValues, schema: LabelSchema) -> Interpretation:
+    """What the pixel values of a label map mean under a schema."""
+    meaning = meaning_of(pixel_values, schema)
     if meaning.known.all():
-        return _sound(codes, meaning, schema)
-    unknown_values = tuple(unknown_values_of(codes, meaning, schema)[:KEPT_UNKNOWN])
-    total = int(codes.pixels.sum())
+        return _sound(pixel_values, meaning, schema)
+    unknown_values = tuple(unknown_values_of(pixel_values, meaning, schema)[:KEPT_UNKNOWN])
+    total = int(pixel_values.pixels.sum())
     lost = partial(Interpretation, pixels=np.zeros(256, dtype=np.int64), unknown=total)
     if meaning.mixed:
         colors = ", ".join(str(item.code) for item in unknown_values[:3])
         hint = f"of its colours some are of classes, but not {colors}"
         return lost(by_color=True, trouble="mixed", hint=hint)
-    if not meaning.by_color and codes.indices is not None:
-        factor = stretch_of(codes.indices, len(schema))
+    if not meaning.by_color and pixel_values.indices is not None:
+        factor = stretch_of(pixel_values.indices, len(schema))
         if factor is not None:
-            hint = stretch_text(codes.indices, factor)
+            hint = stretch_text(pixel_values.indices, factor)
             return lost(by_color=False, trouble="scaled", hint=hint)
-        hint = _brightness_hint(codes.indices, schema)
+        hint = _brightness_hint(pixel_values.indices, schema)
         if hint:
             return lost(by_color=False, trouble="brightness", hint=hint)
     return Interpretation(
         by_color=meaning.by_color,
-        pixels=_known_pixels(codes, meaning),
-        unknown=int(codes.pixels[~meaning.known].sum()),
+        pixels=_known_pixels(pixel_values, meaning),
+        unknown=int(pixel_values.pixels[~meaning.known].sum()),
         trouble="color" if meaning.by_color else "value",
         unknown_values=unknown_values,
     )
@@ -98,34 +98,34 @@ def fitting_schema(colors: np.ndarray) -> LabelSchema | None:
     """The smallest built-in schema to which all colours uint8 (n, 3) snap, two classes at least."""
     if len(colors) == 0:
         return None
-    codes = PixelValues(pixels=np.ones(len(colors), dtype=np.int64), colors=colors)
+    pixel_values = PixelValues(pixels=np.ones(len(colors), dtype=np.int64), colors=colors)
     for schema in _built_ins():
-        meaning = meaning_of(codes, schema)
+        meaning = meaning_of(pixel_values, schema)
         if meaning.known.all() and len(np.unique(meaning.classes)) > 1:
             return schema
     return None
 
 
-def _sound(codes: PixelValues, meaning: Meaning, schema: LabelSchema) -> Interpretation:
-    pixels = _known_pixels(codes, meaning)
+def _sound(pixel_values: PixelValues, meaning: Meaning, schema: LabelSchema) -> Interpretation:
+    pixels = _known_pixels(pixel_values, meaning)
     own = schema.file_palette[meaning.classes]
-    if meaning.by_color or codes.colors is None:
+    if meaning.by_color or pixel_values.colors is None:
         return Interpretation(by_color=meaning.by_color, pixels=pixels)
-    if np.array_equal(codes.colors, own):
+    if np.array_equal(pixel_values.colors, own):
         return Interpretation(by_color=None, pixels=pixels)
-    if codes.all_gray:
+    if pixel_values.all_gray:
         return Interpretation(by_color=False, pixels=pixels)
-    names = (f"#{bytes(color).hex()}" for color in codes.colors)
+    names = (f"#{bytes(color).hex()}" for color in pixel_values.colors)
     palette = tuple(zip((int(index) for index in meaning.classes), names, strict=True))
-    fits = fitting_schema(codes.colors)
+    fits = fitting_schema(pixel_values.colors)
     return Interpretation(
         by_color=False, pixels=pixels, palette=palette, fits=None if fits is None else fits.name
     )
 
 
-def _known_pixels(codes: PixelValues, meaning: Meaning) -> np.ndarray:
+def _known_pixels(pixel_values: PixelValues, meaning: Meaning) -> np.ndarray:
     known = meaning.known
-    weights = codes.pixels[known]
+    weights = pixel_values.pixels[known]
     return np.bincount(meaning.classes[known], weights=weights, minlength=256).astype(np.int64)
 
 

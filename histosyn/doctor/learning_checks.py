@@ -1,4 +1,4 @@
-"""The questions on what can be learned from the set: classes enough, tiles fit to be looked at."""
+"""Checks of what can be learned from the data set: classes present, tiles free of artifacts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why files found no partner: names that differ in case, or by a suffix such as `_mask`."""
+"""Hints why files have no partner: names that differ in case, or by a suffix such as `_mask`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The questions that are asked of each pair."""
+"""Checks of each (tile, label map) pair."""
 
 from __future__ import annotations
 

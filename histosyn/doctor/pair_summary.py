@@ -1,4 +1,4 @@
-"""What reading one pair tells: facts of a few hundred bytes, no pixels."""
+"""The summary of one (tile, label map) pair: a few hundred bytes of facts, no pixels."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from histosyn.images.file import opened_image
 from histosyn.images.matlab import MATLAB_SUFFIX, read_matlab_labels
 from histosyn.images.pages import PagesError
 from histosyn.images.tiles import glass_share
-from histosyn.labels.instances import NO_OBJECTS, Areas, areas_of, folded_codes
+from histosyn.labels.instances import NO_OBJECTS, Areas, areas_of, folded_pixel_values
 from histosyn.labels.pixel_values import (
     PixelValues,
     TooManyColorsError,
-    index_codes,
+    index_pixel_values,
     read_pixel_values,
 )
 from histosyn.labels.schema import LabelSchema
@@ -34,7 +34,7 @@ from hpc.errors import DatasetError, InputError
 
 FlawKind = Literal["damaged", "deep", "transparent", "pages", "lossy", "photograph", "mode"]
 # A label map drawn in areas has fewer colours; without a schema so many of a file are kept.
-KEPT_CODES = 4096
+KEPT_VALUES = 4096
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 _FLAW_OF_ERROR: tuple[tuple[type[InputError], FlawKind], ...] = (
@@ -74,15 +74,15 @@ class TileSummary:
 class LabelSummary:
     """Facts of a label map. One that cannot be used has a flaw and nothing else.
 
-    `codes` are kept until a schema says what they mean, `left_out` tells that there were more than
-    `KEPT_CODES` of them; then `interpretation` takes their place. `areas` is of files by index,
-    unless it was said whether these number objects.
+    `pixel_values` are kept until a schema says what they mean, `left_out` tells that there were
+    more than `KEPT_VALUES` of them; then `interpretation` takes their place. `areas` is of files by
+    index, unless it was said whether these number objects.
     """
 
     flaw: Flaw | None = None
     size: tuple[int, ...] | None = None
     header: Header = field(default_factory=Header)
-    codes: PixelValues | None = None
+    pixel_values: PixelValues | None = None
     left_out: bool = False
     interpretation: Interpretation | None = None
     areas: Areas | None = None
@@ -90,7 +90,7 @@ class LabelSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class PairSummary:
-    """What reading one pair tells."""
+    """The summary of one pair."""
 
     pair: Pair
     tile: TileSummary
@@ -107,17 +107,19 @@ class PairSummary:
         return _name(self.pair, self.pair.label)
 
     def under(self, schema: LabelSchema) -> PairSummary:
-        """The same look, now that a schema says what the codes mean."""
-        if self.label.codes is None:
+        """The same summary, now that a schema says what the pixel values mean."""
+        if self.label.pixel_values is None:
             return self
-        interpretation = interpret(self.label.codes, schema)
-        return replace(self, label=replace(self.label, codes=None, interpretation=interpretation))
+        interpretation = interpret(self.label.pixel_values, schema)
+        return replace(
+            self, label=replace(self.label, pixel_values=None, interpretation=interpretation)
+        )
 
 
 def summarize_pair(
     pair: Pair, schema: LabelSchema | None, objects: str | None = None
 ) -> PairSummary:
-    """Read one pair and keep what the checks need of it; without a schema, its label's codes.
+    """Read one pair and keep what the checks need; without a schema, the label's pixel values.
 
     `objects` is the class that the label map's numbers become, if it numbers objects, or
     `NO_OBJECTS` if it does not.
@@ -164,7 +166,7 @@ def summarize_label(
     objects: str | None = None,
     name: str | None = None,
 ) -> LabelSummary:
-    """Read one label map and keep its codes, without a schema at most `KEPT_CODES`.
+    """Read one label map and keep its pixel values, without a schema at most `KEPT_VALUES`.
 
     `name` is what a flaw calls it, by default its name below its folder.
     """
@@ -173,15 +175,20 @@ def summarize_label(
     try:
         with _named_damage(name):
             if schema is not None and objects not in (None, NO_OBJECTS):
-                codes, code_of_pixel_HW = folded_codes(pair.label, name, schema, objects)
+                pixel_values, value_of_pixel_HW = folded_pixel_values(
+                    pair.label, name, schema, objects
+                )
             else:
-                codes, code_of_pixel_HW = _codes_of(pair.label, name)
-            if codes.indices is not None and objects is None:
-                areas = areas_of(codes.indices[code_of_pixel_HW])
+                pixel_values, value_of_pixel_HW = _pixel_values_of(pair.label, name)
+            if pixel_values.indices is not None and objects is None:
+                areas = areas_of(pixel_values.indices[value_of_pixel_HW])
     except InputError as error:
         return LabelSummary(flaw=_flaw_of(pair.label, error))
     summary = LabelSummary(
-        size=code_of_pixel_HW.shape, header=read_header(pair.label), codes=codes, areas=areas
+        size=value_of_pixel_HW.shape,
+        header=read_header(pair.label),
+        pixel_values=pixel_values,
+        areas=areas,
     )
     return summary if schema is not None else _shortened(summary)
 
@@ -200,19 +207,23 @@ def _named_damage(name: str) -> Iterator[None]:
         ) from error
 
 
-def _codes_of(path: Path, name: str) -> tuple[PixelValues, np.ndarray]:
+def _pixel_values_of(path: Path, name: str) -> tuple[PixelValues, np.ndarray]:
     if path.suffix.lower() == MATLAB_SUFFIX:
-        return index_codes(read_matlab_labels(path, name))
+        return index_pixel_values(read_matlab_labels(path, name))
     return read_pixel_values(path, name)
 
 
 def _shortened(label: LabelSummary) -> LabelSummary:
-    codes = label.codes
-    if codes is None or codes.colors is None or len(codes.pixels) <= KEPT_CODES:
+    pixel_values = label.pixel_values
+    if (
+        pixel_values is None
+        or pixel_values.colors is None
+        or len(pixel_values.pixels) <= KEPT_VALUES
+    ):
         return label
-    most = np.argsort(-codes.pixels, kind="stable")[:KEPT_CODES]
-    kept = replace(codes, pixels=codes.pixels[most], colors=codes.colors[most])
-    return replace(label, codes=kept, left_out=True)
+    most = np.argsort(-pixel_values.pixels, kind="stable")[:KEPT_VALUES]
+    kept = replace(pixel_values, pixels=pixel_values.pixels[most], colors=pixel_values.colors[most])
+    return replace(label, pixel_values=kept, left_out=True)
 
 
 def _flaw_of(path: Path, error: InputError) -> Flaw:

@@ -66,13 +66,13 @@ class Proposal:
         return f"{_HEAD.format(command=command)}{schema_toml(self.schema)}"
 
 
-def propose(codes: Iterable[PixelValues]) -> Proposal | None:
-    """A schema for label maps with these codes; None if there are none.
+def propose(pixel_values: Iterable[PixelValues]) -> Proposal | None:
+    """A schema for label maps with these pixel values; None if there are none.
 
     Colour files decide over palette files, and these over grayscale files. A palette counts by
     index as long as an index has the same colour everywhere.
     """
-    counts = count_values(codes)
+    counts = count_values(pixel_values)
     proposal = _of_inventory(counts)
     if proposal is None:
         return None
@@ -154,10 +154,12 @@ def _from_colors(groups: Sequence[Group], counts: ValueCounts) -> Proposal:
 def _nearly_built_in(groups: Sequence[Group]) -> list[str]:
     """A doubt if most colours are those of a built-in schema, and some are not."""
     colors = np.array([group.color for group in groups], dtype=np.uint8)
-    codes = PixelValues(pixels=np.array([group.pixels for group in groups]), colors=colors)
-    known_of = {name: meaning_of(codes, load_schema(name)).known for name in built_in_schemas()}
+    pixel_values = PixelValues(pixels=np.array([group.pixels for group in groups]), colors=colors)
+    known_of = {
+        name: meaning_of(pixel_values, load_schema(name)).known for name in built_in_schemas()
+    }
     name, known = max(known_of.items(), key=lambda item: item[1].sum())
-    if known.sum() < 2 or 2 * codes.pixels[known].sum() <= codes.pixels.sum():
+    if known.sum() < 2 or 2 * pixel_values.pixels[known].sum() <= pixel_values.pixels.sum():
         return []
     strange = ", ".join(groups[i].name for i in np.flatnonzero(~known).tolist())
     return [f"The colours are those of {name}, but for {strange}."]

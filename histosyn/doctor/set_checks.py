@@ -1,4 +1,4 @@
-"""The questions that are asked of the whole set, after the pass."""
+"""Checks of the whole data set, after all pairs were read."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def _color_remedy(dataset: DatasetSummary) -> str:
             "If these are classes, add them to the proposed schema. If they are smoothed outlines, "
             "export the label maps without smoothing."
         )
-    codes = [code for code in dataset.unknown_values if isinstance(code, str)]
-    colors = np.array([list(bytes.fromhex(code[1:])) for code in codes], dtype=np.uint8)
+    pixel_values = [code for code in dataset.unknown_values if isinstance(code, str)]
+    colors = np.array([list(bytes.fromhex(code[1:])) for code in pixel_values], dtype=np.uint8)
     fits = fitting_schema(colors)
     hint = f"They are all of the built-in {fits.name}: try --schema {fits.name}. " if fits else ""
     return (

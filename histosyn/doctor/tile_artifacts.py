@@ -1,4 +1,4 @@
-"""What makes a tile useless although it can be read: ink of a pen, no tissue, out of focus."""
+"""Artifacts that make a readable tile useless: pen marks, blank glass, out of focus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The colours and indices of all label maps together: what a schema is proposed from."""
+"""Counts of the colours and indices of all label maps, from which a schema is proposed."""
 
 from __future__ import annotations
 
@@ -30,22 +30,24 @@ class ValueCounts:
     palette_colors: Counter[int] = field(default_factory=Counter)
     palette: dict[int, set[int]] = field(default_factory=dict)
 
-    def count(self, codes: PixelValues) -> None:
+    def count(self, pixel_values: PixelValues) -> None:
         """Take in one label map."""
-        if codes.indices is not None:
-            stretched = codes.colors is None and stretch_of(codes.indices, STRETCHED_CLASSES)
+        if pixel_values.indices is not None:
+            stretched = pixel_values.colors is None and stretch_of(
+                pixel_values.indices, STRETCHED_CLASSES
+            )
             pixels_of_index = self.stretched_pixels if stretched else self.index_pixels
-            pixels_of_index[codes.indices] += codes.pixels
-        if codes.colors is not None:
-            self._count_colors(codes.colors, codes)
+            pixels_of_index[pixel_values.indices] += pixel_values.pixels
+        if pixel_values.colors is not None:
+            self._count_colors(pixel_values.colors, pixel_values)
 
-    def _count_colors(self, colors: np.ndarray, codes: PixelValues) -> None:
+    def _count_colors(self, colors: np.ndarray, pixel_values: PixelValues) -> None:
         packed = packed_colors(colors).tolist()
-        pixels_of = self.colors if codes.indices is None else self.palette_colors
-        for color, pixels in zip(packed, codes.pixels.tolist(), strict=True):
+        pixels_of = self.colors if pixel_values.indices is None else self.palette_colors
+        for color, pixels in zip(packed, pixel_values.pixels.tolist(), strict=True):
             pixels_of[color] += pixels
-        if codes.indices is not None:
-            for index, color in zip(codes.indices.tolist(), packed, strict=True):
+        if pixel_values.indices is not None:
+            for index, color in zip(pixel_values.indices.tolist(), packed, strict=True):
                 self.palette.setdefault(index, set()).add(color)
 
     @property
@@ -65,11 +67,11 @@ class ValueCounts:
         return any(len(colors) > 1 for colors in self.palette.values())
 
 
-def count_values(codes: Iterable[PixelValues]) -> ValueCounts:
-    """Count the codes of all label maps."""
+def count_values(pixel_values: Iterable[PixelValues]) -> ValueCounts:
+    """Count the pixel values of all label maps."""
     counts = ValueCounts()
     grays = []
-    for item in codes:
+    for item in pixel_values:
         if item.all_gray:
             grays.append(item)
         else:

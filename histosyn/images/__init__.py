@@ -1,1 +1,1 @@
-"""Image files, read through one door: formats, sizes, resolution. Knows no classes."""
+"""Reading image files: formats, sizes, resolution, orientation. Knows no classes."""

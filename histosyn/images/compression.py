@@ -1,4 +1,4 @@
-"""What compression does to label maps: pixels that change a little change their class."""
+"""Refusing lossy compression of label maps: pixels that change a little change their class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one door through which image files come in: nothing else here calls `Image.open`.
+"""Opening image files: the only module that calls Pillow's `Image.open`.
 
 A file is measured before it is decoded, read in a closed list of formats whatever it is called,
 refused if it holds several images, and turned upright. Every failure becomes one sentence that

@@ -1,4 +1,4 @@
-"""Finding the images in a folder, and telling of those that are not read."""
+"""Finding the images in a folder, with a warning about those of other formats."""
 
 from __future__ import annotations
 

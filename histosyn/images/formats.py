@@ -1,4 +1,4 @@
-"""The closed list of formats that images are read in, told by their first bytes, not by names."""
+"""The closed list of image formats that are read, recognized by magic bytes, not by suffix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much an image file may claim, known before anything is decoded. docs/faults.md has the table.
+"""Size limits of image files, checked before anything is decoded. docs/faults.md has the table.
 
 The number of pixels may be raised by the environment variable HISTOSYN_MAX_PIXELS.
 """

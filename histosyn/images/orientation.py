@@ -1,4 +1,4 @@
-"""Images that were stored lying down, with a note how to hold them: EXIF's (or XMP's) orientation.
+"""Orientation of images by EXIF (or XMP): rotated and flipped as viewers show them.
 
 Viewers show such an image upright, so that is what its label map was drawn on.
 """

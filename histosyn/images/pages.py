@@ -1,4 +1,4 @@
-"""Files with several images: which of them is meant cannot be known, unless the others are copies.
+"""Multi-page image files are refused, unless the other pages are pyramid levels or thumbnails.
 
 A pyramid holds one image in several sizes, and a photograph may carry its own thumbnail: those are
 one image. A stack of channels, an animation, a second scan are not.

@@ -39,7 +39,7 @@ def resolution_of(source: ImageSource) -> float | None:
 
 
 def resolution_in(image: Image.Image) -> float | None:
-    """The same of an image that the door has opened."""
+    """The same of an image that is open already."""
     try:
         return next((mpp for mpp in map(_square, _told(image)) if mpp is not None), None)
     except Exception:  # odd tags may surface as any exception

@@ -1,4 +1,4 @@
-"""Which values of index files stand for which class: what a schema's `value` and `ignore` say.
+"""The mapping of pixel values to classes that a schema's `value` and `ignore` define.
 
 Label maps in memory, in shards and in files that histosyn writes hold class indices. Files of
 others may hold what they like: masks of 0 and 255, numbers with gaps, 0 for what has no label.

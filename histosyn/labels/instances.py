@@ -16,7 +16,7 @@ import numpy as np
 from histosyn.images.file import opened_image
 from histosyn.images.matlab import MATLAB_SUFFIX, read_matlab_labels
 from histosyn.labels.label_map import LabelSchema, is_our_own, meaning_of
-from histosyn.labels.pixel_values import PixelValues, index_codes, read_pixel_values
+from histosyn.labels.pixel_values import PixelValues, index_pixel_values, read_pixel_values
 from hpc.errors import ConfigError, InputError, LabelError
 
 logger = logging.getLogger("histosyn")
@@ -129,12 +129,16 @@ def warn_of_objects(paths: Sequence[Path], schema: LabelSchema) -> None:
     numbering = Numbering()
     for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
         try:
-            codes, code_of_pixel_HW = read_pixel_values(path, str(path))
+            pixel_values, value_of_pixel_HW = read_pixel_values(path, str(path))
         except InputError:
             continue
-        if codes.indices is None or is_our_own(codes, schema) or meaning_of(codes, schema).by_color:
+        if (
+            pixel_values.indices is None
+            or is_our_own(pixel_values, schema)
+            or meaning_of(pixel_values, schema).by_color
+        ):
             continue
-        areas = areas_of(codes.indices[code_of_pixel_HW])
+        areas = areas_of(pixel_values.indices[value_of_pixel_HW])
         if areas is not None:
             numbering.count(path.name, areas)
     if numbering.numbers_objects:
@@ -182,13 +186,15 @@ def read_objects(path: Path, index: int, name: str) -> np.ndarray:
     return np.where(numbers_HW > 0, np.uint8(index), np.uint8(0))
 
 
-def folded_codes(
+def folded_pixel_values(
     path: Path, name: str, schema: LabelSchema, objects: str
 ) -> tuple[PixelValues, np.ndarray]:
-    """Codes of an instance map as if it had been written in the schema's indices and colours.
+    """Pixel values of an instance map as if written in the schema's indices and colours.
 
     With them comes which of them each pixel has: uint8 (H, W).
     """
     labels_HW = read_objects(path, class_for_objects(objects, schema), name)
-    codes, code_of_pixel_HW = index_codes(labels_HW)
-    return replace(codes, colors=schema.file_palette[codes.indices]), code_of_pixel_HW
+    pixel_values, value_of_pixel_HW = index_pixel_values(labels_HW)
+    return replace(
+        pixel_values, colors=schema.file_palette[pixel_values.indices]
+    ), value_of_pixel_HW

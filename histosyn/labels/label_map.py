@@ -1,4 +1,4 @@
-"""Label maps: how the pixels of a file become class indices, and class indices a file.
+"""Reading and writing label maps: pixels of a file to class indices, and back.
 
 A label map in memory is always an array of class indices; colours exist only in files.
 """
@@ -61,7 +61,7 @@ _MASK_VALUE = 255
 
 @dataclass(frozen=True, kw_only=True)
 class Meaning:
-    """What codes mean under a schema: class `classes` uint8 (n,) where `known` bool (n,) is true.
+    """The classes of pixel values: `classes` uint8 (n,) where `known` bool (n,) is true.
 
     `by_color` says whether their colours count or their indices; a palette file is `mixed` if some
     of its colours are class colours and others are not.
@@ -108,50 +108,54 @@ def read_label_map(
     pixels, DatasetError if there is no file or it cannot be read as an image.
     """
     name = name or str(source)
-    codes, code_of_pixel_HW = read_pixel_values(source, name)
-    meaning = meaning_of(codes, schema, tolerance)
+    pixel_values, value_of_pixel_HW = read_pixel_values(source, name)
+    meaning = meaning_of(pixel_values, schema, tolerance)
     if not meaning.known.all():
-        raise LabelError(f"{name}: {_complaint(codes, meaning, schema, tolerance)}")
-    return meaning.classes[code_of_pixel_HW]
+        raise LabelError(f"{name}: {_complaint(pixel_values, meaning, schema, tolerance)}")
+    return meaning.classes[value_of_pixel_HW]
 
 
 def meaning_of(
-    codes: PixelValues, schema: LabelSchema, tolerance: int = COLOR_TOLERANCE
+    pixel_values: PixelValues, schema: LabelSchema, tolerance: int = COLOR_TOLERANCE
 ) -> Meaning:
     """Which class each code means, as `read_label_map` takes it."""
     by_value = None
-    if codes.indices is not None:
-        if is_our_own(codes, schema):
-            every = np.ones(len(codes.indices), dtype=bool)
-            return Meaning(by_color=False, classes=codes.indices, known=every)
+    if pixel_values.indices is not None:
+        if is_our_own(pixel_values, schema):
+            every = np.ones(len(pixel_values.indices), dtype=bool)
+            return Meaning(by_color=False, classes=pixel_values.indices, known=every)
         by_value = Meaning(
             by_color=False,
-            classes=schema.class_of_value[codes.indices],
-            known=schema.known_values[codes.indices],
+            classes=schema.class_of_value[pixel_values.indices],
+            known=schema.known_values[pixel_values.indices],
         )
-        if codes.colors is None:
+        if pixel_values.colors is None:
             return by_value
-    snap = _snap(_colors(codes), schema, tolerance)
-    if by_value is not None and _counts_by_value(codes, by_value, snap, schema):
+    snap = _snap(_colors(pixel_values), schema, tolerance)
+    if by_value is not None and _counts_by_value(pixel_values, by_value, snap, schema):
         return by_value
-    mixed = by_value is not None and not codes.all_gray and not snap.near.all()
+    mixed = by_value is not None and not pixel_values.all_gray and not snap.near.all()
     return Meaning(by_color=True, classes=snap.classes, known=snap.near, mixed=mixed)
 
 
-def is_our_own(codes: PixelValues, schema: LabelSchema) -> bool:
+def is_our_own(pixel_values: PixelValues, schema: LabelSchema) -> bool:
     """Whether a palette file has class indices in the schema's colours, as histosyn writes it."""
-    if codes.indices is None or codes.colors is None or not schema.allowed[codes.indices].all():
+    if (
+        pixel_values.indices is None
+        or pixel_values.colors is None
+        or not schema.allowed[pixel_values.indices].all()
+    ):
         return False
-    return np.array_equal(codes.colors, schema.file_palette[codes.indices])
+    return np.array_equal(pixel_values.colors, schema.file_palette[pixel_values.indices])
 
 
 def _counts_by_value(
-    codes: PixelValues, by_value: Meaning, snap: _Snap, schema: LabelSchema
+    pixel_values: PixelValues, by_value: Meaning, snap: _Snap, schema: LabelSchema
 ) -> bool:
     """Whether of a file that has both, values count and not colours."""
     if not snap.near.any():
-        return not codes.all_gray or bool(by_value.known.any())
-    if not codes.all_gray:
+        return not pixel_values.all_gray or bool(by_value.known.any())
+    if not pixel_values.all_gray:
         return _ignores_the_rest(by_value, snap, schema)
     # A gray that is not quite a class colour (1 is near black); or the schema names values.
     named = any(item.value for item in schema.classes)
@@ -168,19 +172,21 @@ def _ignores_the_rest(by_value: Meaning, snap: _Snap, schema: LabelSchema) -> bo
 
 
 def unknown_values_of(
-    codes: PixelValues, meaning: Meaning, schema: LabelSchema
+    pixel_values: PixelValues, meaning: Meaning, schema: LabelSchema
 ) -> list[UnknownValue]:
-    """The codes that mean nothing under the schema, the one of most pixels first."""
+    """The pixel values that mean nothing under the schema, the one of most pixels first."""
     far = np.flatnonzero(~meaning.known)
-    if not meaning.by_color and codes.indices is not None:
+    if not meaning.by_color and pixel_values.indices is not None:
         found = [
             UnknownValue(code=int(value), pixels=int(pixels))
-            for value, pixels in zip(codes.indices[far], codes.pixels[far], strict=True)
+            for value, pixels in zip(
+                pixel_values.indices[far], pixel_values.pixels[far], strict=True
+            )
         ]
         return sorted(found, key=lambda item: -item.pixels)
     # Several entries of a palette may have one colour.
-    used, inverse = np.unique(packed_colors(_colors(codes)[far]), return_inverse=True)
-    pixels = np.bincount(inverse, weights=codes.pixels[far])
+    used, inverse = np.unique(packed_colors(_colors(pixel_values)[far]), return_inverse=True)
+    pixels = np.bincount(inverse, weights=pixel_values.pixels[far])
     colors = unpacked_colors(used)
     snap = _snap(colors, schema, COLOR_TOLERANCE)
     return [
@@ -256,10 +262,10 @@ def colorize(labels_HW: np.ndarray, schema: LabelSchema) -> np.ndarray:
     return np.asarray(label_image(labels_HW, schema).convert("RGB"))
 
 
-def _colors(codes: PixelValues) -> np.ndarray:
-    if codes.colors is None:
-        raise ValueError("codes without colours")
-    return codes.colors
+def _colors(pixel_values: PixelValues) -> np.ndarray:
+    if pixel_values.colors is None:
+        raise ValueError("pixel values without colours")
+    return pixel_values.colors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,8 +293,10 @@ def _snap(colors: np.ndarray, schema: LabelSchema, tolerance: int) -> _Snap:
     )
 
 
-def _complaint(codes: PixelValues, meaning: Meaning, schema: LabelSchema, tolerance: int) -> str:
-    worst, *others = unknown_values_of(codes, meaning, schema)
+def _complaint(
+    pixel_values: PixelValues, meaning: Meaning, schema: LabelSchema, tolerance: int
+) -> str:
+    worst, *others = unknown_values_of(pixel_values, meaning, schema)
     if worst.nearest is None:
         return _outside(int(worst.code), worst.pixels, schema, _known_text(schema))
     more = f" (and {len(others)} other colours)" if others else ""

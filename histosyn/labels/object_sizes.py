@@ -1,4 +1,4 @@
-"""How large the objects of each class are: what tells a label map of another resolution.
+"""Sizes of the objects (connected components) of each class: they reveal another resolution.
 
 Nuclei are as wide in one lab as in another. A model remembers how wide, in pixels, those of its
 training label maps were; label maps whose nuclei are twice as wide are at another resolution.

@@ -1,4 +1,4 @@
-"""The different pixels of a label map file, before a schema says what they mean."""
+"""The distinct pixel values of a label map file, before a schema assigns them to classes."""
 
 from __future__ import annotations
 
@@ -40,19 +40,21 @@ class PixelValues:
 
 
 def read_pixel_values(source: ImageSource, name: str) -> tuple[PixelValues, np.ndarray]:
-    """Read a label map's codes, and which of them each pixel has: integers (H, W).
+    """Read a label map's pixel values, and which of them each pixel has: integers (H, W).
 
     Raises DatasetError for a damaged file, LabelError for one that cannot hold labels: after lossy
     compression, with transparency, in more colours than a drawing has.
     """
     with opened_image(source, name, lossless=True) as image:
         if image.mode in ("L", "1"):
-            return index_codes(np.array(image, dtype=np.uint8))
+            return index_pixel_values(np.array(image, dtype=np.uint8))
         if image.mode == "P":
-            codes, code_of_pixel_HW = index_codes(np.asarray(image))
-            return replace(codes, colors=_palette_of(image)[codes.indices]), code_of_pixel_HW
+            pixel_values, value_of_pixel_HW = index_pixel_values(np.asarray(image))
+            return replace(
+                pixel_values, colors=_palette_of(image)[pixel_values.indices]
+            ), value_of_pixel_HW
         if image.mode in ("RGB", "RGBA"):
-            return _color_codes(_opaque(image, name), name)
+            return _color_pixel_values(_opaque(image, name), name)
         raise LabelError(
             f"{name} has mode {image.mode}; a label map must be 8-bit indices or 8-bit RGB. "
             f"Convert the file{_if_objects(image.mode)}."
@@ -63,8 +65,8 @@ def _if_objects(mode: str) -> str:
     return ", or if it numbers objects, pack it with --objects-are CLASS" if mode[0] == "I" else ""
 
 
-def index_codes(values_HW: np.ndarray) -> tuple[PixelValues, np.ndarray]:
-    """Codes of uint8 values, and which of them each pixel has: uint8 (H, W)."""
+def index_pixel_values(values_HW: np.ndarray) -> tuple[PixelValues, np.ndarray]:
+    """The distinct values of an index map, and which of them each pixel has: uint8 (H, W)."""
     flat = values_HW.ravel()
     # Piece by piece: counting takes eight bytes a pixel for as long as it lasts.
     counts = np.zeros(256, dtype=np.int64)
@@ -73,8 +75,8 @@ def index_codes(values_HW: np.ndarray) -> tuple[PixelValues, np.ndarray]:
     used = np.flatnonzero(counts)
     code_of_value = np.zeros(256, dtype=np.uint8)
     code_of_value[used] = np.arange(len(used))
-    codes = PixelValues(pixels=counts[used], indices=used.astype(np.uint8))
-    return codes, code_of_value[values_HW]
+    pixel_values = PixelValues(pixels=counts[used], indices=used.astype(np.uint8))
+    return pixel_values, code_of_value[values_HW]
 
 
 def _palette_of(image: Image.Image) -> np.ndarray:
@@ -84,7 +86,7 @@ def _palette_of(image: Image.Image) -> np.ndarray:
     return np.asarray(row.convert("RGB"))[0]
 
 
-def _color_codes(pixels_HWC: np.ndarray, name: str) -> tuple[PixelValues, np.ndarray]:
+def _color_pixel_values(pixels_HWC: np.ndarray, name: str) -> tuple[PixelValues, np.ndarray]:
     packed = packed_colors(pixels_HWC)
     # Areas have one colour: only the pixels that begin a run of equal ones need sorting.
     flat = packed.ravel()
@@ -95,9 +97,9 @@ def _color_codes(pixels_HWC: np.ndarray, name: str) -> tuple[PixelValues, np.nda
     pixels = np.bincount(run_code, weights=lengths).astype(np.int64)
     colors = unpacked_colors(used)
     grays = colors[:, 0] if (colors == colors[:, :1]).all() else None
-    codes = PixelValues(pixels=pixels, indices=grays, colors=colors)
-    # There are at most 65,536 codes: two bytes a pixel will do.
-    return codes, np.repeat(run_code.astype(np.uint16), lengths).reshape(packed.shape)
+    pixel_values = PixelValues(pixels=pixels, indices=grays, colors=colors)
+    # There are at most 65,536 pixel values: two bytes a pixel will do.
+    return pixel_values, np.repeat(run_code.astype(np.uint16), lengths).reshape(packed.shape)
 
 
 def _check_number_of_colors(packed: np.ndarray, name: str) -> None:

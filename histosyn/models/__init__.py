@@ -1,1 +1,1 @@
-"""Models to ship: their folders, and where else one is found. Knows no training, no synthesis."""
+"""Model folders: writing, loading and locating models. Knows no training, no synthesis."""

@@ -1,4 +1,4 @@
-"""What training keeps in a checkpoint: its parts are there, or the checkpoint is not ours."""
+"""Loading the state in a training's checkpoint, with a check that all of its parts are there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generators that make tiles of one size: those with a linear layer on the noise."""
+"""Checks of sizes for generators of one tile size: those with a linear layer on the noise."""
 
 from __future__ import annotations
 

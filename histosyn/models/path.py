@@ -1,4 +1,4 @@
-"""What a path that is to be a model holds, seen from the outside: nothing is loaded for it."""
+"""Whether a path is a model folder, a checkpoint or a run folder; nothing is loaded for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes of which a packed data set has too little to train on, or to validate with."""
+"""Class coverage of a packed data set: classes missing from a part, or from one group only."""
 
 from __future__ import annotations
 

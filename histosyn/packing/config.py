@@ -1,4 +1,4 @@
-"""What can be asked of packing."""
+"""The configuration of packing."""
 
 from __future__ import annotations
 

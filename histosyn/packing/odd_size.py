@@ -1,4 +1,4 @@
-"""Which tile is of an odd size: not the one that is met second, but the one unlike most."""
+"""Naming the tile whose size differs from most, where sizes must not be mixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What packing is going to do, known before it starts: every pair, its part, group, resolution."""
+"""The plan of packing, made before it starts: every pair with its part, group and resolution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is noted of a shard that was just written."""
+"""The index record of a shard that was just written: offsets, checksums, class counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A look at the label maps before anything is packed: which schema, and do they number objects?"""
+"""Choosing the schema before packing, from the label maps; are they instance maps?"""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def settle_schema(
         return Settled(schema=named)
     chosen = pairs if named is None else _spread(pairs)
     summaries = list(track(map_in_order(_look, chosen, processes), len(chosen)))
-    proposal = propose(summary.codes for summary in summaries if summary.codes is not None)
+    proposal = propose(
+        summary.pixel_values for summary in summaries if summary.pixel_values is not None
+    )
     settled = _settled(
         named, proposal, [summary.flaw.message for summary in summaries if summary.flaw], labels
     )
@@ -100,9 +102,9 @@ def _refuse_objects(
 ) -> None:
     numbering = Numbering()
     for pair, summary in zip(pairs, summaries, strict=True):
-        if summary.codes is None or summary.areas is None:
+        if summary.pixel_values is None or summary.areas is None:
             continue
-        by_color = interpret(summary.codes, settled.schema).by_color
+        by_color = interpret(summary.pixel_values, settled.schema).by_color
         if by_color is False or (by_color is None and settled.proposal is not None):
             numbering.count(pair.label.name, summary.areas)
     if numbering.numbers_objects:

@@ -1,4 +1,4 @@
-"""From a large tile and its label map to samples of one size and resolution."""
+"""Tiling: cutting a large tile and its label map into squares on a grid."""
 
 from __future__ import annotations
 

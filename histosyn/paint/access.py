@@ -1,4 +1,4 @@
-"""Who may talk to the server: this page, opened by who has the token, and nobody else.
+"""Access control of the server: requests need the token of this page and a known host name.
 
 Other pages in the same browser and other people on the same machine can reach 127.0.0.1 too. So
 each request for more than the page itself needs the token as a header, which another site's page

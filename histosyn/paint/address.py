@@ -1,4 +1,4 @@
-"""Where the server listens, and how a browser elsewhere gets there.
+"""The server's address: a port or Unix socket to bind, its URL, and the ssh line to forward it.
 
 On a login node others can reach 127.0.0.1: the token keeps them out. A Unix socket in a folder of
 one's own does so by itself, and ssh can forward to it.
@@ -44,7 +44,7 @@ class Endpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the place as it was."""
+        """Close the socket and remove its file."""
         self.socket.close()
         if self.path is not None:
             self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""How a browser here gets the address with its token: from a file that only its user can read.
+"""Opening a browser at the address with its token, by a file that only this user can read.
 
 A browser's command line shows what it is told to open, and on a machine that others use everybody
 may read that (`ps`). So it is told to open a file, which sends it on to the address.

@@ -1,4 +1,4 @@
-"""What a person paints: a label map, and where its noise is another one."""
+"""A painting as the page sends it: a label map, its seed, and areas with seeds of their own."""
 
 from __future__ import annotations
 

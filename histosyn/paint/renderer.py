@@ -1,4 +1,4 @@
-"""From a painting to tissue: the model, and the pictures it made last."""
+"""Synthesis of paintings by the model, with a cache of the last tiles."""
 
 from __future__ import annotations
 

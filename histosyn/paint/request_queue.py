@@ -1,4 +1,4 @@
-"""Who is served next: one model, one thread that computes, and requests that wait.
+"""The queue of synthesis requests: one model, one thread that computes them in order.
 
 A client (a tab of a browser) waits for one picture at most: its newest request replaces an older
 one, whether that waits or is being computed. The queue is bounded, so a flood is turned away.
@@ -24,11 +24,11 @@ _TOLD_SECONDS = 0.1
 
 
 class GivenUpError(HistosynError):
-    """Nobody waits for the picture any more."""
+    """The request was cancelled: nobody waits for the picture any more."""
 
 
 class BusyError(HistosynError):
-    """Too many wait already."""
+    """The queue is full."""
 
 
 @dataclass(kw_only=True, eq=False)

@@ -1,4 +1,4 @@
-"""The pairs of a session: what was painted and what came of it, in the layout that `pack` reads.
+"""The folder of a paint session: saved label maps and tiles, in the layout that `pack` reads.
 
 OUT/labels/NAME.png      class indices in the schema's colours
 OUT/tiles/NAME.png       the tissue, marked as synthetic

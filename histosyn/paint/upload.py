@@ -1,4 +1,4 @@
-"""Label maps that come as files: what they are taken for, and which colours were a little off."""
+"""Reading uploaded label maps, and which of their colours were snapped to a class."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ def _check_size(data: bytes, name: str, most_pixels: int) -> None:
 
 
 def _snapped(data: bytes, name: str, schema: LabelSchema) -> tuple[Snapped, ...]:
-    codes, _ = read_pixel_values(data, name)
-    meaning = meaning_of(codes, schema)
-    if not meaning.by_color or codes.colors is None:
+    pixel_values, _ = read_pixel_values(data, name)
+    meaning = meaning_of(pixel_values, schema)
+    if not meaning.by_color or pixel_values.colors is None:
         return ()
     # Several entries of a palette may have one colour.
     colors, first, inverse = np.unique(
-        packed_colors(codes.colors), return_index=True, return_inverse=True
+        packed_colors(pixel_values.colors), return_index=True, return_inverse=True
     )
-    pixels = np.bincount(inverse, weights=codes.pixels)
+    pixels = np.bincount(inverse, weights=pixel_values.pixels)
     own = schema.palette[meaning.classes[first]].astype(int)
     distances = np.abs(unpacked_colors(colors).astype(int) - own).max(axis=1)
     return tuple(

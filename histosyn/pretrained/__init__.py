@@ -1,1 +1,1 @@
-"""Networks that others trained, from installed packages. Knows no losses, no metrics."""
+"""Pretrained networks whose weights are in pip packages. Knows no losses, no metrics."""

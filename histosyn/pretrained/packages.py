@@ -1,4 +1,4 @@
-"""Weights that come as a package of Python: found on this machine, never downloaded, never run.
+"""Pretrained weights from installed pip packages: never downloaded, their code never run.
 
 What uses such a network names it by package, version and sha256 (`Pretrained`).
 """

@@ -1,4 +1,4 @@
-"""Compressed archives, told by their names or first bytes: samples in them cannot be reached."""
+"""Recognizing compressed archives by suffix or magic bytes: they allow no random access."""
 
 from __future__ import annotations
 

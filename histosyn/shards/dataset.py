@@ -1,4 +1,4 @@
-"""Opening a folder of shards, whoever made them."""
+"""Opening a folder of shards, written by `histosyn pack` or by other tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shards that other tools wrote: every sample is looked at once, and the index kept.
+"""Indexing shards that other tools wrote: every sample is read once, and the index kept.
 
 It is kept beside the shards, or in a cache where nothing can be written there. What cannot be used
 is an error, or noted in the index as left out. While the work is under way there is a note for each

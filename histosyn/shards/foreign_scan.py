@@ -1,4 +1,7 @@
-"""A note of each foreign shard: its samples, looked at once, and what in it cannot be used."""
+"""Scanning one shard of another tool: its samples, and what in it cannot be used.
+
+The result is kept as a JSON file until the whole folder is indexed.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ class ScannedSample:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardScan:
-    """All that is known of one shard."""
+    """The scan of one shard, as it is kept."""
 
     name: FileName
     sha256: Text
@@ -62,7 +65,7 @@ _NOTES = Records(kind=ShardScan, remedy="The shard is looked at again.")
 
 @dataclass(frozen=True, kw_only=True)
 class ShardScanSummary:
-    """What of a shard must be known to judge the others: the rest is in its note."""
+    """What of a scan is needed to compare shards with each other; the rest stays in its file."""
 
     name: str
     sha256: str

@@ -1,4 +1,4 @@
-"""What a folder of shards holds, where, and how it was made."""
+"""The index of a folder of shards: samples, byte offsets, class counts, how it was made."""
 
 from __future__ import annotations
 

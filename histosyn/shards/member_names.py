@@ -1,4 +1,4 @@
-"""Names of files in an archive: which are left aside, and which nobody should use."""
+"""Names of members in a tar: which are ignored, and which are refused as unsafe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the members of a tar to its samples: what belongs together, and what nobody should open."""
+"""Grouping the members of a tar into samples by key; pickles and the like are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often an epoch shows each sample: once, or rare classes more often."""
+"""Sampling of an epoch: every sample once, a subset, or rare classes oversampled."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class OversampleRareClasses:
 
     A class that occurs in a share f of the samples has the repeat factor max(1, sqrt(t / f)), and a
     sample that of its rarest class (Gupta et al., LVIS, CVPR 2019, section 4.2); t is `threshold`.
-    A factor of 2.3 means two or three times, in 70 and 30 % of the epochs: the samples stand in a
-    row, each as long as its factor, and a comb of step 1 whose start is drawn for each epoch picks
-    from it (systematic sampling).
+    A factor of 2.3 means two or three times, in 70 and 30 % of the epochs, by systematic sampling:
+    the samples lie on a line, each as long as its factor, and an epoch takes those at which points
+    of a grid of step 1 lie, whose start is drawn for each epoch.
     """
 
     def __init__(self, index: DatasetIndex, *, threshold: float, seed: int) -> None:
@@ -78,26 +78,26 @@ class OversampleRareClasses:
         self.epoch_size = int(np.ceil(self._starts[-1]))
 
     def numbers(self, epoch: int) -> np.ndarray:
-        """How many teeth of the comb fall into each shard."""
-        return np.diff(self._teeth_before(epoch, self._starts))
+        """How many points of the grid fall into each shard."""
+        return np.diff(self._points_before(epoch, self._starts))
 
     def samples(self, epoch: int, shard: int) -> np.ndarray:
-        """The samples that the comb picks from the shard."""
+        """The samples of the shard at which points of the grid lie."""
         factors = self._factors(shard)
         if not len(factors):
             return np.arange(0)
         ends = self._starts[shard] + np.cumsum(factors)
-        # Rounding must not move a tooth from one shard to the next.
+        # Rounding must not move a point from one shard to the next.
         ends[-1] = self._starts[shard + 1]
-        teeth = self._teeth_before(epoch, np.concatenate([[self._starts[shard]], ends]))
-        return np.repeat(np.arange(len(factors)), np.diff(teeth))
+        before = self._points_before(epoch, np.concatenate([[self._starts[shard]], ends]))
+        return np.repeat(np.arange(len(factors)), np.diff(before))
 
     def _factors(self, shard: int) -> np.ndarray:
         present = self.index.present(shard)
         return np.where(present, self._factor_of_class, 1.0).max(axis=1, initial=1.0)
 
-    def _teeth_before(self, epoch: int, places: np.ndarray) -> np.ndarray:
-        """How many of the epoch's teeth lie before each place, int64; all of them at the end."""
+    def _points_before(self, epoch: int, places: np.ndarray) -> np.ndarray:
+        """How many of the epoch's points lie before each place, int64; all of them at the end."""
         step = self._starts[-1] / self.epoch_size
         start = uniform(key_of(self.seed, "comb", epoch), np.arange(1))[0]
         before = np.ceil(places / step - start).astype(np.int64)

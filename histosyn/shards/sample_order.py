@@ -1,4 +1,4 @@
-"""In which order samples are seen: a pure function of (data set, seed, position).
+"""The shuffled order of samples: a pure function of (data set, seed, position).
 
 The endless sequence of positions runs through epoch after epoch, each a shuffle of what it draws,
 so a batch that an epoch's end cuts short is filled from the next epoch. Shuffling keeps reads

@@ -1,4 +1,4 @@
-"""`samples.npy`: where each sample of a data set lies, one row of a NumPy table a sample.
+"""`samples.npy`: byte offsets, checksum, group and classes of each sample, one row each.
 
 The table is mapped into memory, not read: ten million samples open in milliseconds, and all
 processes of a node share the pages that they touch.

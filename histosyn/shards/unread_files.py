@@ -1,4 +1,4 @@
-"""What lies among shards, looks like one and is not read: named, so that nothing is missed."""
+"""Files beside shards that look like shards but are not read: named in a warning or error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a folder of shards still what its index says? Everything is read once, every fault named."""
+"""Verifying a folder of shards against its index: everything is read once, every fault named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a loader worker hands over its batches: in shared memory, or through a pipe.
+"""Transfer of batches from loader workers: in shared memory, or through a pipe.
 
 The loader would put them into shared memory by itself, in a thread of the worker; where there is no
 room for a batch, it is lost there with a traceback, and training waits for it for ever.

@@ -1,1 +1,1 @@
-"""Files that belong together: tile, label map, what a table says of them. Knows no shards."""
+"""Source files: pairing tiles with label maps, and metadata from a table. Knows no shards."""

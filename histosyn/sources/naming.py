@@ -1,4 +1,4 @@
-"""How the names of tiles and label maps differ: by how they end, or by their type."""
+"""Suffixes and file types by which names of tiles and of label maps differ."""
 
 from __future__ import annotations
 

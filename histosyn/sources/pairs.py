@@ -1,4 +1,4 @@
-"""Tiles and label maps that belong together: same name, any kind of file, sub-folders allowed."""
+"""Pairing tiles with label maps by name: any file type, sub-folders allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a table says of tiles: their groups (patients, slides), parts of the split, resolutions."""
+"""Tile metadata from a CSV: groups (patients, slides), parts of the split, resolutions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recomputing of an image only what an edit can reach.
+"""A cache of activations: after an edit only its receptive field is computed again.
 
 A block's features change where its input changed, and where the label map did; the change spreads
 by two pixels of the block's resolution for its two 3x3 convolutions. So an edit needs a window of

@@ -1,4 +1,4 @@
-"""Tiles that show no tissue: what damaged weights, or a training that went wrong, make.
+"""Detecting blank tiles: the output of damaged weights, or of a failed training.
 
 One colour everywhere, or nothing but black and white. Glass alone may look like that, so a label
 map of a single class is never asked.

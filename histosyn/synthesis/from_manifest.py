@@ -1,4 +1,4 @@
-"""Making again what a manifest tells of: same label maps, same model, same noise, same bytes."""
+"""Reproducing the tiles of a manifest: same label maps, same model, same noise, same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest of a folder of synthetic tiles: which file was made of what, with what.
+"""`manifest.jsonl` of a folder of synthetic tiles: label map, model and seed of each file.
 
 The tasks of a job array write one manifest each, so that none waits for another or overwrites what
 it wrote. The next run over the whole folder makes them one.

@@ -1,4 +1,4 @@
-"""What a folder of label maps is to become: which tiles, how each is made, what is there."""
+"""The plan of synthesizing a folder: which tiles, how each is made, which exist already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The precision that the tiles of a folder are made in: the same for all of them."""
+"""The precision in which a folder is synthesized: the same for all of its tiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a synthetic tile was made: the mark that every one of them carries."""
+"""Provenance of a synthetic tile: the record and the synthetic mark in each PNG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At which resolution label maps are, and how they come to the model's.
+"""Resolution of label maps (microns per pixel), and their resampling to the model's.
 
 A network has learnt how large a nucleus is in pixels: shown a label map of twice the resolution it
 makes nuclei of twice the size. So a label map whose microns per pixel are known, and are not the

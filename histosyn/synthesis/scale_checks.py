@@ -1,4 +1,4 @@
-"""At which scale a folder is about to be synthesized: what is resampled, and what looks wrong."""
+"""Checks of the scale of a folder: which label maps are resampled, which objects look too large."""
 
 from __future__ import annotations
 

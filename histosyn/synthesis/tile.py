@@ -1,4 +1,4 @@
-"""One tile: a label map goes through the network alone.
+"""Synthesis of one tile: a label map goes through the network alone, never in a batch.
 
 Floating-point results of a convolution may depend on the batch they are computed in, and here the
 same seed must give the same bytes.

@@ -1,1 +1,1 @@
-"""Tables that people bring, read by one set of rules. Knows no images, no statistics."""
+"""Reading users' CSV tables by one set of rules. Knows no images, no statistics."""

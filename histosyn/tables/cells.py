@@ -1,4 +1,4 @@
-"""What a cell of a table says: nothing, a number, a name; and which names are easily confused.
+"""Parsing cells of a table: missing, a number, a name; and names that are easily confused.
 
 docs/tables.md has the rules in full.
 """

@@ -1,4 +1,4 @@
-"""Names of columns: those that tables have in other places, and what is meant by them here."""
+"""Column names: synonyms of other tools, and suggestions for misspelled ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables that people bring: groups, splits, resolutions, ratings. One reader with one set of rules.
+"""The reader of users' CSV tables: groups, splits, resolutions, ratings.
 
 A table is CSV in UTF-8 with a header; cells are separated by commas, or by semicolons or tabs, as
 spreadsheets write them where the comma is the decimal mark. Empty rows, and empty columns without a

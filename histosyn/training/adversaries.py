@@ -27,14 +27,15 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(frozen=True, kw_only=True)
 class Adversary(Generic[Network]):
-    """A network and what moves its weights.
+    """A network and its optimizer.
 
-    Forwards whose backward must average gradients over ranks go through `shared`.
+    Forwards whose backward must average gradients over ranks go through `ddp`, the network in
+    DistributedDataParallel.
     """
 
     name: str
     network: Network
-    shared: nn.Module
+    ddp: nn.Module
     optimizer: torch.optim.Optimizer
 
 
@@ -91,13 +92,13 @@ def _adversary(name: str, network: Network, lr: float, config: TrainConfig) -> A
     return Adversary(
         name=name,
         network=network,
-        shared=_shared(network),
+        ddp=_ddp(network),
         # Fused: one pass over weights and states, several times faster on any device.
         optimizer=torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=True),
     )
 
 
-def _shared(network: nn.Module) -> nn.Module:
+def _ddp(network: nn.Module) -> nn.Module:
     """Buffers need no synchronization: they are functions of what all ranks have in common."""
     if collectives.world_size() == 1:
         return network

@@ -36,7 +36,7 @@ BAD_SAMPLES = Records(
 class ListBadSamples:
     """Keeps `bad-samples.jsonl`: each sample that could not be used, the first time it came up.
 
-    What the index had to leave out stands there from the start, as of step 0. Ranks compare notes
+    What the index had to leave out stands there from the start, as of step 0. Ranks gather theirs
     every `interval` steps; when more than `largest_share` of all samples are bad, all of them stop.
     """
 

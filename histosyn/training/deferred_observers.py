@@ -1,7 +1,7 @@
-"""What follows from a step's state and can be made later: sample grids, evaluations.
+"""Observers that can run later, from the checkpoint of their step: sample grids, evaluations.
 
-A run that is asked to stop has no time for it. Its checkpoint says that it is owed, and the run
-that goes on from there makes it first.
+A run that is asked to stop has no time for them. Its checkpoint says that they are pending, and the
+run that resumes from it calls them first.
 """
 
 from __future__ import annotations

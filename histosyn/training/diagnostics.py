@@ -1,4 +1,4 @@
-"""What a step tells about the game's health besides its losses, cheap enough for every step."""
+"""Diagnostics of GAN training besides the losses, cheap enough for every step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _saturated(tiles_NCHW: torch.Tensor) -> torch.Tensor:
 
 
 class WarnOfSaturation:
-    """Warns, once, of tiles that go blank: the known way in which this game is lost."""
+    """Warns, once, of saturated (blank) tiles: the known failure of this GAN at 512 pixels."""
 
     def __init__(self, interval: int) -> None:
         self.interval = interval

@@ -18,7 +18,7 @@ from histosyn.networks.discriminator import Features
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
-    """What the discriminator makes of tiles that are real where `real_NHW` and else synthetic."""
+    """The discriminator's outputs for mixed tiles: real where `real_NHW`, else synthetic."""
 
     real_NHW: torch.Tensor
     features: Features
@@ -26,7 +26,7 @@ class Mixture:
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorOutputs:
-    """What the discriminator makes of real and of synthetic tiles with the same label maps.
+    """The discriminator's outputs for real and synthetic tiles with the same label maps.
 
     The tiles, (N, 3, H, W) in [-1, 1], are those it was shown, so that gradients reach them. `real`
     is empty where no term asks for it.

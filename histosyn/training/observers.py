@@ -1,4 +1,4 @@
-"""What happens beside any training loop: reports, checkpoints, signs of life.
+"""Observers (callbacks) of any training loop: reports, checkpoints, heartbeats, progress.
 
 Every rank calls every observer, because some of them talk to all ranks; only rank 0 writes.
 """
@@ -29,15 +29,15 @@ from hpc.watchdog import Watchdog
 
 _GIB = 1 << 30
 _STATE_SECONDS = 15.0
-# Of what is measured besides losses, what says at a glance whether the two still compete.
+# Of what is measured besides losses, what shows at a glance whether training is balanced.
 _WORTH_A_LOOK = ("discriminator_accuracy",)
 
 
 class Report:
-    """Averages what the steps measured and writes one object to `metrics.jsonl`.
+    """Averages the metrics of the steps and writes one object to `metrics.jsonl`.
 
-    What was measured since the last report goes into each checkpoint, as `carried`: after a restart
-    the next one is the same as without it.
+    The sums since the last report go into each checkpoint, as `carried`: after a restart the next
+    report is the same as without it.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Report:
             raise diverged(*broken)
 
     def before_checkpoint(self, trainer: StepTrainer) -> None:
-        """Before a checkpoint: let it carry what no report has told yet. Every rank calls it."""
+        """Put the sums since the last report into the checkpoint. Every rank calls it."""
         if self._steps:
             trainer.carried["report"] = self._so_far()
         else:
@@ -127,14 +127,14 @@ class Report:
 
 
 class BufferedObserver(Protocol):
-    """An observer that keeps something back, and must let go of it before a checkpoint."""
+    """An observer with a buffer that must be written before a checkpoint is."""
 
     def before_checkpoint(self, trainer: StepTrainer) -> None:
-        """Write it, or put it into `trainer.carried`; every rank calls it."""
+        """Write the buffer, or put it into `trainer.carried`; every rank calls it."""
 
 
 class Savable(Protocol):
-    """What checkpoints are made of. Every rank calls its methods."""
+    """What is saved in a checkpoint. Every rank calls its methods."""
 
     def prepare(self) -> None:
         """Work out what a checkpoint that users look at must hold besides a step's state."""
@@ -211,7 +211,7 @@ class SaveCheckpoint:
 
 
 class Heartbeat:
-    """Tells the others that this process takes its steps: the watchdog, and `state.json`.
+    """Tells the watchdog, and `state.json`, that this process takes its steps.
 
     The file is written every `interval` steps, and by the clock where steps are slow.
     """
@@ -227,14 +227,14 @@ class Heartbeat:
         self._written = time.monotonic()
 
     def __call__(self, trainer: StepTrainer) -> None:
-        """Give a sign of each step; now and then write how far the run has come."""
+        """Tell the watchdog of each step; now and then write the step to `state.json`."""
         self.watchdog.moved()
         old = time.monotonic() - self._written >= _STATE_SECONDS
         if old or trainer.step % self.write_interval == 0:
             self.write(trainer)
 
     def write(self, trainer: StepTrainer) -> None:
-        """Write how far the run has come, and which checkpoint it could go on from."""
+        """Write the step, and the newest checkpoint, to `state.json`."""
         self._written = time.monotonic()
         if self.run_state is not None:
             self.run_state.running(
@@ -243,7 +243,7 @@ class Heartbeat:
 
 
 class CheckSaver:
-    """Stops soon after a checkpoint could not be written, not only when the next one is due."""
+    """Raises the error of an asynchronous save soon, not only when the next one is due."""
 
     def __init__(self, saver: AsyncSaver, interval: int) -> None:
         self.saver = saver
@@ -255,7 +255,7 @@ class CheckSaver:
 
 
 class LogProgress:
-    """Says by time how far training is, where there is no report yet, or for long."""
+    """Logs progress by time where there is no report yet, or none for long."""
 
     def __init__(self, progress_log: ProgressLog, report_interval: int) -> None:
         self.progress_log = progress_log
@@ -263,7 +263,7 @@ class LogProgress:
         self.interval = 1
 
     def __call__(self, trainer: StepTrainer) -> None:
-        """A report has just said more."""
+        """Log the step if it is time; a report has just said more."""
         if trainer.step % self.report_interval == 0 or trainer.finished:
             self.progress_log.heard()
         else:

@@ -1,4 +1,4 @@
-"""Batch statistics of the moving average, counted anew before it is used.
+"""Recalibration: batch-norm statistics of the moving average, measured again before it is used.
 
 An average of weights has no batch statistics: those of the network it averages belong to other
 weights. So label maps of the data set, the same ones at every step, go through it with the same

@@ -49,7 +49,7 @@ def run_training(
 
 
 class GeneratorTraining:
-    """The game of generator and discriminator, as a `Training`."""
+    """The adversarial training of generator and discriminator, as a `Training`."""
 
     def __init__(self, config: TrainConfig, topology: Topology, device: torch.device) -> None:
         self.config = config

@@ -1,4 +1,4 @@
-"""Who keeps order in a run's folder: its lock, its state, its checkpoints; and over its steps."""
+"""A run's folder: its lock, `state.json`, checkpoints; and the watchdog over the run's steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hpc.watchdog import Watchdog
 
 
 def lock_run_folder(folder: Path, option: str, held: ExitStack) -> None:
-    """Keep others out for as long as `held` holds, and remove what the dead were writing."""
+    """Lock the folder for as long as `held` is open, and remove what killed processes left."""
     lock = locked(
         folder / "lock",
         busy=f"Another process is training in {folder}. Wait for it, or choose another {option}.",
@@ -32,7 +32,7 @@ def lock_run_folder(folder: Path, option: str, held: ExitStack) -> None:
 def run_state_writer(
     config: Settings, watchdog: Watchdog, device: torch.device
 ) -> RunStateWriter | None:
-    """Rank 0 keeps the state; the others write to it only if they have to tell its death."""
+    """Rank 0 writes the state; other ranks do so only if rank 0 has died."""
     folder = config.run.folder
     if not watchdog.topology.is_first:
         watchdog.on_end = partial(record_ending, folder)
@@ -48,7 +48,7 @@ def run_state_writer(
 
 
 def saver_of(config: Settings) -> AsyncSaver:
-    """What writes the run's checkpoints."""
+    """The asynchronous saver of the run's checkpoints."""
     run = config.run
     return AsyncSaver(
         run.folder / "checkpoints",
@@ -59,7 +59,7 @@ def saver_of(config: Settings) -> AsyncSaver:
 
 
 def watch_steps(watchdog: Watchdog, trainer: StepTrainer) -> None:
-    """From now on a step that never ends is noticed, and whether it is data that it waits for."""
+    """From now on the watchdog ends a step that hangs, and says if it was waiting for data."""
     data = trainer.config.data
     watchdog.waits_for = lambda: "its loader workers" if trainer.waiting and data.workers else ""
     watchdog.advice = lambda: (

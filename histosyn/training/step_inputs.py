@@ -1,4 +1,4 @@
-"""What both networks are shown in a step, on the device, and the random numbers of that step."""
+"""The inputs of both networks in a step, on the device, and the step's random numbers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def make_step_inputs(
 def position_keys(
     config: TrainConfig, purpose: str, number: int, positions: Sequence[int]
 ) -> list[int]:
-    """What the random numbers of batch `number` are keyed by, wherever its parts are."""
+    """The keys of the random numbers of batch `number`, on whichever rank its samples are."""
     return [key_of(config.run.seed, purpose, number, position) for position in positions]
 
 

@@ -1,4 +1,4 @@
-"""What steps measure, added up between two reports without waiting for the device."""
+"""Running means of the metrics between two reports, without synchronizing with the device."""
 
 from __future__ import annotations
 

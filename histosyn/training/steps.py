@@ -45,7 +45,7 @@ class Observer(Protocol[TrainerKind]):
 
 @dataclass(kw_only=True)
 class StepFacts:
-    """What a step met on this rank: its batch, losses by name, seconds without data."""
+    """The facts of a step on this rank: its batch, losses by name, seconds waited for data."""
 
     batch: Batch
     losses: dict[str, torch.Tensor]

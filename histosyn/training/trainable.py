@@ -1,4 +1,4 @@
-"""What a resumable run can train (see `histosyn.training.resumable`)."""
+"""The interface of a training that `histosyn.training.resumable` can run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Training(Protocol[TrainerKind]):
         """What stands above the configuration in `config.toml`: whole lines, or nothing."""
 
     def stage(self, steps: range) -> None:
-        """Bring the data of these steps near, on every rank."""
+        """Copy the data of these steps to the node's disk, on every rank."""
 
     def observers(self, deferred_writes: DeferredWrites) -> tuple[Observer[TrainerKind], ...]:
         """What is made from the state beside the steps, before checkpoints are saved.

@@ -1,7 +1,7 @@
-"""The trainer of the game. It knows nothing of files, clusters or metrics: observers do.
+"""The GAN trainer. It knows nothing of files, clusters or metrics: observers do.
 
-A batch becomes the inputs of a step, the configured update moves both networks, the average
-follows.
+A batch becomes the inputs of a step, the configured update steps both optimizers, the moving
+average (EMA) follows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AVERAGE_IS_READY = "average_is_ready"
 
 
 class Trainer(StepTrainer):
-    """Plays the game from `step` to the configured number of steps."""
+    """Trains generator and discriminator from `step` to the configured number of steps."""
 
     config: TrainConfig
     stream: ShardStream
@@ -58,7 +58,7 @@ class Trainer(StepTrainer):
         """The moving average, fit to be looked at: what is drawn, evaluated, saved and shipped.
 
         Every rank has to ask for it at the same step: its batch statistics are counted together.
-        Raises StopRequested if all are asked to stop while they count.
+        Raises StopRequested if all ranks are asked to stop meanwhile.
         """
         ema = self.adversaries.ema
         if self._recalibration is not None:

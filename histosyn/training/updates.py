@@ -1,9 +1,9 @@
 """The updates of a step: how generator and discriminator learn from one batch.
 
 `simultaneous`: one forward of each network serves both updates. The gradient on the synthetic tiles
-is taken before the discriminator moves, and goes back through the generator afterwards.
-`alternating`: the strict order. The discriminator moves first, by synthetic tiles of its own; then
-the generator makes new ones, which the discriminator judges as it is now.
+is taken before the discriminator's optimizer steps, and goes back through the generator afterwards.
+`alternating`: the discriminator's optimizer steps first, on synthetic tiles of its own; then the
+generator makes new ones, which the updated discriminator scores.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from histosyn.training.step_inputs import StepInputs, arranged, autocast
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """What an update left behind: losses and norms of gradients, by name, and outputs."""
+    """The result of an update: losses and gradient norms, by name, and outputs."""
 
     losses: dict[str, torch.Tensor]
     gradient_norms: dict[str, torch.Tensor]
@@ -36,12 +36,12 @@ Update = Callable[[Adversaries, Objective, StepInputs], StepResult]
 
 
 def simultaneous(adversaries: Adversaries, objective: Objective, inputs: StepInputs) -> StepResult:
-    """Both networks move from where both are now."""
+    """Both optimizers step by gradients at the weights before the step."""
     generator, discriminator = adversaries.generator, adversaries.discriminator
     with autocast(inputs.config, inputs.tiles_NCHW.device):
-        synthetic = generator.shared(inputs.labels_NHW, inputs.noise("noise"))
+        synthetic = generator.ddp(inputs.labels_NHW, inputs.noise("noise"))
         shown = synthetic.detach().requires_grad_()
-        outputs = _judge(discriminator.shared, objective, inputs, shown)
+        outputs = _judge(discriminator.ddp, objective, inputs, shown)
         losses, loss = _evaluate(generator.name, objective.generator, outputs, inputs.step)
         more, discriminator_loss = _evaluate(
             discriminator.name, objective.discriminator, outputs, inputs.step
@@ -53,7 +53,7 @@ def simultaneous(adversaries: Adversaries, objective: Objective, inputs: StepInp
 
 
 def alternating(adversaries: Adversaries, objective: Objective, inputs: StepInputs) -> StepResult:
-    """The generator moves against a discriminator that has moved."""
+    """The discriminator's optimizer steps first, the generator's by its new weights."""
     generator, discriminator = adversaries.generator, adversaries.discriminator
     with autocast(inputs.config, inputs.tiles_NCHW.device):
         with torch.no_grad():
@@ -61,11 +61,11 @@ def alternating(adversaries: Adversaries, objective: Objective, inputs: StepInpu
             levels = generator.network.levels_of(inputs.labels_NHW)
             noise = inputs.noise("discriminator's noise")
             shown = generator.network(inputs.labels_NHW, noise, levels)
-        outputs = _judge(discriminator.shared, objective, inputs, shown)
+        outputs = _judge(discriminator.ddp, objective, inputs, shown)
         losses, loss = _evaluate(discriminator.name, objective.discriminator, outputs, inputs.step)
     norms = _learn(discriminator, loss)
     with autocast(inputs.config, inputs.tiles_NCHW.device), _frozen(discriminator.network):
-        synthetic = generator.shared(inputs.labels_NHW, inputs.noise("noise"), levels)
+        synthetic = generator.ddp(inputs.labels_NHW, inputs.noise("noise"), levels)
         theirs = _judge_frozen(discriminator.network, objective, inputs, synthetic)
         more, loss = _evaluate(generator.name, objective.generator, theirs, inputs.step)
     norms |= _learn(generator, loss)

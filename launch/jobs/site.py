@@ -1,4 +1,4 @@
-"""The site file: what a cluster wants to be told, once, in a small TOML file."""
+"""The site file: the settings of a cluster (partition, GPUs a node, modules) in a TOML file."""
 
 from __future__ import annotations
 

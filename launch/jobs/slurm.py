@@ -1,4 +1,4 @@
-"""What is said to SLURM, and what it answers: sbatch and squeue."""
+"""Calls of sbatch and squeue."""
 
 from __future__ import annotations
 

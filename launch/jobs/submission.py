@@ -1,4 +1,4 @@
-"""From a command's arguments to jobs in SLURM's queue, which may be watched."""
+"""Submitting jobs: a command's arguments are checked, job files queued, and followed if asked."""
 
 from __future__ import annotations
 

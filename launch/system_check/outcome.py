@@ -1,4 +1,4 @@
-"""What a check of the installation says, and how a check that breaks becomes a finding itself."""
+"""The outcome of an installation check; a check that raises becomes an outcome, too."""
 
 from __future__ import annotations
 

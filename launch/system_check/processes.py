@@ -1,4 +1,4 @@
-"""Check that two processes of this machine find each other and add up: a real gloo group."""
+"""Check of process groups: two processes of this machine run an all-reduce with gloo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of the cluster around this process: SLURM, its job, and the place among processes."""
+"""Checks of the scheduler: SLURM, the job of this process, its rank and world size."""
 
 from __future__ import annotations
 

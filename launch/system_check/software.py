@@ -1,4 +1,4 @@
-"""Checks of what is installed: histosyn and its packages, Ray, the weights of Inception."""
+"""Checks of the software: histosyn and its packages, Ray, the weights of Inception."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of where files go: free space, shared memory, and what the shared folder can do."""
+"""Checks of storage: free space, shared memory, renames and locks in the shared folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What else compares the arms: independent κ by formula, and whether readers tell them apart."""
+"""Tables that compare the arms: independent κ by formula, and AUC of readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print: whole lines of plain data, on a terminal and in a job log.
+"""Printing to the terminal or a job log: the console of all commands, and its streams.
 
 Everything that is printed goes through here or through `hpc.log`; see `hpc.terminal_text` for what
 becomes of characters that a terminal cannot show or would obey.

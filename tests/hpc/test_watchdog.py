@@ -94,7 +94,7 @@ def test_a_frozen_rank_does_not_hold_the_others():
     codes, errors = outcome("freeze", count=3)
     (line,) = errors.splitlines()
     assert "Rank 1 of 3 (process " in line
-    assert "no sign of life for 30 seconds" in line
+    assert "no heartbeat for 30 seconds" in line
     assert codes == [1, 1]
 
 

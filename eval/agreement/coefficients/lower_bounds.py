@@ -1,4 +1,4 @@
-"""How low a coefficient of agreement can go: there its interval by formula ends. None exceeds 1.
+"""Lower bounds of agreement coefficients, at which intervals by formula end. None exceeds 1.
 
 The bound of −1: if disagreements are squared distances of points, as all weights that have a name
 are, two ratings of one image are on average at most twice as far apart as two drawn from all

@@ -1,4 +1,4 @@
-"""Standard errors under the hypothesis that agreement is by chance alone, for tests of kappa = 0.
+"""Tests of kappa = 0: standard errors under the null hypothesis of chance agreement.
 
 That readers agree more than by chance says little; the tests are here because journals and other
 software print them. For how well readers agree, use an interval.

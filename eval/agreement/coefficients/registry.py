@@ -1,4 +1,4 @@
-"""The agreement statistics there are, as data: coefficients, sources, formulas of their intervals.
+"""The registry of agreement coefficients: functions, sources, formulas of their intervals.
 
 `FAMILIES` is the registry by name; intraclass correlations, which take a model and not weights, are
 in `eval.agreement.coefficients.icc`. `GROUP` and `PAIR` are what a report holds.

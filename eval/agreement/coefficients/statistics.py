@@ -1,4 +1,4 @@
-"""Agreement statistics made from their names and options, and measured.
+"""Agreement statistics by name and options, and their values for a sample.
 
 A family (see `registry.py`) and its options (weights, Krippendorff's level, the model of an
 intraclass correlation) make a `Statistic`, for a scale of categories.

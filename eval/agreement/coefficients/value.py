@@ -1,4 +1,4 @@
-"""One agreement statistic of ratings in memory, by its name: the door for scripts and notebooks.
+"""One agreement statistic of ratings in memory, by its name, for scripts and notebooks.
 
 number = agreement_of([[1, 1], [2, None], [2, 3]], "cohen_kappa", categories=[1, 2, 3],
                       weights="linear")

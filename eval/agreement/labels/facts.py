@@ -1,4 +1,4 @@
-"""What label maps are drawn by (tiles or patients), and what to beware of in them."""
+"""Resampling units of label maps (tiles or patients), facts of each rater, and warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of label maps of the same tiles, counted tile by tile.
+"""Counting, tile by tile, which classes raters' label maps of the same tiles give each pixel.
 
 Each folder is a rater, each pixel an image. A tile is reduced to how often each combination of the
 raters' classes occurs in it, so memory grows with tiles and combinations, not with pixels.

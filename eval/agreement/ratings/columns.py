@@ -1,4 +1,4 @@
-"""Which columns of a table of ratings are readers, and which are not.
+"""Finding the columns of a table of ratings: image, arm, and which of the others are readers.
 
 An unknown column is never taken for a reader in silence: κ of two readers and the number of the
 patient would be that of three readers who disagree. Columns whose names say that they are something
@@ -36,7 +36,7 @@ _MANY_CELLS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnLayout:
-    """Where things are in a row: `rater` and `rating` of a long table, `readers` of a wide one."""
+    """Column numbers: `rater` and `rating` of a long table, `readers` of a wide one."""
 
     image: int
     arm: int | None

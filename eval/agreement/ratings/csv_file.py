@@ -1,4 +1,4 @@
-"""A table of ratings, cell by cell.
+"""Parsing a CSV of ratings, in long or wide form.
 
 Two forms are read, by the rules of `histosyn.tables.table`; `arm` is `real` or `synthetic`:
 

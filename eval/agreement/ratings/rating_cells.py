@@ -1,4 +1,4 @@
-"""What the cell of a rating says: a grade in its one spelling, a number, or nothing."""
+"""Parsing the cell of a rating: a grade in canonical spelling, a number, or missing."""
 
 from __future__ import annotations
 

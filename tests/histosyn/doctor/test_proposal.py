@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from histosyn.doctor.pair_summary import KEPT_CODES
+from histosyn.doctor.pair_summary import KEPT_VALUES
 from histosyn.doctor.proposal import propose
 from histosyn.labels.label_map import label_png_bytes, load_schema, parse_schema
-from histosyn.labels.pixel_values import PixelValues, index_codes
+from histosyn.labels.pixel_values import PixelValues, index_pixel_values
 
 OWN = np.array([[12, 200, 40], [200, 30, 90], [90, 90, 250], [0, 0, 0]], dtype=np.uint8)
 
@@ -103,7 +103,7 @@ def test_a_stray_does_not_hide_a_built_in_schema():
 @given(st.integers(2, 255))
 def test_indices_become_classes_in_colours_that_read_back(count):
     values = np.arange(count, dtype=np.uint8)[None]
-    proposal = propose([index_codes(values)[0]])
+    proposal = propose([index_pixel_values(values)[0]])
     assert len(proposal.schema) == count
     assert np.array_equal(parse_schema(proposal.toml(), "x").palette, proposal.schema.palette)
     assert label_png_bytes(values, proposal.schema)
@@ -263,7 +263,7 @@ def test_a_photograph_is_no_label_map_but_no_trouble_either(empty):
     empty.put_tile("a", empty.noise(128))
     empty.put_label("a", empty.rng.integers(0, 256, (128, 128, 3), dtype=np.uint8))
     diagnosis = empty.examined(schema=None)
-    assert KEPT_CODES < 128 * 128
+    assert KEPT_VALUES < 128 * 128
     whats = [item.what for item in diagnosis.findings]
     assert "label maps of very many colours, judged by the most frequent ones" in whats
     assert "colours of no class" in whats

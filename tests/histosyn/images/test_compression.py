@@ -55,13 +55,13 @@ def test_tiles_may_be_lossy(kind):
 
 @pytest.mark.parametrize("kind", LOSSLESS)
 def test_lossless_label_maps_are_read(kind):
-    codes, code_of_pixel = read_pixel_values(LOSSLESS[kind], "x")
-    assert np.array_equal(codes.colors[code_of_pixel], LABELS)
+    pixel_values, value_of_pixel = read_pixel_values(LOSSLESS[kind], "x")
+    assert np.array_equal(pixel_values.colors[value_of_pixel], LABELS)
 
 
 def test_a_gif_is_lossless_but_for_its_256_colours():
-    codes, code_of_pixel = read_pixel_values(saved("GIF"), "x")
-    assert np.array_equal(codes.colors[code_of_pixel], LABELS)
+    pixel_values, value_of_pixel = read_pixel_values(saved("GIF"), "x")
+    assert np.array_equal(pixel_values.colors[value_of_pixel], LABELS)
 
 
 def altered_tag(data, tag, value):

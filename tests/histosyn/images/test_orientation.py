@@ -86,9 +86,9 @@ def test_label_maps_are_turned_upright(kind, number):
     indices = np.zeros((6, 10), np.uint8)
     indices[:2, :3] = 1
     pixels = indices if kind != "WEBP" else np.repeat(indices[..., None], 3, axis=2)
-    codes, code_of_pixel = read_pixel_values(stored(kind, number, pixels), "x")
-    values = codes.indices if codes.indices is not None else codes.colors[:, 0]
-    assert np.array_equal(values[code_of_pixel], indices)
+    pixel_values, value_of_pixel = read_pixel_values(stored(kind, number, pixels), "x")
+    values = pixel_values.indices if pixel_values.indices is not None else pixel_values.colors[:, 0]
+    assert np.array_equal(values[value_of_pixel], indices)
 
 
 @pytest.mark.parametrize("number", LYING)
@@ -99,9 +99,9 @@ def test_a_palette_is_turned_with_its_indices(number):
     image.putpalette([9, 8, 7, 200, 0, 0])
     buffer = io.BytesIO()
     image.save(buffer, "PNG", exif=exif_of(number))
-    codes, code_of_pixel = read_pixel_values(buffer.getvalue(), "x")
-    assert np.array_equal(codes.indices[code_of_pixel], indices)
-    assert codes.colors.tolist() == [[9, 8, 7], [200, 0, 0]]
+    pixel_values, value_of_pixel = read_pixel_values(buffer.getvalue(), "x")
+    assert np.array_equal(pixel_values.indices[value_of_pixel], indices)
+    assert pixel_values.colors.tolist() == [[9, 8, 7], [200, 0, 0]]
 
 
 @pytest.mark.parametrize("number", [3, 6, 8])

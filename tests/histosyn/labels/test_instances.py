@@ -96,9 +96,9 @@ def test_real_class_maps_are_no_objects_and_their_glands_numbered_would_be() -> 
     for folder in ("consep/labels", "glas/labels", "seed_labels/10-class-colon"):
         maps, numbered = [], []
         for path in sorted((SHARED / "data" / folder).glob("*.png"))[:27]:
-            _, code_of_pixel = read_pixel_values(path, path.name)
-            maps.append(code_of_pixel.astype(np.uint8))
-            numbers, _ = ndimage.label(code_of_pixel == 2, np.ones((3, 3)))
+            _, value_of_pixel = read_pixel_values(path, path.name)
+            maps.append(value_of_pixel.astype(np.uint8))
+            numbers, _ = ndimage.label(value_of_pixel == 2, np.ones((3, 3)))
             numbered.append(np.minimum(numbers, 254).astype(np.uint8))
         assert maps
         assert not numbering_of(maps).numbers_objects, folder
@@ -125,8 +125,8 @@ def test_grays_written_as_colours_number_objects(tmp_path: Path) -> None:
     numbers = glands(5)
     Image.fromarray(np.stack([numbers] * 3, axis=-1)).save(tmp_path / "a.png")
     assert np.array_equal(read_objects(tmp_path / "a.png", 2, "a"), np.where(numbers, 2, 0))
-    codes, code_of_pixel_HW = read_pixel_values(tmp_path / "a.png", "a")
-    assert np.array_equal(codes.indices[code_of_pixel_HW], numbers)
+    pixel_values, value_of_pixel_HW = read_pixel_values(tmp_path / "a.png", "a")
+    assert np.array_equal(pixel_values.indices[value_of_pixel_HW], numbers)
 
 
 def test_colours_number_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from histosyn.labels.pixel_values import (
     TooManyColorsError,
-    index_codes,
+    index_pixel_values,
     packed_colors,
     read_pixel_values,
     unpacked_colors,
@@ -37,20 +37,20 @@ def drawn(shape, colors, seed):
 @given(SHAPES, st.integers(1, 9), st.integers(0, 2**32 - 1))
 def test_colours_are_counted_and_put_back(shape, colors, seed):
     pixels = drawn(shape, colors, seed)
-    codes, code_of_pixel = read_pixel_values(encoded(Image.fromarray(pixels)), "x")
-    assert codes.indices is None
-    assert np.array_equal(codes.colors[code_of_pixel], pixels)
-    assert np.array_equal(np.bincount(code_of_pixel.ravel()), codes.pixels)
-    assert len(np.unique(codes.colors, axis=0)) == len(codes.colors)
+    pixel_values, value_of_pixel = read_pixel_values(encoded(Image.fromarray(pixels)), "x")
+    assert pixel_values.indices is None
+    assert np.array_equal(pixel_values.colors[value_of_pixel], pixels)
+    assert np.array_equal(np.bincount(value_of_pixel.ravel()), pixel_values.pixels)
+    assert len(np.unique(pixel_values.colors, axis=0)) == len(pixel_values.colors)
 
 
 @given(SHAPES, st.integers(0, 2**32 - 1))
 def test_values_are_counted_and_put_back(shape, seed):
     values = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-    codes, code_of_pixel = index_codes(values)
-    assert codes.colors is None
-    assert np.array_equal(codes.indices[code_of_pixel], values)
-    assert np.array_equal(np.bincount(code_of_pixel.ravel()), codes.pixels)
+    pixel_values, value_of_pixel = index_pixel_values(values)
+    assert pixel_values.colors is None
+    assert np.array_equal(pixel_values.indices[value_of_pixel], values)
+    assert np.array_equal(np.bincount(value_of_pixel.ravel()), pixel_values.pixels)
 
 
 @pytest.mark.parametrize("entries", [3, 256])
@@ -58,11 +58,11 @@ def test_a_palette_file_has_values_and_their_colours(entries):
     values = np.array([[0, 2, 2]], dtype=np.uint8)
     image = Image.fromarray(values)
     image.putpalette([10, 20, 30, 1, 1, 1, 7, 8, 9] + [0, 0, 0] * (entries - 3))
-    codes, code_of_pixel = read_pixel_values(encoded(image), "x")
-    assert codes.indices.tolist() == [0, 2]
-    assert codes.colors.tolist() == [[10, 20, 30], [7, 8, 9]]
-    assert codes.pixels.tolist() == [1, 2]
-    assert code_of_pixel.tolist() == [[0, 1, 1]]
+    pixel_values, value_of_pixel = read_pixel_values(encoded(image), "x")
+    assert pixel_values.indices.tolist() == [0, 2]
+    assert pixel_values.colors.tolist() == [[10, 20, 30], [7, 8, 9]]
+    assert pixel_values.pixels.tolist() == [1, 2]
+    assert value_of_pixel.tolist() == [[0, 1, 1]]
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1))
@@ -84,8 +84,8 @@ def test_more_colours_than_a_drawing_has_are_refused():
 
 def test_as_many_runs_of_few_colours_are_a_drawing():
     pixels = np.random.default_rng(0).integers(0, 2, (320, 320, 1), dtype=np.uint8).repeat(3, 2)
-    codes, _ = read_pixel_values(encoded(Image.fromarray(pixels)), "x")
-    assert len(codes.pixels) == 2
+    pixel_values, _ = read_pixel_values(encoded(Image.fromarray(pixels)), "x")
+    assert len(pixel_values.pixels) == 2
 
 
 def test_a_bomb_of_colours_costs_little_memory():
