@@ -21,8 +21,8 @@ from eval.statistics.proportions import (
 from eval.statistics.signal_detection import forced_choice_dprime, yes_no_sensitivity
 from hpc.errors import InputError
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "metric_cases.json"
-SHARED = Path(__file__).parents[3].parent / "shared" / "reference" / "metric_cases.visible.json"
+GOLDEN = Path(__file__).parent / "golden" / "metric_cases.json"
+SHARED = Path(__file__).parents[2].parent / "shared" / "reference" / "metric_cases.visible.json"
 
 
 def intervals(k, n, level):
