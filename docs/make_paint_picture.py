@@ -40,17 +40,17 @@ def main(model: str, labels: str, out: Path) -> None:
 
 def paint(page: Page) -> None:
     """A new gland: epithelium, a lumen in it, and nuclei along its border."""
-    until(page, "globalThis.studio?.tissueIsCurrent")
+    until(page, "globalThis.editor?.tissueIsCurrent")
     page.click("text=Side by side")
     page.evaluate(
         """async () => {
           const { strokeSegment } = await import("./labelmap.js");
-          const w = studio.map.width;
+          const w = editor.map.width;
           const from = { x: 0.62 * w, y: 0.64 * w };
           const to = { x: 0.75 * w, y: 0.53 * w };
           const stroke = (map, width, value) =>
             strokeSegment(map, from, to, Math.round(width * w), value);
-          studio.edit((map) => {
+          editor.edit((map) => {
             stroke(map, 0.29, 2);
             stroke(map, 0.09, 0);
             for (let i = 0; i < 22; i++) {
@@ -64,7 +64,7 @@ def paint(page: Page) -> None:
           });
         }"""
     )
-    until(page, "studio.tissueIsCurrent && !studio.underWay")
+    until(page, "editor.tissueIsCurrent && !editor.underWay")
     page.mouse.move(5, 400)
     page.wait_for_timeout(10 * _MILLISECONDS)
 

@@ -1,10 +1,10 @@
-// The page: connects buttons and keys with the studio.
+// The page: connects buttons and keys with the editor.
 
 import * as api from "./api.js";
-import { forget, kept } from "./keep.js";
+import { forget, kept } from "./browser_storage.js";
 import { fillArea, LabelMap } from "./labelmap.js";
 import { Pointer } from "./pointer.js";
-import { blankMap, Studio } from "./studio.js";
+import { blankMap, Editor } from "./editor.js";
 import { TOOLS } from "./tools.js";
 import { View } from "./view.js";
 
@@ -12,11 +12,11 @@ const RESULTS_KEPT = 24;
 const VIEWS = [["over", "Labels over tissue", "1 pane"], ["side", "Side by side", "2 panes"], ["before", "Before / after", "slider"]];
 const $ = (id) => document.getElementById(id);
 
-let studio;
+let editor;
 let clipboard = null;
 const results = [];
 
-// --- what the studio tells ---
+// --- what the editor tells ---
 
 const screen = {
   say(text, kind = "") {
@@ -34,15 +34,15 @@ const screen = {
   },
   position(point) {
     const [x, y] = point ? [Math.floor(point.x), Math.floor(point.y)] : [-1, -1];
-    const inside = point && studio.map.holds(x, y);
-    $("position").textContent = inside ? `${x}, ${y}: ${className(studio.map.at(x, y))}` : "";
+    const inside = point && editor.map.holds(x, y);
+    $("position").textContent = inside ? `${x}, ${y}: ${className(editor.map.at(x, y))}` : "";
   },
   changed() {
-    const { map, history, chosen, seed } = studio;
+    const { map, history, chosen, seed } = editor;
     $("undo").disabled = !history.done.length;
     $("redo").disabled = !history.undone.length;
     $("seed").value = seed;
-    $("status").textContent = `${map.width} × ${map.height} pixels${studio.name ? `, from ${studio.name}` : ""}`;
+    $("status").textContent = `${map.width} × ${map.height} pixels${editor.name ? `, from ${editor.name}` : ""}`;
     check("palette", String(chosen));
   },
   result({ recipe, blob, seconds }) {
@@ -54,14 +54,14 @@ const screen = {
 };
 
 function className(value) {
-  return studio.model.schema.classes[value]?.name ?? "no class";
+  return editor.model.schema.classes[value]?.name ?? "no class";
 }
 
 function showResults() {
   $("results").replaceChildren(...results.map((result) => {
     const image = Object.assign(new Image(), { src: result.address, alt: `seed ${result.recipe.seed}` });
     const title = `Back to this map and tissue (seed ${result.recipe.seed})`;
-    return button({ title, children: [image], act: () => studio.restore(result) });
+    return button({ title, children: [image], act: () => editor.restore(result) });
   }));
 }
 
@@ -91,17 +91,17 @@ const key = (text) => element("kbd", { textContent: text });
 const label = (text) => element("span", { className: "name", textContent: text });
 
 function buildTools() {
-  const tools = TOOLS.map(([name, letter, words, make]) => [name, letter, words, make(studio)]);
-  studio.tools = Object.fromEntries(tools.map(([name, , , tool]) => [name, tool]));
+  const tools = TOOLS.map(([name, letter, words, make]) => [name, letter, words, make(editor)]);
+  editor.tools = Object.fromEntries(tools.map(([name, , , tool]) => [name, tool]));
   $("tools").append(...tools.map(([name, letter, words]) =>
     button({ name, title: `${words} (${letter.toUpperCase()})`, children: [label(words), key(letter)], act: () => useTool(name) })));
 }
 
 function useTool(name) {
-  studio.tool?.cancel?.();
-  studio.tool = studio.tools[name];
+  editor.tool?.cancel?.();
+  editor.tool = editor.tools[name];
   check("tools", name);
-  studio.view.draw();
+  editor.view.draw();
 }
 
 function buildPalette(classes) {
@@ -109,7 +109,7 @@ function buildPalette(classes) {
     const swatch = element("span", { className: "swatch" });
     swatch.style.background = item.color;
     const children = [swatch, label(item.name), ...(value < 9 ? [key(String(value + 1))] : [])];
-    return button({ name: String(value), title: item.description, children, act: () => studio.choose(value) });
+    return button({ name: String(value), title: item.description, children, act: () => editor.choose(value) });
   }));
   $("blank-class").append(...classes.map((item, value) => element("option", { value, textContent: item.name })));
 }
@@ -119,9 +119,9 @@ function buildViews() {
 }
 
 function useView(name) {
-  studio.view.mode = name;
+  editor.view.mode = name;
   check("views", name);
-  studio.view.fit();
+  editor.view.fit();
 }
 
 // --- maps from elsewhere ---
@@ -129,12 +129,12 @@ function useView(name) {
 function take(found, name) {
   const problem = unfit(found.width, found.height);
   if (problem) return screen.say(problem, "error");
-  studio.start(new LabelMap(found.width, found.height, found.indices), { name });
+  editor.start(new LabelMap(found.width, found.height, found.indices), { name });
   if (found.snapped.length) report(found, name);
 }
 
 function unfit(width, height) {
-  const { fixed_size: fixed, most_pixels: most } = studio.model;
+  const { fixed_size: fixed, most_pixels: most } = editor.model;
   if (fixed && (width !== fixed[0] || height !== fixed[1])) {
     return `This model makes tissue of ${fixed[0]} × ${fixed[1]} pixels only; the map has ${width} × ${height}.`;
   }
@@ -163,19 +163,19 @@ async function orSay(work) {
 const openFile = (file) => orSay(async () => take(await api.readLabelFile(file), file.name));
 
 function askBlank() {
-  const { fixed_size: fixed } = studio.model;
-  const [width, height] = fixed ?? [studio.map.width, studio.map.height];
+  const { fixed_size: fixed } = editor.model;
+  const [width, height] = fixed ?? [editor.map.width, editor.map.height];
   Object.assign($("blank-width"), { value: width, disabled: Boolean(fixed) });
   Object.assign($("blank-height"), { value: height, disabled: Boolean(fixed) });
-  $("blank-class").value = studio.background;
-  $("blank-words").textContent = fixed ? "This model makes tissue of this size only." : `Trained on ${studio.model.tile_size.join(" × ")}.`;
+  $("blank-class").value = editor.background;
+  $("blank-words").textContent = fixed ? "This model makes tissue of this size only." : `Trained on ${editor.model.tile_size.join(" × ")}.`;
   const dialog = $("blank-dialog");
   dialog.onclose = () => {
     if (dialog.returnValue !== "ok") return;
     const [w, h] = [$("blank-width").valueAsNumber, $("blank-height").valueAsNumber];
     const problem = w >= 1 && h >= 1 ? unfit(w, h) : "Width and height are whole numbers above 0.";
     if (problem) screen.say(problem, "error");
-    else studio.start(blankMap(w, h, Number($("blank-class").value)));
+    else editor.start(blankMap(w, h, Number($("blank-class").value)));
   };
   dialog.returnValue = "cancel";
   dialog.showModal();
@@ -184,13 +184,13 @@ function askBlank() {
 // --- results ---
 
 const savePair = () => orSay(async () => {
-  const saved = await api.save(studio.recipe, studio.name.replace(/\.[^.]*$/, ""));
+  const saved = await api.save(editor.recipe, editor.name.replace(/\.[^.]*$/, ""));
   screen.say(`Saved ${saved.name}: ${saved.label} and ${saved.tile}`);
 });
 
 const download = () => orSay(async () => {
-  const name = studio.name.replace(/\.[^.]*$/, "") || "painting";
-  const recipe = studio.recipe;
+  const name = editor.name.replace(/\.[^.]*$/, "") || "painting";
+  const recipe = editor.recipe;
   give(await api.labelPng(recipe), `${name}.label.png`);
   give(await api.tilePng(recipe), `${name}.tile.png`);
 });
@@ -204,27 +204,27 @@ function give(blob, name) {
 // --- keys ---
 
 const copy = () => {
-  clipboard = studio.tools.select.copy() ?? clipboard;
+  clipboard = editor.tools.select.copy() ?? clipboard;
   return clipboard;
 };
 
 const KEYS = [
-  ["Ctrl+Z", "undo", () => studio.history.undo()],
-  ["Ctrl+Shift+Z", "redo", () => studio.history.redo()],
-  ["Ctrl+Y", "redo", () => studio.history.redo()],
+  ["Ctrl+Z", "undo", () => editor.history.undo()],
+  ["Ctrl+Shift+Z", "redo", () => editor.history.redo()],
+  ["Ctrl+Y", "redo", () => editor.history.redo()],
   ["Ctrl+S", "save the pair", savePair],
   ["Ctrl+C", "copy the selected region", copy],
   ["Ctrl+X", "cut the selected region", cut],
   ["Ctrl+V", "paste it; drag it, Enter puts it down", paste],
   ["Enter", "close the polygon, put the region down, or synthesize", commit],
-  ["Escape", "drop what has been begun", () => studio.tool.cancel?.()],
-  ["[", "smaller brush", () => setSize(studio.size / 1.25)],
-  ["]", "larger brush", () => setSize(studio.size * 1.25 + 1)],
-  ["+", "closer", () => studio.view.zoom(1.25)],
-  ["=", "closer", () => studio.view.zoom(1.25)],
-  ["-", "farther", () => studio.view.zoom(0.8)],
-  ["0", "the whole map", () => studio.view.fit()],
-  ["R", "new noise everywhere", () => studio.rerollAll()],
+  ["Escape", "drop what has been begun", () => editor.tool.cancel?.()],
+  ["[", "smaller brush", () => setSize(editor.size / 1.25)],
+  ["]", "larger brush", () => setSize(editor.size * 1.25 + 1)],
+  ["+", "closer", () => editor.view.zoom(1.25)],
+  ["=", "closer", () => editor.view.zoom(1.25)],
+  ["-", "farther", () => editor.view.zoom(0.8)],
+  ["0", "the whole map", () => editor.view.fit()],
+  ["R", "new noise everywhere", () => editor.rerollAll()],
   ["V", "next view", nextView],
   ["N", "a blank map", askBlank],
   ["O", "open a label map", () => $("file").click()],
@@ -233,29 +233,29 @@ const KEYS = [
 
 function cut() {
   const region = copy();
-  if (region) studio.edit((map) => fillArea(map, region, studio.background));
+  if (region) editor.edit((map) => fillArea(map, region, editor.background));
 }
 
 function paste() {
   if (!clipboard) return screen.say("Nothing is copied yet: select a region (S) and press Ctrl+C.");
   useTool("select");
-  studio.tool.float(clipboard);
+  editor.tool.float(clipboard);
 }
 
 function commit() {
-  if (!studio.tool.commit?.()) studio.synthesize();
+  if (!editor.tool.commit?.()) editor.synthesize();
 }
 
 function nextView() {
   const names = VIEWS.map(([name]) => name);
-  useView(names[(names.indexOf(studio.view.mode) + 1) % names.length]);
+  useView(names[(names.indexOf(editor.view.mode) + 1) % names.length]);
 }
 
 function setSize(size) {
-  studio.size = Math.min(200, Math.max(1, Math.round(size)));
-  $("size").value = studio.size;
-  $("size-shown").textContent = studio.size;
-  studio.view.draw();
+  editor.size = Math.min(200, Math.max(1, Math.round(size)));
+  $("size").value = editor.size;
+  $("size-shown").textContent = editor.size;
+  editor.view.draw();
 }
 
 function nameOf(event) {
@@ -268,7 +268,7 @@ function nameOf(event) {
 function pressed(event) {
   if (document.querySelector("dialog[open]") || event.target.matches("input[type=number], select")) return;
   if (event.key === " ") {
-    studio.pointerInput.spaceHeld = true;
+    editor.pointerInput.spaceHeld = true;
     return event.preventDefault();
   }
   const name = nameOf(event);
@@ -278,7 +278,7 @@ function pressed(event) {
   if (name === "Enter" && event.target.matches("button")) return;
   if (bound) bound[2]();
   else if (tool) useTool(tool[0]);
-  else if (number >= 0 && number < studio.model.schema.classes.length) studio.choose(number);
+  else if (number >= 0 && number < editor.model.schema.classes.length) editor.choose(number);
   else return;
   event.preventDefault();
 }
@@ -296,24 +296,24 @@ function buildKeys() {
 
 function connect() {
   const on = (id, act, what = "onclick") => ($(id)[what] = act);
-  on("undo", () => studio.history.undo());
-  on("redo", () => studio.history.redo());
+  on("undo", () => editor.history.undo());
+  on("redo", () => editor.history.redo());
   on("size", (event) => setSize(Number(event.target.value)), "oninput");
   on("opacity", (event) => {
-    studio.view.opacity = event.target.value / 100;
-    studio.view.draw();
+    editor.view.opacity = event.target.value / 100;
+    editor.view.draw();
   }, "oninput");
-  on("fit", () => studio.view.fit());
-  on("zoom-in", () => studio.view.zoom(1.25));
-  on("zoom-out", () => studio.view.zoom(0.8));
-  on("synthesize", () => studio.synthesize());
-  on("live", (event) => (studio.live = event.target.checked), "onchange");
+  on("fit", () => editor.view.fit());
+  on("zoom-in", () => editor.view.zoom(1.25));
+  on("zoom-out", () => editor.view.zoom(0.8));
+  on("synthesize", () => editor.synthesize());
+  on("live", (event) => (editor.live = event.target.checked), "onchange");
   on("seed", (event) => {
-    if (event.target.checkValidity() && event.target.value !== "") studio.setSeed(event.target.valueAsNumber);
+    if (event.target.checkValidity() && event.target.value !== "") editor.setSeed(event.target.valueAsNumber);
     else screen.say("A seed is a whole number from 0 to 4294967295.", "error");
   }, "onchange");
-  on("reroll-all", () => studio.rerollAll());
-  on("reroll-class", () => studio.rerollClass());
+  on("reroll-all", () => editor.rerollAll());
+  on("reroll-class", () => editor.rerollClass());
   on("reroll-area", () => {
     useTool("reroll");
     screen.say("Draw around the area that should get new noise.");
@@ -334,7 +334,7 @@ function connect() {
   }, "onchange");
   addEventListener("keydown", pressed);
   addEventListener("keyup", (event) => {
-    if (event.key === " ") studio.pointerInput.spaceHeld = false;
+    if (event.key === " ") editor.pointerInput.spaceHeld = false;
   });
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
@@ -353,13 +353,13 @@ function paletteOf(classes) {
 }
 
 function fromKept(last) {
-  studio.start(new LabelMap(last.width, last.height, last.indices), last);
+  editor.start(new LabelMap(last.width, last.height, last.indices), last);
 }
 
 async function startMap(model) {
   const last = await kept(model.schema.name).catch(() => null);
   const [width, height] = model.fixed_size ?? model.tile_size;
-  studio.start(blankMap(width, height, model.background));
+  editor.start(blankMap(width, height, model.background));
   if (last && !unfit(last.width, last.height)) return offerKept(last);
   if (model.examples.length) take(await api.getExample(model.examples[0]), model.examples[0]);
 }
@@ -368,7 +368,7 @@ function offerKept(last) {
   $("keep-words").textContent = `${last.width} × ${last.height} pixels, painted ${new Date(last.at).toLocaleString()}.`;
   const dialog = $("keep-dialog");
   dialog.onclose = () => {
-    if (dialog.returnValue === "no") forget(studio.model.schema.name);
+    if (dialog.returnValue === "no") forget(editor.model.schema.name);
     else fromKept(last);
   };
   dialog.showModal();
@@ -378,8 +378,8 @@ async function begin() {
   const model = await orSay(api.getModel);
   if (!model) return;
   const view = new View($("stage"), paletteOf(model.schema.classes));
-  studio = new Studio(model, view, screen);
-  studio.pointerInput = new Pointer(studio);
+  editor = new Editor(model, view, screen);
+  editor.pointerInput = new Pointer(editor);
   $("model").textContent = `${model.name} · ${model.schema.name}`;
   $("margin").textContent = model.margin_words;
   $("examples").append(...model.examples.map((name) => element("option", { value: name, textContent: name })));
@@ -392,7 +392,7 @@ async function begin() {
   check("views", "over");
   await orSay(() => startMap(model));
   // For tests and the console.
-  globalThis.studio = studio;
+  globalThis.editor = editor;
 }
 
 begin();

@@ -1,9 +1,9 @@
 // Mouse, pen and fingers on the canvas: one paints, two move and zoom, the wheel zooms.
 
 export class Pointer {
-  constructor(studio) {
-    this.studio = studio;
-    this.canvas = studio.view.canvas;
+  constructor(editor) {
+    this.editor = editor;
+    this.canvas = editor.view.canvas;
     this.down = new Map(); // pointers that touch, by their ids: where they are
     this.doing = null; // "paint", "pan", "pinch" or "split"
     this.spaceHeld = false;
@@ -20,24 +20,24 @@ export class Pointer {
     this.canvas.setPointerCapture(event.pointerId);
     this.down.set(event.pointerId, at(event));
     if (this.down.size === 2) {
-      if (this.doing === "paint") this.studio.tool.cancel?.();
+      if (this.doing === "paint") this.editor.tool.cancel?.();
       this.doing = "pinch";
     } else if (this.down.size === 1) {
       this.doing = this.#meant(event);
-      if (this.doing === "paint") this.studio.tool.begin(this.studio.view.toMap(at(event)));
+      if (this.doing === "paint") this.editor.tool.begin(this.editor.view.toMap(at(event)));
     }
   }
 
   #meant(event) {
-    const view = this.studio.view;
+    const view = this.editor.view;
     if (view.mode === "before" && Math.abs(at(event).x - view.splitAt) < 12) return "split";
     return this.spaceHeld || event.button === 1 || event.button === 2 ? "pan" : "paint";
   }
 
   #move(event) {
-    const view = this.studio.view;
+    const view = this.editor.view;
     const [was, now] = [this.down.get(event.pointerId), at(event)];
-    this.studio.hover(view.toMap(now));
+    this.editor.hover(view.toMap(now));
     if (!was) return;
     if (this.doing === "pinch") this.#pinch(event.pointerId, now);
     if (this.doing === "pan") view.move(now.x - was.x, now.y - was.y);
@@ -48,7 +48,7 @@ export class Pointer {
     if (this.doing === "paint") {
       // A fast stroke has more points than frames.
       const points = event.getCoalescedEvents?.() ?? [];
-      for (const each of points.length ? points : [event]) this.studio.tool.move(view.toMap(at(each)));
+      for (const each of points.length ? points : [event]) this.editor.tool.move(view.toMap(at(each)));
     }
     this.down.set(event.pointerId, now);
   }
@@ -57,26 +57,26 @@ export class Pointer {
     const [other] = [...this.down].filter(([each]) => each !== id).map(([, point]) => point);
     const was = this.down.get(id);
     const middle = { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 };
-    this.studio.view.move((now.x - was.x) / 2, (now.y - was.y) / 2);
-    this.studio.view.zoom(distance(now, other) / Math.max(1, distance(was, other)), middle);
+    this.editor.view.move((now.x - was.x) / 2, (now.y - was.y) / 2);
+    this.editor.view.zoom(distance(now, other) / Math.max(1, distance(was, other)), middle);
   }
 
   #end(event) {
     if (!this.down.delete(event.pointerId)) return;
     if (this.doing === "paint") {
-      if (event.type === "pointercancel") this.studio.tool.cancel?.();
-      else this.studio.tool.end();
+      if (event.type === "pointercancel") this.editor.tool.cancel?.();
+      else this.editor.tool.end();
     }
     if (this.doing !== "pinch" || !this.down.size) this.doing = null;
   }
 
   #leave() {
-    this.studio.hover(null);
+    this.editor.hover(null);
   }
 
   #wheel(event) {
     event.preventDefault();
-    this.studio.view.zoom(Math.exp(-event.deltaY / 400), at(event));
+    this.editor.view.zoom(Math.exp(-event.deltaY / 400), at(event));
   }
 }
 

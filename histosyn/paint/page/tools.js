@@ -1,47 +1,47 @@
-// What the pointer does. A tool has begin, move and end, which get points of the map; `studio` is
+// What the pointer does. A tool has begin, move and end, which get points of the map; `editor` is
 // what it works on. A tool that needs several clicks also has `commit` and `cancel`.
 
 import { areaOfPolygon, copyArea, fillArea, floodFill, pasteRegion, strokeSegment } from "./labelmap.js";
 import { outline, strokeOutline } from "./view.js";
 
 class Brush {
-  constructor(studio, value) {
-    this.studio = studio;
+  constructor(editor, value) {
+    this.editor = editor;
     this.value = value;
   }
 
   begin(point) {
-    this.studio.beginEdit();
+    this.editor.beginEdit();
     this.last = point;
     this.move(point);
   }
 
   move(point) {
-    strokeSegment(this.studio.map, this.last, point, this.studio.size, this.value());
+    strokeSegment(this.editor.map, this.last, point, this.editor.size, this.value());
     this.last = point;
-    this.studio.view.refresh();
+    this.editor.view.refresh();
   }
 
   end() {
-    this.studio.endEdit();
+    this.editor.endEdit();
   }
 
   cancel() {
-    this.studio.abandonEdit();
+    this.editor.abandonEdit();
   }
 
   draw(context, scale) {
-    if (!this.studio.pointer) return;
+    if (!this.editor.pointer) return;
     context.beginPath();
-    context.arc(this.studio.pointer.x, this.studio.pointer.y, this.studio.size / 2, 0, 2 * Math.PI);
+    context.arc(this.editor.pointer.x, this.editor.pointer.y, this.editor.size / 2, 0, 2 * Math.PI);
     outline(context, scale);
   }
 }
 
 // Freehand while the button is down; what to do with the outline is handed in.
 class Lasso {
-  constructor(studio, use) {
-    this.studio = studio;
+  constructor(editor, use) {
+    this.editor = editor;
     this.use = use;
     this.points = [];
   }
@@ -52,21 +52,21 @@ class Lasso {
 
   move(point) {
     this.points.push(point);
-    this.studio.view.draw();
+    this.editor.view.draw();
   }
 
   end() {
     const points = this.points;
     this.points = [];
-    const { width, height } = this.studio.map;
+    const { width, height } = this.editor.map;
     const area = areaOfPolygon(points, width, height);
     if (area.mask.includes(1)) this.use(area);
-    this.studio.view.draw();
+    this.editor.view.draw();
   }
 
   cancel() {
     this.points = [];
-    this.studio.view.draw();
+    this.editor.view.draw();
   }
 
   draw(context, scale) {
@@ -76,17 +76,17 @@ class Lasso {
 
 // Corner by corner; Enter or a click on the first corner closes it.
 class Polygon {
-  constructor(studio) {
-    this.studio = studio;
+  constructor(editor) {
+    this.editor = editor;
     this.points = [];
   }
 
   begin(point) {
     const [first] = this.points;
-    const near = first && Math.hypot(point.x - first.x, point.y - first.y) * this.studio.view.scale < 8;
+    const near = first && Math.hypot(point.x - first.x, point.y - first.y) * this.editor.view.scale < 8;
     if (near && this.points.length > 2) this.commit();
     else this.points.push(point);
-    this.studio.view.draw();
+    this.editor.view.draw();
   }
 
   move() {}
@@ -95,33 +95,33 @@ class Polygon {
 
   commit() {
     if (!this.points.length) return false;
-    const area = areaOfPolygon(this.points, this.studio.map.width, this.studio.map.height);
+    const area = areaOfPolygon(this.points, this.editor.map.width, this.editor.map.height);
     this.points = [];
-    this.studio.edit((map) => fillArea(map, area, this.studio.chosen));
+    this.editor.edit((map) => fillArea(map, area, this.editor.chosen));
     return true;
   }
 
   cancel() {
     this.points = [];
-    this.studio.view.draw();
+    this.editor.view.draw();
   }
 
   draw(context, scale) {
-    const hover = this.points.length && this.studio.pointer ? [this.studio.pointer] : [];
+    const hover = this.points.length && this.editor.pointer ? [this.editor.pointer] : [];
     strokeOutline(context, scale, [...this.points, ...hover]);
   }
 }
 
 // One click.
 class Click {
-  constructor(studio, act) {
-    this.studio = studio;
+  constructor(editor, act) {
+    this.editor = editor;
     this.act = act;
   }
 
   begin(point) {
     const [x, y] = [Math.floor(point.x), Math.floor(point.y)];
-    if (this.studio.map.holds(x, y)) this.act(x, y);
+    if (this.editor.map.holds(x, y)) this.act(x, y);
   }
 
   move() {}
@@ -133,10 +133,10 @@ class Click {
 
 // Choose a region with a lasso; once it floats, drag it, Enter puts it down, Escape drops it.
 class Select extends Lasso {
-  constructor(studio) {
-    super(studio, (area) => {
+  constructor(editor) {
+    super(editor, (area) => {
       this.area = area;
-      studio.say("Ctrl+C copies the region, Ctrl+X cuts it, Ctrl+V pastes it: here, or into another map.");
+      editor.say("Ctrl+C copies the region, Ctrl+X cuts it, Ctrl+V pastes it: here, or into another map.");
     });
   }
 
@@ -152,7 +152,7 @@ class Select extends Lasso {
     if (this.floating && this.grip) {
       this.floating.x = Math.round(point.x - this.grip.x);
       this.floating.y = Math.round(point.y - this.grip.y);
-      this.studio.view.draw();
+      this.editor.view.draw();
     } else super.move(point);
   }
 
@@ -163,20 +163,20 @@ class Select extends Lasso {
 
   copy() {
     if (!this.area) return null;
-    return copyArea(this.studio.map, this.area);
+    return copyArea(this.editor.map, this.area);
   }
 
   float(region) {
     this.floating = { ...region };
-    this.picture = pictureOf(region, this.studio.view.palette);
-    this.studio.view.draw();
+    this.picture = pictureOf(region, this.editor.view.palette);
+    this.editor.view.draw();
   }
 
   commit() {
     if (!this.floating) return false;
     const region = this.floating;
     this.floating = this.grip = null;
-    this.studio.edit((map) => pasteRegion(map, region));
+    this.editor.edit((map) => pasteRegion(map, region));
     return true;
   }
 
@@ -207,12 +207,12 @@ function pictureOf(region, palette) {
 
 // name, key, what it says, how it is made
 export const TOOLS = [
-  ["brush", "b", "Brush", (studio) => new Brush(studio, () => studio.chosen)],
-  ["eraser", "e", "Eraser", (studio) => new Brush(studio, () => studio.background)],
-  ["lasso", "l", "Lasso", (studio) => new Lasso(studio, (area) => studio.edit((map) => fillArea(map, area, studio.chosen)))],
-  ["polygon", "p", "Polygon", (studio) => new Polygon(studio)],
-  ["fill", "f", "Fill", (studio) => new Click(studio, (x, y) => studio.edit((map) => floodFill(map, x, y, studio.chosen)))],
-  ["pick", "i", "Pick class", (studio) => new Click(studio, (x, y) => studio.choose(studio.map.at(x, y)))],
-  ["select", "s", "Select", (studio) => new Select(studio)],
-  ["reroll", "a", "Re-roll area", (studio) => new Lasso(studio, (area) => studio.rerollArea(area))],
+  ["brush", "b", "Brush", (editor) => new Brush(editor, () => editor.chosen)],
+  ["eraser", "e", "Eraser", (editor) => new Brush(editor, () => editor.background)],
+  ["lasso", "l", "Lasso", (editor) => new Lasso(editor, (area) => editor.edit((map) => fillArea(map, area, editor.chosen)))],
+  ["polygon", "p", "Polygon", (editor) => new Polygon(editor)],
+  ["fill", "f", "Fill", (editor) => new Click(editor, (x, y) => editor.edit((map) => floodFill(map, x, y, editor.chosen)))],
+  ["pick", "i", "Pick class", (editor) => new Click(editor, (x, y) => editor.choose(editor.map.at(x, y)))],
+  ["select", "s", "Select", (editor) => new Select(editor)],
+  ["reroll", "a", "Re-roll area", (editor) => new Lasso(editor, (area) => editor.rerollArea(area))],
 ];

@@ -63,7 +63,7 @@ class Person:
         self.errors = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.goto(f"{server.url}#token={server.token}")
-        self.wait("globalThis.studio !== undefined")
+        self.wait("globalThis.editor !== undefined")
 
     def wait(self, words):
         """The page's own rules forbid what playwright's waiting does: evaluate text in it."""
@@ -74,14 +74,14 @@ class Person:
 
     def tissue(self):
         """The pixels of the newest result, once it is of what is painted now."""
-        self.wait("studio.tissueIsCurrent && !studio.underWay")
+        self.wait("editor.tissueIsCurrent && !editor.underWay")
         return np.array(
             self.page.evaluate(
                 """() => {
-                  const { width, height } = studio.map;
+                  const { width, height } = editor.map;
                   const canvas = new OffscreenCanvas(width, height);
                   const context = canvas.getContext("2d");
-                  context.drawImage(studio.view.tissue, 0, 0);
+                  context.drawImage(editor.view.tissue, 0, 0);
                   return Array.from(context.getImageData(0, 0, width, height).data);
                 }"""
             ),
@@ -90,7 +90,7 @@ class Person:
 
     @property
     def labels(self):
-        width, values = self.page.evaluate("[studio.map.width, Array.from(studio.map.indices)]")
+        width, values = self.page.evaluate("[editor.map.width, Array.from(editor.map.indices)]")
         return np.array(values, dtype=np.uint8).reshape(-1, width)
 
     @property
@@ -100,8 +100,8 @@ class Person:
     def blank(self, width=SIZE, height=SIZE, value=0):
         self.page.evaluate(
             """async ([width, height, value]) => {
-              const { blankMap } = await import("./studio.js");
-              studio.start(blankMap(width, height, value), { seed: 0 });
+              const { blankMap } = await import("./editor.js");
+              editor.start(blankMap(width, height, value), { seed: 0 });
             }""",
             [width, height, value],
         )
@@ -110,7 +110,7 @@ class Person:
         """Where on the screen the middle of a pixel of the map is."""
         box = self.page.locator("#stage").bounding_box()
         scale, left, top = self.page.evaluate(
-            "[studio.view.scale, studio.view.origin.x, studio.view.origin.y]"
+            "[editor.view.scale, editor.view.origin.x, editor.view.origin.y]"
         )
         return box["x"] + left + (x + 0.5) * scale, box["y"] + top + (y + 0.5) * scale
 
@@ -198,7 +198,7 @@ def test_fill_polygon_lasso_eraser_and_pick(person):
 
     person.press("i")
     person.click(30, 30)
-    assert person.page.evaluate("studio.chosen") == 3
+    assert person.page.evaluate("editor.chosen") == 3
     person.press("l")
     person.drag((60, 60), (80, 60), (80, 80), (60, 80), (60, 60))
     assert (person.labels[62:79, 62:79] == 3).all()
@@ -248,7 +248,7 @@ def test_zoom_and_pan_move_the_view_and_not_the_map(person):
     person.page.mouse.move(*person.at(30, 30))
     before = person.at(30, 30)
     person.page.mouse.wheel(0, -300)
-    assert person.page.evaluate("studio.view.scale") > 1
+    assert person.page.evaluate("editor.view.scale") > 1
     person.page.wait_for_timeout(50)
     # The pointer stands on whole pixels of the screen.
     np.testing.assert_allclose(person.at(30, 30), before, atol=2)
@@ -288,7 +288,7 @@ def test_rerolling_an_area_keeps_all_that_is_farther_than_the_margin(person):
 
 def test_rerolling_a_class_and_everything(person):
     person.press("f", "2")
-    person.page.evaluate("studio.edit((map) => map.indices.fill(1, 0, 96 * 20))")
+    person.page.evaluate("editor.edit((map) => map.indices.fill(1, 0, 96 * 20))")
     before = person.tissue()
     person.page.click("#reroll-class")
     of_class = (person.tissue() != before).any(axis=2)
@@ -332,7 +332,7 @@ def test_a_saved_pair_reloads_exactly_and_synth_makes_the_same_bytes(person, fol
 
     person.blank()
     person.page.set_input_files("#file", str(label))
-    person.wait("studio.map.indices.includes(2)")
+    person.wait("editor.map.indices.includes(2)")
     np.testing.assert_array_equal(person.labels, labels)
 
 
@@ -374,14 +374,14 @@ def test_a_map_is_kept_while_the_page_is_closed_and_offered_again(browser, serve
     person = Person(context.new_page(), server)
     assert "96 × 96" in person.page.inner_text("#keep-dialog")
     person.page.click("#keep-dialog button[value=yes]")
-    person.wait("studio.map.indices.includes(2)")
+    person.wait("editor.map.indices.includes(2)")
     np.testing.assert_array_equal(person.labels, labels)
     context.close()
 
 
 def test_an_example_and_a_blank_of_another_size(person):
     person.page.select_option("#examples", "one")
-    person.wait("studio.map.width === 64")
+    person.wait("editor.map.width === 64")
     np.testing.assert_array_equal(person.labels, stripes(48, 64))
     person.tissue()
     person.page.click("#blank")
@@ -389,7 +389,7 @@ def test_an_example_and_a_blank_of_another_size(person):
     person.page.fill("#blank-height", "56")
     person.page.select_option("#blank-class", "1")
     person.page.click("#blank-dialog button[value=ok]")
-    person.wait("studio.map.width === 40")
+    person.wait("editor.map.width === 40")
     assert person.labels.shape == (56, 40) and (person.labels == 1).all()
     assert person.tissue().shape == (56, 40, 3)
 
@@ -429,12 +429,12 @@ def test_touch_paints_with_one_finger_and_zooms_with_two(browser, server):
     fingers("touchEnd")
     painted = person.labels
     assert (painted[20, 20:41] == 2).all()
-    scale = person.page.evaluate("studio.view.scale")
+    scale = person.page.evaluate("editor.view.scale")
     fingers("touchStart", (40, 60))
     fingers("touchStart", (40, 60), (60, 60))
     fingers("touchMove", (20, 60), (80, 60))
     fingers("touchEnd")
-    assert person.page.evaluate("studio.view.scale") > scale
+    assert person.page.evaluate("editor.view.scale") > scale
     np.testing.assert_array_equal(person.labels, painted)
     assert person.errors == []
     context.close()
@@ -470,5 +470,5 @@ def test_the_file_that_a_browser_is_told_to_open_leads_to_the_page(browser, serv
         page.goto(file.as_uri())
         page.wait_for_url(f"{server.url}**", timeout=1000 * PATIENCE_SECONDS)
         Person.wait(SimpleNamespace(page=page, notice="", errors=[]),
-                    "globalThis.studio !== undefined")  # fmt: skip
+                    "globalThis.editor !== undefined")  # fmt: skip
     page.close()

@@ -2,7 +2,7 @@
 // history of edits, and the tissue that the server makes of them.
 
 import * as api from "./api.js";
-import { keep } from "./keep.js";
+import { keep } from "./browser_storage.js";
 import { Edit, LabelMap, pixelsOf } from "./labelmap.js";
 import { History } from "./history.js";
 
@@ -11,7 +11,7 @@ const KEEP_DELAY_MS = 300;
 // Re-rolls are counted in a byte a pixel.
 const MOST_REROLLS = 255;
 
-export class Studio {
+export class Editor {
   // `screen` says things to the person: say(text, kind), busy(words, share), changed(), result(...)
   constructor(model, view, screen) {
     this.model = model;
