@@ -66,6 +66,24 @@ grace_period = {grace_period}
 reduction_factor = 2
 {more}
 """
+# Python imports it at the start of every process; only in Ray's workers it does something, and there
+# not before a trial needs its networks.
+BROKEN_IN_TRIALS = """
+import sys
+
+class Breaking:
+    def find_spec(self, name, path=None, target=None):
+        if name == "histosyn.training.adversaries":
+            import torch
+
+            torch.optim.Adam.__init__ = self.broken
+
+    def broken(self, *_, **__):
+        raise RuntimeError("this build of Adam is broken")
+
+if any(part.endswith("default_worker.py") for part in sys.orig_argv):
+    sys.meta_path.insert(0, Breaking())
+"""
 SEARCH = """
 optimizer.generator_lr = { log_uniform = [1e-5, 1e-2] }
 loss.feature_matching = { uniform = [1, 20] }
@@ -447,10 +465,11 @@ def test_diverged_and_failed_trials_are_told_apart(sweeps):
 
 @pytest.mark.slow
 def test_if_all_trials_fail_the_first_error_is_told(sweeps):
-    """Here one that histosyn does not foresee: more channels than there are bytes."""
-    sweep = sweeps.write(
-        samples=2, search="generator.base_channels = { choice = [10_000_000_000_000] }"
-    )
+    """Here one that histosyn does not foresee: a library that is broken where trials run."""
+    sweep = sweeps.write(samples=2)
+    (sweeps.folder / "broken").mkdir()
+    (sweeps.folder / "broken" / "sitecustomize.py").write_text(BROKEN_IN_TRIALS)
+    sweeps.environment |= {"PYTHONPATH": str(sweeps.folder / "broken")}
 
     result = sweeps.run()
 
