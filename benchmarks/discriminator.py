@@ -4,7 +4,7 @@
 
 The published layout (Schönfeld et al. 2021: six residual blocks down, six up, 128 channels
 at full resolution) is built here for its sizes alone, in the published order: a forward of the
-generator and one of the discriminator for each player. Ours:
+generator and one of the discriminator for each network's update. Ours:
 `histosyn.training.updates.simultaneous` with `UnetDiscriminator`. The generator is ours everywhere,
 so that a difference is the discriminator's and the order's. Each ratio is against the published one
 in float32, and in the same precision.

@@ -30,7 +30,7 @@ REFERENCE = "plain float32"
 SCENES = ("nuclei-4", "nuclei-11", "regions-4", "noise-4")
 HEAD = ("label maps", "channels", "size", "way", "s", "tiles/s", "ratio", "of matmul",
         "peak MiB", "distinct 3x3, 5x5")  # fmt: skip
-# Networks alone, so that every way plays the same game; the number of channels overrides theirs.
+# Networks alone, with the same losses in every way; the number of channels overrides theirs.
 LAYOUTS: dict[str, dict[str, dict[str, Any]]] = {
     "default": {},
     "paper": {name: PRESETS["paper"].settings[name] for name in ("generator", "discriminator")},

@@ -110,7 +110,7 @@ def _report_edit(path: Path, model: Model, size: int, edit: str, repeats: int) -
     def timed(memory: ActivationCache | None) -> float:
         began = time.perf_counter()
         rerolls = Rerolls(areas_HW=areas, seeds=tuple(seeds))
-        synthesize_painted(model, labels, 0, rerolls, memory=memory)
+        synthesize_painted(model, labels, 0, rerolls, cache=memory)
         return time.perf_counter() - began
 
     timed(memory)

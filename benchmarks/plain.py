@@ -99,7 +99,7 @@ class PlainGenerator(nn.Module):
 
 
 class PlainStep:
-    """Both players' updates: hinge loss, feature matching, two Adams."""
+    """The updates of both networks: hinge loss, feature matching, two Adams."""
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ Two tiles a step. `plain` is the step of benchmarks/plain.py in float32; `dense`
 looks them up. Every way plays hinge loss with feature matching, five scales of the generator and
 two of the discriminator. `pixel noise` adds noise at each resolution, `recompute` keeps no features
 within blocks, `compile` compiles the discriminator (run.compile). `--layout paper` has the
-original's networks, in the same game.
+original's networks, with the same losses.
 """
 
 from __future__ import annotations

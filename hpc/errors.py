@@ -76,5 +76,5 @@ class SampleError(DatasetError):
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Loader processes send it home."""
+        """Pickled by loader workers."""
         return partial(SampleError, **vars(self)), ()

@@ -162,7 +162,7 @@ def _take(file: IO[bytes]) -> bool:
 
 
 def _rival(path: Path, mine: Owner) -> Owner | None:
-    """Who is there and works at something else; files of the dead are removed."""
+    """An owner who works at something else; lock files of dead processes are removed."""
     for other in sorted(path.parent.glob(f"{path.name}.*-*")):
         with suppress(FileNotFoundError), _opened(other) as file:
             owner = _read(file)

@@ -59,7 +59,7 @@ def detect(environment: Mapping[str, str] | None = None) -> Topology:
 
 
 def is_first_process(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether to speak where all processes would say the same, and no group exists yet."""
+    """Whether to report what all processes would report alike, before there is a group."""
     environment = os.environ if environment is None else environment
     return environment.get("RANK", "0") == "0"
 

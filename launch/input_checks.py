@@ -17,7 +17,7 @@ from hpc.topology import is_first_process
 
 
 @contextmanager
-def told_once() -> Iterator[None]:
+def reported_once() -> Iterator[None]:
     """Of the processes of torchrun, one says what is wrong."""
     try:
         yield
@@ -42,7 +42,7 @@ def check_inputs(
 
     Folders, files, and paths that may be either, by what they are called; None is not looked for.
     """
-    with told_once():
+    with reported_once():
         if model is not None:
             model_kind(model)
         if segmenter is not None:

@@ -1,7 +1,7 @@
 """The status of a training run, from the files in its folder: neither torch nor the run is needed.
 
 `state.json` is what the run says of itself; `metrics.jsonl`, `checkpoints/` and SLURM's queue tell
-the rest, and what is true where the run can no longer speak.
+the rest, and what is true where the run was killed.
 """
 
 from __future__ import annotations

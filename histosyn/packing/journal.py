@@ -1,4 +1,4 @@
-"""How far packing got: a note for each finished shard, from which the same command goes on.
+"""The journal of packing: an entry for each finished shard, from which the same command resumes.
 
 .OUT.packing/
     lock.PID-...    held by the process that packs (see hpc.locks)
@@ -32,7 +32,7 @@ from hpc.temporary_names import remove_leftovers
 
 logger = logging.getLogger("histosyn")
 
-# What reading a missing or damaged note, or looking for a shard that is gone, raises.
+# What reading a missing or damaged entry, or looking for a shard that is gone, raises.
 _NO_NOTE = (FileNotFoundError, DamagedFileError)
 
 
@@ -57,7 +57,7 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Note:
+class JournalEntry:
     """A finished shard of a part, and how far packing was then."""
 
     part: str
@@ -83,7 +83,7 @@ class _SavedProgress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _SavedNote:
+class _SavedEntry:
     part: FileName
     record: ShardRecord
     progress: _SavedProgress
@@ -94,7 +94,7 @@ class _SavedPlan:
     """Any: it is compared as a whole."""
 
 
-_NOTES = Records(kind=_SavedNote, remedy="Pack again.")
+_NOTES = Records(kind=_SavedEntry, remedy="Pack again.")
 _PLANS = Records(kind=_SavedPlan, remedy="Pack again.")
 
 
@@ -106,7 +106,7 @@ class WorkFolder:
         self.path = out.with_name(f".{out.name}.packing")
         self.data = self.path / "data"
         self._journal = self.path / "journal"
-        # The part of each note.
+        # The part of each entry.
         self._parts: list[str] = []
 
     def resume(self, plan: dict[str, Any], pairs: bytes) -> Progress:
@@ -117,11 +117,11 @@ class WorkFolder:
         kept: set[Path] = set()
         progress = Progress()
         self._parts = []
-        for note in self._notes_to_keep(plan, pairs):
-            kept.add(self._shard_path(note))
-            self._parts.append(note.part)
-            progress = note.progress
-        if self._note_path(0).exists() and not kept:
+        for entry in self._entries_to_keep(plan, pairs):
+            kept.add(self._shard_path(entry))
+            self._parts.append(entry.part)
+            progress = entry.progress
+        if self._entry_path(0).exists() and not kept:
             logger.info("Earlier work in %s was for other files or settings: begin anew", self.path)
         self._remove_all_but(kept)
         write_bytes(self.path / "pairs", pairs)
@@ -130,23 +130,23 @@ class WorkFolder:
             logger.info("Go on after %d finished shards, at pair %d", len(kept), progress.pair + 1)
         return progress
 
-    def note(self, note: Note) -> None:
+    def append(self, entry: JournalEntry) -> None:
         """Keep a shard that is finished and on the disk."""
-        write_json(self._note_path(len(self._parts)), note.as_dict())
-        self._parts.append(note.part)
+        write_json(self._entry_path(len(self._parts)), entry.as_dict())
+        self._parts.append(entry.part)
 
     def records(self, part: str) -> Collection[ShardRecord]:
         """The shards of a part in their order, read anew whenever they are gone through."""
         return _Records(self, part)
 
-    def notes(self, part: str) -> Iterator[Note]:
-        """The notes of a part in their order; raises DamagedFileError if one cannot be read."""
+    def entries(self, part: str) -> Iterator[JournalEntry]:
+        """The entries of a part in their order; raises DamagedFileError if one cannot be read."""
         for number, its_part in enumerate(self._parts):
             if its_part != part:
                 continue
-            path = self._note_path(number)
+            path = self._entry_path(number)
             try:
-                yield _read_note(path)
+                yield _read_entry(path)
             except FileNotFoundError as error:
                 raise DamagedFileError(f"{path} is gone. Pack again.") from error
 
@@ -161,10 +161,10 @@ class WorkFolder:
 
     def forget_if_empty(self) -> None:
         """Leave nothing behind if nothing was finished."""
-        if not self._note_path(0).exists():
+        if not self._entry_path(0).exists():
             shutil.rmtree(self.path, ignore_errors=True)
 
-    def _notes_to_keep(self, plan: dict[str, Any], pairs: bytes) -> Iterator[Note]:
+    def _entries_to_keep(self, plan: dict[str, Any], pairs: bytes) -> Iterator[JournalEntry]:
         try:
             same_plan = _PLANS.read_plain(self.path / "plan.json") == plan
             before = (self.path / "pairs").read_bytes()
@@ -173,18 +173,18 @@ class WorkFolder:
         same_pairs = _equal_digests(before, pairs)
         for number in count() if same_plan else ():
             try:
-                note = _read_note(self._note_path(number))
-                whole = self._shard_path(note).stat().st_size == note.record.size_bytes
+                entry = _read_entry(self._entry_path(number))
+                whole = self._shard_path(entry).stat().st_size == entry.record.size_bytes
             except _NO_NOTE:
                 return
-            if not whole or note.progress.pair >= same_pairs:
+            if not whole or entry.progress.pair >= same_pairs:
                 return
-            yield note
+            yield entry
 
     def _remove_all_but(self, shards: set[Path]) -> None:
-        """Notes before shards: a note always has its shard."""
+        """Entries before shards: an entry always has its shard."""
         self._journal.mkdir(exist_ok=True)
-        notes = {self._note_path(number) for number in range(len(shards))}
+        notes = {self._entry_path(number) for number in range(len(shards))}
         for path in sorted(set(self._journal.iterdir()) - notes, reverse=True):
             path.unlink()
         sync_folder(self._journal)
@@ -195,17 +195,17 @@ class WorkFolder:
             if not any(folder.iterdir()):
                 folder.rmdir()
 
-    def _shard_path(self, note: Note) -> Path:
-        return self.data / note.part / note.record.name
+    def _shard_path(self, entry: JournalEntry) -> Path:
+        return self.data / entry.part / entry.record.name
 
-    def _note_path(self, number: int) -> Path:
+    def _entry_path(self, number: int) -> Path:
         return self._journal / f"{number:06d}.json"
 
 
-def _read_note(path: Path) -> Note:
+def _read_entry(path: Path) -> JournalEntry:
     saved = _NOTES.read(path)
     counts = {name: Counter(getattr(saved.progress, name)) for name in ("samples", "left_out")}
-    return Note(
+    return JournalEntry(
         part=saved.part,
         record=saved.record,
         progress=Progress(**vars(saved.progress) | counts),
@@ -220,7 +220,7 @@ class _Records(Collection[ShardRecord]):
         self._part = part
 
     def __iter__(self) -> Iterator[ShardRecord]:
-        return (note.record for note in self._work.notes(self._part))
+        return (entry.record for entry in self._work.entries(self._part))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

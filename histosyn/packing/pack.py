@@ -22,7 +22,7 @@ from histosyn.doctor.proposal import Proposal
 from histosyn.images.folder import unread_text
 from histosyn.labels.label_map import LabelSchema
 from histosyn.packing.config import PackConfig
-from histosyn.packing.journal import Note, Progress, WorkFolder, locked_work_folder
+from histosyn.packing.journal import JournalEntry, Progress, WorkFolder, locked_work_folder
 from histosyn.packing.odd_size import odd_size
 from histosyn.packing.plan import Plan, make_plan
 from histosyn.packing.records import Described, record_shard
@@ -142,7 +142,7 @@ def _write_shards(work: WorkFolder, steps: Iterator[Step], config: PackConfig) -
                     group=step.job.group, class_pixels=sample.class_pixels
                 )
         record = record_shard(path, described)
-        work.note(Note(part=part, record=record, progress=last.after))
+        work.append(JournalEntry(part=part, record=record, progress=last.after))
 
 
 def _write_index(

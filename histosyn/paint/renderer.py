@@ -15,7 +15,7 @@ from histosyn.labels.label_map import label_png_bytes
 from histosyn.labels.schema import LabelSchema
 from histosyn.models.folder import Model
 from histosyn.paint.painting import Painting
-from histosyn.paint.request_queue import Told
+from histosyn.paint.request_queue import OnProgress
 from histosyn.synthesis.activation_cache import ActivationCache
 from histosyn.synthesis.folder import synthesize_painted
 from histosyn.synthesis.provenance import Painted, Record, tile_png_bytes
@@ -37,7 +37,7 @@ class Renderer:
         self.name = name
         self.most_pixels = most_pixels
         self._made: OrderedDict[str, tuple[np.ndarray, bool]] = OrderedDict()
-        self._memory = ActivationCache()
+        self._cache = ActivationCache()
         # One computes at a time: a picture, or one that is saved.
         self._lock = threading.Lock()
 
@@ -62,13 +62,13 @@ class Renderer:
             "margin_words": f"Re-rolling a part keeps every pixel farther than {pixels} away.",
         }
 
-    def render(self, painting: Painting, told: Told) -> dict[str, Any]:
+    def render(self, painting: Painting, on_progress: OnProgress) -> dict[str, Any]:
         """The tissue as base64 PNG with its mark, and the seconds that it took.
 
         It may be computed in part, see `tissue`.
         """
         began = time.perf_counter()
-        tile = self.tissue(painting, told, exact=False)
+        tile = self.tissue(painting, on_progress, exact=False)
         made = time.perf_counter()
         png = tile_png_bytes(tile, self.record(painting, _UNSAVED))
         seconds = {"network": made - began, "encoding": time.perf_counter() - made}
@@ -96,7 +96,11 @@ class Renderer:
         )
 
     def tissue(
-        self, painting: Painting, told: Told = lambda share: None, *, exact: bool = True
+        self,
+        painting: Painting,
+        on_progress: OnProgress = lambda share: None,
+        *,
+        exact: bool = True,
     ) -> np.ndarray:
         """uint8 (H, W, 3); if `exact`, what `synth` makes of the saved painting, byte for byte.
 
@@ -106,9 +110,14 @@ class Renderer:
         with self._lock:
             key = painting.fingerprint
             if key not in self._made or (exact and not self._made[key][1]):
-                memory = ActivationCache() if exact else self._memory
+                cache = ActivationCache() if exact else self._cache
                 self._made[key] = synthesize_painted(
-                    self.model, painting.labels_HW, painting.seed, painting.rerolls, told, memory
+                    self.model,
+                    painting.labels_HW,
+                    painting.seed,
+                    painting.rerolls,
+                    on_progress,
+                    cache,
                 )
             self._made.move_to_end(key)
             while len(self._made) > _KEPT:

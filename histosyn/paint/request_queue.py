@@ -18,16 +18,16 @@ from histosyn.paint.painting import Painting
 from hpc.errors import HistosynError
 from hpc.log import logger
 
-Told = Callable[[float], None]
+OnProgress = Callable[[float], None]
 # Seconds between two words on how far the tissue is.
-_TOLD_SECONDS = 0.1
+_PROGRESS_SECONDS = 0.1
 
 
-class GivenUpError(HistosynError):
+class CancelledRequestError(HistosynError):
     """The request was cancelled: nobody waits for the picture any more."""
 
 
-class BusyError(HistosynError):
+class QueueFullError(HistosynError):
     """The queue is full."""
 
 
@@ -37,7 +37,7 @@ class Request:
 
     client: str
     painting: Painting
-    given_up: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event)
     events: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
 
     def tell(self, event: str, **facts: Any) -> None:
@@ -46,14 +46,14 @@ class Request:
 
 
 class RequestQueue:
-    """Takes requests and has them computed by `render(painting, told)`, one after another.
+    """Takes requests and has them computed by `render(painting, on_progress)`, one after another.
 
-    `render` runs in a thread; it calls `told` with the share that is done, which raises
-    GivenUpError when nobody waits for the picture any more.
+    `render` runs in a thread; it calls `on_progress` with the share that is done, which raises
+    CancelledRequestError when nobody waits for the picture any more.
     """
 
     def __init__(
-        self, render: Callable[[Painting, Told], dict[str, Any]], *, most_waiting: int = 8
+        self, render: Callable[[Painting, OnProgress], dict[str, Any]], *, most_waiting: int = 8
     ) -> None:
         self.render = render
         self.most_waiting = most_waiting
@@ -77,20 +77,20 @@ class RequestQueue:
                 self.current = None
 
     async def ask(self, client: str, painting: Painting) -> AsyncIterator[dict[str, Any]]:
-        """What becomes of a request, event after event; leaving off gives the request up."""
+        """Enqueue a request; its events, one after another. To stop iterating cancels it."""
         request = Request(client=client, painting=painting)
         self._replace_older(client)
         if len(self.waiting) >= self.most_waiting:
-            raise BusyError(f"{len(self.waiting)} others wait already. Try again in a moment.")
+            raise QueueFullError(f"{len(self.waiting)} others wait already. Try again in a moment.")
         self.waiting.append(request)
         self._arrived.set()
         self._tell_places()
         return self._events(request)
 
     def close(self) -> None:
-        """Give everything up: the server ends."""
+        """Cancel all requests: the server ends."""
         for request in [*self.waiting, *([self.current] if self.current else [])]:
-            self._give_up(request, "error", message="The server was stopped.")
+            self._cancel(request, "error", message="The server was stopped.")
         self.waiting.clear()
         self._thread.shutdown(wait=False)
 
@@ -102,7 +102,7 @@ class RequestQueue:
                 if event["event"] in ("done", "outdated", "error"):
                     return
         finally:
-            request.given_up.set()
+            request.cancelled.set()
             if request in self.waiting:
                 self.waiting.remove(request)
                 self._tell_places()
@@ -110,12 +110,12 @@ class RequestQueue:
     def _replace_older(self, client: str) -> None:
         for request in [each for each in self.waiting if each.client == client]:
             self.waiting.remove(request)
-            self._give_up(request, "outdated")
+            self._cancel(request, "outdated")
         if self.current is not None and self.current.client == client:
-            self._give_up(self.current, "outdated")
+            self._cancel(self.current, "outdated")
 
-    def _give_up(self, request: Request, event: str, **facts: Any) -> None:
-        request.given_up.set()
+    def _cancel(self, request: Request, event: str, **facts: Any) -> None:
+        request.cancelled.set()
         request.tell(event, **facts)
 
     def _tell_places(self) -> None:
@@ -124,11 +124,13 @@ class RequestQueue:
             request.tell("queued", ahead=place + before)
 
     async def _serve(self, request: Request) -> None:
-        told = _Progress(request, asyncio.get_running_loop())
+        on_progress = _Progress(request, asyncio.get_running_loop())
         try:
             loop = asyncio.get_running_loop()
-            result = await loop.run_in_executor(self._thread, self.render, request.painting, told)
-        except GivenUpError:
+            result = await loop.run_in_executor(
+                self._thread, self.render, request.painting, on_progress
+            )
+        except CancelledRequestError:
             return
         except HistosynError as error:
             request.tell("error", message=str(error))
@@ -148,10 +150,10 @@ class _Progress:
         self.began = self.told = time.monotonic()
 
     def __call__(self, share: float) -> None:
-        if self.request.given_up.is_set():
-            raise GivenUpError("Nobody waits for this picture any more.")
+        if self.request.cancelled.is_set():
+            raise CancelledRequestError("Nobody waits for this picture any more.")
         now = time.monotonic()
-        if share > 0 and now - self.told >= _TOLD_SECONDS:
+        if share > 0 and now - self.told >= _PROGRESS_SECONDS:
             self.told = now
             eta_seconds = (now - self.began) / share * (1 - share)
             self.loop.call_soon_threadsafe(

@@ -33,7 +33,7 @@ from histosyn.labels.label_map import label_png_bytes
 from histosyn.paint.access import AccessControl
 from histosyn.paint.painting import Painting, parse_painting
 from histosyn.paint.renderer import Renderer
-from histosyn.paint.request_queue import BusyError, RequestQueue
+from histosyn.paint.request_queue import QueueFullError, RequestQueue
 from histosyn.paint.session_folder import NotSavedError, SessionFolder
 from histosyn.paint.upload import ReadMap, read_upload
 from hpc.errors import HistosynError, InputError
@@ -176,7 +176,9 @@ async def _lines(events: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
 
 
 async def _tell(request: Request, error: Exception) -> Response:
-    status = 503 if isinstance(error, BusyError) else 400 if isinstance(error, InputError) else 500
+    status = (
+        503 if isinstance(error, QueueFullError) else 400 if isinstance(error, InputError) else 500
+    )
     return JSONResponse({"error": str(error)}, status_code=status)
 
 

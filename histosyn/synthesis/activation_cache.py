@@ -124,7 +124,7 @@ class _Kept:
 class ActivationCache:
     """What a network's blocks gave the last time, so that the next time needs windows of them.
 
-    Each image is made within `image`; one that is not finished leaves the memory as it was.
+    Each image is made within `image`; one that is not finished leaves the cache as it was.
     """
 
     def __init__(self) -> None:

@@ -140,7 +140,7 @@ def _present(out: Path, jobs: list[Job], manifest: Entries, overwrite: bool) -> 
     _refuse(out, states, "foreign", "was not made by histosyn. Choose another OUT folder.")
     if not overwrite:
         _refuse(
-            out, states, "stranger", "was not made from this label map with this model, seed and "
+            out, states, "mismatched", "was not made from this label map with this model, seed and "
             "resolution. Choose another OUT folder, or pass --overwrite to replace.",
         )  # fmt: skip
     return {name: each.entry for name, each in found.items() if each.entry is not None}

@@ -88,7 +88,7 @@ class TileState:
     `entry` is the line of the manifest for a tile that is done.
     """
 
-    state: Literal["missing", "done", "stranger", "foreign"]
+    state: Literal["missing", "done", "mismatched", "foreign"]
     entry: dict[str, Any] | None = None
 
 
@@ -153,7 +153,7 @@ def tile_state(path: Path, job: Job, manifest: Mapping[str, dict[str, Any]]) -> 
             return _MISSING  # to be told when it is read to be made
     if same_but_for_version(found, record):
         return TileState(state="done", entry=entry_of(record, sha256))
-    return TileState(state="stranger")
+    return TileState(state="mismatched")
 
 
 def _jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:

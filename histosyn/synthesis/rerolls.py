@@ -65,15 +65,15 @@ def paint_tissue(
     labels_HW: np.ndarray,
     seed: int,
     rerolls: Rerolls,
-    told: Callable[[float], None] = lambda share: None,
-    memory: ActivationCache | None = None,
+    on_progress: Callable[[float], None] = lambda share: None,
+    cache: ActivationCache | None = None,
 ) -> Recomputed:
     """A tile (1, 3, H, W) in [-1, 1] for a label map whose areas have noise of their own.
 
-    `told` is called before each block with the share of blocks that is done; it may raise to end
-    the work. With a `memory` only what differs from the last tile is computed.
+    `on_progress` is called before each block with the share of blocks that is done; it may raise to
+    end the work. With a `cache` only what differs from the last tile is computed.
     """
-    memory = memory or ActivationCache()
+    cache = cache or ActivationCache()
     height, width = labels_HW.shape
     device = network.exit.weight.device
     keys = [key_of(each, "painting") for each in (seed, *rerolls.used_seeds)]
@@ -84,22 +84,22 @@ def paint_tissue(
 
     def rise(name: Hashable, numbers: range, made: Recomputed, noise: Noise) -> Recomputed:
         for number in numbers:
-            told(next(blocks) / (len(coarse) * len(noises) + len(fine)))
-            made = memory.rise(name, network, number, made, noise)
+            on_progress(next(blocks) / (len(coarse) * len(noises) + len(fine)))
+            made = cache.rise(name, network, number, made, noise)
         return made
 
     levels = network.levels_of(torch.from_numpy(labels_HW).long()[None].to(device))
-    with memory.image(levels):
+    with cache.image(levels):
         passes = []
         for key, noise in zip(keys, noises, strict=True):
-            entered = memory.compared(("entry", keys[0], key), network.enter(levels, noise))
+            entered = cache.compared(("entry", keys[0], key), network.enter(levels, noise))
             passes.append(rise((keys[0], key), coarse, entered, noise))
-        mixed = memory.compared(
+        mixed = cache.compared(
             "mixed",
             areas.mixed([made.values for made in passes]),
             exact=all(made.exact for made in passes),
         )
-        made = memory.leave(network, rise("fine", fine, mixed, areas.mixed_pixel_noise(noises)))
+        made = cache.leave(network, rise("fine", fine, mixed, areas.mixed_pixel_noise(noises)))
     return replace(made, values=torch.tanh(made.values[..., :height, :width]))
 
 

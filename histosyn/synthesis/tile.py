@@ -54,12 +54,12 @@ def synthesize_painted(
     labels_HW: ArrayLike,
     seed: int,
     rerolls: Rerolls,
-    told: Callable[[float], None] = lambda share: None,
-    memory: ActivationCache | None = None,
+    on_progress: Callable[[float], None] = lambda share: None,
+    cache: ActivationCache | None = None,
 ) -> tuple[np.ndarray, bool]:
     """One tile, uint8 (H, W, 3), with areas of noise of their own, and whether it is exact.
 
-    `told` and `memory` as in `paint_tissue`; without a memory every tile is exact. Raises
+    `on_progress` and `cache` as in `paint_tissue`; without a cache every tile is exact. Raises
     LabelError as `synthesize` does, and if the areas are not those of a map of this size.
     """
     labels_HW = class_indices(labels_HW, model.facts.schema)
@@ -70,7 +70,7 @@ def synthesize_painted(
             f"{_size(rerolls.areas_HW)}. They must be equal."
         )
     with deterministic():
-        made = paint_tissue(model.network, labels_HW, seed, rerolls, told, memory)
+        made = paint_tissue(model.network, labels_HW, seed, rerolls, on_progress, cache)
         return _as_tile(model, made.values), made.exact
 
 

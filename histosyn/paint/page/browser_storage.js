@@ -1,4 +1,4 @@
-// The map is kept in the browser while it is painted: whatever happens to the server, it is here.
+// The map is kept in the browser's IndexedDB while it is painted, so that it outlives the server.
 
 const NAME = "histosyn-paint";
 const STORE = "maps";

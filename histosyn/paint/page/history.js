@@ -1,4 +1,4 @@
-// Everything that was done and can be undone: objects with undo() and redo().
+// The undo stack: objects with undo() and redo().
 
 export class History {
   constructor(changed) {

@@ -1,4 +1,4 @@
-// The truth of a painting: an array of class indices. Nothing here knows colours, so no class can
+// The label map of a painting: an array of class indices. Nothing here knows colours, so no class can
 // appear that nobody painted. Coordinates are in pixels; pixel (i, j) covers [i, i+1) x [j, j+1).
 
 export class LabelMap {

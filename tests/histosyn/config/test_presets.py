@@ -76,7 +76,7 @@ ROWS: dict[str, Callable[[TrainConfig], str]] = {
         f"{power_of_ten(config.optimizer.discriminator_lr)}"
     ),
     "Adam's betas": lambda config: f"{config.optimizer.beta1:g}, {config.optimizer.beta2:g}",
-    "updates of the two players": lambda config: config.run.updates,
+    "updates of the two networks": lambda config: config.run.updates,
     "precision": lambda config: config.run.precision,
     "moving average": lambda config: f"{config.run.ema_decay:g}",
 }

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from histosyn.paint.painting import Painting
-from histosyn.paint.request_queue import BusyError, GivenUpError, RequestQueue
+from histosyn.paint.request_queue import CancelledRequestError, QueueFullError, RequestQueue
 from histosyn.synthesis.rerolls import Rerolls
 from hpc.errors import LabelError
 
@@ -20,15 +20,15 @@ class Slow:
 
     def __init__(self):
         self.begun, self.go = threading.Event(), threading.Event()
-        self.done, self.given_up = [], []
+        self.done, self.cancelled = [], []
 
     def __call__(self, painting, told):
         self.begun.set()
         assert self.go.wait(30)
         try:
             told(0.5)
-        except GivenUpError:
-            self.given_up.append(painting.seed)
+        except CancelledRequestError:
+            self.cancelled.append(painting.seed)
             raise
         self.done.append(painting.seed)
         return {"seed": painting.seed}
@@ -85,7 +85,7 @@ def test_the_newest_request_of_a_client_wins():
         return [(await task)[-1]["event"] for task in tasks]
 
     assert at_a_queue(scenario, render) == ["outdated", "outdated", "done"]
-    assert (render.done, render.given_up) == ([3], [1])
+    assert (render.done, render.cancelled) == ([3], [1])
 
 
 def test_who_goes_away_is_not_computed_for():
@@ -104,7 +104,7 @@ def test_who_goes_away_is_not_computed_for():
         return (await stays)[-1]
 
     assert at_a_queue(scenario, render) == {"event": "done", "seed": 3}
-    assert (render.done, render.given_up) == ([3], [1])
+    assert (render.done, render.cancelled) == ([3], [1])
 
 
 def test_a_full_queue_turns_away():
@@ -114,7 +114,7 @@ def test_a_full_queue_turns_away():
         for client in "abc":
             await queue.ask(client, painting(0))
             await begun(render)
-        with pytest.raises(BusyError, match="2 others wait"):
+        with pytest.raises(QueueFullError, match="2 others wait"):
             await queue.ask("d", painting(0))
         # Who replaces a request of its own takes no further place.
         await queue.ask("c", painting(1))

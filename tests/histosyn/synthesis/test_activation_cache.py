@@ -42,10 +42,10 @@ class Counting:
         return self.network.enter(levels, dataclasses.replace(noise, entry=noise.entry.double()))
 
 
-def tissue(made, labels, areas, seeds=(5, 6), memory=None, seed=3):
+def tissue(made, labels, areas, seeds=(5, 6), cache=None, seed=3):
     with torch.inference_mode():
         rerolls = Rerolls(areas_HW=areas, seeds=seeds)
-        return paint_tissue(made, labels, seed, rerolls, memory=memory)
+        return paint_tissue(made, labels, seed, rerolls, cache=cache)
 
 
 def islands(random, height, width):
@@ -67,10 +67,10 @@ EDITS = st.lists(
 @settings(max_examples=12)
 @given(edits=EDITS, height=st.integers(60, 150), width=st.integers(60, 150))
 def test_edits_one_after_another_give_what_the_whole_would(kind, edits, height, width):
-    made, memory = network(**kind), ActivationCache()
+    made, cache = network(**kind), ActivationCache()
     labels = islands(np.random.default_rng(height), height, width)
     areas, seed = np.zeros_like(labels), 0
-    tissue(made, labels, areas, memory=memory, seed=seed)
+    tissue(made, labels, areas, cache=cache, seed=seed)
     for what, row, column, size, value in edits:
         labels, areas = labels.copy(), areas.copy()
         part = np.s_[row : row + size, column : column + size]
@@ -80,7 +80,7 @@ def test_edits_one_after_another_give_what_the_whole_would(kind, edits, height, 
             seed = value
         else:
             areas[part] = int(what[-1])
-        found = tissue(made, labels, areas, memory=memory, seed=seed)
+        found = tissue(made, labels, areas, cache=cache, seed=seed)
         whole = tissue(made, labels, areas, seed=seed)
         torch.testing.assert_close(found.values, whole.values, rtol=0, atol=1e-12)
         if found.exact:
@@ -88,38 +88,38 @@ def test_edits_one_after_another_give_what_the_whole_would(kind, edits, height, 
 
 
 def test_a_small_edit_of_a_large_map_is_little_work():
-    made, memory = network(), ActivationCache()
+    made, cache = network(), ActivationCache()
     labels = islands(np.random.default_rng(0), 400, 400)
     areas = np.zeros_like(labels)
-    assert tissue(made, labels, areas, memory=memory).exact
+    assert tissue(made, labels, areas, cache=cache).exact
     whole, made.pixels = made.pixels, 0
     labels = labels.copy()
     labels[200:210, 100:110] = 3 - labels[200:210, 100:110]
-    assert not tissue(made, labels, areas, memory=memory).exact
+    assert not tissue(made, labels, areas, cache=cache).exact
     assert 0 < made.pixels < whole / 8
     made.pixels = 0
-    tissue(made, labels, areas, memory=memory)
+    tissue(made, labels, areas, cache=cache)
     assert made.pixels == 0
 
 
 def test_a_rerolled_area_needs_the_fine_blocks_around_it_only():
-    made, memory = network(upsamplings=4), ActivationCache()
+    made, cache = network(upsamplings=4), ActivationCache()
     labels = islands(np.random.default_rng(0), 400, 400)
     areas = np.zeros_like(labels)
-    tissue(made, labels, areas, memory=memory)
+    tissue(made, labels, areas, cache=cache)
     whole, made.pixels = made.pixels, 0
     areas = areas.copy()
     areas[200:230, 100:130] = 1
-    tissue(made, labels, areas, memory=memory)
+    tissue(made, labels, areas, cache=cache)
     # The coarse blocks, once more, are a small part of the pixels.
     assert made.pixels < whole / 5
 
 
 def test_what_is_broken_off_leaves_no_trace():
-    made, memory = network(), ActivationCache()
+    made, cache = network(), ActivationCache()
     labels = islands(np.random.default_rng(0), 200, 200)
     areas = np.zeros_like(labels)
-    tissue(made, labels, areas, memory=memory)
+    tissue(made, labels, areas, cache=cache)
     other = labels.copy()
     other[20:30, 20:30] = 3 - other[20:30, 20:30]
 
@@ -128,17 +128,17 @@ def test_what_is_broken_off_leaves_no_trace():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), torch.inference_mode():
-        paint_tissue(made, other, 3, Rerolls(areas_HW=areas, seeds=()), told, memory)
-    found = tissue(made, other, areas, memory=memory)
+        paint_tissue(made, other, 3, Rerolls(areas_HW=areas, seeds=()), told, cache)
+    found = tissue(made, other, areas, cache=cache)
     whole = tissue(made, other, areas)
     torch.testing.assert_close(found.values, whole.values, rtol=0, atol=1e-12)
 
 
 def test_another_size_begins_anew():
-    made, memory = network(), ActivationCache()
+    made, cache = network(), ActivationCache()
     for size in (64, 96, 64):
         labels = islands(np.random.default_rng(size), size, size)
-        found = tissue(made, labels, np.zeros_like(labels), memory=memory)
+        found = tissue(made, labels, np.zeros_like(labels), cache=cache)
         assert found.exact
         whole = tissue(made, labels, np.zeros_like(labels))
         assert torch.equal(found.values, whole.values)
