@@ -48,7 +48,7 @@ def process_group(
     """Join the group of all ranks during the block; at world size 1 there is nothing to join.
 
     Ranks wait for each other for `timeout_seconds`, which is also the limit of a step (see
-    `Watchdog.moved`). An error of one rank ends all of them, and one of them says why: on the
+    `Watchdog.step_taken`). An error of one rank ends all of them, and one of them says why: on the
     others SystemExit leaves this block.
     """
     if device.type == "cuda":

@@ -30,12 +30,12 @@ class ProgressLog:
         self._started = self._said = time.monotonic()
         self._patience = _FIRST_SECONDS
 
-    def reached(self, done: int) -> None:
-        """So much is done now; a line, if the last one is long ago."""
+    def update(self, done: int) -> None:
+        """Set how much is done; log a line if the last one is long ago."""
         now = time.monotonic()
         if done == self._done_before or now - self._said < self._patience:
             return
-        self.heard()
+        self.postpone()
         each = (now - self._started) / (done - self._done_before)
         line = {
             self.what: f"{done}/{self.total}",
@@ -44,8 +44,8 @@ class ProgressLog:
         }
         logger.info("%s", key_values(line))
 
-    def heard(self) -> None:
-        """Something else has just told as much."""
+    def postpone(self) -> None:
+        """Restart the interval: something else has just logged the progress."""
         self._said = time.monotonic()
         self._patience = _LATER_SECONDS
 

@@ -67,7 +67,7 @@ class Watchdog:
         self._learning = Lock()
         self._suspicious = False
 
-    def moved(self) -> None:
+    def step_taken(self) -> None:
         """A step was taken, or is to be: from now on the next may take no longer than the limit."""
         self._idle = 0
 

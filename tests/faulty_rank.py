@@ -37,7 +37,7 @@ def main(fault, culprit):
         print("joined", flush=True)
         for step in range(STEPS):
             collectives.barrier()
-            watchdog.moved()
+            watchdog.step_taken()
             if step == FAULT_STEP and fault == "all":
                 collectives.run_on_rank_0(fail)
             if step == FAULT_STEP and topology.rank == culprit:

@@ -228,7 +228,7 @@ class Heartbeat:
 
     def __call__(self, trainer: StepTrainer) -> None:
         """Tell the watchdog of each step; now and then write the step to `state.json`."""
-        self.watchdog.moved()
+        self.watchdog.step_taken()
         old = time.monotonic() - self._written >= _STATE_SECONDS
         if old or trainer.step % self.write_interval == 0:
             self.write(trainer)
@@ -265,9 +265,9 @@ class LogProgress:
     def __call__(self, trainer: StepTrainer) -> None:
         """Log the step if it is time; a report has just said more."""
         if trainer.step % self.report_interval == 0 or trainer.finished:
-            self.progress_log.heard()
+            self.progress_log.postpone()
         else:
-            self.progress_log.reached(trainer.step)
+            self.progress_log.update(trainer.step)
 
 
 class ShowProgressBar:

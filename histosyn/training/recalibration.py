@@ -65,7 +65,7 @@ class Recalibration:
         ):
             for done, (labels_NHW, keys) in enumerate(self._label_maps(), 1):
                 generator(labels_NHW, keyed_noise(self.config, labels_NHW, keys))
-                progress_log.reached(done)
+                progress_log.update(done)
                 if (reason := asked()) is not None:
                     raise StopRequested(reason)
         self.done_at = step

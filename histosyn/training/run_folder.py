@@ -66,4 +66,4 @@ def watch_steps(watchdog: Watchdog, trainer: StepTrainer) -> None:
         f"The workers read {data.shards} and hand over their batches in shared memory: look at "
         f"that file system; {shared_memory_text()}. {REMEDY}."
     )
-    watchdog.moved()
+    watchdog.step_taken()

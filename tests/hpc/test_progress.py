@@ -39,12 +39,12 @@ def told(monkeypatch):
 
 
 def test_the_first_line_comes_after_seconds_then_now_and_then(clock, told):
-    beat = ProgressLog("step", total=100, done=40)
+    shown = ProgressLog("step", total=100, done=40)
     at = {}
     for done in range(41, 101):
         clock.now += 2
         before = len(told)
-        beat.reached(done)
+        shown.update(done)
         if len(told) > before:
             at[done] = told[-1]
     assert list(at) == [42, 57, 72, 87]
@@ -52,21 +52,21 @@ def test_the_first_line_comes_after_seconds_then_now_and_then(clock, told):
 
 
 def test_a_step_of_minutes_is_told_as_soon_as_it_is_done(clock, told):
-    beat = ProgressLog("step", total=9)
+    shown = ProgressLog("step", total=9)
     clock.now += 300
-    beat.reached(0)
+    shown.update(0)
     assert told == []
-    beat.reached(1)
+    shown.update(1)
     assert told == ["step=1/9 seconds_each=300 eta_seconds=2400"]
 
 
-def test_who_was_heard_otherwise_is_quiet(clock, told):
-    beat = ProgressLog("step", total=9)
+def test_a_postponed_line_is_not_logged(clock, told):
+    shown = ProgressLog("step", total=9)
     for done in range(1, 9):
         clock.now += 20
-        beat.heard()
+        shown.postpone()
         clock.now += 9
-        beat.reached(done)
+        shown.update(done)
     assert told == []
 
 
