@@ -84,6 +84,6 @@ def test_a_random_network_says_what_it_is_not():
 def test_an_unknown_name_is_refused():
     with pytest.raises(
         InputError,
-        match="inception, inception-clean, random, a file of weights",
+        match="inception, inception-clean, efficientnet-lite0, efficientnet-lite2, random, a file",
     ):
         open_extractor("vgg")
