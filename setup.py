@@ -55,6 +55,7 @@ setup(
         "eval.segmenter",
         "eval.spectra",
         "eval.statistics",
+        "eval.two_samples",
         "eval.utility",
         "tune",
         "launch",
@@ -85,6 +86,7 @@ setup(
         "fid": ["pytorch-fid>=0.3", "torchvision"],
         "tune": TUNE,
         "paint": PAINT,
+        "c2st": ["scikit-learn"],
         "pretrained": PRETRAINED,
         "test": TEST,
         "dev": [

@@ -57,6 +57,11 @@ EVAL_COMMANDS = (
     ("fid", "launch.commands.eval_fid:fid", "Distances between two folders of tiles."),
     ("merge", "launch.commands.eval_fid:merge", "Compare what parts of `eval fid` measured."),
     (
+        "c2st",
+        "launch.commands.eval_c2st:c2st",
+        "Whether a classifier tells synthetic tiles from real ones.",
+    ),
+    (
         "agreement",
         "launch.commands.eval_agreement:agreement",
         "Agreement of readers, with intervals.",

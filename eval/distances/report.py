@@ -197,13 +197,13 @@ def _finished(
     result = compare(
         real,
         synthetic,
-        groups=_groups(sides["real"], real, settings.grouping),
+        groups=groups_of_side(sides["real"], real, settings.grouping),
         seed=settings.seed,
     )
     spectra = [measured[spectrum_role(role)].feature_set for role in sides
                if spectrum_role(role) in measured]  # fmt: skip
     if spectra:
-        groups = _groups(sides["real"], spectra[0], settings.grouping)
+        groups = groups_of_side(sides["real"], spectra[0], settings.grouping)
         numbers = spectrum_between(*spectra, groups=groups, seed=settings.seed)
         result = replace(result, numbers=(*result.numbers, *numbers))
     if settings.grouping is not None:
@@ -211,7 +211,10 @@ def _finished(
     return replace(result, settings=result.settings | made | dict(more))
 
 
-def _groups(side: Side, measured: FeatureSet, grouping: Grouping | None) -> Sequence[str] | None:
+def groups_of_side(
+    side: Side, measured: FeatureSet, grouping: Grouping | None
+) -> Sequence[str] | None:
+    """The groups of the tiles whose features are kept, from shards or a table; None if unknown."""
     if isinstance(side, TileShards) and grouping is None:
         return side.groups(measured.tile_names)
     if grouping is None:

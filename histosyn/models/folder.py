@@ -70,6 +70,21 @@ class ModelFacts:
     # How large the objects in the training label maps were, at this resolution.
     objects: Sizes = field(default_factory=dict)
 
+    @property
+    def frozen_networks(self) -> tuple[str, ...]:
+        """The sha256 of each network of others by whose features the generator was trained.
+
+        `training` names them as `histosyn.pretrained` does, under "frozen_networks". Raises
+        DamagedFileError if it names them otherwise.
+        """
+        try:
+            return tuple(str(each["sha256"]) for each in self.training.get("frozen_networks", ()))
+        except (TypeError, KeyError) as error:
+            raise DamagedFileError(
+                f"{CONFIG} does not give the sha256 of each of training.frozen_networks. Copy the "
+                "model again."
+            ) from error
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in `config.json` and in checkpoints."""
         return {

@@ -88,3 +88,18 @@ def test_any_value_in_any_field(config, data):
         assert 1 <= facts.generator.upsamplings <= 12
     finally:
         table[name] = before
+
+
+@pytest.mark.parametrize("named", [None, 3, ["abc"], [{"name": "a"}], [{"sha256": "ab"}, None]])
+def test_frozen_networks_without_their_digests_are_a_damaged_model(model, config, named):
+    config["training"]["frozen_networks"] = named
+    (model / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DamagedFileError, match=r"training\.frozen_networks"):
+        assert load_model(model).facts.frozen_networks
+
+
+def test_frozen_networks_are_known_by_their_digests(model, config):
+    assert load_model(model).facts.frozen_networks == ()
+    config["training"]["frozen_networks"] = [{"name": "efficientnet-lite0", "sha256": "ab"}]
+    (model / "config.json").write_text(json.dumps(config))
+    assert load_model(model).facts.frozen_networks == ("ab",)
