@@ -49,6 +49,7 @@ setup(
         "eval.agreement.labels",
         "eval.agreement.ratings",
         "eval.distances",
+        "eval.diversity",
         "eval.extractors",
         "eval.faithfulness",
         "eval.features",

@@ -62,6 +62,11 @@ EVAL_COMMANDS = (
         "Whether a classifier tells synthetic tiles from real ones.",
     ),
     (
+        "diversity",
+        "launch.commands.eval_diversity:diversity",
+        "Whether synthetic tissue varies as real tissue does.",
+    ),
+    (
         "agreement",
         "launch.commands.eval_agreement:agreement",
         "Agreement of readers, with intervals.",

@@ -1,0 +1,1 @@
+"""Is synthetic tissue as varied as real tissue, and one slide in itself? Knows no network."""
