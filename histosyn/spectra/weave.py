@@ -22,6 +22,8 @@ _SMALLEST_WINDOW, _LARGEST_WINDOW = 32, 128
 _SMEAR = 1
 # Of the windows of a tile, so many are even.
 _EVEN_SHARE = 0.25
+# Mean power of rounding to 8 bits where tissue is pale: windows are no evener than that.
+_ROUNDING = 1e-6
 
 
 def window_side(period: int, shortest: int) -> int | None:
@@ -35,7 +37,9 @@ def window_side(period: int, shortest: int) -> int | None:
 def weave_energy(density_HW: Floats, period: int) -> Floats:
     """Mean power (3,) over the even windows: at the period, and beside it, slower and faster.
 
-    Along both axes, the mean of them. NaN where the tile is too small for this period.
+    Along both axes, the mean of them, in units of each window's power off the axes: a weave that
+    shows in pale stroma is to count as much as one in dark nuclei. NaN where the tile is too small
+    for this period.
     """
     side = window_side(period, min(density_HW.shape))
     if side is None:
@@ -43,8 +47,12 @@ def weave_energy(density_HW: Floats, period: int) -> Floats:
     powers = [power(window_HW) for window_HW in _windows(density_HW, side)]
     even = np.argsort([_unevenness(each) for each in powers], kind="stable")
     chosen = even[: max(round(_EVEN_SHARE * len(powers)), 1)]
-    found: Floats = np.mean([_along_axes(powers[number], period) for number in chosen], axis=0)
+    found: Floats = np.mean([_in_units(powers[number], period) for number in chosen], axis=0)
     return found
+
+
+def _in_units(power_HW: Floats, period: int) -> Floats:
+    return _along_axes(power_HW, period) / (_unevenness(power_HW) + _ROUNDING)
 
 
 def _windows(density_HW: Floats, side: int) -> Iterator[Floats]:
@@ -56,9 +64,9 @@ def _windows(density_HW: Floats, side: int) -> Iterator[Floats]:
 
 
 def _unevenness(power_HW: Floats) -> float:
-    """Energy off the axes: that of tissue, without that of a weave."""
+    """Mean power off the axes: that of tissue, without that of a weave."""
     off = slice(_SMEAR + 1, -_SMEAR)
-    return float(power_HW[off, off].sum())
+    return float(power_HW[off, off].mean())
 
 
 def _along_axes(power_HW: Floats, period: int) -> Floats:
