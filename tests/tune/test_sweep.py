@@ -66,8 +66,8 @@ grace_period = {grace_period}
 reduction_factor = 2
 {more}
 """
-# Python imports it at the start of every process; only in Ray's workers it does something, and there
-# not before a trial needs its networks.
+# Python imports it at the start of every process; only in Ray's workers it does something, and
+# there not before a trial needs its networks.
 BROKEN_IN_TRIALS = """
 import sys
 
