@@ -7,15 +7,16 @@ Two tiles a step. `plain` is the step of benchmarks/plain.py in float32; `dense`
 β computed for every pixel; `fast` computes them for distinct label neighbourhoods; `class table`
 looks them up. Every way plays hinge loss with feature matching, five scales of the generator and
 two of the discriminator. `pixel noise` adds noise at each resolution, `recompute` keeps no features
-within blocks, `compile` compiles the discriminator (run.compile). `--layout paper` has the
-original's networks, with the same losses.
+within blocks, `compile` compiles the discriminator (run.compile), `plain convolutions` leaves their
+gradients to PyTorch (run.convolutions), where all others have the form that is fastest here.
+`--layout paper` has the original's networks, with the same losses.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from network_costs import REFERENCE, Case, options, print_table
@@ -23,6 +24,8 @@ from plain import PlainStep
 
 from histosyn.config.file import from_dict
 from histosyn.config.train import TrainConfig
+from histosyn.networks.convolution_choice import settled_form
+from histosyn.networks.convolutions import computed_as
 from histosyn.networks.noise import draw_noise
 from histosyn.training.adversaries import Adversaries
 from histosyn.training.objectives import make_objective
@@ -30,12 +33,17 @@ from histosyn.training.step_inputs import StepInputs, arranged
 from histosyn.training.updates import UPDATES
 
 BATCH = 2
-RUN_FIELDS, NETWORK_FIELDS = ("precision", "compile"), ("modulation", "recompute", "pixel_noise")
+RUN_FIELDS, NETWORK_FIELDS = (
+    ("precision", "compile", "convolutions"),
+    ("modulation", "recompute", "pixel_noise"),
+)
 WAYS: dict[str, dict[str, Any]] = {
     "dense float32": {"precision": "float32"},
     "fast float32": {"precision": "float32"},
+    "fast float32, plain convolutions": {"precision": "float32", "convolutions": "plain"},
     "dense bfloat16": {"precision": "bfloat16"},
     "fast bfloat16": {"precision": "bfloat16"},
+    "fast bfloat16, plain convolutions": {"precision": "bfloat16", "convolutions": "plain"},
     "class table bfloat16": {"precision": "bfloat16", "modulation": "class_table"},
     "fast bfloat16, pixel noise": {"precision": "bfloat16", "pixel_noise": True},
     "fast bfloat16, recompute": {"precision": "bfloat16", "recompute": True},
@@ -66,13 +74,20 @@ def make_step(case: Case, device: torch.device) -> Callable[[], object]:
         labels_NHW=labels,
         tiles_NCHW=arranged(tiles, config),
     )
-    return functools.partial(UPDATES[config.run.updates], adversaries, objective, inputs)
+    form = settled_form(config.run.convolutions, device, cast(Any, config.run.precision))
+
+    def step() -> None:
+        with computed_as(cast(Any, form)):
+            UPDATES[config.run.updates](adversaries, objective, inputs)
+
+    return step
 
 
 def config_of(case: Case) -> TrainConfig:
     """What the way's fields say, each in its section."""
     given = WAYS.get(case.way, {})
-    run = {name: value for name, value in given.items() if name in RUN_FIELDS}
+    named = {name: value for name, value in given.items() if name in RUN_FIELDS}
+    run = {"convolutions": "auto"} | named
     generator = {name: value for name, value in given.items() if name in NETWORK_FIELDS}
     sections = case.settings(**generator)
     sections["data"] = {"shards": "none", "global_batch": BATCH}

@@ -243,6 +243,9 @@ class RunConfig(ResumableRunConfig):
     """One forward of each network serves both players; or each player's turn has its own."""
     channels_last: bool = True
     """Keep features of a pixel side by side in memory, which GPUs prefer."""
+    convolutions: Literal["auto", "plain", "small_grids", "contiguous"] = "plain"
+    """How gradients of convolutions are computed on CPUs, alike but for rounding; auto is what is
+    fastest on the first start's kind of processor, for as long as the run lasts."""
     compile: bool = False
     """Compile the discriminator with torch.compile: starts slowly; on a GPU, try."""
     recalibrate_batches: int = 16
@@ -288,7 +291,7 @@ RESUMABLE_CHANGES = frozenset(
     | {f"run.{name}" for name in ("folder", "steps", "device", "report_every", "sample_every",
                                   "checkpoint_every", "keep_last", "keep_every", "on_full_disk",
                                   "channels_last", "compile", "checkpoint_minutes", "log_batches",
-                                  "hang_seconds", "stop_seconds_before_end")}
+                                  "convolutions", "hang_seconds", "stop_seconds_before_end")}
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from histosyn.config.train import DiscriminatorConfig
+from histosyn.networks.convolutions import Convolution
 from histosyn.networks.patterns import one_hot
 from histosyn.networks.spectral import spectral_norm
 
@@ -52,7 +53,7 @@ class _Patches(nn.Module):
         for i in range(1, config.layers):
             stride = 1 if i == config.layers - 1 else 2
             layers.append(_Layer(widths[i - 1], widths[i], stride=stride, normalized=True))
-        layers.append(nn.Conv2d(widths[-1], 1, 4, padding=2))
+        layers.append(Convolution(widths[-1], 1, 4, padding=2))
         self.layers = nn.ModuleList(layers)
 
     def forward(self, x_NCHW: torch.Tensor) -> list[torch.Tensor]:
@@ -66,7 +67,7 @@ class _Patches(nn.Module):
 class _Layer(nn.Module):
     def __init__(self, inner: int, outer: int, *, stride: int, normalized: bool) -> None:
         super().__init__()
-        convolution = nn.Conv2d(inner, outer, 4, stride=stride, padding=2, bias=not normalized)
+        convolution = Convolution(inner, outer, 4, stride=stride, padding=2, bias=not normalized)
         self.convolution = spectral_norm(convolution)
         self.normalize = nn.InstanceNorm2d(outer) if normalized else nn.Identity()
 

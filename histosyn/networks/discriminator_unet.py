@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 from histosyn.config.train import DiscriminatorConfig
+from histosyn.networks.convolutions import Convolution
 from histosyn.networks.discriminator import Features
 from histosyn.networks.full_precision import doubled
 from histosyn.networks.spectral import spectral_norm
@@ -36,11 +37,11 @@ class UnetDiscriminator(nn.Module):
         super().__init__()
         widths = [config.base_channels * min(2**level, 8) for level in range(config.layers)]
         self.stride = 1 << config.layers
-        self.entry = spectral_norm(nn.Conv2d(3, widths[0], 4, stride=_ENTRY, padding=1))
+        self.entry = spectral_norm(Convolution(3, widths[0], 4, stride=_ENTRY, padding=1))
         steps = list(pairwise(widths))
         self.down = nn.ModuleList(_Down(inner, outer) for inner, outer in steps)
         self.up = nn.ModuleList(_Up(inner, outer) for outer, inner in reversed(steps))
-        self.head = nn.Conv2d(widths[0], (classes + 1) * _ENTRY**2, 3, padding=1)
+        self.head = Convolution(widths[0], (classes + 1) * _ENTRY**2, 3, padding=1)
 
     def forward(self, tiles_NCHW: torch.Tensor, labels_NHW: torch.Tensor) -> Features:
         """Logits (N, K + 1, H, W) as the scores of one scale, for tiles (N, 3, H, W) in [-1, 1].
@@ -65,9 +66,9 @@ class _Down(nn.Module):
 
     def __init__(self, inner: int, outer: int) -> None:
         super().__init__()
-        self.strided = spectral_norm(nn.Conv2d(inner, outer, 4, stride=2, padding=1))
-        self.convolution = spectral_norm(nn.Conv2d(outer, outer, 3, padding=1))
-        self.shortcut = spectral_norm(nn.Conv2d(inner, outer, 1, bias=False))
+        self.strided = spectral_norm(Convolution(inner, outer, 4, stride=2, padding=1))
+        self.convolution = spectral_norm(Convolution(outer, outer, 3, padding=1))
+        self.shortcut = spectral_norm(Convolution(inner, outer, 1, bias=False))
 
     def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
         y = self.strided(functional.leaky_relu(x_NCHW, _SLOPE))
@@ -80,9 +81,9 @@ class _Up(nn.Module):
 
     def __init__(self, inner: int, outer: int) -> None:
         super().__init__()
-        self.coarse = spectral_norm(nn.Conv2d(inner, outer, 3, padding=1))
-        self.convolution = spectral_norm(nn.Conv2d(2 * outer, outer, 3, padding=1))
-        self.shortcut = spectral_norm(nn.Conv2d(inner, outer, 1, bias=False))
+        self.coarse = spectral_norm(Convolution(inner, outer, 3, padding=1))
+        self.convolution = spectral_norm(Convolution(2 * outer, outer, 3, padding=1))
+        self.shortcut = spectral_norm(Convolution(inner, outer, 1, bias=False))
 
     def forward(self, x_NCHW: torch.Tensor, skip_NCHW: torch.Tensor) -> torch.Tensor:
         y = self.coarse(functional.leaky_relu(x_NCHW, _SLOPE))

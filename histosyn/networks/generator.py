@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from histosyn.config.train import GeneratorConfig
 from histosyn.networks.batch_moments import measure
+from histosyn.networks.convolutions import Convolution
 from histosyn.networks.full_precision import doubled
 from histosyn.networks.matmul import pointwise
 from histosyn.networks.modulation import modulation
@@ -53,7 +54,7 @@ class Generator(nn.Module):
         self.noise_strengths = nn.ParameterList(
             nn.Parameter(torch.zeros(width)) for width in inner_widths if config.pixel_noise
         )
-        self.exit = nn.Conv2d(widths[-1], 3, 3, padding=1)
+        self.exit = Convolution(widths[-1], 3, 3, padding=1)
 
     def forward(
         self, labels_NHW: torch.Tensor, noise: Noise, levels: Sequence[Level] | None = None
@@ -118,12 +119,12 @@ class _Block(nn.Module):
         super().__init__()
         middle = min(inner, outer)
         self.norm_0 = modulation(config, inner, classes)
-        self.conv_0 = spectral_norm(nn.Conv2d(inner, middle, 3, padding=1))
+        self.conv_0 = spectral_norm(Convolution(inner, middle, 3, padding=1))
         self.norm_1 = modulation(config, middle, classes)
-        self.conv_1 = spectral_norm(nn.Conv2d(middle, outer, 3, padding=1))
+        self.conv_1 = spectral_norm(Convolution(middle, outer, 3, padding=1))
         self.norm_s = modulation(config, inner, classes) if inner != outer else None
         self.shortcut = (
-            spectral_norm(nn.Conv2d(inner, outer, 1, bias=False)) if inner != outer else None
+            spectral_norm(Convolution(inner, outer, 1, bias=False)) if inner != outer else None
         )
 
     def forward(self, x_NChw: torch.Tensor, level: Level) -> torch.Tensor:
@@ -146,9 +147,9 @@ def block_widths(config: GeneratorConfig) -> list[int]:
     ]
 
 
-def _entry(config: GeneratorConfig, classes: int, width: int) -> nn.Conv2d | nn.Linear:
+def _entry(config: GeneratorConfig, classes: int, width: int) -> Convolution | nn.Linear:
     if config.grid_size is None:
-        return nn.Conv2d(config.noise_channels + classes, width, 3, padding=1)
+        return Convolution(config.noise_channels + classes, width, 3, padding=1)
     return nn.Linear(config.noise_channels, width * config.grid_size**2)
 
 

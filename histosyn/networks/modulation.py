@@ -14,6 +14,7 @@ from torch.nn import functional
 from histosyn.config.train import GeneratorConfig
 from histosyn.networks.bags import bag_sums
 from histosyn.networks.batch_moments import Moments
+from histosyn.networks.convolutions import Convolution
 from histosyn.networks.fused_modulation import modulate
 from histosyn.networks.matmul import product
 from histosyn.networks.patterns import Level, Patterns, one_hot
@@ -67,8 +68,8 @@ class Spade(Modulation):
 
     def __init__(self, channels: int, classes: int, hidden: int) -> None:
         super().__init__(channels)
-        self.embed = nn.Conv2d(classes, hidden, 3, padding=1)
-        self.gamma_beta = nn.Conv2d(hidden, 2 * channels, 3, padding=1)
+        self.embed = Convolution(classes, hidden, 3, padding=1)
+        self.gamma_beta = Convolution(hidden, 2 * channels, 3, padding=1)
 
     def table(self, level: Level) -> tuple[torch.Tensor, Pixels]:
         """Rows of γ and β, (R, 2C), and which pixel has which."""
@@ -95,7 +96,9 @@ class Spade(Modulation):
             contributions = product(hidden, part.flatten(0, 2)).view(-1, part.shape[2])
             sums.append(bag_sums(contributions, patterns.taps))
         table = torch.cat(sums, dim=1) if len(sums) > 1 else sums[0]
-        return table + _bias(self.gamma_beta)
+        bias = _bias(self.gamma_beta)
+        # In place: another tensor of this size comes fresh from the system, page by page.
+        return table.add_(bias) if table.dtype == bias.dtype else table + bias
 
     def _channels_at_once(self, patterns: Patterns) -> int:
         channels = len(self.gamma_beta.weight)

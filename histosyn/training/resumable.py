@@ -31,8 +31,8 @@ from histosyn.training.observers import (
     SaveCheckpoint,
     ShowProgressBar,
 )
-from histosyn.training.precision import with_settled_precision
 from histosyn.training.run_folder import lock_run_folder, run_state_writer, saver_of, watch_steps
+from histosyn.training.settling import with_settled_run
 from histosyn.training.steps import Observer, StepTrainer
 from histosyn.training.trainable import TrainerKind, Training
 from hpc import checkpoint, collectives
@@ -84,7 +84,7 @@ def run_resumable(
             device = device_of(topology, run.device)
         with process_group(topology, device, timeout_seconds=run.hang_seconds) as watchdog:
             collectives.run_on_rank_0(lambda: lock_run_folder(run.folder, folder_option, held))
-            config = with_settled_precision(config, device)
+            config = with_settled_run(config, device)
             run_state = run_state_writer(config, watchdog, device)
             training = open_training(config, topology, device)
             started = _Run(training, config, watchdog, run_state, stop)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from histosyn.config.train import TrainConfig
+from histosyn.networks.convolutions import Form, computed_as
 from histosyn.networks.generator import Generator
 from histosyn.shards.batch import Batch
 from histosyn.shards.stream import ShardStream
@@ -45,11 +46,15 @@ class Trainer(StepTrainer):
         self.objective = make_objective(config.loss, config.discriminator, device)
         self._update = UPDATES[config.run.updates]
         self._recalibration = recalibration
+        # Settled by whoever starts a run; for others it is as PyTorch has it.
+        form = config.run.convolutions
+        self._form: Form = "plain" if form == "auto" else form
 
     def take_step(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Both networks learn from a batch; losses by "network/term"."""
         inputs = make_step_inputs(self.config, batch, self.step, self.device)
-        result = self._update(self.adversaries, self.objective, inputs)
+        with computed_as(self._form):
+            result = self._update(self.adversaries, self.objective, inputs)
         self.adversaries.ema.update(self.adversaries.generator.network, self.step)
         self.diagnostics = diagnose(result, self.objective.accuracy)
         return result.losses

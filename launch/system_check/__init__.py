@@ -1,4 +1,4 @@
-"""`histosyn doctor --system`: is all here that work needs? Knows no data sets."""
+"""`histosyn doctor --system`: is all here that work needs? Knows no shards."""
 
 from __future__ import annotations
 

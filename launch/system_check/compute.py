@@ -50,6 +50,17 @@ def processor() -> Outcome:
     return ok(detail)
 
 
+def convolutions() -> Outcome:
+    """What `run.convolutions = "auto"` is here: measured now, unless that was done before."""
+    from histosyn.networks.convolution_choice import gains_text
+    from hpc.precision import processor
+
+    found = [gains_text("float32")]
+    if processor().native_bfloat16:
+        found.append(gains_text("bfloat16"))
+    return ok("convolutions auto is " + "\nand ".join(found))
+
+
 def cores() -> Outcome:
     """Cores this process may use against the threads that torch starts."""
     import torch

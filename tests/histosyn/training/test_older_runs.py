@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
+from histosyn.config.file import load_toml
 from histosyn.models.folder import load_model
 from launch.cli import main
 
 FILES = Path(__file__).parents[1] / "files"
 ARCHIVE = FILES / "run-0.1.tar.gz"
+CONVOLUTIONS = ".config.run.convolutions"
 CONTINUED = json.loads((FILES / "run-0.1-continued.json").read_text())
 
 
@@ -57,7 +59,10 @@ def test_it_goes_on_as_the_older_version_would_have(older_run):
     for found, expected in zip(reports, CONTINUED, strict=True):
         # Sums of float32 part by rounding from one kind of processor to another.
         assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-3)
-    assert layout(older_run / "checkpoints" / "step-00000006") == checkpoint
+    tensors, state = layout(older_run / "checkpoints" / "step-00000006")
+    assert (tensors, state - {CONVOLUTIONS}) == checkpoint
+    # It had no other form, and goes on without.
+    assert load_toml(older_run / "config.toml")["run"]["convolutions"] == "plain"
 
 
 def test_its_model_is_read(older_run):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import distributed
 
+from histosyn.networks import convolution_choice
 from hpc import precision
 from hpc.errors import HistosynError
 from launch.system_check import compute, gloo_rank, processes
@@ -34,6 +35,22 @@ def test_the_processor_and_what_auto_is_on_it(monkeypatch):
     assert outcome.detail.endswith("precision auto is float32")
     monkeypatch.setattr(precision, "processor", lambda: replace(found, native_bfloat16=True))
     assert compute.processor().detail.endswith("precision auto is bfloat16")
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_what_convolutions_auto_is(monkeypatch, native):
+    found = precision.Processor(
+        model="Zen 9", instructions=("AVX2",), lacks=(), native_bfloat16=native
+    )
+    monkeypatch.setattr(precision, "processor", lambda: found)
+    gains = {"small_grids": 2.91, "contiguous": 0.8}
+    monkeypatch.setattr(convolution_choice, "measured_once", lambda *_: gains)
+    lines = compute.convolutions().detail.splitlines()
+    assert lines[0] == (
+        "convolutions auto is small_grids in float32 "
+        "(against plain: small_grids 2.9x, contiguous 0.8x)"
+    )
+    assert [line[:31] for line in lines[1:]] == ["and small_grids in bfloat16 (ag"] * native
 
 
 def test_a_processor_that_the_environment_holds(monkeypatch):

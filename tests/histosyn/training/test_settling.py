@@ -1,4 +1,4 @@
-"""A run is computed in one precision, whatever devices it meets on its way."""
+"""A run is computed in one precision and one form, whatever devices it meets on its way."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 from tissue import pack_blobs, tiny_config
 
 from histosyn.config.file import load_toml
+from histosyn.networks import convolution_choice
+from histosyn.training import trainer
 from histosyn.training.run import run_training
 from hpc import precision
 from hpc.errors import ConfigError
@@ -80,3 +82,51 @@ def test_a_damaged_checkpoint_tells_nothing_and_an_older_one_does(
     native[0] = False
     run_training(config)
     assert told_by(tmp_path / "run") == {"bfloat16"}
+
+
+@pytest.fixture
+def fastest(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The form of convolutions that is fastest, to be changed."""
+    found = ["contiguous"]
+    monkeypatch.setattr(convolution_choice, "fastest", lambda device, precision: found[0])
+    monkeypatch.setattr(convolution_choice, "gains_text", lambda precision: "measured")
+    return found
+
+
+def form_of(folder: Path) -> str:
+    """Where a run says how its convolutions are computed."""
+    return str(load_toml(folder / "config.toml")["run"]["convolutions"])
+
+
+def test_convolutions_stay_as_the_first_start_chose_them(
+    shards: Path, tmp_path: Path, fastest: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed and resumed on another kind of processor, as if never interrupted."""
+    used: list[str] = []
+    computed_as = trainer.computed_as
+    monkeypatch.setattr(trainer, "computed_as", lambda form: used.append(form) or computed_as(form))
+    parts = tiny_config(
+        shards, tmp_path / "parts", steps=2, checkpoint_every=2, precision="float32",
+        convolutions="auto",
+    )  # fmt: skip
+    run_training(parts)
+    fastest[0] = "plain"
+    shutil.rmtree(tmp_path / "parts" / "model")
+    run_training(replace(parts, run=replace(parts.run, steps=4)))
+    assert form_of(tmp_path / "parts") == "contiguous"
+    assert used == ["contiguous"] * 4
+    fastest[0] = "contiguous"
+    whole = replace(parts, run=replace(parts.run, folder=tmp_path / "whole", steps=4))
+    run_training(whole)
+    weights = [(tmp_path / name / "model/model.safetensors").read_bytes()
+               for name in ("parts", "whole")]  # fmt: skip
+    assert weights[0] == weights[1]
+
+
+def test_a_form_may_be_named_anew(shards: Path, tmp_path: Path, fastest: list[str]) -> None:
+    config = tiny_config(
+        shards, tmp_path / "run", steps=1, precision="float32", convolutions="auto"
+    )
+    run_training(config)
+    run_training(replace(config, run=replace(config.run, steps=2, convolutions="plain")))
+    assert form_of(tmp_path / "run") == "plain"
