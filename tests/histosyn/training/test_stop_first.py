@@ -222,6 +222,7 @@ def end_on_a_rank(config: TrainConfig, asked: bool) -> str:
     return "finished"
 
 
+@pytest.mark.slow
 def test_two_ranks_stop_in_the_midst_of_statistics(shards: Path, tmp_path: Path) -> None:
     settings = SETTINGS | {"recalibrate_batches": 4}
     for name, asks in (("whole", (False,)), ("parts", (True, False))):

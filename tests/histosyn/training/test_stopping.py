@@ -126,6 +126,7 @@ def train_on_rank(config: TrainConfig, ask: bool) -> str:
     return "finished"
 
 
+@pytest.mark.slow
 def test_two_ranks_stop_as_one(shards: Path, tmp_path: Path) -> None:
     for name, asks in (("whole", (False,)), ("parts", (True, False))):
         config = tiny_config(shards, tmp_path / name, **SETTINGS)

@@ -86,6 +86,7 @@ def test_a_second_seed_is_refused_by_name_and_a_kill_is_no_lock(place, tmp_path)
     assert len(read_manifest(out)) == MAPS
 
 
+@pytest.mark.slow
 def test_parts_of_one_work_go_together_and_others_do_not(place, tmp_path):
     out = tmp_path / "out"
     with halfway(place, out, part="1/2") as process:
