@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import ray.tune
+import torch
 
 from histosyn.models.folder import load_model
 from histosyn.networks.generator import Generator
 from histosyn.training.run import run_training
 from histosyn.training.trainer import Trainer
+from hpc import checkpoint
 from hpc.errors import HistosynError, TrainingDivergedError
 from hpc.process_group import device_of
+from hpc.run_folder_names import CHECKPOINTS
 from hpc.topology import Topology
 from tune.config import Candidate, Sweep
 from tune.evaluation import Evaluator
@@ -82,7 +86,21 @@ def _train_and_measure(candidate: Candidate, folder: TrialFolder, sweep: Sweep) 
     evaluator = Evaluator(sweep.sweep, device)
     evaluate = Evaluate(evaluator, folder, candidate, sweep.sweep.evaluate_every)
     evaluate.tell_last()
+    _measure_newest(evaluate, training.run.folder / CHECKPOINTS, device)
     model = run_training(training, (lambda _config, _topology: evaluate,))
     # A kill between the last checkpoint and its measurement leaves a run that has no step to take.
     if training.run.steps not in evaluate.known:
         evaluate.at(training.run.steps, load_model(model, device).network)
+
+
+def _measure_newest(evaluate: Evaluate, checkpoints: Path, device: torch.device) -> None:
+    """Measure what the trial goes on from, if a kill came between it and its measurement.
+
+    What was written to resume from only has no batch statistics; the run makes up for it.
+    """
+    newest = checkpoint.newest_valid(checkpoints)
+    if newest is None or checkpoint.is_resume_only(newest):
+        return
+    (step,) = [step for step, path in checkpoint.steps(checkpoints).items() if path == newest]
+    if step % evaluate.interval == 0 and step not in evaluate.known:
+        evaluate.at(step, load_model(newest, device).network)

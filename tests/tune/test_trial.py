@@ -1,13 +1,18 @@
 """A trial, without Ray around it: what it measures, and how it goes on and ends."""
 
+import shutil
 from dataclasses import asdict
 
 import pytest
 import ray.tune
+from launching import wait_until
 from tissue import pack_blobs, tiny_config
 
 from histosyn.config.file import as_plain
+from hpc.checkpoint import steps
+from hpc.run_folder_names import CHECKPOINTS
 from tune.config import sweep_from_dict
+from tune.evaluation import Evaluator
 from tune.trial import run_trial
 from tune.trial_folder import Outcome, TrialFolder
 
@@ -50,6 +55,33 @@ def test_a_trial_measures_tells_and_concludes(sweep, reports):
     assert [asdict(item) for item in folder.evaluations().values()] == reports
     assert folder.outcome() == Outcome(status="finished")
     assert (folder.path / "model").is_dir()
+
+
+class Killed(BaseException):
+    """Nothing handles it."""
+
+
+def test_a_checkpoint_that_a_kill_left_unmeasured_is_measured(sweep, reports, monkeypatch):
+    """As the undisturbed trial measures it, to the last digit."""
+    run_trial({"number": 0}, sweep)
+    folder = TrialFolder(sweep.trial_folder(0))
+    undisturbed = lines_of(folder)
+    shutil.rmtree(folder.path)
+
+    def killed(*_):
+        # The checkpoint is written meanwhile.
+        wait_until(lambda: steps(folder.path / CHECKPOINTS))
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Evaluator, "distance", killed)
+        run_trial({"number": 0}, sweep)
+    assert [*steps(folder.path / CHECKPOINTS)] == [2]
+    assert not folder.evaluations()
+
+    run_trial({"number": 0}, sweep)
+
+    assert lines_of(folder) == undisturbed
 
 
 def test_a_finished_training_that_was_not_measured_is_measured_from_its_model(sweep, reports):
