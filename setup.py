@@ -55,6 +55,7 @@ setup(
         "eval.extractors",
         "eval.faithfulness",
         "eval.features",
+        "eval.file_history",
         "eval.segmenter",
         "eval.spectra",
         "eval.statistics",

@@ -18,6 +18,8 @@ from eval.features.content import Content
 from eval.features.extractor import Extractor
 from eval.features.tile_batches import OnBadTile
 from eval.features.tile_sources import StoredTiles, TileFolder, TileShards, TileSource, open_tiles
+from eval.file_history.comparison import FileHistory
+from eval.file_history.tile_sources import history_between
 from eval.statistics.result import Number, Result
 from hpc.collectives import run_on_rank_0
 from hpc.errors import InputError
@@ -208,7 +210,28 @@ def _finished(
         result = replace(result, numbers=(*result.numbers, *numbers))
     if settings.grouping is not None:
         made |= settings.grouping.as_dict()
-    return replace(result, settings=result.settings | made | dict(more))
+    history = history_of_sides(sides, settings.seed)
+    return with_history(replace(result, settings=result.settings | made | dict(more)), history)
+
+
+def history_of_sides(sides: Mapping[str, Side], seed: int) -> FileHistory | None:
+    """What tells the sides apart besides tissue; None of sides that are no files."""
+    real, synthetic = sides["real"], sides["synthetic"]
+    if not isinstance(real, StoredTiles) or not isinstance(synthetic, StoredTiles):
+        return None
+    return history_between(real, synthetic, seed=seed)
+
+
+def with_history(result: Result, history: FileHistory | None) -> Result:
+    """The result with what the files tell: all of it in a table, a difference as a warning."""
+    if history is None:
+        return result
+    warnings = () if history.warning is None else (history.warning,)
+    return replace(
+        result,
+        warnings=(*result.warnings, *warnings),
+        tables=result.tables | {"file_history": history.as_dict()},
+    )
 
 
 def groups_of_side(

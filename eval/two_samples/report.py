@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.distances.feature_set import FeatureSet, measure
-from eval.distances.report import Grouping, groups_of_side
+from eval.distances.report import Grouping, groups_of_side, history_of_sides, with_history
 from eval.features.extractor import Extractor, Identity
 from eval.features.tile_sources import StoredTiles
 from eval.statistics.result import Number, Result
@@ -93,7 +93,7 @@ def two_sample_test(
                     "features": _most_used(scores, scaled.names[kind])}  # fmt: skip
             numbers.append(replace(number, details=number.details | told))
             tables[name] = _surest(scores, tiles)
-    return Result(
+    result = Result(
         kind="c2st",
         inputs={role: _described(side) for role, side in sides.items()},
         settings=_settings(extractor.identity, settings, known),
@@ -101,6 +101,8 @@ def two_sample_test(
         warnings=tuple(_warnings(sides, known, settings)),
         tables={SUREST: tables},
     )
+    history = history_of_sides({"real": real, "synthetic": synthetic}, settings.seed)
+    return with_history(result, history)
 
 
 def require_no_part(identity: Identity, frozen: tuple[str, ...] | None) -> None:

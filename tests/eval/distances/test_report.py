@@ -393,3 +393,18 @@ def test_tissue_of_another_laboratory_is_far_above_the_floor():
     numbers = named(result)
     floor = numbers["real_versus_real_floor"].value
     assert numbers["frechet_distance"].value > 5 * floor
+
+
+def test_jpeg_on_one_side_only_is_told_beside_the_distance(tmp_path):
+    random = np.random.default_rng(0)
+    for role, suffix in (("real", "jpg"), ("synthetic", "png")):
+        (tmp_path / role).mkdir()
+        for number in range(12):
+            noise = Image.fromarray(random.integers(90, 220, (48, 48, 3), dtype=np.uint8))
+            noise.save(tmp_path / role / f"{number:02d}.{suffix}")
+    sides = [open_side(tmp_path / role) for role in ("real", "synthetic")]
+    result = distance_between(*sides, EXTRACTOR)
+    assert sum("traces of JPEG in 100% of real tiles" in text for text in result.warnings) == 1
+    assert result.as_json()["tables"]["file_history"]["jpeg_share"] == {"real": 1, "synthetic": 0}
+    alike = distance_between(sides[1], sides[1], EXTRACTOR)
+    assert not any("JPEG" in text for text in alike.warnings)

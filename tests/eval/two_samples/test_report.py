@@ -63,6 +63,9 @@ def test_a_fine_fault_is_seen_at_the_fine_scale_alone_and_named(tmp_path):
     assert found["auc_network_scale_1"].value > 0.95
     # The grain is gone where pixels are averaged by two.
     assert 0.2 < found["auc_texture_scale_2"].value < 0.8
+    # Which is nothing that tissue has: said in one line.
+    assert sum("tells the arms apart: sharpness" in warning for warning in result.warnings) == 1
+    assert result.tables["file_history"]["n"] == {"real": 30, "synthetic": 30}
     used = found["auc_texture_scale_1"].details["features"]
     assert len(used) == 5
     assert used[0]["use"] >= used[-1]["use"]

@@ -1,0 +1,1 @@
+"""What files leave in tiles: compression, sharpness, borders, glass. Knows no network."""
