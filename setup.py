@@ -56,6 +56,7 @@ setup(
         "eval.faithfulness",
         "eval.features",
         "eval.file_history",
+        "eval.memorization",
         "eval.segmenter",
         "eval.spectra",
         "eval.statistics",

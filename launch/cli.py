@@ -67,6 +67,11 @@ EVAL_COMMANDS = (
         "Whether synthetic tissue varies as real tissue does.",
     ),
     (
+        "memorization",
+        "launch.commands.eval_memorization:memorization",
+        "Whether synthetic tiles are copies of training tiles.",
+    ),
+    (
         "agreement",
         "launch.commands.eval_agreement:agreement",
         "Agreement of readers, with intervals.",

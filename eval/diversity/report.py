@@ -10,17 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.distances.feature_set import FeatureSet, measure
-from eval.diversity.spreads import (
-    Estimate,
-    like_distances,
-    mean_of,
-    ratio_number,
-    spread_of,
-    variant_distances,
-)
+from eval.diversity.spreads import like_distances, variant_distances
 from eval.diversity.stain import COLOURS, StainExtractor, drift
 from eval.features.extractor import Extractor
 from eval.features.tile_sources import StoredTiles, TileShards
+from eval.statistics.group_ratios import Estimate, mean_of, ratio_number, spread_of
 from eval.statistics.result import Number, Result
 from eval.two_samples.folds import groups_of, label_key
 from hpc.errors import InputError

@@ -1,0 +1,1 @@
+"""Are synthetic tiles copies of training tiles? Knows no generator."""
