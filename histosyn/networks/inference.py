@@ -25,6 +25,10 @@ def made_ready(network: Generator, precision: Precision = "float32") -> Generato
     where it is brightest.
     """
     network.eval().requires_grad_(False)
+    if isinstance(network.entry, nn.Conv2d):
+        # In this order sums do not depend on how large a window is (`histosyn.networks.windows`).
+        weight = network.entry.weight
+        weight.data = weight.data.contiguous(memory_format=torch.channels_last)
     for module in network.modules():
         if isinstance(module, Spade):
             # Read tap by tap: so they lie in memory.

@@ -73,16 +73,19 @@ class Spade(Modulation):
 
     def table(self, level: Level) -> tuple[torch.Tensor, Pixels]:
         """Rows of γ and β, (R, 2C), and which pixel has which."""
-        if self.repeats_enough(level.patterns):
+        if self.repeats_enough(level.shares):
             return self._of_patterns(level.patterns), level.patterns.pixels
         return self._of_pixels(level), level.pixels
 
-    def repeats_enough(self, patterns: Patterns) -> bool:
-        """Whether to compute γ and β for distinct neighbourhoods rather than for pixels."""
+    def repeats_enough(self, shares: tuple[float, float]) -> bool:
+        """Whether to compute γ and β for distinct neighbourhoods rather than for pixels.
+
+        `shares` as `Level.shares`.
+        """
         weight = self.embed.weight
         half = weight.itemsize < 4 or torch.is_autocast_enabled(weight.device.type)
         multiplication, addition = _HALF_COSTS if half else _FLOAT_COSTS
-        small, large = patterns.shares
+        small, large = shares
         return small * multiplication + large * addition / len(weight) < 1
 
     def _of_patterns(self, patterns: Patterns) -> torch.Tensor:

@@ -44,36 +44,50 @@ def draw_noise(
 ) -> Noise:
     """Noise, float32, for images of `height` x `width` pixels, one key an image."""
     rows, columns = -(-height // config.stride), -(-width // config.stride)
-    if config.entry == "linear":
-        entry = _normal(keys, grid_positions(config.noise_channels, range(1), range(1), device))
-        entry = entry.flatten(1)
-    else:
-        entry = _normal(keys, _grid(config, rows, columns, device))
-    if not config.pixel_noise:
-        return Noise(entry=entry)
     return Noise(
-        entry=entry,
+        entry=entry_noise(keys, config, range(rows), range(columns), device),
         pixels=tuple(
-            _normal(keys, _layer(config, number, rows << number, columns << number, device))
+            pixel_noise(
+                keys, config, number, range(rows << number), range(columns << number), device
+            )
             for number in range(config.upsamplings + 1)
-        ),
+        )
+        if config.pixel_noise
+        else (),
     )
 
 
-def _grid(config: GeneratorConfig, rows: int, columns: int, device: torch.device) -> torch.Tensor:
-    """Half of the channels differ from cell to cell, half have the same position everywhere."""
-    whole = config.noise_channels // 2
-    everywhere = grid_positions(whole, range(1), range(1), device).expand(whole, rows, columns)
-    others = range(whole, config.noise_channels)
-    return torch.cat([everywhere, grid_positions(others, range(rows), range(columns), device)])
-
-
-def _layer(
-    config: GeneratorConfig, number: int, rows: int, columns: int, device: torch.device
+def entry_noise(
+    keys: Sequence[int], config: GeneratorConfig, rows: range, columns: range, device: torch.device
 ) -> torch.Tensor:
-    """The channel after those of the entry and of coarser resolutions."""
+    """`Noise.entry` in a window of the coarsest grid.
+
+    Half of the channels differ from cell to cell, half have the same position everywhere.
+    """
+    if config.entry == "linear":
+        grid = grid_positions(config.noise_channels, range(1), range(1), device)
+        return _normal(keys, grid).flatten(1)
+    whole = config.noise_channels // 2
+    everywhere = grid_positions(whole, range(1), range(1), device)
+    everywhere = everywhere.expand(whole, len(rows), len(columns))
+    others = grid_positions(range(whole, config.noise_channels), rows, columns, device)
+    return _normal(keys, torch.cat([everywhere, others]))
+
+
+def pixel_noise(
+    keys: Sequence[int],
+    config: GeneratorConfig,
+    number: int,
+    rows: range,
+    columns: range,
+    device: torch.device,
+) -> torch.Tensor:
+    """The noise of block `number` in a window of its grid, (N, 1, h, w).
+
+    Its channel comes after those of the entry and of coarser resolutions.
+    """
     channel = config.noise_channels + number
-    return grid_positions(range(channel, channel + 1), range(rows), range(columns), device)
+    return _normal(keys, grid_positions(range(channel, channel + 1), rows, columns, device))
 
 
 def _normal(keys: Sequence[int], positions: torch.Tensor) -> torch.Tensor:

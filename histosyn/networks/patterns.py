@@ -9,7 +9,7 @@ will do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional
 
 from histosyn.networks.bags import Bags, starts
+from histosyn.networks.boxes import sampled
 from histosyn.networks.pixel_blocks import Pixels
 
 # The label of pixels that belong to no class.
@@ -51,11 +52,18 @@ class Patterns:
 
 
 class Level:
-    """A batch of label maps at one resolution: `labels_NHW`, int64 in [0, classes) or IGNORED."""
+    """A batch of label maps at one resolution: `labels_NHW`, int64 in [0, classes) or IGNORED.
 
-    def __init__(self, labels_NHW: torch.Tensor, classes: int) -> None:
+    `shares` are those of the image that these are a window of, if they are: whole or in windows,
+    an image is to be computed in the same way.
+    """
+
+    def __init__(
+        self, labels_NHW: torch.Tensor, classes: int, shares: tuple[float, float] | None = None
+    ) -> None:
         self.labels_NHW = labels_NHW
         self.classes = classes
+        self._shares = shares
 
     @cached_property
     def pixels(self) -> Pixels:
@@ -74,6 +82,19 @@ class Level:
     def patterns(self) -> Patterns:
         """The distinct neighbourhoods."""
         return find_patterns(self.labels_NHW, self.classes)
+
+    @cached_property
+    def shares(self) -> tuple[float, float]:
+        """Distinct 3x3 and 5x5 neighbourhoods, each as a share of the pixels.
+
+        Of a single map that is large, as `sampled` parts of it have them.
+        """
+        if self._shares is not None:
+            return self._shares
+        boxes = sampled(self.labels_NHW.shape[1:])
+        if len(self.labels_NHW) > 1 or len(boxes) == 1:
+            return self.patterns.shares
+        return mean_shares((box.of(self.labels_NHW) for box in boxes), self.classes)
 
 
 class LabelPyramid:
@@ -110,6 +131,12 @@ def find_patterns(labels_NHW: torch.Tensor, classes: int) -> Patterns:
         taps=Bags.of_equal_size(tap_P9, rows * 9),
         pixels=Pixels(labels_NHW.shape, labels_NHW.device, large_NHW.flatten(), len(found)),
     )
+
+
+def mean_shares(windows: Iterable[torch.Tensor], classes: int) -> tuple[float, float]:
+    """The mean `Patterns.shares` of label maps (N, H, W)."""
+    small, large = zip(*(find_patterns(labels, classes).shares for labels in windows), strict=True)
+    return sum(small) / len(small), sum(large) / len(large)
 
 
 def one_hot(labels_NHW: torch.Tensor, classes: int, dtype: torch.dtype) -> torch.Tensor:

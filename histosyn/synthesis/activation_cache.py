@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import torch
 
+from histosyn.networks.boxes import Box, around, box_of
 from histosyn.networks.generator import Generator, Noise
 from histosyn.networks.patterns import Level
 
@@ -26,80 +27,6 @@ _REACH_OF_CONVOLUTIONS = 2
 _RIM = _REACH_OF_LABELS + _REACH_OF_CONVOLUTIONS
 # A window of a larger share is not worth its rim.
 _MOST = 0.6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Box:
-    """Rows top to bottom and columns left to right of a grid, the last ones excluded."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    def grown(self, by: int, size: Sequence[int]) -> Box:
-        """Larger by so many cells on each side, but not than the grid."""
-        return Box(
-            top=max(self.top - by, 0),
-            bottom=min(self.bottom + by, size[0]),
-            left=max(self.left - by, 0),
-            right=min(self.right + by, size[1]),
-        )
-
-    def finer(self) -> Box:
-        """The same cells on a grid of half the spacing."""
-        return Box(
-            top=2 * self.top, bottom=2 * self.bottom, left=2 * self.left, right=2 * self.right
-        )
-
-    def coarser(self) -> Box:
-        """The cells of twice the spacing that hold these."""
-        return Box(
-            top=self.top // 2,
-            bottom=-(-self.bottom // 2),
-            left=self.left // 2,
-            right=-(-self.right // 2),
-        )
-
-    def shifted(self, origin: Box) -> Box:
-        """The same cells, counted from the corner of another box."""
-        return Box(
-            top=self.top - origin.top,
-            bottom=self.bottom - origin.top,
-            left=self.left - origin.left,
-            right=self.right - origin.left,
-        )
-
-    def share_of(self, size: Sequence[int]) -> float:
-        """Its part of a grid."""
-        return (self.bottom - self.top) * (self.right - self.left) / (size[0] * size[1])
-
-    def of(self, values: torch.Tensor) -> torch.Tensor:
-        """This part of (..., H, W)."""
-        return values[..., self.top : self.bottom, self.left : self.right]
-
-
-def box_of(changed_HW: torch.Tensor) -> Box | None:
-    """The smallest box around what is true; None if nothing is."""
-    rows, columns = (changed_HW.any(axis).nonzero().flatten() for axis in (1, 0))
-    if not len(rows):
-        return None
-    return Box(
-        top=int(rows[0]), bottom=int(rows[-1]) + 1, left=int(columns[0]), right=int(columns[-1]) + 1
-    )
-
-
-def around(*boxes: Box | None) -> Box | None:
-    """The smallest box around all that are not None."""
-    found = [box for box in boxes if box is not None]
-    if not found:
-        return None
-    return Box(
-        top=min(box.top for box in found),
-        bottom=max(box.bottom for box in found),
-        left=min(box.left for box in found),
-        right=max(box.right for box in found),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,12 +26,12 @@ CHANNELS, HIDDEN, SLOPE = 3, 4, 0.2
 class FastSpade(Spade):
     """Computes γ and β for distinct neighbourhoods however few repeat."""
 
-    def repeats_enough(self, patterns: object) -> bool:
+    def repeats_enough(self, shares: object) -> bool:
         return True
 
 
 class DenseSpade(Spade):
-    def repeats_enough(self, patterns: object) -> bool:
+    def repeats_enough(self, shares: object) -> bool:
         return False
 
 
@@ -187,8 +187,8 @@ def test_class_table_gives_each_class_its_scale_and_shift() -> None:
 def test_what_repeats_decides() -> None:
     spade = Spade(CHANNELS, 4, 128)
     noise = torch.randint(0, 4, (1, 32, 32), generator=torch.Generator().manual_seed(0))
-    assert not spade.repeats_enough(find_patterns(noise, 4))
-    assert spade.repeats_enough(find_patterns(torch.zeros(1, 32, 32, dtype=torch.long), 4))
+    assert not spade.repeats_enough(find_patterns(noise, 4).shares)
+    assert spade.repeats_enough(find_patterns(torch.zeros(1, 32, 32, dtype=torch.long), 4).shares)
 
 
 @pytest.mark.parametrize(
@@ -205,13 +205,13 @@ def test_precision_decides_where_the_costs_are_close(
 ) -> None:
     random = torch.Generator().manual_seed(0)
     noise = torch.randint(0, classes, (maps, 32, 32), generator=random)
-    patterns = find_patterns(torch.cat([noise, noise[:twice]]), classes)
+    shares = find_patterns(torch.cat([noise, noise[:twice]]), classes).shares
     spade = Spade(CHANNELS, classes, hidden)
-    assert spade.repeats_enough(patterns) == in_float32
+    assert spade.repeats_enough(shares) == in_float32
     with torch.autocast("cpu", torch.bfloat16):
-        assert spade.repeats_enough(patterns) != in_float32
-    assert spade.double().repeats_enough(patterns) == in_float32
-    assert spade.bfloat16().repeats_enough(patterns) != in_float32
+        assert spade.repeats_enough(shares) != in_float32
+    assert spade.double().repeats_enough(shares) == in_float32
+    assert spade.bfloat16().repeats_enough(shares) != in_float32
 
 
 @pytest.mark.parametrize("mean", [100.0, 1e3])
