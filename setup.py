@@ -60,6 +60,7 @@ setup(
         "eval.segmenter",
         "eval.spectra",
         "eval.statistics",
+        "eval.study",
         "eval.two_samples",
         "eval.utility",
         "tune",
@@ -73,6 +74,7 @@ setup(
         # py.typed tells type checkers that a package has types (PEP 561).
         **{floor: ["py.typed"] for floor in ("hpc", "histosyn", "eval", "tune")},
         "histosyn.labels": ["schemas/*.toml"],
+        "eval.study": ["page/*"],
         "histosyn.paint": ["page/*"],
         "launch": ["py.typed", "templates/*"],
     },

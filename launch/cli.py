@@ -87,6 +87,18 @@ EVAL_COMMANDS = (
         "Whether a segmenter learns as much from synthetic tiles.",
     ),
 )
+STUDY_COMMANDS = (
+    (
+        "make",
+        "launch.commands.study_make:make",
+        "Make a blinded reader study: one file for each reader.",
+    ),
+    (
+        "read",
+        "launch.commands.study_read:read",
+        "Read what readers sent back, into tables of ratings.",
+    ),
+)
 SEGMENTER_COMMANDS = (
     (
         "train",
@@ -123,12 +135,14 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     )
     evaluate = App(name="eval", help="Measure whether the tissue is any good.")
     segmenter = App(name="segmenter", help="A segmenter of our own, to read tiles with.")
+    study = App(name="study", help="Reader studies: real or synthetic, and how well readers agree.")
     submit = App(name="submit", help="Submit a job to SLURM.")
     submit_evaluate = App(name="eval", help="Submit a measurement to SLURM.")
     for group, table in (
         (app, COMMANDS),
         (evaluate, EVAL_COMMANDS),
         (segmenter, SEGMENTER_COMMANDS),
+        (study, STUDY_COMMANDS),
         (submit, SUBMIT_COMMANDS),
         (submit_evaluate, SUBMIT_EVAL_COMMANDS),
     ):
@@ -136,6 +150,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
             group.command(target, name=name, help=None if name in tokens else text)
     evaluate.command(segmenter)
     app.command(evaluate)
+    app.command(study)
     submit.command(submit_evaluate)
     app.command(submit)
     return app

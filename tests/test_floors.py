@@ -13,6 +13,7 @@ from launch.cli import (
     COMMANDS,
     EVAL_COMMANDS,
     SEGMENTER_COMMANDS,
+    STUDY_COMMANDS,
     SUBMIT_COMMANDS,
     SUBMIT_EVAL_COMMANDS,
 )
@@ -29,6 +30,7 @@ HELPS = [
             ([], COMMANDS),
             (["eval"], EVAL_COMMANDS),
             (["eval", "segmenter"], SEGMENTER_COMMANDS),
+            (["study"], STUDY_COMMANDS),
             (["submit"], SUBMIT_COMMANDS),
             (["submit", "eval"], SUBMIT_EVAL_COMMANDS),
         )
@@ -36,6 +38,7 @@ HELPS = [
         if importlib.util.find_spec(target.partition(":")[0])
     ],
     ["eval"],
+    ["study"],
     ["submit"],
 ]
 LIST_HEAVY = f"""

@@ -81,6 +81,19 @@ SAMPLES = {
                    "indices": True}],
     },
     "eval.distances.comparison_file:_COMPARISONS": {"real": "/a", "synthetic": "/b", "seed": 3},
+    "eval.study.sealed_key:PROTOCOLS": {"protocol": {"design": {}}},
+    "eval.study.sealed_key:_SEALED": {
+        "kind": "histosyn study key", "version": 1, "study": "b", "sha256": SHA, "sealed": "",
+    },
+    "eval.study.sealed_key:_KEYS": {
+        "study": "b", "protocol_sha256": SHA, "protocol": {"design": {}},
+        "blocks": [{"reader": "R1", "block": "naive", "items": [
+            {"name": "c", "tiles": [{"arm": "real", "name": "a.png", "patient": None}]},
+        ]}],
+    },
+    "eval.study.reading:RECORDS": {
+        "study": "b", "protocol_sha256": SHA, "protocol": {}, "deviations": ["late"],
+    },
     "eval.utility.trainings:_TESTS": {
         "data_sha256": SHA, "segmenter_sha256": SHA, "training": {}, "tiles": 3,
         "units": ["a"], "confusion": [[[1, 2], [3, 4]]],

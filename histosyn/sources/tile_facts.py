@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -41,20 +41,25 @@ class TileFacts:
 
 
 def read_tile_facts(
-    path: Path, column: str | None = "patient", tile_suffix: str = ""
+    path: Path,
+    column: str | None = "patient",
+    tile_suffix: str = "",
+    *,
+    beside: Collection[str] = (),
 ) -> dict[str, TileFacts]:
     """Read what is known of tiles: a CSV with the columns `tile` and `column`.
 
     With `column` None groups are not read: each tile is one. A column `split` (train, val or test)
     says where a tile goes, a column `mpp`, which may have empty cells, at which resolution it is.
-    Other columns are left aside, with a warning that names them. Tiles are named with or without
-    type, and with or without their folder. The keys of the result are these names without type and
-    `tile_suffix`. Raises DatasetError for missing columns, empty or impossible cells and a tile
-    with two different lines. docs/tables.md has all rules.
+    Other columns are left aside, with a warning that names them unless they are `beside`, read by
+    whoever asks. Tiles are named with or without type, and with or without their folder. The keys
+    of the result are these names without type and `tile_suffix`. Raises DatasetError for missing
+    columns, empty or impossible cells and a tile with two different lines. docs/tables.md has all
+    rules.
     """
     needed = ("tile",) if column is None else ("tile", column)
     table = read_table(path, "groups file", {*needed, *_OPTIONAL})
-    places = _places(table, needed)
+    places = _places(table, needed, beside)
     facts: dict[str, TileFacts] = {}
     for row in table.rows:
         where = table.where(row)
@@ -105,11 +110,15 @@ def match_facts(
     return loose | exact
 
 
-def _places(table: Table, needed: Sequence[str]) -> dict[str, int]:
+def _places(table: Table, needed: Sequence[str], beside: Collection[str]) -> dict[str, int]:
     """Where the needed and the optional columns are. The others are named."""
     found = {name: table.index(name) for name in (*needed, *_OPTIONAL)}
     places = {name: place for name, place in found.items() if place is not None}
-    others = [name for at, name in enumerate(table.columns) if at not in places.values()]
+    others = [
+        name
+        for at, name in enumerate(table.columns)
+        if at not in places.values() and name.casefold() not in beside
+    ]
     if missing := [name for name in needed if name not in places]:
         typed = None if missing[0] in _USUAL else meant_by(missing[0], others)
         meant = f" Did you mean --group-column {typed}?" if typed else did_you_mean(others, missing)

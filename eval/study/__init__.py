@@ -1,0 +1,1 @@
+"""Blinded reader studies: their files, made and read back. Knows no networks, no training."""
