@@ -40,6 +40,7 @@ setup(
         "histosyn.phantom",
         "histosyn.pretrained",
         "histosyn.shards",
+        "histosyn.slides",
         "histosyn.sources",
         "histosyn.spectra",
         "histosyn.synthesis",

@@ -25,6 +25,8 @@ DOORS = {
     # Images.
     ("PIL.Image.open", "PIL.Image.frombytes", "cv2.*", "imageio.*", "skimage.*", "tifffile.*",
      "torchvision.io.*", "matplotlib.image.*"): {"histosyn/images/file.py"},
+    # Slides: OpenSlide has a decoder of its own for each scanner.
+    ("openslide.*",): {"histosyn/slides/slide.py"},
     # Arrays.
     ("numpy.load", "numpy.fromfile", "numpy.loadtxt", "numpy.genfromtxt", "numpy.memmap",
      "numpy.lib.format.read_*", "numpy.lib.format.open_memmap", "scipy.io.*", "h5py.*"): {

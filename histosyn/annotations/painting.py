@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from histosyn.annotations.classification import bases_of
-from histosyn.annotations.geojson import Annotation, Drawing
-from histosyn.annotations.shapes import Grid, ShapeIndex, inside
+from histosyn.annotations.geojson import Drawing
+from histosyn.annotations.grid import Grid
+from histosyn.annotations.shapes import ShapeIndex, inside
 from histosyn.labels.schema import LabelSchema
 from hpc.errors import LabelError
 
@@ -37,12 +38,12 @@ class Painting:
     """
 
     def __init__(self, drawing: Drawing, schema: LabelSchema, overlaps: Overlaps = "later") -> None:
-        class_of = _classes_of(drawing, schema)
+        counts = Counter(item.name for item in drawing.annotations)
+        class_of = classes_of(counts, schema, str(drawing.path))
         painted = [item for item in drawing.annotations if class_of[item.name] is not None]
         if overlaps == "schema":
             # What is ignored comes last, and stays on top.
             painted.sort(key=lambda item: class_of[item.name] or 0)
-        self.annotations: Sequence[Annotation] = painted
         self._classes = [class_of[item.name] or 0 for item in painted]
         self._index = ShapeIndex([item.shape for item in painted])
 
@@ -59,6 +60,11 @@ class Painting:
             labels[mask] = self._classes[number]
             covered |= mask
         return Painted(labels=labels, covered=covered)
+
+
+def is_painted(name: str | None) -> bool:
+    """Whether annotations of this class say what tissue is, and not only where or "not here"."""
+    return name is not None and name.casefold() not in (_IGNORED, _FRAME)
 
 
 def class_for(name: str | None, schema: LabelSchema) -> int | None:
@@ -94,30 +100,33 @@ def class_named(name: str, schema: LabelSchema) -> int | None:
     return None
 
 
-def _classes_of(drawing: Drawing, schema: LabelSchema) -> dict[str | None, int | None]:
+def classes_of(
+    counts: Mapping[str | None, int], schema: LabelSchema, name: str
+) -> dict[str | None, int | None]:
+    """The class index of each name that annotations have, as `class_for`, and how many have it.
+
+    Raises LabelError, calling the file `name`, if the schema lacks some.
+    """
     found: dict[str | None, int | None] = {}
-    unknown: Counter[str] = Counter()
-    for annotation in drawing.annotations:
-        name = annotation.name
-        if name in found:
-            continue
+    unknown = []
+    for each in counts:
         try:
-            found[name] = class_for(name, schema)
+            found[each] = class_for(each, schema)
         except LookupError:
-            unknown[str(name)] += 1
+            unknown.append(str(each))
     if unknown:
-        raise LabelError(f"{drawing.path} {_unknown_text(drawing, list(unknown), schema)}")
+        raise LabelError(f"{name} {_unknown_text(counts, unknown, schema)}")
     return found
 
 
-def _unknown_text(drawing: Drawing, names: Sequence[str], schema: LabelSchema) -> str:
-    counts = Counter(annotation.name for annotation in drawing.annotations)
+def _unknown_text(
+    counts: Mapping[str | None, int], names: Sequence[str], schema: LabelSchema
+) -> str:
     shown = ", ".join(f"{name!r} ({counts[name]} annotations)" for name in names[:8])
     has = ", ".join(item.name for item in schema.classes)
-    ignored = names[0].casefold() == _IGNORED
     remedy = (
         "Let it ignore something: ignore = 255."
-        if ignored
+        if names[0].casefold() == _IGNORED
         else "Add the class to the schema, or reclassify the annotations in QuPath."
     )
     return f"has classes that schema {schema.name} ({has}) does not have: {shown}. {remedy}"

@@ -30,7 +30,7 @@ from histosyn.labels.schema import (
 )
 
 NAME = "proposed"
-_IGNORE = 255
+IGNORE = 255
 _TOLD_STRAYS = 8
 # A colour with this share of all pixels that is merged into another one is worth a word.
 _TOLD_SHARE = 0.01
@@ -49,12 +49,15 @@ class Proposal:
     """A schema, and in `notes` what was assumed to get it, a sentence each.
 
     `doubts`, which are among the notes or beside them, say why nothing should be made with it
-    before somebody has looked at it.
+    before somebody has looked at it. `head` is the comment on top of its file;
+    `named` says that its classes have the names that they should have.
     """
 
     schema: LabelSchema
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    head: str = _HEAD
+    named: bool = False
 
     @property
     def built_in(self) -> bool:
@@ -63,7 +66,7 @@ class Proposal:
 
     def toml(self, command: str = "doctor") -> str:
         """The text of a schema file, with a word on what to do with it."""
-        return f"{_HEAD.format(command=command)}{schema_toml(self.schema)}"
+        return f"{self.head.format(command=command)}{schema_toml(self.schema)}"
 
 
 def propose(pixel_values: Iterable[PixelValues]) -> Proposal | None:
@@ -169,7 +172,7 @@ def _from_indices(counts: ValueCounts) -> Proposal:
     pixels = counts.index_pixels
     values = _with_neighbours(np.flatnonzero(pixels), np.flatnonzero(counts.stretched_pixels))
     notes = []
-    ignore = _IGNORE if values[-1] == _IGNORE and len(values) > 1 else None
+    ignore = IGNORE if values[-1] == IGNORE and len(values) > 1 else None
     if ignore is not None:
         notes.append("255 is taken for pixels without a label (ignore).")
         values = values[:-1]

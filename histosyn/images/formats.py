@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from PIL import WebPImagePlugin as _WebPImagePlugin
 
-__all__ = ["FORMATS", "FORMATS_TEXT", "IMAGE_SUFFIXES", "UNREAD_SUFFIXES", "format_of", "kind_of"]
+__all__ = [
+    "FORMATS",
+    "FORMATS_TEXT",
+    "IMAGE_SUFFIXES",
+    "SLIDE_SUFFIXES",
+    "UNREAD_SUFFIXES",
+    "format_of",
+    "kind_of",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +62,10 @@ FORMATS = (
 )
 FORMATS_TEXT = "PNG, JPEG, TIFF, BMP, WebP and GIF"
 IMAGE_SUFFIXES = frozenset(suffix for item in FORMATS for suffix in item.suffixes)
+# Whole-slide images, which OpenSlide reads (`histosyn.slides`).
+SLIDE_SUFFIXES = frozenset({
+    ".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm",
+})  # fmt: skip
 # Files that hold pixels but are not read. They are told with their number, not passed over.
 UNREAD_SUFFIXES = frozenset({
     ".jp2", ".j2k", ".jpf", ".jpx", ".jpm", ".jxl", ".jxr", ".heic", ".heif", ".avif", ".svs",

@@ -41,7 +41,7 @@ def resolution_of(source: ImageSource) -> float | None:
 def resolution_in(image: Image.Image) -> float | None:
     """The same of an image that is open already."""
     try:
-        return next((mpp for mpp in map(_square, _told(image)) if mpp is not None), None)
+        return next((mpp for mpp in map(plausible_mpp, _told(image)) if mpp is not None), None)
     except Exception:  # odd tags may surface as any exception
         return None
 
@@ -74,7 +74,8 @@ def _described(image: Image.Image) -> list[tuple[float, float]]:
     return []
 
 
-def _square(told: tuple[float, float]) -> float | None:
+def plausible_mpp(told: tuple[float, float]) -> float | None:
+    """Microns per pixel, told across and down, if pixels are square and of a microscope."""
     across, down = told
     lowest, highest = _PLAUSIBLE_MPP
     if not (lowest <= across <= highest and 1 / _SQUARE_RATIO <= across / down <= _SQUARE_RATIO):

@@ -12,6 +12,8 @@ from hpc.errors import ConfigError
 from hpc.paths import settle_paths
 
 TileFormat = Literal["png", "jpg"]
+# Which of two annotations counts: the later one, as QuPath draws, or that of the later class.
+Overlaps = Literal["later", "schema"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +24,18 @@ class PackConfig:
     with less than `min_tissue`, a share, are left out. Where R, G and B all exceed
     `bright_to_class_0`, the original's rule, the label becomes 0, whatever was drawn there. Where
     label maps number objects, all of these become the class `objects_are`.
+
+    `unlabelled` is the value of index files that stands for no label. `base_mpp` is that of the
+    slides whose regions QuPath exported. Of slides, `unannotated` is the class of what no
+    annotation covers, None for what the schema ignores, and `overlaps` says which of two
+    annotations counts where both lie.
     """
 
     naming: Naming = field(default_factory=Naming)
     tile_size: int | None = None
     overlap: int = 0
     source_mpp: float | None = None
+    base_mpp: float | None = None
     mpp: float | None = None
     groups: Path | None = None
     group_column: str = "patient"
@@ -36,18 +44,16 @@ class PackConfig:
     min_tissue: float = 0.0
     bright_to_class_0: int | None = None
     objects_are: str | None = None
+    unlabelled: int | None = None
+    unannotated: str | None = None
+    overlaps: Overlaps = "later"
     tile_format: TileFormat = "png"
     seed: int = 0
     samples_per_shard: int = 512
 
     def __post_init__(self) -> None:
         settle_paths(self, "pack")
-        if self.mpp is not None and self.source_mpp is None and self.groups is None:
-            raise ConfigError(
-                "To resample to --mpp, say at which the tiles are: --source-mpp, or a column mpp "
-                "in the CSV of --groups."
-            )
-        for name in ("tile_size", "source_mpp", "mpp", "samples_per_shard"):
+        for name in ("tile_size", "source_mpp", "base_mpp", "mpp", "samples_per_shard"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"{name} = {value} must be positive.")

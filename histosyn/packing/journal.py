@@ -5,6 +5,7 @@
     plan.json       what is packed and how: another plan, and all of this is worthless
     pairs           digests of the pairs: what stood before the first changed pair is kept
     journal/        000000.json, ...: a finished shard, and where to go on after it
+    pieces/         what parts of the work have made (see histosyn.packing.pieces)
     data/           what becomes OUT
 """
 
@@ -22,12 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from histosyn.packing.plan import DIGEST_BYTES
+from histosyn.packing.jobs import DIGEST_BYTES
 from histosyn.shards.index import ShardRecord
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import sync_folder, write_bytes, write_json
+from hpc.job_array import Part
 from hpc.locks import locked
-from hpc.records import Count, FileName, Records, Side
+from hpc.records import Count, FileName, Records, Side, Text
 from hpc.temporary_names import remove_leftovers
 
 logger = logging.getLogger("histosyn")
@@ -40,8 +42,9 @@ _NO_NOTE = (FileNotFoundError, DamagedFileError)
 class Progress:
     """After a shard: `taken` samples of pair number `pair` are in shards, and all before it.
 
-    `samples` counts by part, as does `left_out`, which is of the pairs before `pair`. `tile_size`
-    is that of all samples, once there is one.
+    `samples` counts by part, as does `left_out`, which is of the pairs before `pair`. `unread`
+    has, by source, the number of crops that could not be read, and why the first could not.
+    `tile_size` is that of all samples, once there is one.
     """
 
     pair: int = 0
@@ -49,11 +52,12 @@ class Progress:
     tile_size: tuple[int, int] | None = None
     samples: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
+    unread: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def snapshot(self) -> Progress:
         """As it is now."""
-        return Progress(**vars(self) | {"samples": self.samples.copy(),
-                                        "left_out": self.left_out.copy()})  # fmt: skip
+        copies = {name: getattr(self, name).copy() for name in ("samples", "left_out", "unread")}
+        return Progress(**vars(self) | copies)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,7 @@ class _SavedProgress:
     tile_size: tuple[Side, Side] | None
     samples: dict[str, Count]
     left_out: dict[str, Count]
+    unread: dict[str, tuple[Count, Text]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +110,7 @@ class WorkFolder:
         self.out = out
         self.path = out.with_name(f".{out.name}.packing")
         self.data = self.path / "data"
+        self.pieces = self.path / "pieces"
         self._journal = self.path / "journal"
         # The part of each entry.
         self._parts: list[str] = []
@@ -161,7 +167,7 @@ class WorkFolder:
 
     def forget_if_empty(self) -> None:
         """Leave nothing behind if nothing was finished."""
-        if not self._entry_path(0).exists():
+        if not self._entry_path(0).exists() and not self.pieces.exists():
             shutil.rmtree(self.path, ignore_errors=True)
 
     def _entries_to_keep(self, plan: dict[str, Any], pairs: bytes) -> Iterator[JournalEntry]:
@@ -236,10 +242,11 @@ def require_absent(out: Path) -> None:
 
 
 @contextmanager
-def locked_work_folder(out: Path) -> Iterator[WorkFolder]:
+def locked_work_folder(out: Path, part: Part | None = None) -> Iterator[WorkFolder]:
     """The work folder beside `out`, made if need be, for one process at a time.
 
-    Raises InputError if `out` exists or another process is packing into it.
+    Different parts of the work may use it together. Raises InputError if `out` exists or another
+    process is packing into it.
     """
     require_absent(out)
     work = WorkFolder(out)
@@ -247,6 +254,8 @@ def locked_work_folder(out: Path) -> Iterator[WorkFolder]:
         work.path / "lock",
         busy=f"Another process is packing into {out}. Wait for it, or choose another name.",
         risk=f"Let no other process pack into {out}.",
+        work="" if part is None else "parts",
+        share="" if part is None else str(part),
         # Again at each attempt: who held the lock may have finished.
         before=lambda: require_absent(out),
     ):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from histosyn.images.file import size_in_header
 from histosyn.images.resampling import scaled_size
 from histosyn.packing.config import PackConfig
-from histosyn.packing.samples import Job
+from histosyn.packing.jobs import AnyJob, Job
 from hpc.errors import DatasetError
 
 Size = tuple[int, int]
@@ -17,11 +17,12 @@ _ASKED = 1000
 
 
 def odd_size(
-    first: Size, second: Size, job: Job, jobs: Sequence[Job], config: PackConfig
+    first: Size, second: Size, job: AnyJob, jobs: Sequence[AnyJob], config: PackConfig
 ) -> DatasetError:
     """The error for `job`, which gives samples of the size `second` where `first` was before."""
-    sizes = {each.pair.key: _size_of(each, config) for each in jobs[:_ASKED]}
-    known = {key: size for key, size in sizes.items() if size is not None} | {job.pair.key: second}
+    asked = [each for each in jobs[:_ASKED] if isinstance(each, Job)]
+    sizes = {each.source: _size_of(each, config) for each in asked}
+    known = {key: size for key, size in sizes.items() if size is not None} | {job.source: second}
     counts = Counter(known.values())
     # Of as many of each, the earlier is the usual size.
     usual = max(counts, key=lambda size: (counts[size], size == first))

@@ -6,11 +6,10 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 from histosyn.packing.config import PackConfig
-from histosyn.packing.samples import Job
+from histosyn.packing.jobs import AnyJob, Job, sample_key
 from histosyn.packing.split import split_groups
 from histosyn.sources.pairs import LONGEST_KEY_BYTES, Pair, Pairing, may_name_a_sample, pair_folders
 from histosyn.sources.tile_facts import PARTS, TEST, VAL, TileFacts, match_facts, read_tile_facts
@@ -18,14 +17,12 @@ from hpc.errors import ConfigError, DatasetError
 
 logger = logging.getLogger("histosyn")
 
-DIGEST_BYTES = 16
-
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Jobs in the order in which they are packed, part after part; `mpp` is that of the tiles."""
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[AnyJob, ...]
     mpp: float | None
     unread: tuple[Path, ...] = ()
     """Files that look like images and are none that can be read."""
@@ -36,8 +33,8 @@ class Plan:
         return tuple(dict.fromkeys(job.part for job in self.jobs))
 
     def digests(self) -> bytes:
-        """For each job `DIGEST_BYTES` that change with its files' names, sizes or times."""
-        return b"".join(_digest(job) for job in self.jobs)
+        """The digests of all jobs."""
+        return b"".join(job.digest for job in self.jobs)
 
 
 def make_plan(tiles: Path, labels: Path, config: PackConfig) -> Plan:
@@ -45,10 +42,11 @@ def make_plan(tiles: Path, labels: Path, config: PackConfig) -> Plan:
 
     Raises InputError, DatasetError or ConfigError for what does not fit together.
     """
+    _require_tile_settings(config)
     pairing = pair_folders(tiles, labels, config.naming)
     pairs = _complete(pairing)
     facts_of = _facts_of(pairs, config)
-    part_of = _parts(facts_of, config)
+    part_of = parts_of(facts_of, config)
     jobs = [
         Job(
             pair=pair,
@@ -58,12 +56,20 @@ def make_plan(tiles: Path, labels: Path, config: PackConfig) -> Plan:
         )
         for pair in pairs
     ]
-    _check_names(jobs)
+    check_names(pair.key for pair in pairs)
     return Plan(
         jobs=tuple(sorted(jobs, key=lambda job: PARTS.index(job.part))),
-        mpp=_resolution(jobs, config),
+        mpp=common_mpp(jobs, config),
         unread=pairing.unread,
     )
+
+
+def _require_tile_settings(config: PackConfig) -> None:
+    if config.unannotated is not None or config.overlaps != "later":
+        raise ConfigError(
+            "--unannotated and --overlaps are for slides and their annotations (.geojson), which "
+            "these folders do not hold. Leave them out, or check the paths."
+        )
 
 
 def _complete(pairing: Pairing) -> tuple[Pair, ...]:
@@ -99,11 +105,20 @@ def _facts_of(pairs: Sequence[Pair], config: PackConfig) -> dict[str, TileFacts]
     return facts_of
 
 
-def _parts(facts_of: Mapping[str, TileFacts], config: PackConfig) -> dict[str, str]:
-    """The part of each pair: as the CSV says, else by shares of the tiles in whole groups."""
+def parts_of(
+    facts_of: Mapping[str, TileFacts],
+    config: PackConfig,
+    weight_of: Mapping[str, int] | None = None,
+) -> dict[str, str]:
+    """The part of each source: as the CSV says, else by shares of the tiles in whole groups.
+
+    `weight_of` says how many tiles a source gives, by default one.
+    """
     said = {key: facts.part for key, facts in facts_of.items() if facts.part is not None}
     if not said:
-        samples_of = Counter(facts.group for facts in facts_of.values())
+        samples_of: Counter[str] = Counter()
+        for key, facts in facts_of.items():
+            samples_of[facts.group] += 1 if weight_of is None else weight_of[key]
         part_of = split_groups(samples_of, {VAL: config.val, TEST: config.test}, config.seed)
         return {key: part_of[facts.group] for key, facts in facts_of.items()}
     if config.val or config.test:
@@ -121,49 +136,43 @@ def _parts(facts_of: Mapping[str, TileFacts], config: PackConfig) -> dict[str, s
     return said
 
 
-def _resolution(jobs: Iterable[Job], config: PackConfig) -> float | None:
+def common_mpp(jobs: Iterable[AnyJob], config: PackConfig) -> float | None:
     """The microns per pixel of all that is packed."""
-    first_of: dict[float | None, Job] = {}
+    first_of: dict[float | None, AnyJob] = {}
     for job in jobs:
         first_of.setdefault(job.mpp, job)
     if config.mpp is not None:
         if None in first_of:
+            silent = f"{config.groups} does not say" if config.groups else "It is not known"
             raise DatasetError(
-                f"{config.groups} does not say at which mpp {first_of[None].pair.key} is, which "
-                "--mpp needs. Fill it in, or pass --source-mpp for such tiles."
+                f"{silent} at which mpp {first_of[None].source} is, which --mpp needs. Fill in a "
+                "column mpp in the CSV of --groups, or pass --source-mpp; for tiles that QuPath "
+                "exported, --base-mpp."
             )
         return config.mpp
     if len(first_of) > 1:
         (one, first), (other, second), *_ = first_of.items()
         raise DatasetError(
-            f"Microns per pixel differ: {first.pair.key} has {one or 'none'}, {second.pair.key} "
+            f"Microns per pixel differ: {first.source} has {one or 'none'}, {second.source} "
             f"{other or 'none'}. Bring all to one with --mpp."
         )
     return next(iter(first_of))
 
 
-def _check_names(jobs: Iterable[Job]) -> None:
-    seen: dict[str, Job] = {}
-    for job in jobs:
-        if not may_name_a_sample(job.key):
+def check_names(sources: Iterable[str]) -> None:
+    """Raise DatasetError for a name that no shard can hold, or two that become the same there."""
+    seen: dict[str, str] = {}
+    for source in sources:
+        key = sample_key(source)
+        if not may_name_a_sample(key):
             raise DatasetError(
-                f"{job.pair.key!r} cannot name a sample: it has a backslash, a character that "
+                f"{source!r} cannot name a sample: it has a backslash, a character that "
                 f"cannot be printed or is no UTF-8, or more than {LONGEST_KEY_BYTES} bytes. Rename "
                 "the files."
             )
-        if job.key in seen:
+        if key in seen:
             raise DatasetError(
-                f"{seen[job.key].pair.key} and {job.pair.key}: both give the sample name "
-                f"{job.key!r} (points and slashes are replaced). Rename one."
+                f"{seen[key]} and {source}: both give the sample name "
+                f"{key!r} (points and slashes are replaced). Rename one."
             )
-        seen[job.key] = job
-
-
-def _digest(job: Job) -> bytes:
-    files = [
-        (path.name, status.st_size, status.st_mtime_ns)
-        for path in (job.pair.tile, job.pair.label)
-        for status in (path.stat(),)
-    ]
-    facts = (job.pair.key, job.part, job.group, job.mpp)
-    return blake2b(repr((facts, files)).encode(), digest_size=DIGEST_BYTES).digest()
+        seen[key] = source

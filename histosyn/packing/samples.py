@@ -17,6 +17,7 @@ from histosyn.images.tiles import glass_share
 from histosyn.labels.instances import class_for_objects, read_objects
 from histosyn.labels.label_map import LabelSchema, label_png_bytes
 from histosyn.packing.config import PackConfig, TileFormat
+from histosyn.packing.jobs import Job
 from histosyn.packing.tiling import grid_windows
 from histosyn.shards.index import FACTS_SUFFIX, LABEL_SUFFIX
 from histosyn.sources.files import read_source_labels, read_source_tile
@@ -33,21 +34,6 @@ _ENCODERS: dict[TileFormat, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """A pair to be packed: where it goes, whose it is, and its microns per pixel if known."""
-
-    pair: Pair
-    part: str
-    group: str
-    mpp: float | None
-
-    @property
-    def key(self) -> str:
-        """Begins the names of its samples. In a shard a point ends a key, a slash is a folder."""
-        return self.pair.key.replace("/", "__").replace(".", "-")
-
-
-@dataclass(frozen=True, kw_only=True)
 class Sample:
     """A sample on its way into a shard: its members by suffix, its size (H, W) in pixels."""
 
@@ -59,10 +45,14 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class CutPair:
-    """The samples of a pair, and how many crops had too little tissue to become one."""
+    """The samples of a job, and how many crops were left out: too little tissue, no annotation.
+
+    `unread` says why other crops could not be read, where the rest is packed all the same.
+    """
 
     samples: tuple[Sample, ...]
     left_out: int
+    unread: tuple[str, ...] = ()
 
 
 def cut_pair(job: Job, schema: LabelSchema, config: PackConfig) -> CutPair:
@@ -81,7 +71,7 @@ def cut_pair(job: Job, schema: LabelSchema, config: PackConfig) -> CutPair:
             left_out += 1
             continue
         facts = {"source": job.pair.key, "group": job.group, "mpp": config.mpp or job.mpp} | place
-        samples.append(_sample(name, crop, labels[area], facts, schema, config.tile_format))
+        samples.append(encoded(name, crop, labels[area], facts, schema, config.tile_format))
     return CutPair(samples=tuple(samples), left_out=left_out)
 
 
@@ -118,7 +108,7 @@ def _areas(
         yield f"{job.key}_r{window.row}c{window.column}", place, window.area
 
 
-def _sample(
+def encoded(
     key: str,
     tile: np.ndarray,
     labels: np.ndarray,
@@ -126,6 +116,7 @@ def _sample(
     schema: LabelSchema,
     tile_format: TileFormat,
 ) -> Sample:
+    """A sample of a tile uint8 (H, W, 3), its label map uint8 (H, W), and what is known of it."""
     buffer = io.BytesIO()
     Image.fromarray(tile).save(buffer, **_ENCODERS[tile_format])
     return Sample(

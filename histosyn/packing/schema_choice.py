@@ -12,6 +12,7 @@ from histosyn.doctor.proposal import Proposal, propose, propose_for_objects
 from histosyn.labels.instances import Numbering, class_for_objects
 from histosyn.labels.label_map import LabelSchema
 from histosyn.packing.config import PackConfig
+from histosyn.packing.jobs import pairs_of
 from histosyn.packing.plan import make_plan
 from histosyn.sources.pairs import Pair
 from hpc.errors import LabelError
@@ -50,7 +51,7 @@ def settle_schema(
     are, and a proposal with doubts. Else as `make_plan`.
     """
     with warnings_left_out():
-        pairs = [job.pair for job in make_plan(tiles, labels, config).jobs]
+        pairs = pairs_of(make_plan(tiles, labels, config).jobs)
     if config.objects_are is not None:
         proposal = None if named is not None else propose_for_objects(config.objects_are)
         schema = named or propose_for_objects(config.objects_are).schema

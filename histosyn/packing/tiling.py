@@ -24,16 +24,25 @@ def grid_windows(
 
     Raises DatasetError, calling the file `name`, if not even one square fits.
     """
+    rows, columns = grid_starts(shape, size, name, overlap)
+    for row, y in enumerate(rows):
+        for column, x in enumerate(columns):
+            area = (slice(y, y + size), slice(x, x + size))
+            yield Window(row=row, column=column, area=area)
+
+
+def grid_starts(
+    shape: tuple[int, int], size: int, name: str, overlap: int = 0
+) -> tuple[range, range]:
+    """Where the rows and the columns of that grid begin; raises the same."""
     height, width = shape
     if min(height, width) < size:
         raise DatasetError(
             f"{name} is {width}x{height} pixels, too small for tiles of {size}. "
             "Choose a smaller --tile-size or leave the file out."
         )
-    for row, y in enumerate(_starts(height, size, size - overlap)):
-        for column, x in enumerate(_starts(width, size, size - overlap)):
-            area = (slice(y, y + size), slice(x, x + size))
-            yield Window(row=row, column=column, area=area)
+    stride = size - overlap
+    return _starts(height, size, stride), _starts(width, size, stride)
 
 
 def _starts(length: int, size: int, stride: int) -> range:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from histosyn.images.formats import SLIDE_SUFFIXES
 from histosyn.sources.files import SOURCE_SUFFIXES
 from histosyn.tables.cells import (
     finite_number,
@@ -26,6 +27,8 @@ from hpc.errors import DatasetError
 logger = logging.getLogger("histosyn")
 
 PARTS = TRAIN, VAL, TEST = "train", "val", "test"
+# Types of files that names may have.
+_SUFFIXES = SOURCE_SUFFIXES | SLIDE_SUFFIXES
 _OPTIONAL = ("split", "mpp")
 # Names that nobody has typed: what they are called in the table is to be renamed.
 _USUAL = ("tile", "patient")
@@ -186,7 +189,7 @@ def _note(facts: dict[str, TileFacts], tile: str, known: TileFacts, source: Path
 def _bare(name: str) -> PurePosixPath:
     """Without types of files: of `s1.a` and `s1.tif.png` these are none and both."""
     path = PurePosixPath(name if "/" in name else name.replace("\\", "/"))
-    while path.suffix.lower() in SOURCE_SUFFIXES:
+    while path.suffix.lower() in _SUFFIXES:
         path = path.with_suffix("")
     return path
 

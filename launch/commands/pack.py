@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from rich.table import Table
+from cyclopts import Parameter
+from cyclopts.validators import Number as InRange
 from rich.text import Text
 
+from hpc.errors import ConfigError, InputError, PartialFailureError
+from hpc.job_array import Part, parse_part
 from launch.argument_types import Suffix
-from launch.terminal.console import console
+from launch.terminal.console import console, say
+from launch.terminal.packing import classes_table, parts_table, summary, tell_schema
 
 if TYPE_CHECKING:
-    from histosyn.doctor.proposal import Proposal
-    from histosyn.labels.label_map import LabelSchema
+    from histosyn.labels.schema import LabelSchema
+    from histosyn.packing.config import PackConfig
+    from histosyn.packing.samples import CutPair
+    from histosyn.packing.schema_choice import Settled
     from histosyn.shards.index import DatasetIndex
 
 _AUTO = "auto"
@@ -27,15 +34,19 @@ _NO_GROUPS = (
 def pack(
     tiles: Path,
     labels: Path,
-    out: Path,
+    out: Path | None = None,
     /,
     *,
     schema: str = "auto",
     objects_are: str | None = None,
+    unlabelled: Annotated[int | None, Parameter(validator=InRange(gte=0, lte=255))] = None,
+    unannotated: str | None = None,
+    overlaps: Literal["later", "schema"] = "later",
     tile_suffix: Suffix = "",
     label_suffix: Suffix = "",
     bright_to_class_0: int | None = None,
     source_mpp: float | None = None,
+    base_mpp: float | None = None,
     mpp: float | None = None,
     tile_size: int | None = None,
     overlap: int = 0,
@@ -48,8 +59,9 @@ def pack(
     tile_format: Literal["png", "jpg"] = "png",
     samples_per_shard: int = 512,
     processes: int | None = None,
+    part: str | None = None,
 ) -> None:
-    """Turn a folder of tiles and one of label maps into shards for training.
+    """Turn tiles and label maps, or slides and their annotations, into shards for training.
 
     Tiles and label maps belong together if their names are equal but for type and suffix. Writes
     OUT/train, OUT/val and OUT/test, each with WebDataset tars and a dataset.json. OUT appears when
@@ -62,7 +74,10 @@ def pack(
     One folder with a_he.png and a_mask.png: histosyn pack data data packed --schema schema.toml
     --tile-suffix _he --label-suffix _mask
 
-    One folder as QuPath exports it, a.jpg and a.png: histosyn pack export export packed
+    One folder as QuPath exports it, a.jpg and a.png: histosyn pack export packed
+
+    Slides and GeoJSON of the same names, as QuPath exports them (docs/slides.md): histosyn pack
+    slides annotations packed --mpp 0.5 --tile-size 512 --val 0.2
 
     MATLAB pairs of the original: histosyn pack he ln packed --schema prostate-3
     --bright-to-class-0 220
@@ -72,9 +87,11 @@ def pack(
     Parameters
     ----------
     tiles
-        Folder of H&E tiles (png, jpg, tif, bmp, webp, gif; mat with a variable xx).
+        Folder of H&E tiles (png, jpg, tif, bmp, webp, gif; mat with a variable xx), or of slides
+        (svs, ndpi, mrxs, scn, bif, tif, ...; needs the extra `slides`).
     labels
-        Folder of label maps: class indices, or the schema's colours (mat with a variable rr).
+        Folder of label maps: class indices, or the schema's colours (mat with a variable rr); or of
+        annotations (geojson). It may be left out if all lies in one folder.
     out
         Folder to make; it must not exist.
     schema
@@ -86,6 +103,14 @@ def pack(
         object): all of them become this class of the schema, 0 its first. Without --schema:
         background and this. "none" says that the values are classes although they look like such
         numbers.
+    unlabelled
+        The value of pixels without a label in label maps by index, such as 0: networks see no class
+        there, and the classes begin at the next value.
+    unannotated
+        Of slides, the class of what no annotation covers. Default: "ignore", no class at all.
+    overlaps
+        Of slides: where annotations overlap, the later one counts, as QuPath draws them, or that
+        whose class stands later in the schema.
     tile_suffix
         How the names of tiles end, before the type; the rest of the name makes the pair. It may
         be or include a type: .tif
@@ -94,7 +119,11 @@ def pack(
     bright_to_class_0
         The original's rule: pixels whose R, G and B all exceed this value (0..254) become class 0.
     source_mpp
-        Microns per pixel of the files; of those without an entry, if the CSV has a column mpp.
+        Microns per pixel of the files; of those without an entry, if the CSV has a column mpp. Of
+        slides that do not say theirs.
+    base_mpp
+        Microns per pixel of the slides that QuPath exported tiles of: with the downsample in the
+        names, `a [d=2,x=0,y=0,w=512,h=512].jpg`, that of each tile.
     mpp
         Microns per pixel to resample to. Default: as they are.
     tile_size
@@ -125,27 +154,33 @@ def pack(
     processes
         How many work side by side, each with one tile at a time in memory. Default: one a core.
         Their number changes no byte of what is written.
+    part
+        Make one part only, such as 3/16, while other processes, on other machines too, make the
+        others; kept beside OUT. Then run the command without it: it makes what is missing, and
+        writes OUT, the same bytes. `histosyn submit pack --parts 16` does all that.
     """
     from histosyn.labels.instances import NO_OBJECTS
     from histosyn.labels.label_map import load_schema
-    from histosyn.packing.class_coverage import class_coverage_warnings
+    from histosyn.packing.config import PackConfig
     from histosyn.packing.journal import require_absent
-    from histosyn.packing.pack import PackConfig
-    from histosyn.packing.pack import pack as write_shards
-    from histosyn.packing.schema_choice import settle_schema
+    from histosyn.slides.pairs import holds_slides
     from histosyn.sources.pairs import Naming
-    from hpc.errors import ConfigError
-    from hpc.log import set_up_logging, track
+    from hpc.log import set_up_logging
     from hpc.topology import Topology
 
     set_up_logging(Topology())
     if processes is not None and processes < 1:
         raise ConfigError(f"--processes {processes} must be at least 1.")
+    labels, out = _folders(tiles, labels, out)
     config = PackConfig(
         naming=Naming(tile_suffix=tile_suffix, label_suffix=label_suffix),
         bright_to_class_0=bright_to_class_0,
         objects_are=None if objects_are == NO_OBJECTS else objects_are,
+        unlabelled=unlabelled,
+        unannotated=unannotated,
+        overlaps=overlaps,
         source_mpp=source_mpp,
+        base_mpp=base_mpp,
         mpp=mpp,
         tile_size=tile_size,
         overlap=overlap,
@@ -159,89 +194,152 @@ def pack(
         samples_per_shard=samples_per_shard,
     )
     require_absent(out)
-    settled = settle_schema(
-        tiles,
-        labels,
-        config,
-        None if schema == _AUTO else load_schema(schema),
-        objects_none=objects_are == NO_OBJECTS,
+    work = _Work(
+        tiles=tiles,
+        labels=labels,
+        out=out,
+        config=config,
+        named=None if schema == _AUTO else load_schema(schema),
         processes=processes,
+        part=None if part is None else parse_part(part),
+    )
+    if holds_slides(tiles, labels):
+        _pack_slides(work)
+    else:
+        _pack_tiles(work, objects_none=objects_are == NO_OBJECTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    tiles: Path
+    labels: Path
+    out: Path
+    config: PackConfig
+    named: LabelSchema | None
+    processes: int | None
+    part: Part | None
+
+
+def _folders(tiles: Path, labels: Path, out: Path | None) -> tuple[Path, Path]:
+    """Label maps and OUT: of two folders, the first holds tiles and label maps."""
+    if out is not None:
+        return labels, out
+    if labels.exists():
+        raise InputError(
+            f"Name OUT, the folder to make, as well. (Of two folders, {tiles} and {labels}, the "
+            "second is to be made.)"
+        )
+    return tiles, labels
+
+
+def _pack_tiles(work: _Work, *, objects_none: bool) -> None:
+    from histosyn.packing.pack import pack as write_shards
+    from histosyn.packing.pack import pack_part
+    from histosyn.packing.schema_choice import settle_schema
+    from hpc.log import track
+
+    settled = settle_schema(
+        work.tiles,
+        work.labels,
+        work.config,
+        work.named,
+        objects_none=objects_none,
+        processes=work.processes,
         track=lambda looks, total: track(looks, total=total, what="label maps"),
     )
-    screen = console()
-    if settled.proposal is not None:
-        _tell(settled.proposal, out)
+    _tell(settled, work)
+    folders = work.tiles, work.labels, work.out
+    if work.part is not None:
+        made = pack_part(
+            *folders,
+            settled.schema,
+            work.config,
+            work.part,
+            work.processes,
+            _tracked("pack"),
+            settled.proposal,
+        )
+        _say_part(work.part, made.made, made.present)
+        return
     indexes = write_shards(
-        tiles,
-        labels,
-        out,
+        *folders,
         settled.schema,
-        config,
-        processes,
-        lambda pairs, total: track(pairs, total=total, what="pack"),
+        work.config,
+        work.processes,
+        _tracked("pack"),
         settled.proposal,
     )
-    screen.print(_parts_table(indexes))
-    screen.print(_classes_table(indexes, settled.schema))
+    _show(indexes, settled.schema, work)
+    if len(indexes) > 1 and work.config.groups is None and _each_alone(indexes):
+        console().print(Text(_NO_GROUPS, "yellow"))
+    console().print(Text(summary(indexes, work.out, work.config.min_tissue)))
+
+
+def _pack_slides(work: _Work) -> None:
+    from histosyn.packing.pack_slides import (
+        look_at_slides,
+        pack_slides,
+        pack_slides_part,
+        settle_slide_schema,
+    )
+    from hpc.log import track
+
+    folders = look_at_slides(
+        work.tiles,
+        work.labels,
+        work.processes,
+        lambda looks, total: track(looks, total=total, what="slides"),
+    )
+    for note in (note for item in folders.summaries for note in item.notes):
+        console().print(Text(note, "yellow"))
+    settled = settle_slide_schema(folders, work.config, work.named)
+    _tell(settled, work)
+    tracked = _tracked("windows")
+    if work.part is not None:
+        packed = pack_slides_part(
+            folders, work.out, settled, work.config, work.part, work.processes, tracked
+        )
+        _say_part(work.part, packed.made, packed.present)
+    else:
+        packed = pack_slides(folders, work.out, settled, work.config, work.processes, tracked)
+        _show(packed.indexes, settled.schema, work)
+        console().print(Text(summary(packed.indexes, work.out, work.config.min_tissue)))
+    if packed.problems:
+        raise PartialFailureError(
+            "\n".join(packed.problems)
+            + "\nThe rest is packed. To have these, too, correct what is said, remove OUT and pack "
+            "again."
+        )
+
+
+def _tell(settled: Settled, work: _Work) -> None:
+    if settled.proposal is not None:
+        tell_schema(settled.proposal, work.out)
+
+
+def _tracked(what: str) -> Callable[[Iterable[CutPair], int], Iterable[CutPair]]:
+    from hpc.log import track
+
+    return lambda cut, total: track(cut, total=total, what=what)
+
+
+def _show(indexes: dict[str, DatasetIndex], schema: LabelSchema, work: _Work) -> None:
+    from histosyn.packing.class_coverage import class_coverage_warnings
+
+    screen = console()
+    screen.print(parts_table(indexes))
+    screen.print(classes_table(indexes, schema))
     for note in class_coverage_warnings(indexes):
         screen.print(Text(note, "yellow"))
-    if len(indexes) > 1 and groups is None:
-        screen.print(Text(_NO_GROUPS, "yellow"))
-    screen.print(Text(_summary(indexes, out, min_tissue)))
 
 
-def _tell(proposal: Proposal, out: Path) -> None:
-    """Say which schema was found or proposed, before the work begins."""
-    screen = console()
-    if proposal.built_in:
-        known = f"the colours of the label maps are those of {proposal.schema.name}."
-        screen.print(Text("No schema was named: ", "bold").append(known, "not bold"))
-        return
-    names = ", ".join(item.name for item in proposal.schema.classes)
-    told = (
-        f"the label maps do not tell what their classes are called, so they are packed as {names}, "
-        f"and the schema goes to {out / 'schema.toml'}. To give the classes their names, edit a "
-        "copy of that file and pack again with --schema COPY; pack other folders of the same "
-        "classes with the same file."
+def _each_alone(indexes: dict[str, DatasetIndex]) -> bool:
+    """Whether each tile was a group of its own."""
+    return all(len(index.table.groups()) == len(index) for index in indexes.values())
+
+
+def _say_part(part: Part, made: int, present: int) -> None:
+    say(
+        f"Part {part}: {made} pieces made, {present} already there. When all parts are made, run "
+        "the command without --part."
     )
-    screen.print(Text("No schema was named: ", "bold yellow").append(told, "not bold"))
-    for note in proposal.notes:
-        screen.print(Text(f"  {note}"))
-
-
-def _summary(indexes: dict[str, DatasetIndex], out: Path, min_tissue: float) -> str:
-    left_out = sum(index.made_by["crops_left_out"] for index in indexes.values())
-    sentences = [f"Packed into {out}."]
-    if min_tissue:
-        sentences.append(f"Left out: {left_out} with less than {min_tissue:.0%} tissue.")
-    part = next(iter(indexes))
-    sentences.append(f"Train with: histosyn train --data.shards {quote(str(out / part))}")
-    return " ".join(sentences)
-
-
-def _parts_table(indexes: dict[str, DatasetIndex]) -> Table:
-    table = Table("part", "samples", "groups", "shards", "MiB", "left out")
-    for part, index in indexes.items():
-        size = sum(shard.size_bytes for shard in index.shards) / (1 << 20)
-        groups = len(index.table.groups())
-        left_out = index.made_by["crops_left_out"]
-        cells = (len(index), groups, len(index.shards), f"{size:.1f}", left_out)
-        table.add_row(part, *map(str, cells))
-    return table
-
-
-def _classes_table(indexes: dict[str, DatasetIndex], schema: LabelSchema) -> Table:
-    """One row a class, so that any number of classes fits; shares are of the labelled pixels."""
-    table = Table("index")
-    table.add_column("class", overflow="fold")
-    for part in indexes:
-        table.add_column(f"{part} pixels", no_wrap=True)
-        table.add_column(f"{part} tiles", no_wrap=True)
-    for number, item in enumerate(schema.classes):
-        cells = []
-        for index in indexes.values():
-            count, total = index.class_pixels[number], sum(index.class_pixels)
-            cells.append(f"{count / total:.2%}" if total else "-")
-            cells.append(str(index.class_samples[number]))
-        table.add_row(str(number), item.name, *cells)
-    return table

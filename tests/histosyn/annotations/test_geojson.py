@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 pytest.importorskip("shapely", reason="shapely, of the extra `slides`, is not installed")
 
 from histosyn.annotations.geojson import read_drawing
+from histosyn.annotations.grid import Grid
 from histosyn.annotations.painting import Painting
-from histosyn.annotations.shapes import Grid
 from histosyn.labels.schema import LabelClass, LabelSchema
 from hpc.errors import DatasetError, LabelError
 

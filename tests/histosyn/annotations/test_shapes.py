@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("shapely", reason="shapely, of the extra `slides`, is not installed")
 
-from histosyn.annotations.shapes import Grid, ShapeIndex, crossing_of, inside, polygons_of, repaired
+from histosyn.annotations.grid import Grid
+from histosyn.annotations.shapes import ShapeIndex, crossing_of, inside, polygons_of, repaired
 
 
 def polygon(*points, holes=()):

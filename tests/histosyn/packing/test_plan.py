@@ -8,7 +8,8 @@ import pytest
 from tissue import write_folders
 
 from histosyn.packing.config import PackConfig
-from histosyn.packing.plan import DIGEST_BYTES, Plan, make_plan
+from histosyn.packing.jobs import DIGEST_BYTES
+from histosyn.packing.plan import Plan, make_plan
 from histosyn.sources.pairs import Naming
 from hpc.errors import ConfigError, DatasetError
 
@@ -56,6 +57,8 @@ def test_the_table_may_say_the_resolution(tmp_path: Path) -> None:
     assert plan.mpp == 0.5
     with pytest.raises(DatasetError, match="does not say at which mpp tile-01 is"):
         plan_of(tmp_path, table, mpp=0.5)
+    with pytest.raises(DatasetError, match=r"not known at which mpp tile-00 is.*--source-mpp"):
+        plan_of(tmp_path, None, mpp=0.5)
     with pytest.raises(DatasetError, match=r"tile-00 has 0\.25, tile-01 none.* with --mpp"):
         plan_of(tmp_path, table)
     same = rows("tile,patient,mpp", "a,0.5", "b,", "c,0.5", "d,0.5")

@@ -14,7 +14,8 @@ from tissue import SCHEMA, blobs
 
 from histosyn.images.tiles import GLASS_VALUE
 from histosyn.packing.config import PackConfig
-from histosyn.packing.samples import Job, Sample, cut_pair
+from histosyn.packing.jobs import Job
+from histosyn.packing.samples import Sample, cut_pair
 from histosyn.sources.pairs import Pair
 from hpc.errors import ConfigError
 
@@ -126,7 +127,7 @@ def test_the_originals_pairs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "settings, match",
     [
-        ({"mpp": 1.0}, "--source-mpp"),
+        ({"base_mpp": 0.0}, "base_mpp = 0.0 must be positive"),
         ({"tile_size": 0}, "tile_size = 0 must be positive"),
         ({"overlap": 4}, "less than --tile-size, which is not given"),
         ({"tile_size": 8, "overlap": 8}, "overlap = 8 .* less than --tile-size, which is 8"),

@@ -92,7 +92,8 @@ def test_every_option_arrives(tmp_path: Path, capsys: pytest.CaptureFixture[str]
           "--processes", "2"])  # fmt: skip
     made_by = json.loads((out / "train/dataset.json").read_text())["made_by"]
     naming = {"tile_suffix": "_he", "label_suffix": "_mask"}
-    assert made_by["config"] == asked | {"groups": "facts.csv", "naming": naming}
+    others = {"base_mpp": None, "unlabelled": None, "unannotated": None, "overlaps": "later"}
+    assert made_by["config"] == asked | others | {"groups": "facts.csv", "naming": naming}
     assert "Left out: 25 with less than 50% tissue." in capsys.readouterr().out
 
 

@@ -1,0 +1,1 @@
+"""Whole-slide images and the annotations that belong to them. Knows no shards."""
