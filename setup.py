@@ -43,6 +43,7 @@ setup(
         "histosyn.slides",
         "histosyn.sources",
         "histosyn.spectra",
+        "histosyn.stain",
         "histosyn.synthesis",
         "histosyn.tables",
         "histosyn.training",

@@ -24,7 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,13 @@ from discriminator import Published
 from histosyn.config.file import from_dict
 from histosyn.config.presets import PRESETS
 from histosyn.config.train import TrainConfig
+from histosyn.models.checkpoint_state import load_state
 from histosyn.training.adversaries import DISCRIMINATORS
 from histosyn.training.run import run_training
+from hpc import checkpoint
 from hpc.files import write_bytes, write_json
 from hpc.preemption import REASONS, STOP_FILE, Stopped, StopRequest
+from hpc.run_folder_names import CHECKPOINTS
 
 Settings = dict[str, dict[str, Any]]
 
@@ -192,6 +195,15 @@ def train_one(config: TrainConfig, end: End, published: bool) -> None:
         if stopped.reason is not SPENT:
             raise
         print(f"{folder.name}: {stopped}")
+        finish(config)
+
+
+def finish(config: TrainConfig) -> None:
+    """End a stopped run where it is, so that there is a model of its last step."""
+    newest = checkpoint.newest_valid(config.run.folder / CHECKPOINTS)
+    assert newest is not None
+    reached = load_state(newest)["trainer"]["step"]
+    run_training(replace(config, run=replace(config.run, steps=reached)))
 
 
 def config_of(options: argparse.Namespace, run: str) -> TrainConfig:
@@ -223,11 +235,11 @@ class Budget:
         spent = self.before + time.process_time() - self.started
         # It goes into the checkpoint: what a killed run has lost does not count.
         trainer.carried["cpu_seconds"] = spent
-        if trainer.stopped is not None:
+        if trainer.step % trainer.config.run.report_every == 0 and self.end.is_past(
+            spent, trainer.step
+        ):
+            # The stop is noticed after one more step, when observers are no longer called.
             write_json(self.folder / "cpu.json", {"step": trainer.step, "cpu_seconds": spent})
-        elif trainer.step % trainer.config.run.report_every:
-            return
-        elif self.end.is_past(spent, trainer.step):
             (self.folder / STOP_FILE).touch()
 
 

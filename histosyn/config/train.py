@@ -81,6 +81,14 @@ class GeneratorConfig:
     """Cells a side of the coarsest grid; only for entry linear, which is made for this size."""
     pixel_noise: bool = True
     """Add noise to the features at each resolution, with a learned strength per channel."""
+    first_noise_strength: float = 0.0
+    """That strength at the start of training."""
+    upsampling: Literal["nearest", "bilinear"] = "nearest"
+    """How features are doubled: each repeated, which can leave a weave; or filtered."""
+    border: Literal["zeros", "replicate", "reflect"] = "zeros"
+    """What the features' convolutions see beyond the border of an image."""
+    stain: bool = False
+    """Take a tile's stain as an input: optical densities, the same all over an image."""
     recompute: bool = False
     """Compute each block again in the backward pass rather than keep its activations in memory."""
 
@@ -93,6 +101,7 @@ class GeneratorConfig:
             self, base_channels=1, max_multiplier=1, upsamplings=1, label_channels=1,
             noise_channels=2, grid_size=1,
         )  # fmt: skip
+        require_at_least(self, first_noise_strength=0.0)
         if (self.entry == "linear") != (self.grid_size is not None):
             raise ConfigError(
                 f"generator.entry = {self.entry} and generator.grid_size = {self.grid_size}: entry "
@@ -122,12 +131,27 @@ class DiscriminatorConfig:
     """Kind patch: convolutions before the one that gives the scores. Kind unet: halvings."""
     scales: int = 2
     """Kind patch: copies that look at the tile at full, half, ... resolution."""
+    pretrained: Literal["none", "efficientnet-lite0", "efficientnet-lite2"] = "none"
+    """Kind patch: also judge the features of this frozen network, from an installed package."""
+    pretrained_channels: int = 48
+    """Channels of the layers on such features, twice as many on the two deeper ones."""
     sees_labels: bool = True
     """Kind patch: judge whether the tile fits its label map; else only whether it looks real."""
 
     def __post_init__(self) -> None:
         require_at_most(self, base_channels=4096, layers=12, scales=8)
-        require_at_least(self, base_channels=1, layers=1, scales=1)
+        require_at_most(self, pretrained_channels=4096)
+        require_at_least(self, base_channels=1, layers=1, scales=0, pretrained_channels=1)
+        if self.pretrained != "none" and self.kind != "patch":
+            raise ConfigError(
+                f"discriminator.pretrained = {self.pretrained} goes with kind patch, not "
+                f"{self.kind}. Leave out one of them."
+            )
+        if self.kind == "patch" and not self.scales and self.pretrained == "none":
+            raise ConfigError(
+                "discriminator.scales = 0 leaves nothing that judges. Set it to 1 or more, or name "
+                "a discriminator.pretrained network."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +183,10 @@ class LossConfig:
     """The generator's adversarial loss."""
     feature_matching: float = 5.0
     """Kind patch: distance of the discriminator's features of real and synthetic tiles."""
+    stain: float = 1.0
+    """With generator.stain: difference of the synthetic tile's stain from the one given."""
+    spectrum: float = 0.0
+    """Difference of the logarithms of energy by frequency from the real tiles'."""
     perceptual: float = 0.0
     """Distance of a given network's features of real and synthetic tiles."""
     perceptual_network: Path | None = None

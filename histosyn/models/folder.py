@@ -6,6 +6,7 @@ Spectral normalization is folded into the weights, so a model needs no training 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -35,7 +36,9 @@ from histosyn.models.files import (
 from histosyn.models.path import CONFIG, SEGMENTER, WEIGHTS, model_kind
 from histosyn.networks.generator import Generator
 from histosyn.networks.inference import Precision, made_ready
+from histosyn.pretrained.packages import Pretrained
 from histosyn.shards.index import DatasetIndex
+from histosyn.stain.seen import SeenStains
 from hpc import checkpoint
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import sha256_of_bytes
@@ -53,6 +56,7 @@ class GeneratorRecord(ModelRecord):
 
     generator: dict[str, Any]
     objects: dict[str, ObjectSizes] = field(default_factory=dict)
+    stains: dict[str, Any] = field(default_factory=dict)
 
 
 GENERATORS = model_records(GeneratorRecord)
@@ -69,6 +73,8 @@ class ModelFacts:
     training: dict[str, Any]
     # How large the objects in the training label maps were, at this resolution.
     objects: Sizes = field(default_factory=dict)
+    # The stains of training tiles, of a generator that takes a stain.
+    stains: SeenStains = field(default_factory=SeenStains)
 
     @property
     def frozen_networks(self) -> tuple[str, ...]:
@@ -95,6 +101,7 @@ class ModelFacts:
             "mpp": self.mpp,
             "training": self.training,
             **({"objects": sizes_as_plain(self.objects)} if self.objects else {}),
+            **({"stains": self.stains.as_dict()} if len(self.stains) else {}),
         }
 
 
@@ -117,6 +124,8 @@ def model_facts(
     step: int,
     forked_from: dict[str, Any] | None = None,
     objects: Sizes | None = None,
+    stains: SeenStains | None = None,
+    frozen_networks: Sequence[Pretrained] = (),
 ) -> ModelFacts:
     """What is to be known of the generator that `config` has trained for `step` steps.
 
@@ -130,8 +139,14 @@ def model_facts(
         training={
             **training_facts(config, index, step),
             **({"forked_from": forked_from} if forked_from else {}),
+            **(
+                {"frozen_networks": [network.as_dict() for network in frozen_networks]}
+                if frozen_networks
+                else {}
+            ),
         },
         objects=objects or {},
+        stains=stains or SeenStains(),
     )
 
 
@@ -154,9 +169,17 @@ def facts_from_dict(data: Any, source: str) -> ModelFacts:
             mpp=record.mpp,
             training=record.training,
             objects=record.objects,
+            stains=_stains(record.stains, source),
         )
     except InputError as error:
         raise DamagedFileError(f"{source} is damaged: {error} Copy it again.") from error
+
+
+def _stains(plain: dict[str, Any], source: str) -> SeenStains:
+    try:
+        return SeenStains.from_dict(plain) if plain else SeenStains()
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{source}: its stains are damaged: {error}.") from error
 
 
 def save_model(folder: AnyPath, network: Generator, facts: ModelFacts) -> None:

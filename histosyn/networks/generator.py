@@ -29,6 +29,7 @@ from histosyn.networks.noise import Noise, draw_noise
 from histosyn.networks.patterns import LabelPyramid, Level, one_hot
 from histosyn.networks.recompute import recomputed
 from histosyn.networks.spectral import spectral_norm
+from histosyn.networks.stain_input import StainInput
 from hpc.errors import InputError
 
 __all__ = ["Generator", "Noise", "block_widths", "draw_noise"]
@@ -50,11 +51,14 @@ class Generator(nn.Module):
             _Block(config, inner, outer, classes)
             for inner, outer in zip(inner_widths, widths, strict=True)
         )
-        # How strongly each channel takes up the pixel noise of its resolution; at first not at all.
+        # How strongly each channel takes up the pixel noise of its resolution.
         self.noise_strengths = nn.ParameterList(
-            nn.Parameter(torch.zeros(width)) for width in inner_widths if config.pixel_noise
+            nn.Parameter(torch.full((width,), config.first_noise_strength))
+            for width in inner_widths
+            if config.pixel_noise
         )
-        self.exit = Convolution(widths[-1], 3, 3, padding=1)
+        self.stain = StainInput(inner_widths) if config.stain else None
+        self.exit = _convolution(config, widths[-1], 3)
 
     def forward(
         self, labels_NHW: torch.Tensor, noise: Noise, levels: Sequence[Level] | None = None
@@ -68,7 +72,7 @@ class Generator(nn.Module):
         levels = self.levels_of(labels_NHW) if levels is None else levels
         x = self.enter(levels, noise)
         for number in range(len(self.blocks)):
-            x = self.rise(number, x, levels[number], noise.at(number))
+            x = self.rise(number, x, levels[number], noise.at(number), noise.stain)
         return torch.tanh(self.leave(x)[..., :height, :width])
 
     def levels_of(self, labels_NHW: torch.Tensor) -> Sequence[Level]:
@@ -97,12 +101,17 @@ class Generator(nn.Module):
         x_NChw: torch.Tensor,
         level: Level,
         pixel_noise_N1HW: torch.Tensor | None,
+        stain_NS: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Block `number` on the features of the one before; all but the first double the size."""
         block = self.blocks[number]
+        if self.config.upsampling == "bilinear":
+            x_NChw = _smoothly_enlarged(x_NChw, level)
         if pixel_noise_N1HW is not None:
             strength_C11 = self.noise_strengths[number][:, None, None]
             x_NChw = _enlarged(x_NChw, level) + (pixel_noise_N1HW * strength_C11).to(x_NChw)
+        if self.stain is not None and stain_NS is not None:
+            x_NChw = x_NChw + self.stain(number, stain_NS)[..., None, None].to(x_NChw)
         if self.config.recompute and torch.is_grad_enabled():
             return recomputed(block, x_NChw, level)
         return block(x_NChw, level)
@@ -119,9 +128,9 @@ class _Block(nn.Module):
         super().__init__()
         middle = min(inner, outer)
         self.norm_0 = modulation(config, inner, classes)
-        self.conv_0 = spectral_norm(Convolution(inner, middle, 3, padding=1))
+        self.conv_0 = spectral_norm(_convolution(config, inner, middle))
         self.norm_1 = modulation(config, middle, classes)
-        self.conv_1 = spectral_norm(Convolution(middle, outer, 3, padding=1))
+        self.conv_1 = spectral_norm(_convolution(config, middle, outer))
         self.norm_s = modulation(config, inner, classes) if inner != outer else None
         self.shortcut = (
             spectral_norm(Convolution(inner, outer, 1, bias=False)) if inner != outer else None
@@ -149,8 +158,19 @@ def block_widths(config: GeneratorConfig) -> list[int]:
 
 def _entry(config: GeneratorConfig, classes: int, width: int) -> Convolution | nn.Linear:
     if config.grid_size is None:
-        return Convolution(config.noise_channels + classes, width, 3, padding=1)
+        return _convolution(config, config.noise_channels + classes, width)
     return nn.Linear(config.noise_channels, width * config.grid_size**2)
+
+
+def _convolution(config: GeneratorConfig, inner: int, outer: int) -> Convolution:
+    return Convolution(inner, outer, 3, padding=1, padding_mode=config.border)
+
+
+def _smoothly_enlarged(x_NChw: torch.Tensor, level: Level) -> torch.Tensor:
+    """Doubled with a filter, if the level is twice as large; mean as before, variance less."""
+    if x_NChw.shape[2:] == level.labels_NHW.shape[1:]:
+        return x_NChw
+    return doubled(x_NChw, "bilinear")
 
 
 def _enlarged(x_NChw: torch.Tensor, level: Level) -> torch.Tensor:

@@ -21,11 +21,13 @@ class Noise:
 
     `entry` has Z noise channels on the coarsest grid, (N, Z, h, w), or Z numbers an image, (N, Z),
     for entry linear. `pixels` has a channel (N, 1, H_i, W_i) for each resolution, coarsest first;
-    empty without pixel noise.
+    empty without pixel noise. `stain` are the codes (N, S) of `histosyn.stain.code` for a generator
+    that takes them as an input; without them it makes the mean stain of what it was trained on.
     """
 
     entry: torch.Tensor
     pixels: tuple[torch.Tensor, ...] = ()
+    stain: torch.Tensor | None = None
 
     def at(self, number: int) -> torch.Tensor | None:
         """The pixel noise of block `number`, (N, 1, H, W), if there is any."""
@@ -36,6 +38,7 @@ class Noise:
         return Noise(
             entry=self.entry.to(*args, **kwargs),
             pixels=tuple(noise.to(*args, **kwargs) for noise in self.pixels),
+            stain=None if self.stain is None else self.stain.to(*args, **kwargs),
         )
 
 

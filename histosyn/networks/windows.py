@@ -53,6 +53,8 @@ class Scene:
     size: tuple[int, int]
     labels: Callable[[Box, int], torch.Tensor]
     noise_key: int
+    # The code (1, S), for a generator that takes a stain.
+    stain: torch.Tensor | None = None
 
 
 class Reach:
@@ -153,7 +155,7 @@ class WindowedGenerator:
             key = self._scene.noise_key
             noise = pixel_noise([key], self._config, number, *_ranges(window), self._device)
         level = self._level(number, window)
-        y = self._network.rise(number, before.shifted(box).of(x), level, noise)
+        y = self._network.rise(number, before.shifted(box).of(x), level, noise, self._scene.stain)
         return self._reach.wanted(number, pixels).shifted(window).of(y)
 
     def _leave(self, pixels: Box, x: torch.Tensor) -> torch.Tensor:

@@ -50,7 +50,7 @@ class Renderer:
         """What the page must know of the model."""
         facts = self.model.facts
         side = facts.generator.fixed_side
-        pixels = margin(facts.generator.stride)
+        pixels = margin(facts.generator)
         return {
             "name": self.name,
             "schema": self.schema.as_dict(),

@@ -6,8 +6,9 @@ each block, which is wide where the resolution is coarse and becomes narrow, in 
 where it is fine and the work is. The rest is taken from the last time.
 
 A window is computed with a rim, since its edges are not the image's: γ and β of a pixel depend on
-the labels within two pixels, and reach two pixels further through the convolutions. What is kept of
-it differs from the whole image's by rounding alone.
+the labels within two pixels, and reach two pixels further through the convolutions. Filtered
+doubling looks one pixel further. What is kept of it differs from the whole image's by rounding
+alone.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from histosyn.networks.patterns import Level
 
 _REACH_OF_LABELS = 2
 _REACH_OF_CONVOLUTIONS = 2
-_RIM = _REACH_OF_LABELS + _REACH_OF_CONVOLUTIONS
+# Of the finer pixels; those that are merely repeated look at no neighbour.
+_REACH_OF_FILTER = 1
+_RIM = _REACH_OF_LABELS + _REACH_OF_CONVOLUTIONS + _REACH_OF_FILTER
 # A window of a larger share is not worth its rim.
 _MOST = 0.6
 
@@ -88,12 +91,13 @@ class ActivationCache:
         `name` tells the networks' passes apart that belong to one image.
         """
         before, pixel_noise = self._kept.get((name, number)), noise.at(number)
-        box = self._reach(before, number, x, pixel_noise)
+        filtered = network.config.upsampling != "nearest"
+        box = self._reach(before, number, x, pixel_noise, filtered=filtered)
         level = self._levels[number]
         if before is not None and box is None:
             made = Recomputed(values=before.values, changed=None, exact=before.exact)
         elif before is None or box is None or box.share_of(level.labels_NHW.shape[1:]) > _MOST:
-            values = network.rise(number, x.values, level, pixel_noise)
+            values = network.rise(number, x.values, level, pixel_noise, noise.stain)
             made = Recomputed(values=values, changed=_whole(values), exact=x.exact)
         else:
             window = self._window(box, number)
@@ -102,6 +106,7 @@ class ActivationCache:
                 (window.coarser() if number else window).of(x.values),
                 Level(window.of(level.labels_NHW), level.classes),
                 None if pixel_noise is None else window.of(pixel_noise),
+                noise.stain,
             )
             values = _patched(before.values, box, box.shifted(window).of(part))
             made = Recomputed(values=values, changed=box, exact=False)
@@ -130,12 +135,16 @@ class ActivationCache:
         number: int,
         x: Recomputed,
         pixel_noise: torch.Tensor | None,
+        *,
+        filtered: bool,
     ) -> Box | None:
         """Where a block's features may be others than the last time."""
         if before is None:
             return None
         size = self._levels[number].labels_NHW.shape[1:]
-        features = x.changed.finer() if x.changed is not None and number else x.changed
+        features = x.changed
+        if features is not None and number:
+            features = features.finer().grown(_REACH_OF_FILTER if filtered else 0, size)
         labels = self._relabelled[number]
         noise = None
         if pixel_noise is not None and before.pixel_noise is not None:

@@ -20,6 +20,7 @@ from histosyn.config.train import GeneratorConfig
 from histosyn.images.file import opened_image
 from histosyn.images.tiles import png_bytes
 from histosyn.networks.generator import Generator, Noise, draw_noise
+from histosyn.stain.seen import Code
 from histosyn.synthesis.activation_cache import ActivationCache, Recomputed
 from hpc.errors import DatasetError
 from hpc.randomness import key_of
@@ -50,14 +51,15 @@ class Rerolls:
         return [self.seeds[number - 1] for number in self.used]
 
 
-def margin(stride: int) -> int:
-    """Pixels beyond a re-rolled area that may change with it, for a generator of this stride.
+def margin(config: GeneratorConfig) -> int:
+    """Pixels beyond a re-rolled area that may change with it, for such a generator.
 
-    The cells that the area touches, then two 3x3 convolutions in each finer block and one at the
-    end.
+    The cells that the area touches, then in each finer block two 3x3 convolutions and the filter of
+    the doubling, if there is one, and one convolution at the end.
     """
-    cell = _cell(stride)
-    return (cell - 1) + 2 * (cell - 1) + 1
+    cell = _cell(config.stride)
+    reaches = 2 if config.upsampling == "nearest" else 3
+    return (cell - 1) + reaches * (cell - 1) + 1
 
 
 def paint_tissue(
@@ -67,9 +69,11 @@ def paint_tissue(
     rerolls: Rerolls,
     on_progress: Callable[[float], None] = lambda share: None,
     cache: ActivationCache | None = None,
+    stain: Code | None = None,
 ) -> Recomputed:
     """A tile (1, 3, H, W) in [-1, 1] for a label map whose areas have noise of their own.
 
+    The `stain`, of a generator that takes one, is that of all areas.
     `on_progress` is called before each block with the share of blocks that is done; it may raise to
     end the work. With a `cache` only what differs from the last tile is computed.
     """
@@ -78,6 +82,9 @@ def paint_tissue(
     device = network.exit.weight.device
     keys = [key_of(each, "painting") for each in (seed, *rerolls.used_seeds)]
     noises = _noises(keys, network.config, height, width, device)
+    if stain is not None:
+        codes = torch.tensor([stain], device=device)
+        noises = [replace(noise, stain=codes) for noise in noises]
     areas = _Areas(rerolls, network.config, device)
     coarse, fine = _halves(network.config)
     blocks = iter(range(len(coarse) * len(noises) + len(fine)))
@@ -88,18 +95,22 @@ def paint_tissue(
             made = cache.rise(name, network, number, made, noise)
         return made
 
+    # Features of another stain are others everywhere.
+    own = (keys[0], stain)
     levels = network.levels_of(torch.from_numpy(labels_HW).long()[None].to(device))
     with cache.image(levels):
         passes = []
         for key, noise in zip(keys, noises, strict=True):
-            entered = cache.compared(("entry", keys[0], key), network.enter(levels, noise))
-            passes.append(rise((keys[0], key), coarse, entered, noise))
+            entered = cache.compared(("entry", *own, key), network.enter(levels, noise))
+            passes.append(rise((*own, key), coarse, entered, noise))
         mixed = cache.compared(
             "mixed",
             areas.mixed([made.values for made in passes]),
             exact=all(made.exact for made in passes),
         )
-        made = cache.leave(network, rise("fine", fine, mixed, areas.mixed_pixel_noise(noises)))
+        made = cache.leave(
+            network, rise(("fine", own[1]), fine, mixed, areas.mixed_pixel_noise(noises))
+        )
     return replace(made, values=torch.tanh(made.values[..., :height, :width]))
 
 
@@ -139,9 +150,7 @@ class _Areas:
     def mixed_pixel_noise(self, noises: Sequence[Noise]) -> Noise:
         """The image's own noise, with the pixel noise of areas in their place."""
         by_resolution = zip(*(noise.pixels for noise in noises), strict=True)
-        return Noise(
-            entry=noises[0].entry, pixels=tuple(self.mixed(of_all) for of_all in by_resolution)
-        )
+        return replace(noises[0], pixels=tuple(self.mixed(of_all) for of_all in by_resolution))
 
 
 def _noises(
@@ -158,7 +167,7 @@ def _same_all_over(own: Noise, other: Noise, config: GeneratorConfig) -> Noise:
         return other
     whole = config.noise_channels // 2
     entry = torch.cat([own.entry[:, :whole], other.entry[:, whole:]], dim=1)
-    return Noise(entry=entry, pixels=other.pixels)
+    return replace(other, entry=entry)
 
 
 def _cell(stride: int) -> int:

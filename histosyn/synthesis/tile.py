@@ -7,6 +7,7 @@ same seed must give the same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from histosyn.models.fixed_size import require_sizes
 from histosyn.models.folder import Model
 from histosyn.networks.generator import draw_noise
 from histosyn.networks.inference import to_uint8
+from histosyn.stain.seen import Code
 from histosyn.synthesis.activation_cache import ActivationCache
 from histosyn.synthesis.rerolls import Rerolls, paint_tissue
 from hpc.determinism import deterministic
@@ -27,12 +29,15 @@ _NAMED_CLASSES = 12
 
 
 @torch.inference_mode()
-def synthesize(model: Model, labels_HW: ArrayLike, noise_key: int) -> np.ndarray:
+def synthesize(
+    model: Model, labels_HW: ArrayLike, noise_key: int, stain: Code | None = None
+) -> np.ndarray:
     """One tile, uint8 (H, W, 3), for one label map (H, W) of class indices.
 
     The map may be an array, a list or a tensor of any type of whole numbers, at the model's microns
     per pixel. `noise_key` is any whole number: the same one gives the same tile, another one
-    other tissue for the same map.
+    other tissue for the same map. `stain` is a code (see `histosyn.stain.code`) for a model that
+    takes one; without it, that of a training tile drawn by the key.
 
     Raises LabelError for anything else, for an index that is none of the model's classes, and for
     another size than the one that the model makes, if it makes only one; HistosynError if what it
@@ -44,6 +49,10 @@ def synthesize(model: Model, labels_HW: ArrayLike, noise_key: int) -> np.ndarray
     require_sizes({"The label map": (height, width)}, model.facts.generator)
     labels = torch.from_numpy(labels_HW).long()[None].to(device)
     noise = draw_noise([int(noise_key)], model.facts.generator, height, width, device)
+    if stain is None and len(model.facts.stains):
+        stain = model.facts.stains.draw(int(noise_key))
+    if stain is not None:
+        noise = replace(noise, stain=torch.tensor([stain], device=device))
     with deterministic():
         return _as_tile(model, model.network(labels, noise))
 
@@ -56,6 +65,7 @@ def synthesize_painted(
     rerolls: Rerolls,
     on_progress: Callable[[float], None] = lambda share: None,
     cache: ActivationCache | None = None,
+    stain: Code | None = None,
 ) -> tuple[np.ndarray, bool]:
     """One tile, uint8 (H, W, 3), with areas of noise of their own, and whether it is exact.
 
@@ -70,7 +80,7 @@ def synthesize_painted(
             f"{_size(rerolls.areas_HW)}. They must be equal."
         )
     with deterministic():
-        made = paint_tissue(model.network, labels_HW, seed, rerolls, on_progress, cache)
+        made = paint_tissue(model.network, labels_HW, seed, rerolls, on_progress, cache, stain)
         return _as_tile(model, made.values), made.exact
 
 

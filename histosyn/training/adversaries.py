@@ -12,9 +12,12 @@ from torch.nn.parallel import DistributedDataParallel
 from histosyn.config.train import TrainConfig
 from histosyn.networks.compiling import compile_layers
 from histosyn.networks.discriminator import MultiscaleDiscriminator
+from histosyn.networks.discriminator_projected import ProjectedDiscriminator
 from histosyn.networks.discriminator_unet import UnetDiscriminator
 from histosyn.networks.ema import Ema
 from histosyn.networks.generator import Generator
+from histosyn.pretrained.packages import Pretrained
+from histosyn.stain.seen import SeenStains
 from histosyn.training.step_inputs import dtype_of
 from hpc import collectives
 from hpc.randomness import key_of
@@ -49,7 +52,10 @@ class Adversaries:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(key_of(config.run.seed, "weights"))
             generator = Generator(config.generator, classes)
-            discriminator = DISCRIMINATORS[config.discriminator.kind](config.discriminator, classes)
+            kind: type[nn.Module] = DISCRIMINATORS[config.discriminator.kind]
+            if config.discriminator.pretrained != "none":
+                kind = ProjectedDiscriminator
+            discriminator = kind(config.discriminator, classes)
         generator.to(device, dtype_of(config))
         discriminator.to(device, dtype_of(config))
         if config.run.compile:
@@ -68,6 +74,18 @@ class Adversaries:
         return {
             adversary.name: adversary.network for adversary in (self.generator, self.discriminator)
         }
+
+    @property
+    def frozen_networks(self) -> list[Pretrained]:
+        """Networks of others that take part in the training."""
+        network = self.discriminator.network
+        return [network.pretrained] if isinstance(network, ProjectedDiscriminator) else []
+
+    def standardize_stains(self, stains: SeenStains) -> None:
+        """Let the generator, and its average, take stain codes in spreads of these."""
+        for network in (self.generator.network, self.ema.network):
+            if network.stain is not None:
+                network.stain.standardize(stains)
 
     def state(self) -> dict[str, Any]:
         """Everything a checkpoint must hold of the two."""

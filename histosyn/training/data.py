@@ -14,6 +14,8 @@ from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.staging import stage, staging_folder
 from histosyn.shards.stream import ShardStream
+from histosyn.stain.code import as_floats, stain_code
+from histosyn.stain.seen import MOST_SEEN, SeenStains
 from hpc import collectives
 from hpc.errors import DatasetError
 from hpc.log import track
@@ -85,6 +87,19 @@ def _open_reader(data: DataConfig) -> ShardReader:
 def _on_this_node(folder: Path) -> Path:
     """A job's own folder has a name that only the job knows, such as $TMPDIR."""
     return expanded_path(folder, "data.stage_to")
+
+
+def stains_of_shards(reader: ShardReader) -> SeenStains:
+    """The stains of a sample of the tiles of a data set, always of the same ones."""
+    originals = ShardReader(reader.index, reader.folders[-1])
+    codes, groups = [], []
+    count = min(MOST_SEEN, len(reader.index))
+    for row in sorted(distinct_integers(key_of(0, "stains"), count, len(reader.index))):
+        with suppress(DatasetError):  # told, or skipped, when it is trained on
+            tile_HWC, _ = originals.read(*reader.index.place(row))
+            codes.append(stain_code(as_floats(tile_HWC))[0].double().numpy())
+            groups.append(reader.index.entry(*reader.index.place(row)).group)
+    return SeenStains(codes_MS=np.stack(codes), groups=tuple(groups)) if codes else SeenStains()
 
 
 def objects_of_shards(reader: ShardReader) -> Sizes:

@@ -38,6 +38,7 @@ class DiscriminatorOutputs:
     real: Features
     synthetic: Features
     mixture: Mixture | None = None
+    stain_NS: torch.Tensor | None = None
 
 
 Compute = Callable[[DiscriminatorOutputs], torch.Tensor]

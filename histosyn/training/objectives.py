@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from histosyn.config.train import DiscriminatorConfig, LossConfig
+from histosyn.networks.stain_input import StainInput
+from histosyn.training.image_losses import spectrum_difference, stain_difference
 from histosyn.training.losses import (
     Compute,
     LossTerm,
@@ -44,7 +46,10 @@ class Objective:
 
 
 def make_objective(
-    loss: LossConfig, discriminator: DiscriminatorConfig, device: torch.device
+    loss: LossConfig,
+    discriminator: DiscriminatorConfig,
+    device: torch.device,
+    stain: StainInput | None = None,
 ) -> Objective:
     """The objective of a configuration; terms of weight 0 are left out.
 
@@ -52,6 +57,11 @@ def make_objective(
     """
     make = {"patch": _of_patches, "unet": _of_pixels}[discriminator.kind]
     objective = make(loss)
+    terms = [LossTerm(name="spectrum", weight=loss.spectrum, compute=spectrum_difference)]
+    if stain is not None:
+        compute = stain_difference(stain)
+        terms.append(LossTerm(name="stain", weight=loss.stain, compute=compute))
+    objective = replace(objective, generator=(*objective.generator, *terms))
     if loss.perceptual and loss.perceptual_network is not None:
         compute = perceptual(loss.perceptual_network, device, run_code=loss.perceptual_runs_code)
         term = LossTerm(name="perceptual", weight=loss.perceptual, compute=compute)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 
 import torch
@@ -17,14 +18,19 @@ from torch.nn.utils import parametrize
 
 from histosyn.config.train import TrainConfig
 from histosyn.networks.generator import Generator
+from histosyn.networks.noise import Noise
 from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import ShardStream
-from histosyn.training.step_inputs import autocast, keyed_noise, position_keys
+from histosyn.stain.code import stain_code
+from histosyn.training.step_inputs import autocast, keyed_noise, position_keys, to_float
 from hpc.preemption import Reason, StopRequested
 from hpc.progress import ProgressLog, timed
 from hpc.randomness import key_of
 from hpc.topology import Topology
+
+# Label maps, their positions in the global batch, and the stain codes of their tiles.
+_Labels = tuple[torch.Tensor, list[int], torch.Tensor | None]
 
 
 class Recalibration:
@@ -38,7 +44,7 @@ class Recalibration:
         self.topology = topology
         self.device = device
         # Label maps and positions, read when first needed.
-        self._kept: list[tuple[torch.Tensor, list[int]]] = []
+        self._kept: list[_Labels] = []
         # The step whose average has its statistics.
         self.done_at: int | None = None
 
@@ -63,8 +69,8 @@ class Recalibration:
             _counting(generator),
             autocast(self.config, self.device),
         ):
-            for done, (labels_NHW, keys) in enumerate(self._label_maps(), 1):
-                generator(labels_NHW, keyed_noise(self.config, labels_NHW, keys))
+            for done, (labels_NHW, noise) in enumerate(self._label_maps(), 1):
+                generator(labels_NHW, noise)
                 progress_log.update(done)
                 if (reason := asked()) is not None:
                     raise StopRequested(reason)
@@ -74,15 +80,17 @@ class Recalibration:
         """Whether the average of this step has its statistics, or is to have none counted."""
         return self.done_at == step or not self.config.run.recalibrate_batches
 
-    def _label_maps(self) -> Iterator[tuple[torch.Tensor, list[int]]]:
-        """This rank's part of each batch, with the keys of its noise."""
+    def _label_maps(self) -> Iterator[tuple[torch.Tensor, Noise]]:
+        """This rank's part of each batch, with its noise and its tiles' stain."""
         if not self._kept:
             self._kept = list(self._read())
-        for number, (labels_NHW, positions) in enumerate(self._kept):
+        for number, (labels_NHW, positions, stain_NS) in enumerate(self._kept):
             keys = position_keys(self.config, "recalibration", number, positions)
-            yield labels_NHW.to(self.device, non_blocking=True).long(), keys
+            labels_NHW = labels_NHW.to(self.device, non_blocking=True).long()
+            noise = keyed_noise(self.config, labels_NHW, keys)
+            yield labels_NHW, replace(noise, stain=stain_NS)
 
-    def _read(self) -> Iterator[tuple[torch.Tensor, list[int]]]:
+    def _read(self) -> Iterator[_Labels]:
         """As they are trained on, in an order of their own."""
         data = self.config.data
         stream = ShardStream(
@@ -96,7 +104,9 @@ class Recalibration:
             on_bad_sample=data.on_bad_sample,
         )
         for batch in islice(stream.batches(), self.config.run.recalibrate_batches):
-            yield batch.labels_NHW, batch.positions_N.tolist()
+            stain = self.config.generator.stain
+            codes = stain_code(to_float(batch.tiles_NCHW, self.config)) if stain else None
+            yield batch.labels_NHW, batch.positions_N.tolist(), codes
 
 
 @contextmanager

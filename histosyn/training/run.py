@@ -11,8 +11,14 @@ import torch
 from histosyn.config.train import TrainConfig
 from histosyn.models.folder import ModelFacts, model_facts, save_model
 from histosyn.shards.index import DatasetIndex
+from histosyn.stain.seen import SeenStains
 from histosyn.training.adversaries import Adversaries
-from histosyn.training.data import objects_of_shards, open_stream, stage_shards
+from histosyn.training.data import (
+    objects_of_shards,
+    open_stream,
+    stage_shards,
+    stains_of_shards,
+)
 from histosyn.training.diagnostics import WarnOfSaturation
 from histosyn.training.fork import take_over_networks
 from histosyn.training.recalibration import Recalibration
@@ -57,6 +63,10 @@ class GeneratorTraining:
         stream = open_stream(config, topology)
         _check_tiles(config, stream.index)
         adversaries = Adversaries(config, len(stream.index.schema), device)
+        self._stains = SeenStains()
+        if config.generator.stain:
+            self._stains = stains_of_shards(stream.reader)
+            adversaries.standardize_stains(self._stains)
         recalibration = Recalibration(config, stream.reader, topology, device)
         self.trainer = Trainer(config, stream, adversaries, device, recalibration)
         self.new_run = (
@@ -136,6 +146,8 @@ class GeneratorTraining:
             trainer.step,
             forked_from=self._origin,
             objects=self._objects,
+            stains=self._stains,
+            frozen_networks=trainer.adversaries.frozen_networks,
         )
 
 

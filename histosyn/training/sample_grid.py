@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import to_uint8
 from histosyn.shards.reader import ShardReader
 from histosyn.spectra.energies import NAMES, ratios, tile_energies
+from histosyn.stain.code import as_floats, stain_code
 from histosyn.training.trainer import Trainer
 from hpc.deferred_writes import DeferredWrites
 from hpc.errors import DatasetError, SampleError
@@ -59,6 +60,8 @@ class SampleGrid:
         samples = [_centre(*pair, crop) for pair in _chosen(reader, seed, count, skip_bad)]
         self.tiles = [tile for tile, _ in samples]
         self.labels = [labels for _, labels in samples]
+        # Each tile is made in the stain of the real one beside it.
+        self._stains = [stain_code(as_floats(tile)) for tile in self.tiles]
 
     def draw(self, generator: Generator) -> Drawn:
         """The grid as PNG, and what its tissue has of the frequencies of real tissue."""
@@ -76,7 +79,8 @@ class SampleGrid:
         labels = torch.from_numpy(self.labels[number]).long()[None].to(weight.device)
         key = key_of(self.seed, "sample grid", number)
         noise = draw_noise([key], generator.config, height, width, weight.device)
-        return to_uint8(generator(labels, noise.to(weight.dtype)))[0]
+        noise = replace(noise, stain=self._stains[number])
+        return to_uint8(generator(labels, noise.to(weight.device, weight.dtype)))[0]
 
 
 class DrawSamples:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from histosyn.config.train import TrainConfig
 from histosyn.networks.noise import Noise, draw_noise
 from histosyn.shards.batch import Batch
+from histosyn.stain.code import stain_code
 from histosyn.training.pixel_losses import mix_regions
 from hpc.randomness import key_of
 
@@ -30,8 +32,14 @@ class StepInputs:
     tiles_NCHW: torch.Tensor
 
     def noise(self, purpose: str) -> Noise:
-        """The generator's noise; another for each `purpose`."""
-        return keyed_noise(self.config, self.labels_NHW, self._keys(purpose))
+        """The generator's noise, another for each `purpose`, with the stain of the real tiles."""
+        noise = keyed_noise(self.config, self.labels_NHW, self._keys(purpose))
+        return replace(noise, stain=self.stains)
+
+    @cached_property
+    def stains(self) -> torch.Tensor | None:
+        """The stain codes of the real tiles, for a generator that takes them."""
+        return stain_code(self.tiles_NCHW.detach()) if self.config.generator.stain else None
 
     def regions(self, classes: int) -> torch.Tensor:
         """(N, H, W): where a mixed tile is to be real."""
@@ -51,8 +59,13 @@ def make_step_inputs(
         step=step,
         positions=tuple(batch.positions_N.tolist()),
         labels_NHW=batch.labels_NHW.to(device, non_blocking=True).long(),
-        tiles_NCHW=arranged(tiles_uint8.to(dtype_of(config)) / 127.5 - 1, config),
+        tiles_NCHW=arranged(to_float(tiles_uint8, config), config),
     )
+
+
+def to_float(tiles_uint8: torch.Tensor, config: TrainConfig) -> torch.Tensor:
+    """Tiles in [-1, 1] in the weights' precision."""
+    return tiles_uint8.to(dtype_of(config)) / 127.5 - 1
 
 
 def position_keys(

@@ -43,7 +43,12 @@ class Trainer(StepTrainer):
     ) -> None:
         super().__init__(config, stream, device)
         self.adversaries = adversaries
-        self.objective = make_objective(config.loss, config.discriminator, device)
+        self.objective = make_objective(
+            config.loss,
+            config.discriminator,
+            device,
+            stain=adversaries.generator.network.stain,
+        )
         self._update = UPDATES[config.run.updates]
         self._recalibration = recalibration
         # Settled by whoever starts a run; for others it is as PyTorch has it.

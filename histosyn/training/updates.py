@@ -104,6 +104,7 @@ def _judge(
         real=real,
         synthetic=synthetic,
         mixture=mixture,
+        stain_NS=inputs.stains,
     )
 
 
@@ -122,6 +123,7 @@ def _judge_frozen(
         synthetic_NCHW=synthetic_NCHW,
         real=real,
         synthetic=synthetic,
+        stain_NS=inputs.stains,
     )
 
 

@@ -64,9 +64,12 @@ def plainly(generator: Generator, labels: torch.Tensor, noise: Noise) -> torch.T
     x = generator.entry(torch.cat([noise.entry, whole[..., ::stride, ::stride]], dim=1))
     for number, block in enumerate(generator.blocks):
         if number:
-            x = functional.interpolate(x, scale_factor=2, mode="nearest")
+            x = functional.interpolate(x, scale_factor=2, mode=generator.config.upsampling)
         if noise.pixels:
             x = x + noise.pixels[number] * generator.noise_strengths[number][:, None, None]
+        if generator.stain is not None:
+            mean, spread = generator.stain.mean_S, generator.stain.spread_S
+            x = x + generator.stain.shifts[number]((noise.stain - mean) / spread)[..., None, None]
         factor = stride >> number
         segments = whole[..., ::factor, ::factor]
         y = block.conv_0(plain_modulation(block.norm_0, x, segments))
@@ -77,15 +80,23 @@ def plainly(generator: Generator, labels: torch.Tensor, noise: Noise) -> torch.T
     return torch.tanh(generator.exit(functional.leaky_relu(x, 0.2)))[..., :height, :width]
 
 
-@pytest.mark.parametrize("pixel_noise", [True, False])
+FORMS = {
+    "noise at each resolution": {},
+    "noise on the coarsest grid": {"pixel_noise": False},
+    "filtered": {"upsampling": "bilinear", "pixel_noise": False, "border": "reflect"},
+    "stain": {"upsampling": "bilinear", "border": "replicate", "stain": True},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("repeats", [True, False])
 def test_the_whole_generator_is_the_plain_one(
-    repeats: bool, pixel_noise: bool, monkeypatch: pytest.MonkeyPatch
+    repeats: bool, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tiles and gradients in training, sides that the stride does not divide."""
     monkeypatch.setattr(Spade, "repeats_enough", lambda *_: repeats)
     torch.manual_seed(0)
-    config = replace(CONFIG, pixel_noise=pixel_noise)
+    config = replace(CONFIG, **FORMS[form])  # type: ignore[arg-type]
     ours = Generator(config, len(SCHEMA)).double()
     for strength in ours.noise_strengths:
         torch.nn.init.normal_(strength)
@@ -93,6 +104,10 @@ def test_the_whole_generator_is_the_plain_one(
     coarse = torch.randint(0, len(SCHEMA), (2, 6, 9))
     labels = coarse.repeat_interleave(6, 1).repeat_interleave(7, 2)[:, :33, :61]
     noise = draw_noise([1, 2], config, 33, 61, torch.device("cpu")).to(torch.float64)
+    if ours.stain is not None:
+        ours.stain.mean_S.uniform_()
+        theirs.stain.load_state_dict(ours.stain.state_dict())
+        noise = replace(noise, stain=torch.rand(2, 7, dtype=torch.float64))
     found, wanted = ours(labels, noise), plainly(theirs, labels, noise)
     torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
     probe = torch.cos(torch.arange(found.numel(), dtype=torch.float64)).view(found.shape)

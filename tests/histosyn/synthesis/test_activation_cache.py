@@ -33,10 +33,10 @@ class Counting:
     def __getattr__(self, name):
         return getattr(self.network, name)
 
-    def rise(self, number, x, level, noise):
+    def rise(self, number, x, level, noise, stain):
         self.pixels += level.labels_NHW.numel()
         noise = None if noise is None else noise.double()
-        return self.network.rise(number, x, level, noise)
+        return self.network.rise(number, x, level, noise, stain)
 
     def enter(self, levels, noise):
         return self.network.enter(levels, dataclasses.replace(noise, entry=noise.entry.double()))
@@ -63,7 +63,14 @@ EDITS = st.lists(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", [{}, {"upsamplings": 4, "pixel_noise": False}], ids=str)
+KINDS = [
+    {},
+    {"upsamplings": 4, "pixel_noise": False},
+    {"upsampling": "bilinear", "border": "replicate"},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
 @settings(max_examples=12)
 @given(edits=EDITS, height=st.integers(60, 150), width=st.integers(60, 150))
 def test_edits_one_after_another_give_what_the_whole_would(kind, edits, height, width):

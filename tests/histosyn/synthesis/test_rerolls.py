@@ -33,7 +33,8 @@ def none(labels):
     return Rerolls(areas_HW=np.zeros_like(labels), seeds=())
 
 
-KINDS = [{}, {"upsamplings": 5}, {"upsamplings": 2}, {"pixel_noise": False, "upsamplings": 4}]
+KINDS = [{}, {"upsamplings": 5}, {"upsamplings": 2}, {"pixel_noise": False, "upsamplings": 4},
+         {"upsampling": "bilinear", "border": "reflect"}]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -45,7 +46,7 @@ def test_beyond_the_margin_every_pixel_is_kept(kind):
     before = tissue(made, labels, none(labels))
     after = tissue(made, labels, Rerolls(areas_HW=areas, seeds=(11, 12)))
     changed = (before != after).any(axis=(0, 1))
-    far = distance_transform_cdt(areas == 0, "chessboard") > margin(made.config.stride)
+    far = distance_transform_cdt(areas == 0, "chessboard") > margin(made.config)
     assert far.mean() > 0.3
     assert not (changed & far).any()
     assert changed[areas > 0].mean() > 0.9

@@ -12,7 +12,7 @@ from histosyn.networks.generator import Generator
 from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 from histosyn.training.data import open_stream
 from histosyn.training.recalibration import Recalibration
-from histosyn.training.step_inputs import keyed_noise, position_keys
+from histosyn.training.step_inputs import position_keys
 from hpc.topology import Topology, detect
 
 CPU = torch.device("cpu")
@@ -76,8 +76,7 @@ def test_statistics_are_those_of_the_batches(shards, tmp_path):
     config = config_of(shards, tmp_path, recalibrate_batches=1)
     generator = recalibrated(config)
     recalibrate = Recalibration(config, open_stream(config, Topology()).reader, Topology(), CPU)
-    ((labels, keys),) = recalibrate._label_maps()
-    noise = keyed_noise(config, labels, keys)
+    ((labels, noise),) = recalibrate._label_maps()
     evaluated, off = generator(labels, noise), averaged(config)(labels, noise)
     generator.train()
     for module in generator.modules():

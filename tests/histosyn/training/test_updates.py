@@ -43,6 +43,20 @@ GAMES = {
     "pixels, R1": replace(
         BASE, discriminator=UNET, loss=LossConfig(label_mix=0.0, r1=0.5, r1_interval=1)
     ),
+    "filtered, stain, spectrum": replace(
+        BASE,
+        generator=replace(
+            BASE.generator,
+            upsampling="bilinear",
+            border="replicate",
+            stain=True,
+            first_noise_strength=0.1,
+        ),
+        loss=LossConfig(spectrum=0.5),
+    ),
+    "pretrained": replace(
+        BASE, discriminator=replace(BASE.discriminator, pretrained="efficientnet-lite0", scales=1)
+    ),
     "perceptual": replace(
         BASE,
         loss=LossConfig(perceptual=2.0, perceptual_network=FEATURES, perceptual_runs_code=True),
@@ -86,7 +100,8 @@ def batch(step, ranks=1, rank=0, count=4, side=32):
 def play(config, steps, ranks=1, rank=0):
     """Losses of all steps by name, and the weights they lead to."""
     adversaries = Adversaries(config, CLASSES, CPU)
-    objective = make_objective(config.loss, config.discriminator, CPU)
+    stain = adversaries.generator.network.stain
+    objective = make_objective(config.loss, config.discriminator, CPU, stain)
     update, losses = UPDATES[config.run.updates], []
     for step in range(steps):
         inputs = make_step_inputs(config, batch(step, ranks, rank), step, CPU)

@@ -1,0 +1,1 @@
+"""Stain as numbers: statistics of optical density in a tile. Knows no files, no networks."""
