@@ -45,7 +45,11 @@ class SeenStains:
 
     def code(self, number: int) -> Code:
         """That of a tile, as records hold it: five decimals, the mean for what the tile lacks."""
-        found = np.where(np.isnan(self.codes_MS[number]), self.mean, self.codes_MS[number])
+        return self.completed(self.codes_MS[number])
+
+    def completed(self, code_S: NDArray[np.float64]) -> Code:
+        """A code as records hold it."""
+        found = np.where(np.isnan(code_S), self.mean, code_S)
         return tuple(np.round(found, _DECIMALS).tolist())
 
     def draw(self, key: int, among: Sequence[int] | None = None) -> Code:

@@ -195,9 +195,9 @@ def _tile(model: Model, job: Job, labels_HW: np.ndarray) -> np.ndarray:
     record = job.record
     if job.again is not None and record.painted is not None:
         rerolls = rerolls_of(record.painted, job.again, labels_HW.shape)
-        return synthesize_painted(model, labels_HW, record.seed, rerolls)[0]
+        return synthesize_painted(model, labels_HW, record.seed, rerolls, stain=record.stain)[0]
     key = key_of(record.seed, "synthesis", job.key, record.variant)
-    return synthesize(model, labels_HW, key)
+    return synthesize(model, labels_HW, key, record.stain)
 
 
 def _merged(part: dict[str, Any]) -> dict[str, Any]:

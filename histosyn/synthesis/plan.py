@@ -17,11 +17,13 @@ from histosyn.sources.pairs import images_by_key
 from histosyn.synthesis.from_manifest import repeated_records
 from histosyn.synthesis.provenance import Record, entry_of, mark_of, same_but_for_version
 from histosyn.synthesis.resolution import SaidResolution, resampling, resolutions_of
+from histosyn.synthesis.stain_choice import StainChoice
 from hpc.errors import InputError
 from hpc.files import sha256_of_bytes, sha256_of_file
 from hpc.job_array import WHOLE, Part
 from hpc.log import logger
 from hpc.paths import as_path
+from hpc.randomness import key_of
 from hpc.topology import Topology
 
 
@@ -38,6 +40,7 @@ class SynthesisConfig:
     overwrite: bool = False
     part: Part = WHOLE
     resolution: SaidResolution = field(default_factory=SaidResolution)
+    stain: StainChoice = field(default_factory=StainChoice)
     # The manifest of tiles that are to be made again: it has seeds and variants of its own.
     like: Path | None = None
 
@@ -51,6 +54,11 @@ class SynthesisConfig:
             raise InputError(
                 f"{self.like} has seeds and variants of its own. Leave out --seed and --variants."
             )
+        if self.stain.given:
+            raise InputError(
+                f"{self.like} says in which stain each tile was made. Leave out --stain and "
+                "--stain-group."
+            )
         if self.resolution.given:
             raise InputError(
                 f"{self.like} says how each label map was resampled. Leave out "
@@ -60,7 +68,10 @@ class SynthesisConfig:
     def work(self, model: Model, labels: Path) -> str:
         """The same for processes that may make parts of one folder together."""
         like = None if self.like is None else sha256_of_file(self.like)
-        facts = [self.seed, self.variants, self.overwrite, self.part.count, repr(self.resolution)]
+        facts = [
+            self.seed, self.variants, self.overwrite, self.part.count, repr(self.resolution),
+            repr(self.stain),
+        ]  # fmt: skip
         identity = [*facts, like, model.sha256, model.precision, str(labels.resolve())]
         return sha256_of_bytes(json.dumps(identity).encode())
 
@@ -159,6 +170,7 @@ def tile_state(path: Path, job: Job, manifest: Mapping[str, dict[str, Any]]) -> 
 def _jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:
     label_maps = images_by_key(labels, "folder of label maps")
     mpp_of = _resolutions(label_maps, model, config)
+    stain_of = config.stain.of(model)
     jobs: dict[str, Job] = {}
     for key, path in label_maps.items():
         for variant in range(1, config.variants + 1):
@@ -176,6 +188,7 @@ def _jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:
                 model_sha256=model.sha256,
                 resampled=resampling(mpp_of.get(key), model.facts.mpp),
                 precision=model.precision,
+                stain=stain_of(key_of(config.seed, "stain", key, variant)),
             )
             jobs[output] = Job(key=key, label=path, record=record, mpp_is_said=key in mpp_of)
     return list(jobs.values())

@@ -13,12 +13,14 @@ from msgspec import Meta
 from PIL import Image
 
 from histosyn.images.tiles import png_bytes, read_png_text
+from histosyn.stain.names import NAMES
 from hpc.errors import InputError
 from hpc.json_toml import plain_json
 from hpc.records import FileName, NearFileName, Positive, Records, Resolution, Text
 
 # A byte a pixel says which noise it has; 0 is the image's own.
 MOST_REROLLS = 255
+Stain = Annotated[tuple[float, ...], Meta(min_length=len(NAMES), max_length=len(NAMES))]
 _CHUNK = "histosyn"
 _NOTICE = "Synthetic histology tile made by histosyn. It shows no real tissue."
 
@@ -67,12 +69,18 @@ class Record:
     painted: Painted | None = None
     resampled: Resampled | None = None
     precision: Text = "float32"
+    # The stain code, of a model that takes one.
+    stain: Stain | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in the manifest."""
         data = asdict(self)
         if self.resampled is None:
             del data["resampled"]
+        if self.stain is None:
+            del data["stain"]
+        else:
+            data["stain"] = list(self.stain)
         if self.painted is None:
             del data["painted"]
         else:

@@ -25,6 +25,8 @@ def synth(
     source_mpp: Annotated[float | None, Parameter(validator=InRange(gt=0))] = None,
     base_mpp: Annotated[float | None, Parameter(validator=InRange(gt=0))] = None,
     resolutions: Path | None = None,
+    stain: Path | None = None,
+    stain_group: str | None = None,
     like: Path | None = None,
     part: str | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -64,6 +66,11 @@ def synth(
     resolutions
         CSV with the columns tile and mpp: microns per pixel of each label map. It goes before
         --base-mpp, that before --source-mpp, and these before a tag in the file.
+    stain
+        A tile whose stain all get, for a model that was trained with generator.stain. Without it,
+        each gets that of some training tile, drawn by seed, name and variant.
+    stain_group
+        Draw among the training tiles of this group only, such as a patient or a slide.
     like
         A manifest.jsonl, of `synth` or of `histosyn paint`: make the tiles that it tells of again,
         with their seeds, variants, resampling and re-rolled areas. The same model is needed.
@@ -85,12 +92,13 @@ def synth(
     check_inputs(
         model=model,
         folders={"folder of label maps": labels},
-        files={"--like": like, "--resolutions": resolutions},
+        files={"--like": like, "--resolutions": resolutions, "--stain": stain},
     )
     # Imported only here, so that help and wrong paths do not wait for torch.
     from histosyn.models.folder import load_model
     from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
     from histosyn.synthesis.precision import precision_of_tiles
+    from histosyn.synthesis.stain_choice import StainChoice
     from hpc.errors import PartialFailureError
     from hpc.job_array import WHOLE, parse_part
     from hpc.log import set_up_logging, track
@@ -104,6 +112,7 @@ def synth(
         variants=variants,
         overwrite=overwrite,
         resolution=said,
+        stain=StainChoice(reference=stain, group=stain_group),
         like=like,
         part=WHOLE if part is None else parse_part(part),
     )
