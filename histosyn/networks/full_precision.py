@@ -15,7 +15,7 @@ def own_precision(x: torch.Tensor) -> torch.autocast:
     return torch.autocast("cuda" if x.is_cuda else "cpu", enabled=False)
 
 
-def doubled(x_NCHW: torch.Tensor, mode: str = "nearest") -> torch.Tensor:
-    """(N, C, 2H, 2W), of the type of x: each pixel repeated, or in between those around it."""
+def doubled(x_NCHW: torch.Tensor) -> torch.Tensor:
+    """Each pixel repeated, (N, C, 2H, 2W), of the type of x."""
     with own_precision(x_NCHW):
-        return functional.interpolate(x_NCHW, scale_factor=2, mode=mode)
+        return functional.interpolate(x_NCHW, scale_factor=2, mode="nearest")

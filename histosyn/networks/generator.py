@@ -22,6 +22,7 @@ from torch.nn import functional
 from histosyn.config.train import GeneratorConfig
 from histosyn.networks.batch_moments import measure
 from histosyn.networks.convolutions import Convolution
+from histosyn.networks.filtered_doubling import filtered_doubling
 from histosyn.networks.full_precision import doubled
 from histosyn.networks.matmul import pointwise
 from histosyn.networks.modulation import modulation
@@ -170,7 +171,7 @@ def _smoothly_enlarged(x_NChw: torch.Tensor, level: Level) -> torch.Tensor:
     """Doubled with a filter, if the level is twice as large; mean as before, variance less."""
     if x_NChw.shape[2:] == level.labels_NHW.shape[1:]:
         return x_NChw
-    return doubled(x_NChw, "bilinear")
+    return filtered_doubling(x_NChw)
 
 
 def _enlarged(x_NChw: torch.Tensor, level: Level) -> torch.Tensor:

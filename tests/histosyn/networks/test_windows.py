@@ -1,5 +1,7 @@
 """Windows of an image are bit for bit parts of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -54,7 +56,9 @@ def scene_of(labels_NHW, key=5):
     def window(box, step):
         return labels_NHW[:, box.top : box.bottom : step, box.left : box.right : step]
 
-    return Scene(size=tuple(labels_NHW.shape[1:]), labels=window, noise_key=key)
+    return Scene(
+        size=tuple(labels_NHW.shape[1:]), labels=window, noise_key=key, stain=torch.ones(1, 7)
+    )
 
 
 def in_windows(network, labels_NHW, sides, piece):
@@ -74,7 +78,7 @@ def in_windows(network, labels_NHW, sides, piece):
 
 def whole(network, labels_NHW):
     noise = draw_noise([5], network.config, *labels_NHW.shape[1:], torch.device("cpu"))
-    return network(labels_NHW, noise)
+    return network(labels_NHW, replace(noise, stain=torch.ones(1, 7)))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +92,13 @@ def whole(network, labels_NHW):
 )
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"modulation": "class_table"}, {"pixel_noise": False}, {"precision": "bfloat16"}],
+    [
+        {},
+        {"modulation": "class_table"},
+        {"pixel_noise": False},
+        {"precision": "bfloat16"},
+        {"upsampling": "bilinear", "border": "replicate", "stain": True},
+    ],
     ids=str,
 )
 def test_windows_are_bit_for_bit_parts_of_the_image(size, sides, settings):
