@@ -61,6 +61,7 @@ setup(
         "eval.memorization",
         "eval.segmenter",
         "eval.spectra",
+        "eval.stain",
         "eval.statistics",
         "eval.study",
         "eval.two_samples",

@@ -67,6 +67,11 @@ EVAL_COMMANDS = (
         "Whether synthetic tissue varies as real tissue does.",
     ),
     (
+        "stain",
+        "launch.commands.eval_stain:stain",
+        "Whether synthetic tiles are stained as real ones are.",
+    ),
+    (
         "memorization",
         "launch.commands.eval_memorization:memorization",
         "Whether synthetic tiles are copies of training tiles.",

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from launch.terminal.console import console
 from launch.terminal.footnotes import Notes
-from launch.terminal.numbers import interval_text, value_text
+from launch.terminal.numbers import value_text
 
 if TYPE_CHECKING:
     from eval.statistics.result import Number, Result
@@ -46,14 +46,17 @@ def _value(number: Number) -> Text:
 
 def _interval(number: Number, notes: Notes) -> str:
     note = notes.mark(number.details.get("interval_note"))
-    return f"{interval_text(number.interval)} {note}".strip()
+    return f"{_range(number.interval)} {note}".strip()
+
+
+def _range(ends: tuple[float, float] | None) -> str:
+    """Three digits: optical densities differ in the second."""
+    return "" if ends is None else f"{ends[0]:z.3f} to {ends[1]:z.3f}"
 
 
 def _floor(number: Number) -> str:
     floor = number.details.get("floor")
-    return (
-        "" if floor is None else f"{value_text(floor['value'])} ({interval_text(floor['range'])})"
-    )
+    return "" if floor is None else f"{value_text(floor['value'])} ({_range(floor['range'])})"
 
 
 def _side_text(side: dict[str, Any]) -> str:

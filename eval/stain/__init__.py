@@ -1,0 +1,1 @@
+"""Hematoxylin and eosin as optical density: how real and synthetic differ. Knows no generator."""
