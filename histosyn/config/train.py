@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from hpc.errors import ConfigError
 from hpc.paths import settle_paths
 
+PretrainedChoice = Literal["none", "efficientnet-lite0", "efficientnet-lite2"]
 # Whole numbers above it are no longer told apart; of others every finite one means something.
 _BEYOND_COUNTING = 1 << 53
 
@@ -131,7 +132,7 @@ class DiscriminatorConfig:
     """Kind patch: convolutions before the one that gives the scores. Kind unet: halvings."""
     scales: int = 2
     """Kind patch: copies that look at the tile at full, half, ... resolution."""
-    pretrained: Literal["none", "efficientnet-lite0", "efficientnet-lite2"] = "none"
+    pretrained: PretrainedChoice = "none"
     """Kind patch: also judge the features of this frozen network, from an installed package."""
     pretrained_channels: int = 48
     """Channels of the layers on such features, twice as many on the two deeper ones."""
@@ -189,8 +190,10 @@ class LossConfig:
     """Difference of the logarithms of energy by frequency from the real tiles'."""
     perceptual: float = 0.0
     """Distance of a given network's features of real and synthetic tiles."""
+    perceptual_pretrained: PretrainedChoice = "none"
+    """That network: one whose weights come in an installed package, layer by layer."""
     perceptual_network: Path | None = None
-    """TorchScript file: from tiles in [-1, 1] to a tensor of features or a list of such."""
+    """Or a TorchScript file: from tiles in [-1, 1] to a tensor of features or a list of such."""
     perceptual_runs_code: bool = False
     """Run that file, which is a program: it can write files. Only for files of people you trust."""
     label_mix: float = 10.0
@@ -208,10 +211,16 @@ class LossConfig:
             self, adversarial=0.0, feature_matching=0.0, perceptual=0.0, label_mix=0.0,
             class_weight_cap=1.0, r1=0.0, r1_interval=1,
         )  # fmt: skip
-        if self.perceptual and self.perceptual_network is None:
+        named = self.perceptual_pretrained != "none"
+        if self.perceptual and not named and self.perceptual_network is None:
             raise ConfigError(
-                f"loss.perceptual = {self.perceptual} needs loss.perceptual_network, a TorchScript "
-                "file of a feature network."
+                f"loss.perceptual = {self.perceptual} needs loss.perceptual_pretrained, a network "
+                "from a package, or loss.perceptual_network, a TorchScript file of one."
+            )
+        if named and self.perceptual_network is not None:
+            raise ConfigError(
+                "loss.perceptual_pretrained and loss.perceptual_network each name a network. Leave "
+                "out one."
             )
 
 

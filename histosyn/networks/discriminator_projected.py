@@ -18,9 +18,10 @@ from torch.nn import functional
 from histosyn.config.train import DiscriminatorConfig
 from histosyn.networks.convolutions import Convolution
 from histosyn.networks.discriminator import Features, MultiscaleDiscriminator
+from histosyn.networks.frozen_features import StandardFeatures
 from histosyn.networks.patterns import one_hot
 from histosyn.networks.spectral import spectral_norm
-from histosyn.pretrained.efficientnet_lite import FEATURE_STAGES, EfficientNetLite, network_input
+from histosyn.pretrained.efficientnet_lite import FEATURE_STAGES, EfficientNetLite
 from histosyn.pretrained.packages import load_pretrained
 
 _SLOPE = 0.2
@@ -35,7 +36,7 @@ class ProjectedDiscriminator(nn.Module):
         super().__init__()
         self.patches = MultiscaleDiscriminator(config, classes)
         self.classes = self.patches.classes
-        network, self.pretrained = load_pretrained(config.pretrained)
+        network, _ = load_pretrained(config.pretrained)
         # In a list, where PyTorch does not look for parameters to learn or to save.
         self.frozen_parts = [_Projection(network)]
         self.heads = nn.ModuleList(
@@ -87,24 +88,21 @@ class _Projection(nn.Module):
 
     def __init__(self, network: EfficientNetLite) -> None:
         super().__init__()
-        self.network = network
-        moments = network.expected_moments()
+        self.features = StandardFeatures(network)
         random = torch.Generator().manual_seed(1)
-        for i, (mean_C, spread_C) in enumerate(moments):
-            self.register_buffer(f"mean_{i}", mean_C[:, None, None].clone())
-            self.register_buffer(f"spread_{i}", spread_C[:, None, None].clone())
-            channels = torch.randn(_MIXED[i], len(mean_C), 1, 1, generator=random)
-            self.register_buffer(f"channels_{i}", channels / len(mean_C) ** 0.5)
+        for i, count in enumerate(self.features.channels):
+            channels = torch.randn(_MIXED[i], count, 1, 1, generator=random)
+            self.register_buffer(f"channels_{i}", channels / count**0.5)
             if i + 1 < len(FEATURE_STAGES):
                 scales = torch.randn(_MIXED[i], _MIXED[i + 1], 3, 3, generator=random)
                 self.register_buffer(f"scales_{i}", scales / (9 * _MIXED[i + 1]) ** 0.5)
         self.eval().requires_grad_(False)
 
     def forward(self, tiles_NCHW: torch.Tensor) -> list[torch.Tensor]:
-        mixed = []
-        for i, layer in enumerate(self.network.features(network_input((tiles_NCHW + 1) / 2))):
-            standard = (layer - self.get_buffer(f"mean_{i}")) / self.get_buffer(f"spread_{i}")
-            mixed.append(functional.conv2d(standard, self.get_buffer(f"channels_{i}")))
+        mixed = [
+            functional.conv2d(layer, self.get_buffer(f"channels_{i}"))
+            for i, layer in enumerate(self.features(tiles_NCHW))
+        ]
         for i in reversed(range(len(mixed) - 1)):
             deeper = functional.conv2d(mixed[i + 1], self.get_buffer(f"scales_{i}"), padding=1)
             deeper = functional.interpolate(deeper, size=mixed[i].shape[2:], mode="bilinear")

@@ -73,7 +73,13 @@ def load_pretrained(name: str) -> tuple[EfficientNetLite, Pretrained]:
     network = EfficientNetLite(published.size)
     network.load_state_dict(_checked_state(path, published))
     network.eval().requires_grad_(False)
-    return network, Pretrained(
+    return network, pretrained_facts(name)
+
+
+def pretrained_facts(name: str) -> Pretrained:
+    """What the network called `name` is; its package is installed."""
+    published = _PUBLISHED[name]
+    return Pretrained(
         name=name,
         package=published.package,
         version=version(published.package),

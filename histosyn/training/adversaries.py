@@ -16,7 +16,6 @@ from histosyn.networks.discriminator_projected import ProjectedDiscriminator
 from histosyn.networks.discriminator_unet import UnetDiscriminator
 from histosyn.networks.ema import Ema
 from histosyn.networks.generator import Generator
-from histosyn.pretrained.packages import Pretrained
 from histosyn.stain.seen import SeenStains
 from histosyn.training.step_inputs import dtype_of
 from hpc import collectives
@@ -74,12 +73,6 @@ class Adversaries:
         return {
             adversary.name: adversary.network for adversary in (self.generator, self.discriminator)
         }
-
-    @property
-    def frozen_networks(self) -> list[Pretrained]:
-        """Networks of others that take part in the training."""
-        network = self.discriminator.network
-        return [network.pretrained] if isinstance(network, ProjectedDiscriminator) else []
 
     def standardize_stains(self, stains: SeenStains) -> None:
         """Let the generator, and its average, take stain codes in spreads of these."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,7 +22,7 @@ from histosyn.training.losses import (
     patch_accuracy,
     patch_realness,
 )
-from histosyn.training.perceptual import perceptual
+from histosyn.training.perceptual import perceptual, pretrained_perceptual
 from histosyn.training.pixel_losses import (
     discriminator_pixels,
     generator_pixels,
@@ -57,20 +58,29 @@ def make_objective(
     """
     make = {"patch": _of_patches, "unet": _of_pixels}[discriminator.kind]
     objective = make(loss)
-    terms = [LossTerm(name="spectrum", weight=loss.spectrum, compute=spectrum_difference)]
-    if stain is not None:
-        compute = stain_difference(stain)
-        terms.append(LossTerm(name="stain", weight=loss.stain, compute=compute))
-    objective = replace(objective, generator=(*objective.generator, *terms))
-    if loss.perceptual and loss.perceptual_network is not None:
-        compute = perceptual(loss.perceptual_network, device, run_code=loss.perceptual_runs_code)
-        term = LossTerm(name="perceptual", weight=loss.perceptual, compute=compute)
-        objective = replace(objective, generator=(*objective.generator, term))
     return replace(
         objective,
         discriminator=_weighted(objective.discriminator),
-        generator=_weighted(objective.generator),
+        generator=_weighted((*objective.generator, *_of_images(loss, device, stain))),
     )
+
+
+def _of_images(
+    loss: LossConfig, device: torch.device, stain: StainInput | None
+) -> Iterator[LossTerm]:
+    """What the generator minimizes whatever the discriminator is."""
+    yield LossTerm(name="spectrum", weight=loss.spectrum, compute=spectrum_difference)
+    if stain is not None:
+        yield LossTerm(name="stain", weight=loss.stain, compute=stain_difference(stain))
+    if loss.perceptual:
+        compute = _perceptual(loss, device)
+        yield LossTerm(name="perceptual", weight=loss.perceptual, compute=compute)
+
+
+def _perceptual(loss: LossConfig, device: torch.device) -> Compute:
+    if loss.perceptual_network is None:
+        return pretrained_perceptual(loss.perceptual_pretrained, device)
+    return perceptual(loss.perceptual_network, device, run_code=loss.perceptual_runs_code)
 
 
 @dataclass(frozen=True, kw_only=True)

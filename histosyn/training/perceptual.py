@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from histosyn.networks.frozen_features import StandardFeatures
+from histosyn.pretrained.packages import load_pretrained
 from histosyn.training.losses import Compute, DiscriminatorOutputs
 from hpc.errors import InputError
 from hpc.files import require_file
@@ -36,7 +38,19 @@ def perceptual(path: Path, device: torch.device, *, run_code: bool = False) -> C
             f"{reason} {_REMEDY}"
         ) from error
     _require_features(output, path)
+    return _compared(network, device)
 
+
+def pretrained_perceptual(name: str, device: torch.device) -> Compute:
+    """The same for a network from a package: its layers, each channel in spreads of its own.
+
+    Raises InputError if its package is not installed.
+    """
+    network, _ = load_pretrained(name)
+    return _compared(StandardFeatures(network).to(device), device)
+
+
+def _compared(network: nn.Module, device: torch.device) -> Compute:
     def compute(outputs: DiscriminatorOutputs) -> torch.Tensor:
         # In the network's own precision: it was not trained in ours.
         with torch.autocast(device.type, enabled=False):

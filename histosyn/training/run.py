@@ -10,6 +10,7 @@ import torch
 
 from histosyn.config.train import TrainConfig
 from histosyn.models.folder import ModelFacts, model_facts, save_model
+from histosyn.pretrained.packages import Pretrained, pretrained_facts
 from histosyn.shards.index import DatasetIndex
 from histosyn.stain.seen import SeenStains
 from histosyn.training.adversaries import Adversaries
@@ -147,8 +148,16 @@ class GeneratorTraining:
             forked_from=self._origin,
             objects=self._objects,
             stains=self._stains,
-            frozen_networks=trainer.adversaries.frozen_networks,
+            frozen_networks=frozen_networks(self.config),
         )
+
+
+def frozen_networks(config: TrainConfig) -> list[Pretrained]:
+    """The networks of others by whose features a generator is trained."""
+    names = {config.discriminator.pretrained}
+    if config.loss.perceptual:
+        names.add(config.loss.perceptual_pretrained)
+    return [pretrained_facts(name) for name in sorted(names - {"none"})]
 
 
 def _check_tiles(config: TrainConfig, index: DatasetIndex) -> None:

@@ -55,7 +55,9 @@ GAMES = {
         loss=LossConfig(spectrum=0.5),
     ),
     "pretrained": replace(
-        BASE, discriminator=replace(BASE.discriminator, pretrained="efficientnet-lite0", scales=1)
+        BASE,
+        discriminator=replace(BASE.discriminator, pretrained="efficientnet-lite0", scales=1),
+        loss=LossConfig(perceptual=1.0, perceptual_pretrained="efficientnet-lite0"),
     ),
     "perceptual": replace(
         BASE,
