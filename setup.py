@@ -52,6 +52,7 @@ setup(
         "eval.agreement.coefficients",
         "eval.agreement.labels",
         "eval.agreement.ratings",
+        "eval.discrimination",
         "eval.distances",
         "eval.diversity",
         "eval.extractors",

@@ -29,3 +29,13 @@ def _refuse_processes(type_: Any, number: int | None) -> None:
 
 Processes = Annotated[int | None, Parameter(validator=_refuse_processes)]
 """For the help and for typing errors: `launch.processes` takes it away before a command is read."""
+
+
+def numbers_listed(text: str, option: str, least: int) -> tuple[int, ...]:
+    """Whole numbers of `least` or more, by commas; InputError, naming `option`, if not."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) >= least for part in parts):
+        raise InputError(
+            f"{option}: {text!r} is no list of whole numbers of {least} or more, such as 50,100."
+        )
+    return tuple(map(int, parts))

@@ -82,6 +82,11 @@ EVAL_COMMANDS = (
         "Agreement of readers, with intervals.",
     ),
     (
+        "discrimination",
+        "launch.commands.eval_discrimination:discrimination",
+        "Whether readers tell synthetic tiles from real ones.",
+    ),
+    (
         "faithfulness",
         "launch.commands.eval_faithfulness:faithfulness",
         "Whether synthetic tiles show the tissue that was asked for.",
@@ -93,6 +98,11 @@ EVAL_COMMANDS = (
     ),
 )
 STUDY_COMMANDS = (
+    (
+        "plan",
+        "launch.commands.study_plan:plan",
+        "How many readers and images a study needs.",
+    ),
     (
         "make",
         "launch.commands.study_make:make",

@@ -81,6 +81,12 @@ SAMPLES = {
                    "indices": True}],
     },
     "eval.distances.comparison_file:_COMPARISONS": {"real": "/a", "synthetic": "/b", "seed": 3},
+    "eval.discrimination.machine:RESULTS": {
+        "kind": "c2st",
+        "tables": {"scores": {
+            "images": ["a.png"], "synthetic": [True], "scores": {"auc_network_scale_1": [0.5]},
+        }},
+    },
     "eval.study.sealed_key:PROTOCOLS": {"protocol": {"design": {}}},
     "eval.study.sealed_key:_SEALED": {
         "kind": "histosyn study key", "version": 1, "study": "b", "sha256": SHA, "sealed": "",

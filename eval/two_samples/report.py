@@ -22,13 +22,14 @@ from eval.two_samples.areas import METHOD, auc_number
 from eval.two_samples.classifiers import CLASSIFIER_OF, USE_OF, Floats, Scores, out_of_fold
 from eval.two_samples.folds import folds_of, groups_of
 from eval.two_samples.scaled import KINDS, NETWORK, SCALES, SMALLEST_TILE, ScaledExtractor, fits
+from eval.two_samples.surest import surest_tiles
 from hpc.errors import InputError
 from hpc.randomness import key_of, permutation
 
 # Work grows faster than the number of tiles, and an AUC is known well enough by then.
 MOST_TILES = 2000
-_SHOWN_FEATURES, SHOWN_TILES = 5, 4
-SUREST = "surest"
+_SHOWN_FEATURES = 5
+SUREST, SCORES = "surest", "scores"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ def two_sample_test(
     size = _common_size(sides)
     known = groups_of_side(real, sides["real"], settings.grouping)
     tiles = _chosen(sides, known, settings.seed)
-    numbers, tables = [], {}
+    numbers, tables, given = [], {}, {}
     for kind in KINDS:
         for scale in SCALES:
             name = f"auc_{kind}_scale_{scale}"
@@ -92,14 +93,15 @@ def two_sample_test(
             told = {"classifier": CLASSIFIER_OF[kind], "use": USE_OF[kind],
                     "features": _most_used(scores, scaled.names[kind])}  # fmt: skip
             numbers.append(replace(number, details=number.details | told))
-            tables[name] = _surest(scores, tiles)
+            tables[name] = surest_tiles(scores.scores_N, tiles.synthetic_N, tiles.names)
+            given[name] = [float(f"{score:.6g}") for score in scores.scores_N]
     result = Result(
         kind="c2st",
         inputs={role: _described(side) for role, side in sides.items()},
         settings=_settings(extractor.identity, settings, known),
         numbers=tuple(numbers),
         warnings=tuple(_warnings(sides, known, settings)),
-        tables={SUREST: tables},
+        tables={SUREST: tables, SCORES: _scores(tiles, given)},
     )
     history = history_of_sides({"real": real, "synthetic": synthetic}, settings.seed)
     return with_history(result, history)
@@ -159,19 +161,12 @@ def _most_used(scores: Scores, names: Sequence[str]) -> list[dict[str, Any]]:
     return [{"feature": names[number], "use": float(scores.use_D[number])} for number in order]
 
 
-def _surest(scores: Scores, tiles: _Tiles) -> dict[str, list[str]]:
-    """Names of the tiles at the ends: each side's, from the surest on."""
-    order = np.argsort(scores.scores_N, kind="stable")
-    synthetic = [row for row in order if tiles.synthetic_N[row]]
-    real = [row for row in order if not tiles.synthetic_N[row]]
-    found = {
-        "synthetic, surely so": synthetic[::-1],
-        "synthetic, taken for real": synthetic,
-        "real, taken for synthetic": real[::-1],
-        "real, surely so": real,
-    }
+def _scores(tiles: _Tiles, given: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """How surely each tile was called synthetic (above 0) by a classifier that had not seen it."""
     return {
-        title: [tiles.names[row] for row in rows[:SHOWN_TILES]] for title, rows in found.items()
+        "images": tiles.names,
+        "synthetic": tiles.synthetic_N.tolist(),
+        "scores": dict(given),
     }
 
 

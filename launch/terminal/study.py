@@ -10,6 +10,8 @@ from launch.terminal.console import console
 from launch.terminal.numbers import plain_table
 
 if TYPE_CHECKING:
+    from eval.discrimination.planning import Planned
+    from eval.discrimination.simulated import Readers
     from eval.study.design import Design
     from eval.study.making import Made
     from eval.study.reading import ReadStudy
@@ -73,3 +75,22 @@ def show_read(found: ReadStudy) -> None:
         for line in lines:
             out.print(Text(title, style="yellow").append(line, style="default"))
     out.print(f"In {found.out}: {', '.join(found.tables)}.")
+
+
+def show_plan(rows: list[Planned], outcome: str, margin: float, population: Readers) -> None:
+    """Print what each size of study would give."""
+    out = console()
+    table = plain_table(f"{outcome}, margin {margin:g}: mean of readers, readers and images random")
+    for title in ("readers", "images", "95 % interval", "power", "false", "coverage"):
+        table.add_column(title, justify="right")
+    for one in rows:
+        cells = (f"± {one.half_width:.3f}", f"{one.power:.0%}", f"{one.false:.1%}",
+                 f"{one.coverage:.0%}")  # fmt: skip
+        table.add_row(str(one.readers), str(one.images), *cells)
+    out.print(table)
+    out.print(
+        f"Power: readers cannot tell (d' 0 on the average, {population.dprime_spread:g} between "
+        "readers), and the study shows it. False: they are a margin better than chance, and it "
+        f"says equivalent (5 % at most). {rows[0].studies} simulated studies a row, "
+        f"{population.shared:g} of the variance shared by readers."
+    )

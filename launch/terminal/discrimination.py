@@ -1,0 +1,110 @@
+"""The tables of `histosyn eval discrimination`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from launch.terminal.c2st import title_of
+from launch.terminal.console import console
+from launch.terminal.numbers import interval_text, plain_table, value_text
+
+if TYPE_CHECKING:
+    from eval.statistics.result import Number, Result
+
+_TITLES = {"auc": "AUC", "accuracy": "accuracy", "sensitivity": "sensitivity",
+           "specificity": "specificity", "dprime": "d'", "criterion": "criterion",
+           "pairs": "right pairs"}  # fmt: skip
+_TABLES = (("pairs",), ("auc", "accuracy", "dprime"), ("sensitivity", "specificity", "criterion"))
+_MACHINE = "auc_"
+
+
+def show(result: Result) -> None:
+    """Print each block's readers, their mean and its test, then the machine and all warnings."""
+    out = console()
+    for block in dict.fromkeys(number.details["block"] for number in result.numbers):
+        mine = [number for number in result.numbers if number.details["block"] == block]
+        for names in _TABLES:
+            some = [number for number in mine if number.name in names]
+            if some:
+                out.print(_table(block, some))
+                _show_tests(out, some)
+    if agreement := result.tables["machine_agreement"]:
+        out.print(_agreement_table(agreement))
+    settings = result.settings
+    out.print(
+        f"Intervals {settings['interval_level']:.0%}. Single readers: Wilson (shares), DeLong on "
+        f"the logit scale (AUC), delta method (d', criterion); exact ones are in the JSON. "
+        f"{settings['pooling']}."
+    )
+    for reason in dict.fromkeys(n.reason for n in result.numbers if n.reason):
+        out.print(Text("none: ", style="yellow").append(reason, style="default"))
+    for warning in result.warnings:
+        out.print(Text("warning: ", style="yellow").append(warning, style="default"))
+
+
+def title_of_row(name: str) -> str:
+    """Such as "network, scale 1/2, naive" for "auc_network_scale_2, naive"."""
+    reader, _, block = name.partition(", ")
+    return f"{title_of(reader) if reader.startswith(_MACHINE) else reader}, {block}"
+
+
+def _table(block: str, numbers: list[Number]) -> Table:
+    table = plain_table(f"\nReal or synthetic, {block} block")
+    names = [name for name in _TITLES if any(number.name == name for number in numbers)]
+    table.add_column("reader", overflow="fold")
+    table.add_column("n", justify="right", no_wrap=True)
+    for name in names:
+        table.add_column(_TITLES[name], no_wrap=True)
+    for reader in dict.fromkeys(number.details["reader"] for number in numbers):
+        mine = {one.name: one for one in numbers if one.details["reader"] == reader}
+        machine = next(iter(mine.values())).details["machine"]
+        title = f"machine: {title_of(reader)}" if machine else reader
+        cells = [_cell(mine[name]) if name in mine else "" for name in names]
+        most = max(number.n for number in mine.values())
+        mean = reader.startswith("mean of")
+        table.add_row(title, str(most), *cells, style="bold" if mean else "")
+    return table
+
+
+def _cell(number: Number) -> str:
+    interval = interval_text(number.interval)
+    return f"{value_text(number.value)} ({interval})" if interval else value_text(number.value)
+
+
+def _show_tests(out: Console, numbers: list[Number]) -> None:
+    for number in numbers:
+        test = number.details.get("equivalence_test")
+        if test is None:
+            continue
+        low, high = test["interval"]
+        out.print(
+            f"{_TITLES[number.name]}: {'' if test['equivalent'] else 'not shown to be '}equivalent "
+            f"to chance within {test['chance']:g} ± {test['margin']:g} (90 % interval {low:.3f} to "
+            f"{high:.3f}, p = {test['p']:.2g})"
+        )
+
+
+def _agreement_table(rows: list[dict[str, Any]]) -> Table:
+    table = plain_table("\nReaders and machine: rank correlation within arms; kappa of their calls")
+    blocks = list(dict.fromkeys(row["details"]["block"] for row in rows))
+    tests = list(dict.fromkeys(row["details"]["machine"] for row in rows))
+    table.add_column("reader", overflow="fold")
+    for test in tests:
+        table.add_column(title_of(test), no_wrap=True)
+    for block in blocks:
+        mine = [row for row in rows if row["details"]["block"] == block]
+        for reader in dict.fromkeys(row["details"]["reader"] for row in mine):
+            cells = []
+            for test in tests:
+                found = {
+                    row["name"]: row["value"]
+                    for row in mine
+                    if (row["details"]["reader"], row["details"]["machine"]) == (reader, test)
+                }
+                cells.append("; ".join(value_text(value) for value in found.values()))
+            table.add_row(f"{reader}, {block}", *cells)
+    return table
