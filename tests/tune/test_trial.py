@@ -61,8 +61,10 @@ class Killed(BaseException):
     """Nothing handles it."""
 
 
-def test_a_checkpoint_that_a_kill_left_unmeasured_is_measured(sweep, reports, monkeypatch):
-    """As the undisturbed trial measures it, to the last digit."""
+def test_a_checkpoint_that_a_kill_left_unmeasured_is_measured(data, tmp_path, reports, monkeypatch):
+    """As the undisturbed trial measures it, to the last digit: a model has the float32 of it."""
+    train = tiny_config(data, tmp_path / "unused", steps=4, checkpoint_every=2, precision="float32")
+    sweep = sweep_of(train, {"loss.feature_matching": {"uniform": [1, 20]}}, tmp_path)
     run_trial({"number": 0}, sweep)
     folder = TrialFolder(sweep.trial_folder(0))
     undisturbed = lines_of(folder)
