@@ -23,8 +23,10 @@ DOORS = {
     ("msgspec.convert",): {"hpc/records.py"},
     ("msgspec.yaml.*", "yaml.*", "configparser.*", "xml.*", "plistlib.*"): set(),
     # Images.
-    ("PIL.Image.open", "PIL.Image.frombytes", "cv2.*", "imageio.*", "skimage.*", "tifffile.*",
+    ("PIL.Image.open", "PIL.Image.frombytes", "cv2.*", "imageio.*", "skimage.*",
      "torchvision.io.*", "matplotlib.image.*"): {"histosyn/images/file.py"},
+    # Label maps of many channels, which Pillow does not read.
+    ("tifffile.TiffFile", "tifffile.imread", "tifffile.memmap"): {"histosyn/images/planes.py"},
     # Slides: OpenSlide has a decoder of its own for each scanner.
     ("openslide.*",): {"histosyn/slides/slide.py"},
     # Arrays.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,15 @@ from histosyn.doctor.finding import Finding
 from histosyn.doctor.naming_hints import naming_hint
 from histosyn.doctor.pair_checks import PAIR_CHECKS
 from histosyn.doctor.pair_summary import PairSummary, summarize_pair
-from histosyn.doctor.proposal import Proposal, propose, propose_for_objects
+from histosyn.doctor.proposal import Proposal, propose_for_objects, proposed
 from histosyn.doctor.set_checks import SET_CHECKS
 from histosyn.labels.instances import NO_OBJECTS, class_for_objects
 from histosyn.labels.schema import LabelSchema
+from histosyn.labels.unlabelled import ignoring
+from histosyn.sources.known_by_names import known_by_names
 from histosyn.sources.pairs import Naming, Pairing, pair_folders
 from histosyn.sources.tile_facts import TileFacts, match_facts, read_tile_facts
+from hpc.errors import DatasetError
 from hpc.parallel import map_in_order
 
 Track = Callable[[Iterator[PairSummary], int], Iterable[PairSummary]]
@@ -30,7 +33,8 @@ class Source:
 
     `groups` is a CSV with the columns `tile` and `group_column`, perhaps `split` and `mpp`.
     `objects_are` is the class that the numbers of label maps become where they number objects, or
-    "none" where they don't although it looks so.
+    "none" where they don't although it looks so. `unlabelled` is the value of index files that
+    stands for no label, `base_mpp` the resolution of slides whose regions QuPath exported.
     """
 
     tiles: Path
@@ -39,6 +43,8 @@ class Source:
     groups: Path | None = None
     group_column: str = "patient"
     objects_are: str | None = None
+    unlabelled: int | None = None
+    base_mpp: float | None = None
 
     @property
     def folds_objects(self) -> bool:
@@ -53,6 +59,8 @@ class Diagnosis:
     `class_pixels` and `class_tiles` (K,) count pixels of each class and tiles that have any,
     `unknown_pixels` what is of no class in label maps that can be read; `tile_sizes` counts tiles
     by (H, W). `schema` is None if none was given and no label map could be read to propose one.
+    `assumed` are sentences on what nobody said, and names or files told. Of `slides` the pixels are
+    those of annotations, one over the other, and tiles are slides.
     """
 
     schema: LabelSchema | None
@@ -64,6 +72,8 @@ class Diagnosis:
     ignored_pixels: int = 0
     unknown_pixels: int = 0
     tile_sizes: dict[tuple[int, ...], int] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+    slides: bool = False
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -77,6 +87,7 @@ class Diagnosis:
             "schema": None if self.schema is None else self.schema.as_dict(),
             "proposal": None if self.proposal is None else {"notes": list(self.proposal.notes)},
             "pairs": self.pairs,
+            "assumed": list(self.assumed),
             "ready": not self.errors,
             "findings": [asdict(item) for item in self.findings],
             "class_pixels": dict(zip(names, self.class_pixels, strict=True)),
@@ -105,7 +116,10 @@ def examine(
     """
     pairing = pair_folders(source.tiles, source.labels, source.naming)
     facts = _facts_of(source, pairing)
+    assumed, left_open = _told_by_names(source, pairing)
     proposal = None
+    if schema is not None and source.unlabelled is not None:
+        schema = ignoring(schema, source.unlabelled)
     if source.folds_objects and schema is None:
         proposal = propose_for_objects(str(source.objects_are))
         schema = proposal.schema
@@ -116,11 +130,8 @@ def examine(
     summaries: Iterable[PairSummary] = track(pass_over, len(pairing.pairs))
     if schema is None:
         summaries = list(summaries)
-        proposal = propose(
-            summary.label.pixel_values
-            for summary in summaries
-            if summary.label.pixel_values is not None
-        )
+        values = [item.label.pixel_values for item in summaries]
+        proposal = proposed([item for item in values if item is not None], source.unlabelled)
         if proposal is not None:
             schema = proposal.schema
             summaries = (summary.under(proposal.schema) for summary in summaries)
@@ -133,7 +144,29 @@ def examine(
         naming_hint=hint,
     )
     _ask(dataset, summaries)
-    return _diagnosis(dataset, proposal)
+    diagnosis = _diagnosis(dataset, proposal)
+    return replace(diagnosis, assumed=assumed, findings=(*left_open, *diagnosis.findings))
+
+
+def _told_by_names(source: Source, pairing: Pairing) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+    """What is assumed of names as QuPath gives them, or the finding that they leave it open."""
+    assumed = tuple(filter(None, [pairing.assumed]))
+    if source.groups is not None:
+        return assumed, ()
+    try:
+        tile_of = {pair.key: pair.tile for pair in pairing.pairs}
+        return (*assumed, *known_by_names(tile_of, source.base_mpp, None).assumed), ()
+    except DatasetError as error:
+        return assumed, (
+            Finding(
+                severity="error",
+                what="exports of several downsamples, of unknown resolution",
+                where=(str(error),),
+                remedy="Pass --base-mpp, or pack them one after the other.",
+                count=1,
+                files=(),
+            ),
+        )
 
 
 def _facts_of(source: Source, pairing: Pairing) -> dict[str, TileFacts] | None:

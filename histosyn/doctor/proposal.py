@@ -28,6 +28,8 @@ from histosyn.labels.schema import (
     load_schema,
     schema_toml,
 )
+from histosyn.labels.unlabelled import ignoring, without_value
+from hpc.errors import LabelError
 
 NAME = "proposed"
 IGNORE = 255
@@ -80,6 +82,28 @@ def propose(pixel_values: Iterable[PixelValues]) -> Proposal | None:
     if proposal is None:
         return None
     return replace(proposal, doubts=(*proposal.doubts, *_general_doubts(proposal, counts)))
+
+
+def proposed(found: Sequence[PixelValues], unlabelled: int | None) -> Proposal | None:
+    """The schema for label maps in which `unlabelled`, if given, stands for no label.
+
+    Raises LabelError if none of them is a file by index.
+    """
+    if unlabelled is None:
+        return propose(found)
+    if found and all(item.indices is None for item in found):
+        raise LabelError(
+            f"--unlabelled {unlabelled} is for label maps by index, and these hold colours. Leave "
+            "out the class of that colour in a schema instead (--schema)."
+        )
+    rest = (without_value(item, unlabelled) for item in found)
+    proposal = propose(item for item in rest if item is not None)
+    if proposal is None:
+        return None
+    note = f"{unlabelled} is taken for pixels without a label (ignore)."
+    return replace(
+        proposal, schema=ignoring(proposal.schema, unlabelled), notes=(note, *proposal.notes)
+    )
 
 
 def propose_for_objects(name: str) -> Proposal:

@@ -20,7 +20,7 @@ from histosyn.images.compression import require_lossless
 from histosyn.images.formats import format_of, kind_of
 from histosyn.images.limits import MAX_FILE_BYTES, MAX_PIXELS, MOST_JPEG_SCANS
 from histosyn.images.orientation import turn_upright, upright_size
-from histosyn.images.pages import require_one_image
+from histosyn.images.pages import PagesError, require_one_image
 from hpc.errors import DatasetError, InputError
 from hpc.files import open_regular_file
 
@@ -55,6 +55,17 @@ def opened_header(source: ImageSource, name: str) -> Iterator[Image.Image]:
         with _one_sentence(name):
             image = until_read.enter_context(_opened(image_bytes(source, name), name))
         yield image
+
+
+@contextmanager
+def opened_frames(source: ImageSource, name: str) -> Iterator[Image.Image]:
+    """Open an image that may hold several, at the first of them, to be gone through by `seek`.
+
+    Raises DatasetError as `opened_image` does, also for what is met in the block.
+    """
+    with _one_sentence(name), ExitStack() as until_read:
+        data = image_bytes(source, name)
+        yield until_read.enter_context(_opened(data, name, single=False))
 
 
 def size_in_header(source: ImageSource) -> tuple[int, int] | None:
@@ -103,7 +114,7 @@ def _check_bytes(size: int, name: str) -> None:
         )
 
 
-def _opened(data: bytes, name: str) -> Image.Image:
+def _opened(data: bytes, name: str, *, single: bool = True) -> Image.Image:
     """An image that is known by its first bytes, its size and number looked at, not decoded."""
     kind = format_of(data)
     if kind is None:
@@ -116,11 +127,12 @@ def _opened(data: bytes, name: str) -> Image.Image:
         try:
             image = Image.open(io.BytesIO(data), formats=(kind,))
         except Image.UnidentifiedImageError as error:
-            raise DatasetError(_unknown(data, kind, name)) from error
+            raise _unknown(data, kind, name) from error
         _check_pixels(image, name)
         if "progressive" in image.info and data.count(_SCAN) > MOST_JPEG_SCANS:
             raise DatasetError(f"{name} has more than {MOST_JPEG_SCANS} scans. {REPLACE}")
-        require_one_image(image, name)
+        if single:
+            require_one_image(image, name)
     return image
 
 
@@ -135,16 +147,18 @@ def _too_large(name: str) -> str:
     return f"{name} claims more than {MAX_PIXELS:,} pixels. Cut it into tiles or leave it out."
 
 
-def _unknown(data: bytes, kind: str, name: str) -> str:
+def _unknown(data: bytes, kind: str, name: str) -> DatasetError:
     """Why a file that begins as it should cannot be opened: damage, or too many channels."""
     channels = _channels_of_tiff(data) if kind == "TIFF" else 0
     if channels > 4:
-        return (
-            f"{name} holds {channels} channels; a tile has three, a label map one. "
-            "Export it again; of a label map the class indices, as PNG (in QuPath without "
-            "multichannelOutput)."
+        return PagesError(
+            f"{name} holds {channels} channels; a tile has three, a label map one. Label maps with "
+            "a channel for each class, of 0 and one other value, are read with tifffile, of the "
+            "extra `slides`; export others as class indices, as PNG."
         )
-    return f"{name} is no image of a known kind (a {kind} that cannot be understood). {REPLACE}"
+    return DatasetError(
+        f"{name} is no image of a known kind (a {kind} that cannot be understood). {REPLACE}"
+    )
 
 
 def _channels_of_tiff(data: bytes) -> int:

@@ -101,6 +101,7 @@ def _complaint(name: str, count: int) -> str:
     number = f"{MOST_PAGES} or more" if count >= MOST_PAGES else str(count)
     return (
         f"{name} holds {number} images (pages, channels or frames), and only one could be used. "
-        "Save the one that is meant as a file of its own; join a label map's channels into class "
-        "indices (in QuPath, export it without multichannelOutput, as PNG)."
+        "Save the one that is meant as a file of its own. Channels of a label map are read if they "
+        "hold 0 and one other value, a class each (QuPath's multichannelOutput); join others into "
+        "class indices."
     )

@@ -12,6 +12,7 @@ from PIL import Image
 
 from histosyn.images.file import ImageSource
 from histosyn.images.tiles import png_bytes
+from histosyn.labels.channels import NO_CHANNEL
 from histosyn.labels.class_values import values_text
 from histosyn.labels.pixel_values import (
     PixelValues,
@@ -121,6 +122,8 @@ def meaning_of(
     """Which class each code means, as `read_label_map` takes it."""
     by_value = None
     if pixel_values.indices is not None:
+        if pixel_values.channels:
+            return _of_channels(pixel_values.indices, schema)
         if is_our_own(pixel_values, schema):
             every = np.ones(len(pixel_values.indices), dtype=bool)
             return Meaning(by_color=False, classes=pixel_values.indices, known=every)
@@ -136,6 +139,16 @@ def meaning_of(
         return by_value
     mixed = by_value is not None and not pixel_values.all_gray and not snap.near.all()
     return Meaning(by_color=True, classes=snap.classes, known=snap.near, mixed=mixed)
+
+
+def _of_channels(numbers: np.ndarray, schema: LabelSchema) -> Meaning:
+    """A channel is the class of its number; where there is nothing in any, there is no label."""
+    nothing = (numbers == NO_CHANNEL) & (schema.ignore is not None)
+    return Meaning(
+        by_color=False,
+        classes=np.where(nothing, schema.ignore or 0, numbers).astype(np.uint8),
+        known=(numbers < len(schema)) | nothing,
+    )
 
 
 def is_our_own(pixel_values: PixelValues, schema: LabelSchema) -> bool:
@@ -297,6 +310,8 @@ def _complaint(
     pixel_values: PixelValues, meaning: Meaning, schema: LabelSchema, tolerance: int
 ) -> str:
     worst, *others = unknown_values_of(pixel_values, meaning, schema)
+    if pixel_values.channels:
+        return _channel_complaint(worst, schema)
     if worst.nearest is None:
         return _outside(int(worst.code), worst.pixels, schema, _known_text(schema))
     more = f" (and {len(others)} other colours)" if others else ""
@@ -310,4 +325,16 @@ def _complaint(
         f"colour {worst.code} ({worst.pixels} pixels){more} belongs to no class of schema "
         f"{schema.name}; nearest is {worst.nearest.name} {worst.nearest.color}, off by "
         f"{worst.distance} (tolerance {tolerance}). {remedy}"
+    )
+
+
+def _channel_complaint(worst: UnknownValue, schema: LabelSchema) -> str:
+    if worst.code == NO_CHANNEL:
+        return (
+            f"{worst.pixels} pixels are in none of its channels, and schema {schema.name} ignores "
+            "nothing. Add ignore = 255 to the schema, or a channel for what lies outside."
+        )
+    return (
+        f"there is a channel number {worst.code}, counted from 0 ({worst.pixels} pixels), and "
+        f"schema {schema.name} has {len(schema)} classes. Name the schema that it was drawn with."
     )

@@ -9,6 +9,8 @@ from PIL import Image
 
 from histosyn.images.file import ImageSource, opened_image
 from histosyn.images.limits import MOST_COLORS
+from histosyn.images.pages import PagesError
+from histosyn.labels.channels import read_channels
 from hpc.errors import LabelError
 
 _PIECE = 1 << 22
@@ -25,11 +27,14 @@ class PixelValues:
     `pixels` int64 (n,) counts them. `indices` uint8 (n,) are the values in a grayscale or palette
     file, `colors` uint8 (n, 3) the colours in a palette or colour file. A colour file of grays only
     has both: with three equal channels programs write colours, but indices and masks as well.
+    Of a file that has a channel for each class, the `indices` are numbers of `channels`, and 255
+    where there is nothing in any.
     """
 
     pixels: np.ndarray
     indices: np.ndarray | None = None
     colors: np.ndarray | None = None
+    channels: bool = False
 
     @property
     def all_gray(self) -> bool:
@@ -45,6 +50,17 @@ def read_pixel_values(source: ImageSource, name: str) -> tuple[PixelValues, np.n
     Raises DatasetError for a damaged file, LabelError for one that cannot hold labels: after lossy
     compression, with transparency, in more colours than a drawing has.
     """
+    try:
+        return _read_image(source, name)
+    except PagesError:
+        channels_HW = read_channels(source, name)
+        if channels_HW is None:
+            raise
+        pixel_values, value_of_pixel_HW = index_pixel_values(channels_HW)
+        return replace(pixel_values, channels=True), value_of_pixel_HW
+
+
+def _read_image(source: ImageSource, name: str) -> tuple[PixelValues, np.ndarray]:
     with opened_image(source, name, lossless=True) as image:
         if image.mode in ("L", "1"):
             return index_pixel_values(np.array(image, dtype=np.uint8))

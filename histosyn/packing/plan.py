@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from histosyn.packing.config import PackConfig
 from histosyn.packing.jobs import AnyJob, Job, sample_key
 from histosyn.packing.split import split_groups
+from histosyn.sources.known_by_names import Known, known_by_names
 from histosyn.sources.pairs import LONGEST_KEY_BYTES, Pair, Pairing, may_name_a_sample, pair_folders
 from histosyn.sources.tile_facts import PARTS, TEST, VAL, TileFacts, match_facts, read_tile_facts
 from hpc.errors import ConfigError, DatasetError
@@ -26,6 +27,8 @@ class Plan:
     mpp: float | None
     unread: tuple[Path, ...] = ()
     """Files that look like images and are none that can be read."""
+    assumed: tuple[str, ...] = ()
+    """Sentences on what nobody said and names or files told."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -45,14 +48,15 @@ def make_plan(tiles: Path, labels: Path, config: PackConfig) -> Plan:
     _require_tile_settings(config)
     pairing = pair_folders(tiles, labels, config.naming)
     pairs = _complete(pairing)
-    facts_of = _facts_of(pairs, config)
+    known = _known_of(pairs, config)
+    facts_of = known.facts
     part_of = parts_of(facts_of, config)
     jobs = [
         Job(
             pair=pair,
             part=part_of[pair.key],
             group=facts_of[pair.key].group,
-            mpp=facts_of[pair.key].mpp or config.source_mpp,
+            mpp=facts_of[pair.key].mpp,
         )
         for pair in pairs
     ]
@@ -61,6 +65,7 @@ def make_plan(tiles: Path, labels: Path, config: PackConfig) -> Plan:
         jobs=tuple(sorted(jobs, key=lambda job: PARTS.index(job.part))),
         mpp=common_mpp(jobs, config),
         unread=pairing.unread,
+        assumed=(*filter(None, [pairing.assumed]), *known.assumed),
     )
 
 
@@ -92,17 +97,27 @@ def _complete(pairing: Pairing) -> tuple[Pair, ...]:
     return pairing.pairs
 
 
-def _facts_of(pairs: Sequence[Pair], config: PackConfig) -> dict[str, TileFacts]:
-    """What is known of each pair, by key. Without a CSV each is a group of its own."""
+def _known_of(pairs: Sequence[Pair], config: PackConfig) -> Known:
+    """What is known of each pair: from the CSV, and from the names that QuPath gave."""
+    keys = [pair.key for pair in pairs]
+    tile_of = {pair.key: pair.tile for pair in pairs}
     if config.groups is None:
-        return {pair.key: TileFacts(group=pair.key) for pair in pairs}
+        return known_by_names(tile_of, config.base_mpp, config.source_mpp)
     facts = read_tile_facts(config.groups, config.group_column, config.naming.tile.words)
-    facts_of = match_facts([pair.key for pair in pairs], facts, config.groups)
+    facts_of = match_facts(keys, facts, config.groups)
     for pair in pairs:
         if pair.key not in facts_of:
             name = pair.key + pair.tile.suffix
             raise DatasetError(f"{config.groups} says nothing of {name}. Add a line.")
-    return facts_of
+    silent = {key: tile for key, tile in tile_of.items() if facts_of[key].mpp is None}
+    named = known_by_names(silent, config.base_mpp, config.source_mpp) if silent else Known()
+    mpp_of = {key: named.facts[key].mpp for key in silent}
+    return Known(
+        facts={key: replace(facts_of[key], mpp=facts_of[key].mpp or mpp_of.get(key))
+               for key in keys},
+        # Whose they are is not assumed then.
+        assumed=tuple(text for text in named.assumed if text != named.on_groups),
+    )  # fmt: skip
 
 
 def parts_of(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from histosyn.doctor.interpretation import interpret
 from histosyn.doctor.pair_summary import LabelSummary, summarize_label
-from histosyn.doctor.proposal import Proposal, propose, propose_for_objects
+from histosyn.doctor.proposal import Proposal, propose_for_objects, proposed
 from histosyn.labels.instances import Numbering, class_for_objects
 from histosyn.labels.label_map import LabelSchema
+from histosyn.labels.unlabelled import ignoring
 from histosyn.packing.config import PackConfig
 from histosyn.packing.jobs import pairs_of
 from histosyn.packing.plan import make_plan
@@ -28,10 +29,14 @@ _SAMPLED = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """The schema to pack by; `proposal` is where it came from, unless it was named."""
+    """The schema to pack by; `proposal` is where it came from, unless it was named.
+
+    `assumed` are sentences on what else nobody said.
+    """
 
     schema: LabelSchema
     proposal: Proposal | None = None
+    assumed: tuple[str, ...] = ()
 
 
 def settle_schema(
@@ -51,7 +56,22 @@ def settle_schema(
     are, and a proposal with doubts. Else as `make_plan`.
     """
     with warnings_left_out():
-        pairs = pairs_of(make_plan(tiles, labels, config).jobs)
+        plan = make_plan(tiles, labels, config)
+    settled = _settle(pairs_of(plan.jobs), labels, config, named, objects_none, processes, track)
+    return replace(settled, assumed=plan.assumed)
+
+
+def _settle(
+    pairs: Sequence[Pair],
+    labels: Path,
+    config: PackConfig,
+    named: LabelSchema | None,
+    objects_none: bool,
+    processes: int | None,
+    track: Track,
+) -> Settled:
+    if named is not None and config.unlabelled is not None:
+        named = ignoring(named, config.unlabelled)
     if config.objects_are is not None:
         proposal = None if named is not None else propose_for_objects(config.objects_are)
         schema = named or propose_for_objects(config.objects_are).schema
@@ -61,9 +81,10 @@ def settle_schema(
         return Settled(schema=named)
     chosen = pairs if named is None else _spread(pairs)
     summaries = list(track(map_in_order(_look, chosen, processes), len(chosen)))
-    proposal = propose(
-        summary.pixel_values for summary in summaries if summary.pixel_values is not None
-    )
+    proposal = None
+    if named is None:
+        values = [item.pixel_values for item in summaries if item.pixel_values is not None]
+        proposal = proposed(values, config.unlabelled)
     settled = _settled(
         named, proposal, [summary.flaw.message for summary in summaries if summary.flaw], labels
     )

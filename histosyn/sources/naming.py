@@ -13,9 +13,9 @@ from histosyn.sources.files import SOURCE_SUFFIXES
 from hpc.errors import ConfigError
 
 _JPEG_SUFFIXES = frozenset(next(item.suffixes for item in FORMATS if item.name == "JPEG"))
-# How label maps are often called beside their tiles; QuPath's is the first.
+# How label maps are often called beside their tiles.
 _USUAL_ENDINGS = (
-    "-labelled", "_mask", "-mask", "_masks", "_label", "_labels", "-label", "-labels", "_anno",
+    "_mask", "-mask", "_masks", "_label", "_labels", "-label", "-labels", "_anno",
     "_seg", "_gt",
 )  # fmt: skip
 

@@ -15,9 +15,8 @@ from histosyn.sources.naming import (
     Naming,
     composed,
     is_jpeg,
-    not_told_apart,
-    told_apart_by_type,
 )
+from histosyn.sources.telling_apart import Assumed, assumed_naming
 from hpc.errors import DatasetError
 from hpc.files import require_folder
 
@@ -53,7 +52,7 @@ class Pairing:
     """What two folders hold: pairs in the order of their keys, and what has no partner.
 
     `others` lack the suffix that the naming asks for; `unread` look like images and are none that
-    can be read.
+    can be read. `assumed` says how the sides of one folder were told apart if nobody said it.
     """
 
     pairs: tuple[Pair, ...]
@@ -61,22 +60,27 @@ class Pairing:
     labels_without_tile: tuple[Path, ...]
     others: tuple[Path, ...] = ()
     unread: tuple[Path, ...] = ()
+    assumed: str | None = None
 
 
 def pair_folders(tiles: Path, labels: Path, naming: Naming = _NO_SUFFIXES) -> Pairing:
     """Pair the files of two folders, or of one folder given twice, by key.
 
-    In one folder without suffixes, JPEGs are the tiles of other files of the same name. Raises
+    In one folder without suffixes they are told apart as `assumed_naming` does. Raises
     InputError if a folder is missing or tiles and label maps cannot be told apart, DatasetError if
     a folder holds no file of its side or two of a key.
     """
     in_tiles = search_folder(require_folder(tiles, _TILES), SOURCE_SUFFIXES)
     in_labels = search_folder(require_folder(labels, _LABELS), SOURCE_SUFFIXES)
     unread = tuple(sorted({*in_tiles.unread, *in_labels.unread}))
+    assumed = None
     is_tile: _IsOfSide = naming.tile.fits
     is_label: _IsOfSide = naming.label.fits
     if tiles.resolve() == labels.resolve():
-        is_tile, is_label = _sides(in_tiles.images, tiles, naming)
+        if naming.tile == naming.label:
+            assumed = assumed_naming(in_tiles.images, tiles, naming)
+            naming = assumed.naming
+        is_tile, is_label = _sides(naming, assumed)
     tile_of = _by_key(filter(is_tile, in_tiles.images), tiles, naming.tile)
     label_of = _by_key(filter(is_label, in_labels.images), labels, naming.label)
     if not tile_of:
@@ -94,6 +98,7 @@ def pair_folders(tiles: Path, labels: Path, naming: Naming = _NO_SUFFIXES) -> Pa
         labels_without_tile=tuple(path for key, path in label_of.items() if key not in tile_of),
         others=tuple(sorted({*in_tiles.images, *in_labels.images} - taken)),
         unread=unread,
+        assumed=None if assumed is None else assumed.said,
     )
 
 
@@ -116,19 +121,17 @@ def images_by_key(folder: Path, what: str) -> dict[str, Path]:
     return _by_key(content.images, folder, Ending())
 
 
-def _sides(paths: tuple[Path, ...], folder: Path, naming: Naming) -> tuple[_IsOfSide, _IsOfSide]:
+def _sides(naming: Naming, assumed: Assumed | None) -> tuple[_IsOfSide, _IsOfSide]:
     """What makes a file of one folder a tile, and what a label map."""
-    tile, label = naming.tile, naming.label
-    if tile != label:
+    if assumed is not None and assumed.jpegs_are_tiles:
         return (
-            lambda path: tile.fits(path) and not (label.says_more_than(tile) and label.fits(path)),
-            lambda path: label.fits(path) and not (tile.says_more_than(label) and tile.fits(path)),
+            lambda path: naming.tile.fits(path) and is_jpeg(path),
+            lambda path: naming.tile.fits(path) and not is_jpeg(path),
         )
-    if tile.kind or not told_apart_by_type(paths):
-        raise not_told_apart(paths, folder)
+    tile, label = naming.tile, naming.label
     return (
-        lambda path: tile.fits(path) and is_jpeg(path),
-        lambda path: tile.fits(path) and not is_jpeg(path),
+        lambda path: tile.fits(path) and not (label.says_more_than(tile) and label.fits(path)),
+        lambda path: label.fits(path) and not (tile.says_more_than(label) and tile.fits(path)),
     )
 
 

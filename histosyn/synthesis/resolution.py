@@ -9,11 +9,11 @@ QuPath writes it, with the resolution of the slide; one number for all; a tag in
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from histosyn.sources.qupath import regions_of
 from histosyn.sources.tile_facts import match_facts, read_tile_facts
 from histosyn.synthesis.provenance import Resampled
 from hpc.errors import DatasetError, InputError
@@ -21,10 +21,6 @@ from hpc.errors import DatasetError, InputError
 # Nearer than this, two resolutions are the same: scanners of one magnification differ by so much,
 # and resampling would fray the outlines for nothing.
 EQUAL_WITHIN = 0.05
-# QuPath's export of a region: [d=2.5,x=0,y=0,w=512,h=512]; without d=, at full resolution.
-_REGION = re.compile(
-    r"\[(?:d=(?P<d>\d+(?:\.\d+)?),)?x=-?\d+,y=-?\d+,w=\d+,h=\d+(?:,z=\d+)?(?:,t=\d+)?\]"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,20 +56,13 @@ def resolutions_of(label_maps: Mapping[str, Path], said: SaidResolution) -> dict
     no name has QuPath's region although the slides' resolution is given.
     """
     table = _from_table(list(label_maps), said.table)
-    regions = {key: _downsample(key) for key in label_maps}
-    if said.base_mpp is not None and not any(regions.values()):
-        raise InputError(
-            f"base_mpp = {said.base_mpp} is for label maps that QuPath named, such as 'slide "
-            f"[d=2,x=0,y=0,w=512,h=512]'; none of {len(label_maps)} is, such as "
-            f"{next(iter(label_maps))}. Give source_mpp."
-        )
+    regions = regions_of(label_maps, said.base_mpp)
     found: dict[str, float | None] = {}
     for key in label_maps:
-        downsample = regions[key]
         if key in table:
             found[key] = table[key]
-        elif said.base_mpp is not None and downsample is not None:
-            found[key] = said.base_mpp * downsample
+        elif said.base_mpp is not None and key in regions:
+            found[key] = said.base_mpp * regions[key].downsample
         else:
             found[key] = said.source_mpp
     return {key: mpp for key, mpp in found.items() if mpp is not None}
@@ -98,11 +87,3 @@ def _from_table(keys: Sequence[str], table: Path | None) -> dict[str, float]:
             f"{table} says of no label map at how many microns per pixel it is. Add a column mpp."
         )
     return found
-
-
-def _downsample(key: str) -> float | None:
-    """How many pixels of the slide a pixel is wide, by QuPath's name; None if it has none."""
-    match = _REGION.search(key)
-    if match is None:
-        return None
-    return float(match["d"] or 1) or None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from cyclopts import Parameter
+from cyclopts.validators import Number as InRange
 from rich.table import Table
 from rich.text import Text
 
@@ -37,6 +39,9 @@ def doctor(
     tile_suffix: Suffix = "",
     label_suffix: Suffix = "",
     objects_are: str | None = None,
+    unlabelled: Annotated[int | None, Parameter(validator=InRange(gte=0, lte=255))] = None,
+    base_mpp: Annotated[float | None, Parameter(validator=InRange(gt=0))] = None,
+    unannotated: str | None = None,
     json: Path | None = None,
     write_schema: Path | None = None,
     system: bool = False,
@@ -47,14 +52,16 @@ def doctor(
     Reads every tile and label map once and changes none. Exits with 0 if training may start
     (warnings don't hinder it), with 2 if there are errors to be dealt with first.
 
-    Examples: histosyn doctor tiles labels --schema colon-10, histosyn doctor --system
+    Examples: histosyn doctor tiles labels --schema colon-10, histosyn doctor export (one folder, as
+    QuPath exports it), histosyn doctor slides annotations, histosyn doctor --system
 
     Parameters
     ----------
     tiles
-        Folder of H&E tiles (png, jpg, tif, bmp, webp, gif, mat; sub-folders too).
+        Folder of H&E tiles (png, jpg, tif, bmp, webp, gif, mat; sub-folders too), or of slides.
     labels
-        Folder of label maps of the same names: class indices, or the schema's colours.
+        Folder of label maps of the same names: class indices, or the schema's colours; or of
+        annotations (geojson). It may be left out if all lies in one folder.
     schema
         Label schema: prostate-2, prostate-3, colon-10, or a TOML file. Without it (or with
         "auto"), one is proposed from the label maps.
@@ -69,6 +76,12 @@ def doctor(
     objects_are
         Class of the objects that label maps number (instance maps: 0, 1, 2, ... one number an
         object); "none" says that the values are classes although they look like such numbers.
+    unlabelled
+        The value of pixels without a label in label maps by index, such as 0.
+    base_mpp
+        Microns per pixel of the slides that QuPath exported tiles of.
+    unannotated
+        Of slides, the class of what no annotation covers. Default: "ignore".
     json
         File for everything that was found, with up to 1000 places a finding.
     write_schema
@@ -85,7 +98,7 @@ def doctor(
 
         show_system(shared=shared, json=json)
         return
-    if tiles is None or labels is None:
+    if tiles is None:
         raise ConfigError("Name the folder of tiles and the folder of label maps, or --system.")
     if shared is not None:
         raise ConfigError("--shared goes with --system only. Leave it out.")
@@ -95,22 +108,27 @@ def doctor(
     naming = Naming(tile_suffix=tile_suffix, label_suffix=label_suffix)
     source = Source(
         tiles=tiles,
-        labels=labels,
+        labels=labels or tiles,
         naming=naming,
         groups=groups,
         group_column=group_column,
         objects_are=objects_are,
+        unlabelled=unlabelled,
+        base_mpp=base_mpp,
     )
-    _examine(source, schema, json, write_schema)
+    _examine(source, schema, json, write_schema, unannotated)
 
 
 def _examine(
-    source: Source, schema: str | None, json: Path | None, write_schema: Path | None
+    source: Source,
+    schema: str | None,
+    json: Path | None,
+    write_schema: Path | None,
+    unannotated: str | None,
 ) -> None:
-    from histosyn.doctor.diagnosis import examine
     from histosyn.labels.schema import load_schema
     from hpc.files import write_json
-    from hpc.log import set_up_logging, track
+    from hpc.log import set_up_logging
     from hpc.topology import Topology
 
     if schema not in (None, "auto") and write_schema is not None:
@@ -118,11 +136,8 @@ def _examine(
     set_up_logging(Topology())
     check_output_file(json, "--json")
     check_output_file(write_schema, "--write-schema")
-    diagnosis = examine(
-        source,
-        None if schema in (None, "auto") else load_schema(str(schema)),
-        lambda looks, total: track(looks, total=total, what="pairs"),
-    )
+    named = None if schema in (None, "auto") else load_schema(str(schema))
+    diagnosis = _diagnosis(source, named, unannotated)
     if json is not None:
         where = {"tiles": str(source.tiles), "labels": str(source.labels)}
         write_json(json, {"kind": "doctor", "inputs": where, **diagnosis.as_json()})
@@ -134,6 +149,24 @@ def _examine(
             f"{count} problem{'s' if count > 1 else ''} in {source.tiles} and {source.labels}. "
             "Training would fail or mislead: fix the errors above first."
         )
+
+
+def _diagnosis(source: Source, named: LabelSchema | None, unannotated: str | None) -> Diagnosis:
+    from histosyn.doctor.diagnosis import examine
+    from histosyn.slides.pairs import holds_slides
+    from hpc.log import track
+
+    if not holds_slides(source.tiles, source.labels):
+        return examine(source, named, lambda looks, total: track(looks, total=total, what="pairs"))
+    from histosyn.doctor.slide_examination import examine_slides
+
+    return examine_slides(
+        source.tiles,
+        source.labels,
+        named,
+        unannotated,
+        lambda looks, total: track(looks, total=total, what="slides"),
+    )
 
 
 def _save(proposal: Proposal, path: Path | None) -> str:
@@ -160,11 +193,15 @@ def _save(proposal: Proposal, path: Path | None) -> str:
         )
     if proposal.built_in:
         return f"{known} It is written to {target}, too."
+    if proposal.named:
+        return f"{size}, named as the annotations are: pass --schema {target}."
     return f"{size}: edit the names in {target}, then pass --schema {target}."
 
 
 def _show(diagnosis: Diagnosis, said: str | None) -> None:
     out = console()
+    for sentence in diagnosis.assumed:
+        out.print(Text(sentence))
     if diagnosis.findings:
         out.print(_findings_table(diagnosis))
     if diagnosis.schema is not None and any(diagnosis.class_pixels):
@@ -176,7 +213,8 @@ def _show(diagnosis: Diagnosis, said: str | None) -> None:
     if diagnosis.schema is None:
         out.print(Text("No schema was given, and no label map could be read to propose one."))
     if not diagnosis.errors:
-        pairs = "1 pair. " if diagnosis.pairs == 1 else f"{diagnosis.pairs} pairs. "
+        what = "slide" if diagnosis.slides else "pair"
+        pairs = f"{diagnosis.pairs} {what}{'s' * (diagnosis.pairs != 1)}. "
         out.print(Text(pairs).append("Training may start.", "bold green"))
 
 
@@ -199,7 +237,8 @@ def _places(finding: Finding) -> str:
 def _class_table(diagnosis: Diagnosis, schema: LabelSchema) -> Table:
     table = Table("index", title=f"schema {schema.name}")
     table.add_column("class", overflow="fold")
-    for name in ("pixels", "share", "tiles with it"):
+    holders = "slides with it" if diagnosis.slides else "tiles with it"
+    for name in ("pixels", "share", holders):
         table.add_column(name, no_wrap=True, justify="right")
     unknown = diagnosis.unknown_pixels
     total = sum(diagnosis.class_pixels) + diagnosis.ignored_pixels + unknown

@@ -313,6 +313,8 @@ def _pack_slides(work: _Work) -> None:
 
 
 def _tell(settled: Settled, work: _Work) -> None:
+    for sentence in settled.assumed:
+        console().print(Text(sentence))
     if settled.proposal is not None:
         tell_schema(settled.proposal, work.out)
 

@@ -124,7 +124,7 @@ def test_types_as_suffixes(tmp_path: Path) -> None:
     "names, advice",
     [
         (("a.tif", "a.png"), "--tile-suffix .tif --label-suffix .png or the other way round"),
-        (("a.png", "a-labelled.png"), "with and without -labelled: pass --label-suffix -labelled"),
+        (("a.png", "a-mask.png"), "with and without -mask: pass --label-suffix -mask"),
         (("a.png", "a_mask.png"), "pass --label-suffix _mask"),
         (("a.png", "b.png"), "Say how the names of each end, for instance"),
     ],
