@@ -40,7 +40,7 @@ COMMANDS = (
         "launch.commands.doctor:doctor",
         "Find what is wrong with a data set, or an installation.",
     ),
-    ("pack", "launch.commands.pack:pack", "Turn folders of tiles and label maps into shards."),
+    ("pack", "launch.commands.pack:pack", "Turn tiles and label maps, or slides, into shards."),
     ("inspect", "launch.commands.inspect:inspect", "Show what is in shards, and what is wrong."),
     ("train", "launch.commands.train:train", "Train a generator, on one process or several."),
     ("status", "launch.commands.status:status", "Tell how training runs stand."),
@@ -123,6 +123,7 @@ SEGMENTER_COMMANDS = (
 )
 SUBMIT_COMMANDS = (
     ("train", "launch.commands.submit:submit_train", "Submit a training job to SLURM."),
+    ("pack", "launch.commands.submit:submit_pack", "Submit the packing of tiles or slides."),
     ("synth", "launch.commands.submit:submit_synth", "Submit the synthesis of a folder to SLURM."),
     ("tune", "launch.commands.submit:submit_tune", "Submit a sweep to SLURM."),
 )

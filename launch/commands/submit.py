@@ -11,7 +11,15 @@ from cyclopts.validators import Number as InRange
 
 from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError, InputError
-from launch.jobs.job_file import JOBS_FOLDER, Request, eval_job, synth_job, train_job, tune_job
+from launch.jobs.job_file import (
+    JOBS_FOLDER,
+    Request,
+    eval_job,
+    pack_job,
+    synth_job,
+    train_job,
+    tune_job,
+)
 from launch.jobs.site import Site, load_site, seconds_of
 from launch.jobs.submission import Submission, checked_arguments, warn_of_missing
 
@@ -112,6 +120,61 @@ def submit_tune(
     what = f"nodes {nodes}, trials {sweep.sweep.samples}, time {request.time}"
     places = (sweep.train.data.shards, sweep.sweep.validation)
     _submit(Submission(jobs=(job,), what=what), places, dry_run, watch)
+
+
+def submit_pack(
+    *arguments: Arguments,
+    site: Path | None = None,
+    parts: Count = 1,
+    time: str | None = None,
+    dry_run: bool = False,
+    watch: bool = False,
+) -> None:
+    """Submit the packing of tiles or slides to SLURM.
+
+    All other arguments are those of `histosyn pack`. With --parts, the tasks of a job array read,
+    cut and encode a part each; a job after them makes what they left over, if anything, and writes
+    the shards. The result is the same, byte for byte. No GPU is asked for. Job files and output go
+    to OUT-slurm, what parts make lies beside OUT and goes when that is done.
+
+    Example: histosyn submit pack --parts 16 slides annotations packed --mpp 0.5 --tile-size 512
+
+    Parameters
+    ----------
+    arguments
+        TILES LABELS OUT and options of `histosyn pack`; see its --help. They may be set apart
+        by --.
+    site
+        Site file. Default: ./site.toml, else ~/.config/histosyn/site.toml.
+    parts
+        Tasks to share the work.
+    time
+        Longest time a job may take, HH:MM:SS. Default: the site's.
+    dry_run
+        Print the job files and stop.
+    watch
+        Follow the output until all have ended. Ctrl-C leaves the jobs alone.
+    """
+    from histosyn.packing.journal import require_absent
+    from launch.commands.pack import pack
+
+    bound = checked_arguments(pack, arguments, "pack", "labels")
+    _check_part(bound.get("part"))
+    here = load_site(site)
+    out: Path = bound.get("out") or bound["labels"]
+    require_absent(out)
+    request = Request(
+        arguments=arguments,
+        folder=out.with_name(f"{out.name}-{JOBS_FOLDER}"),
+        time=time or here.time,
+    )
+    jobs = [pack_job(here, request)]
+    if parts > 1:
+        jobs.insert(0, pack_job(here, request, parts=parts))
+    # After any end of theirs: what is left over is made then, or told.
+    submission = Submission(jobs=jobs, what=_parts_text(parts, request), dependency="afterany")
+    places = (bound["tiles"], bound["labels"]) if bound.get("out") else (bound["tiles"],)
+    _submit(submission, places, dry_run, watch)
 
 
 def submit_synth(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -112,6 +112,18 @@ def eval_job(site: Site, request: Request, *, parts: int | None = None) -> JobFi
         arguments=_lines(request.arguments),
     )
     return _job("eval", site, request, _one_process(site), work, parts)
+
+
+def pack_job(site: Site, request: Request, *, parts: int | None = None) -> JobFile:
+    """Packing by one process, or by a task for each part; no GPU has a share in it."""
+    work = _filled(
+        "pack.sh",
+        histosyn=_in_container(site, "histosyn"),
+        part=_part(parts),
+        arguments=_lines(request.arguments),
+    )
+    share = replace(site.of_one_process, gpus_per_node=0)
+    return _job("pack", site, request, _whole_nodes(share, nodes=1), work, parts)
 
 
 class _JobTemplate(Template):

@@ -12,7 +12,7 @@ import pytest
 from hpc.errors import InputError
 from launch.cli import main
 from launch.jobs import slurm
-from launch.jobs.job_file import Request, eval_job, synth_job, train_job, tune_job
+from launch.jobs.job_file import Request, eval_job, pack_job, synth_job, train_job, tune_job
 from launch.jobs.site import Site, load_site
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "site.toml"
@@ -78,6 +78,8 @@ def examples():
     tune = Request(arguments=("--config", "sweep.toml"), folder=Path("runs/sweep"), time="8:00:00")
     folder = ("runs/first", "new labels", "tissue", "--variants", "3")
     synth = Request(arguments=folder, folder=Path("tissue/slurm"), time="2:00:00")
+    slides = ("slides", "drawn", "packed", "--mpp", "0.5", "--tile-size", "512")
+    pack = Request(arguments=slides, folder=Path("packed-slurm"), time="3:00:00")
     parts = ("real", "tissue", "--parts-folder", "runs/fid/parts-4")
     fid = Request(arguments=parts, folder=Path("runs/fid"), time="1:00:00")
     return {
@@ -86,6 +88,8 @@ def examples():
         "tune-nodes": tune_job(site, tune, nodes=3).text,
         "synth": synth_job(site, synth).text,
         "synth-parts": synth_job(site, synth, parts=16).text,
+        "pack": pack_job(site, pack).text,
+        "pack-parts": pack_job(site, pack, parts=16).text,
         "eval": eval_job(site, fid).text,
         "eval-parts": eval_job(site, fid, parts=4).text,
     }
@@ -286,6 +290,32 @@ def test_parts_are_an_array_and_a_job_that_follows_it(sbatch, capsys):
     assert "Submitted job 1 and then job 2: 3 parts, time 24:00:00." in submitted(capsys)
 
 
+def test_packing_in_parts(sbatch, capsys):
+    sbatch('echo "$@" >> sbatch.log; wc -l < sbatch.log')
+
+    assert submit("t", "l", "a/o", "--parts", "3", "--seed", "1", command=("pack",)) == 0
+
+    first, second = Path("sbatch.log").read_text().splitlines()
+    assert first == "--parsable a/o-slurm/pack-parts.sbatch"
+    assert second == (
+        "--parsable --dependency=afterany:1 --kill-on-invalid-dep=yes a/o-slurm/pack.sbatch"
+    )
+    array, closing = (Path("a/o-slurm", f"{name}.sbatch").read_text()
+                      for name in ("pack-parts", "pack"))  # fmt: skip
+    assert 'histosyn pack --part "$SLURM_ARRAY_TASK_ID/3" \\\n    t l a/o \\\n    --seed 1' in array
+    assert "histosyn pack \\\n    t l a/o \\\n    --seed 1" in closing
+    assert "gpus" not in array + closing
+    assert "warning: there is no l here" in capsys.readouterr().err
+
+
+def test_packing_of_one_folder(capsys):
+    assert submit("export", "o", "--dry-run", command=("pack",)) == 0
+    assert "packing" not in capsys.readouterr().err
+    Path("o").mkdir()
+    assert submit("export", "o", "--dry-run", command=("pack",)) == 2
+    assert "o exists already" in capsys.readouterr().err
+
+
 def test_parts_on_nodes_that_may_differ_name_their_precision(capsys):
     arguments = ("m", "l", "o", "--parts", "3", "--precision")
     assert submit(*arguments, "auto", "--dry-run", command=("synth",)) == 2
@@ -333,6 +363,9 @@ def test_a_sweep_on_one_node_and_on_several(capsys):
         (("synth",), ["m", "l", "o", "--part", "1/2"], "Leave --part"),
         (("synth",), ["m", "l", "o", "--parts", "0"], "--parts"),
         (("synth",), ["--", "--help"], "does not do its work"),
+        (("pack",), ["t"], "requires an argument"),
+        (("pack",), ["t", "l", "o", "--part", "1/2"], "Leave --part"),
+        (("pack",), ["t", "l", "o", "--tile-sise", "2"], "--tile-sise"),
         (("eval", "fid"), ["real"], "requires an argument"),
         (("eval", "fid"), ["r", "s", "--parts-folder", "p"], "Leave --part"),
         (("eval", "fid"), ["r", "s", "--extractor", "vgg"], "--extractor"),
