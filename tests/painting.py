@@ -18,10 +18,18 @@ from tissue import SCHEMA
 from histosyn.config.train import GeneratorConfig
 from histosyn.models.folder import ModelFacts, save_model
 from histosyn.networks.generator import Generator
+from histosyn.stain.names import NAMES
+from histosyn.stain.seen import SeenStains
 
 # Stride 8: the coarsest cells are small, so that areas of small maps have noise of their own.
 GENERATOR = GeneratorConfig(
     base_channels=4, max_multiplier=4, upsamplings=3, label_channels=8, noise_channels=8
+)
+
+
+# Of a model that takes a stain.
+STAINS = SeenStains(
+    codes_MS=np.random.default_rng(0).uniform(0.1, 0.9, (5, len(NAMES))), groups=("a",) * 5
 )
 
 
@@ -32,9 +40,12 @@ def random_model(folder: Path, config: GeneratorConfig = GENERATOR, tile_size=(6
     for parameter in network.parameters():
         if parameter.ndim == 1:
             torch.nn.init.normal_(parameter, std=0.5)
+    if network.stain is not None:
+        network.stain.standardize(STAINS)
     facts = ModelFacts(
-        generator=config, schema=SCHEMA, tile_size=tile_size, mpp=1.0, training={"steps": 0}
-    )
+        generator=config, schema=SCHEMA, tile_size=tile_size, mpp=1.0, training={"steps": 0},
+        stains=STAINS if config.stain else SeenStains(),
+    )  # fmt: skip
     save_model(folder, network, facts)
     return folder
 

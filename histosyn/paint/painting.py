@@ -1,4 +1,4 @@
-"""A painting as the page sends it: a label map, its seed, and areas with seeds of their own."""
+"""A painting as the page sends it: a label map, its seed, areas with own seeds, a stain."""
 
 from __future__ import annotations
 
@@ -8,26 +8,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from histosyn.labels.schema import LabelSchema
+from histosyn.stain.names import NAMES
+from histosyn.stain.seen import Code
 from histosyn.synthesis.provenance import MOST_REROLLS
 from histosyn.synthesis.rerolls import Rerolls
 from hpc.errors import InputError
 
 LARGEST_SEED = 2**32 - 1
+# That of a black pixel is below 6.
+_MOST_DENSITY = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Painting:
-    """Label map `labels_HW`, uint8 class indices, and the noise that its tissue is made with."""
+    """Label map `labels_HW`, uint8 class indices, and the noise that its tissue is made with.
+
+    Without a `stain` the seed decides it.
+    """
 
     labels_HW: np.ndarray
     seed: int
     rerolls: Rerolls
+    stain: Code | None = None
 
     @property
     def fingerprint(self) -> str:
         """The same for the same painting."""
         parts = (self.labels_HW, self.rerolls.areas_HW)
-        words = f"{self.labels_HW.shape} {self.seed} {self.rerolls.seeds}"
+        words = f"{self.labels_HW.shape} {self.seed} {self.rerolls.seeds} {self.stain}"
         return hashlib.sha256(b"".join(map(np.ndarray.tobytes, parts)) + words.encode()).hexdigest()
 
 
@@ -43,11 +51,12 @@ def parse_size(text: str, most_pixels: int) -> tuple[int, int]:
 
 
 def parse_painting(
-    body: bytes, size: str, seeds: str, schema: LabelSchema, most_pixels: int
+    body: bytes, size: str, seeds: str, stain: str, schema: LabelSchema, most_pixels: int
 ) -> Painting:
     """A painting as the page sends it: a byte a pixel for the classes, then one for the re-rolls.
 
-    `seeds` are whole numbers with commas between: the map's own, then one for each re-roll.
+    `seeds` are whole numbers with commas between: the map's own, then one for each re-roll; `stain`
+    the numbers of a stain code, or empty where the seed decides it.
     Raises InputError naming what does not fit: a wrong length, an index outside the schema.
     """
     height, width = parse_size(size, most_pixels)
@@ -65,7 +74,9 @@ def parse_painting(
             f"{schema.name}, whose indices are 0 to {len(schema) - 1}."
         )
     seed, *others = _seeds(seeds)
-    return Painting(labels_HW=labels_HW, seed=seed, rerolls=_rerolls(areas_HW, others))
+    return Painting(
+        labels_HW=labels_HW, seed=seed, rerolls=_rerolls(areas_HW, others), stain=_stain(stain)
+    )
 
 
 def _seeds(text: str) -> list[int]:
@@ -76,6 +87,18 @@ def _seeds(text: str) -> list[int]:
         if int(number) > LARGEST_SEED:
             raise InputError(f"seed {number} must be at most {LARGEST_SEED}.")
     return [int(number) for number in numbers]
+
+
+def _stain(text: str) -> Code | None:
+    if not text:
+        return None
+    try:
+        code = tuple(float(number) for number in text.split(","))
+    except ValueError:
+        code = ()
+    if len(code) != len(NAMES) or not all(abs(number) < _MOST_DENSITY for number in code):
+        raise InputError(f"stain {text[:80]!r} must be {len(NAMES)} densities: {', '.join(NAMES)}.")
+    return code
 
 
 def _rerolls(areas_HW: np.ndarray, seeds: list[int]) -> Rerolls:

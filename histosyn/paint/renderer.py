@@ -16,13 +16,17 @@ from histosyn.labels.schema import LabelSchema
 from histosyn.models.folder import Model
 from histosyn.paint.painting import Painting
 from histosyn.paint.request_queue import OnProgress
+from histosyn.stain.names import NAMES
+from histosyn.stain.seen import Code
 from histosyn.synthesis.activation_cache import ActivationCache
 from histosyn.synthesis.folder import synthesize_painted
 from histosyn.synthesis.provenance import Painted, Record, tile_png_bytes
 from histosyn.synthesis.rerolls import areas_png_bytes, margin
 from hpc.files import sha256_of_bytes
+from hpc.randomness import key_of
 
 _KEPT = 16
+_MOST_STAINS = 64
 _UNSAVED = "painting.png"
 
 
@@ -58,8 +62,29 @@ class Renderer:
             "tile_size": list(facts.tile_size),
             "fixed_size": side and [side, side],
             "most_pixels": self.most_pixels,
+            "stain": self._stains(),
             "margin": pixels,
             "margin_words": f"Re-rolling a part keeps every pixel farther than {pixels} away.",
+        }
+
+    def stain(self, painting: Painting) -> Code | None:
+        """The code that a painting is made in; None for a model that takes none."""
+        seen = self.model.facts.stains
+        if self.model.network.stain is None or not len(seen):
+            return None
+        return painting.stain or seen.draw(key_of(painting.seed, "painting"))
+
+    def _stains(self) -> dict[str, Any] | None:
+        """What the page offers to choose a stain by: names, mean, spread, some of those seen."""
+        seen = self.model.facts.stains
+        if self.model.network.stain is None or not len(seen):
+            return None
+        step = -(-len(seen) // _MOST_STAINS)
+        return {
+            "names": [name.replace("_", " ") for name in NAMES],
+            "mean": seen.mean.tolist(),
+            "spread": seen.spread.tolist(),
+            "seen": [seen.code(number) for number in range(0, len(seen), step)],
         }
 
     def render(self, painting: Painting, on_progress: OnProgress) -> dict[str, Any]:
@@ -93,6 +118,7 @@ class Renderer:
             variant=1,
             model_sha256=self.model.sha256,
             painted=painted,
+            stain=self.stain(painting),
         )
 
     def tissue(
@@ -118,6 +144,7 @@ class Renderer:
                     painting.rerolls,
                     on_progress,
                     cache,
+                    self.stain(painting),
                 )
             self._made.move_to_end(key)
             while len(self._made) > _KEPT:

@@ -147,6 +147,7 @@ class _Api:
             await request.body(),
             headers.get("x-histosyn-size", ""),
             headers.get("x-histosyn-seeds", ""),
+            headers.get("x-histosyn-stain", ""),
             self.renderer.schema,
             self.renderer.most_pixels,
         )

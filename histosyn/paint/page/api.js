@@ -49,7 +49,7 @@ export async function tilePng(recipe) {
 }
 
 // A recipe travels as its label map followed by its map of re-rolls, a byte a pixel.
-function posted({ map, seed, areas, seeds }, headers = {}) {
+function posted({ map, seed, areas, seeds, stain }, headers = {}) {
   return {
     method: "POST",
     body: new Blob([map.indices, areas]),
@@ -58,6 +58,7 @@ function posted({ map, seed, areas, seeds }, headers = {}) {
       "X-Histosyn-Client": client,
       "X-Histosyn-Size": `${map.width}x${map.height}`,
       "X-Histosyn-Seeds": [seed, ...seeds].join(","),
+      "X-Histosyn-Stain": stain ? stain.map((number) => number.toFixed(5)).join(",") : "",
       ...headers,
     },
   };

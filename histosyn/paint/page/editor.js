@@ -1,5 +1,5 @@
-// The painting and what is done to it: one label map, its noise (a seed, and re-rolled areas), the
-// history of edits, and the tissue that the server makes of them.
+// The painting and what is done to it: one label map, its noise (a seed, re-rolled areas, and a stain
+// unless the seed decides it), the history of edits, and the tissue that the server makes of them.
 
 import * as api from "./api.js";
 import { keep } from "./browser_storage.js";
@@ -23,12 +23,13 @@ export class Editor {
     this.live = true;
     this.pointer = null;
     this.tissueIsCurrent = false;
+    this.changes = 0;
     view.overlays = [(context, scale) => this.tool?.draw(context, scale)];
   }
 
   // Begin with another map; what was painted before cannot be undone from there.
-  start(map, { seed = this.seed ?? 0, areas = new Uint8Array(map.indices.length), seeds = [], name = "" } = {}) {
-    Object.assign(this, { map, seed, areas, seeds, name });
+  start(map, { seed = this.seed ?? 0, areas = new Uint8Array(map.indices.length), seeds = [], stain = this.stain ?? null, name = "" } = {}) {
+    Object.assign(this, { map, seed, areas, seeds, stain, name });
     this.history = new History(() => this.#changed());
     this.tool?.cancel?.();
     this.view.show(map);
@@ -36,8 +37,8 @@ export class Editor {
   }
 
   get recipe() {
-    const { map, seed, areas, seeds } = this;
-    return { map: map.clone(), seed, areas: areas.slice(), seeds: [...seeds] };
+    const { map, seed, areas, seeds, stain } = this;
+    return { map: map.clone(), seed, areas: areas.slice(), seeds: [...seeds], stain: stain && [...stain] };
   }
 
   say(text, kind) {
@@ -85,7 +86,12 @@ export class Editor {
   // --- noise ---
 
   setSeed(seed) {
-    this.#setNoise({ seed, areas: new Uint8Array(this.areas.length), seeds: [] });
+    this.#setNoise({ seed, areas: new Uint8Array(this.areas.length), seeds: [], stain: this.stain });
+  }
+
+  // A code, or null: the seed decides.
+  setStain(stain) {
+    this.#setNoise({ seed: this.seed, areas: this.areas, seeds: this.seeds, stain });
   }
 
   rerollAll() {
@@ -113,11 +119,11 @@ export class Editor {
     }
     const areas = this.areas.slice();
     mark(areas, this.seeds.length + 1);
-    this.#setNoise({ seed: this.seed, areas, seeds: [...this.seeds, freshSeed()] });
+    this.#setNoise({ seed: this.seed, areas, seeds: [...this.seeds, freshSeed()], stain: this.stain });
   }
 
   #setNoise(noise) {
-    const before = { seed: this.seed, areas: this.areas, seeds: this.seeds };
+    const before = { seed: this.seed, areas: this.areas, seeds: this.seeds, stain: this.stain };
     Object.assign(this, noise);
     this.history.add({ undo: () => Object.assign(this, before), redo: () => Object.assign(this, noise) });
   }
@@ -126,6 +132,7 @@ export class Editor {
 
   #changed() {
     this.tissueIsCurrent = false;
+    this.changes += 1;
     this.view.refresh();
     this.screen.changed();
     clearTimeout(this.keepTimer);
@@ -148,14 +155,15 @@ export class Editor {
   async synthesize() {
     this.underWay?.abort();
     const mine = (this.underWay = new AbortController());
-    const recipe = this.recipe;
+    const { recipe, changes } = this;
     this.screen.busy("waiting", null);
     try {
       const { blob, seconds } = await api.synthesize(recipe, (event) => this.screen.busy(...wordsOf(event)), mine.signal);
       const bitmap = await createImageBitmap(blob);
       if (mine !== this.underWay) return;
       this.view.setTissue(bitmap);
-      this.tissueIsCurrent = true;
+      // The map may have changed meanwhile, and its own tissue not been asked for yet.
+      this.tissueIsCurrent = changes === this.changes;
       this.screen.result({ recipe, blob, seconds });
     } catch (error) {
       if (error.name !== "AbortError" && !(error instanceof api.Outdated)) this.say(error.message, "error");
@@ -169,8 +177,8 @@ export class Editor {
 
   // Go back to an earlier result: map, noise and tissue.
   async restore({ recipe, blob }) {
-    const { map, areas, seeds } = recipe;
-    this.start(map.clone(), { seed: recipe.seed, areas: areas.slice(), seeds: [...seeds], name: this.name });
+    const { map, seed, areas, seeds, stain } = recipe;
+    this.start(map.clone(), { seed, areas: areas.slice(), seeds: [...seeds], stain, name: this.name });
     clearTimeout(this.liveTimer);
     this.view.setTissue(await createImageBitmap(blob));
     this.tissueIsCurrent = true;

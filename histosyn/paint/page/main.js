@@ -5,6 +5,7 @@ import { forget, kept } from "./browser_storage.js";
 import { fillArea, LabelMap } from "./labelmap.js";
 import { Pointer } from "./pointer.js";
 import { blankMap, Editor } from "./editor.js";
+import { StainPanel } from "./stain.js";
 import { TOOLS } from "./tools.js";
 import { View } from "./view.js";
 
@@ -42,6 +43,7 @@ const screen = {
     $("undo").disabled = !history.done.length;
     $("redo").disabled = !history.undone.length;
     $("seed").value = seed;
+    editor.stainPanel?.show();
     $("status").textContent = `${map.width} × ${map.height} pixels${editor.name ? `, from ${editor.name}` : ""}`;
     check("palette", String(chosen));
   },
@@ -382,6 +384,7 @@ async function begin() {
   editor.pointerInput = new Pointer(editor);
   $("model").textContent = `${model.name} · ${model.schema.name}`;
   $("margin").textContent = model.margin_words;
+  editor.stainPanel = new StainPanel($("stain"), model.stain, editor);
   $("examples").append(...model.examples.map((name) => element("option", { value: name, textContent: name })));
   buildTools();
   buildPalette(model.schema.classes);

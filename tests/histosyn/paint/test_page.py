@@ -3,17 +3,19 @@
 import io
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from painting import random_model, serving, stripes
+from painting import GENERATOR, STAINS, random_model, serving, stripes
 from PIL import Image
 from tissue import SCHEMA
 
 from histosyn.labels.label_map import label_png_bytes, read_label_map
 from histosyn.paint.browser import opening_page
+from histosyn.synthesis.manifest import read_manifest
 from histosyn.synthesis.rerolls import margin
 
 pytestmark = pytest.mark.slow
@@ -277,7 +279,7 @@ def test_rerolling_an_area_keeps_all_that_is_farther_than_the_margin(person):
     person.drag((10, 10), (30, 10), (30, 30), (10, 30), (10, 10))
     after = person.tissue()
     changed = (before != after).any(axis=2)
-    reach = margin(STRIDE)
+    reach = margin(GENERATOR)
     near = square(0, 31 + reach, 0, 31 + reach)
     assert not changed[~near].any() and (~near).mean() > 0.5
     assert changed[12:29, 12:29].mean() > 0.5
@@ -292,7 +294,7 @@ def test_rerolling_a_class_and_everything(person):
     before = person.tissue()
     person.page.click("#reroll-class")
     of_class = (person.tissue() != before).any(axis=2)
-    assert of_class[:20].mean() > 0.5 and not of_class[20 + margin(STRIDE) :].any()
+    assert of_class[:20].mean() > 0.5 and not of_class[20 + margin(GENERATOR) :].any()
     person.press("r")
     assert (person.tissue() != before).any(axis=2).mean() > 0.9
     assert person.page.input_value("#seed") != "0"
@@ -472,3 +474,38 @@ def test_the_file_that_a_browser_is_told_to_open_leads_to_the_page(browser, serv
         Person.wait(SimpleNamespace(page=page, notice="", errors=[]),
                     "globalThis.editor !== undefined")  # fmt: skip
     page.close()
+
+
+@pytest.fixture(scope="module")
+def stain_server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stain")
+    config = replace(GENERATOR, stain=True)
+    model = random_model(folder / "model", config, tile_size=(SIZE, SIZE))
+    with serving(model, "--out", folder / "sitting") as running:
+        yield running, folder / "sitting"
+
+
+def test_a_stain_is_set_by_hand_undone_and_saved(browser, stain_server):
+    server, sitting = stain_server
+    someone = Person(browser.new_page(), server)
+    someone.blank(48, 48)
+    drawn = someone.tissue()
+    assert "seed decides" in someone.page.inner_text("#stain-words")
+    someone.page.click("#stain summary")
+    someone.page.locator("#stain-0").fill("3")
+    by_hand = someone.tissue()
+    assert (by_hand != drawn).any() and someone.page.inner_text("#stain-words") == "Set by hand."
+    someone.page.click("#undo")
+    np.testing.assert_array_equal(someone.tissue(), drawn)
+    someone.page.click("#redo")
+    np.testing.assert_array_equal(someone.tissue(), by_hand)
+    someone.page.click("#save")
+    someone.wait("document.querySelector('#notice').textContent.startsWith('Saved')")
+    (entry,) = read_manifest(sitting / "tiles").values()
+    spread = STAINS.spread[0]
+    assert entry["stain"][0] == pytest.approx(STAINS.mean[0] + 3 * spread, abs=1e-4)
+    assert not someone.errors
+
+
+def test_a_model_without_stain_offers_none(person):
+    assert not person.page.is_visible("#stain")

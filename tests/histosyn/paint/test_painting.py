@@ -10,10 +10,10 @@ from hpc.errors import InputError
 MOST = 64 * 64
 
 
-def parsed(labels, areas, seeds="0", size=None, schema=SCHEMA):
+def parsed(labels, areas, seeds="0", size=None, schema=SCHEMA, stain=""):
     height, width = labels.shape
     body = labels.tobytes() + areas.tobytes()
-    return parse_painting(body, size or f"{width}x{height}", seeds, schema, MOST)
+    return parse_painting(body, size or f"{width}x{height}", seeds, stain, schema, MOST)
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.lists(st.integers(0, LARGEST_SEED), max_size=5))
@@ -60,7 +60,7 @@ def test_one_pixel_or_seed_makes_another_fingerprint():
 )
 def test_what_does_not_fit_is_told(size, seeds, extra, message):
     with pytest.raises(InputError, match=message):
-        parse_painting(bytes(32) + extra, size, seeds, SCHEMA, MOST)
+        parse_painting(bytes(32) + extra, size, seeds, "", SCHEMA, MOST)
 
 
 def test_an_index_outside_the_schema_and_an_area_without_seed_are_told():
@@ -70,3 +70,15 @@ def test_an_index_outside_the_schema_and_an_area_without_seed_are_told():
         parsed(labels, areas)
     with pytest.raises(InputError, match="area 200 has no seed"):
         parsed(areas, labels, "0,1")
+
+
+def test_a_stain_is_seven_densities_or_left_to_the_seed():
+    labels = np.zeros((4, 4), np.uint8)
+    code = (0.5, 0.4, -0.01, 0.2, 0.1, 0.05, 0.02)
+    drawn = parsed(labels, labels)
+    chosen = parsed(labels, labels, stain=",".join(map(str, code)))
+    assert drawn.stain is None and chosen.stain == code
+    assert drawn.fingerprint != chosen.fingerprint
+    for bad in ("1,2", "a,b,c,d,e,f,g", "nan,0,0,0,0,0,0", "1e9,0,0,0,0,0,0", "0,0,0,0,0,0,0,0"):
+        with pytest.raises(InputError, match="must be 7 densities: hematoxylin"):
+            parsed(labels, labels, stain=bad)
