@@ -110,10 +110,17 @@ def read_label_map(
     """
     name = name or str(source)
     pixel_values, value_of_pixel_HW = read_pixel_values(source, name)
+    return checked_meaning(pixel_values, schema, name, tolerance)[value_of_pixel_HW]
+
+
+def checked_meaning(
+    pixel_values: PixelValues, schema: LabelSchema, name: str, tolerance: int = COLOR_TOLERANCE
+) -> np.ndarray:
+    """The class of each pixel value, uint8 (n,); LabelError, as `read_label_map` has it."""
     meaning = meaning_of(pixel_values, schema, tolerance)
     if not meaning.known.all():
         raise LabelError(f"{name}: {_complaint(pixel_values, meaning, schema, tolerance)}")
-    return meaning.classes[value_of_pixel_HW]
+    return meaning.classes
 
 
 def meaning_of(
