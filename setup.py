@@ -39,6 +39,7 @@ setup(
         "histosyn.paint",
         "histosyn.phantom",
         "histosyn.pretrained",
+        "histosyn.pyramids",
         "histosyn.shards",
         "histosyn.slides",
         "histosyn.sources",

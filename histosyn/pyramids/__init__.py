@@ -1,1 +1,1 @@
-"""Pyramidal TIFF of any size, written from finished pieces. Knows no labels and no networks."""
+"""Pyramidal TIFF of any size, written from finished pieces. Knows no classes and no networks."""
