@@ -15,7 +15,7 @@ from typing import IO
 
 from histosyn.images.limits import MAX_PIXELS
 from histosyn.images.png_rows import png_parts, png_size
-from histosyn.images.tiff_segments import tiff_parts, tiff_size
+from histosyn.images.tiff_segments import tiff_parts, tiff_size, tiff_text
 from hpc.errors import DatasetError
 from hpc.files import open_regular_file
 from hpc.limits import raised_limit
@@ -42,6 +42,15 @@ def field_size(path: Path) -> tuple[int, int] | None:
             return _size(file, str(path))
     except (OSError, DatasetError):
         return None
+
+
+def tiff_description(path: Path) -> str:
+    """The description in a TIFF of any size; empty for what has none, or is none."""
+    try:
+        with open_regular_file(path) as file:
+            return tiff_text(file) if _kind(file) == "tiff" else ""
+    except (OSError, struct.error, SyntaxError, ValueError, KeyError):
+        return ""
 
 
 def image_parts(path: Path, name: str) -> Iterator[ImagePart]:

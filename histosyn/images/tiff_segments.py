@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from hpc.errors import DatasetError
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
-_ORIENTATION, _SAMPLES, _PLANAR, _PREDICTOR, _COLORMAP = 274, 277, 284, 317, 320
+_DESCRIPTION, _ORIENTATION, _SAMPLES, _PLANAR, _PREDICTOR, _COLORMAP = 270, 274, 277, 284, 317, 320
 _STRIPS, _ROWS, _STRIP_BYTES = 273, 278, 279
 _TILE_WIDTH, _TILE_LENGTH, _TILES, _TILE_BYTES = 322, 323, 324, 325
 _EXTRA_SAMPLES, _SAMPLE_FORMAT = 338, 339
@@ -42,6 +42,11 @@ def tiff_size(file: IO[bytes]) -> tuple[int, int]:
     """Height and width of the first image."""
     tags = _tags(file)
     return int(tags[_LENGTH]), int(tags[_WIDTH])
+
+
+def tiff_text(file: IO[bytes]) -> str:
+    """What the first image is described as; empty without a description."""
+    return str(_tags(file).get(_DESCRIPTION, ""))
 
 
 def tiff_parts(file: IO[bytes], name: str, most_pixels: int) -> Iterator[tuple[int, int, bytes]]:

@@ -187,25 +187,33 @@ def shares_of(scene: Scene, config: GeneratorConfig, classes: int) -> Shares:
 def sides_within(config: GeneratorConfig, whole: int, most_bytes: int, itemsize: int = 4) -> Sides:
     """The sides of windows in parts of `whole` pixels a side: no block needs more bytes for one.
 
-    No window is smaller than `LEAST_CELLS` of its block, whatever that needs.
+    No window is smaller than `LEAST_CELLS` of its block, whatever that needs (`bytes_needed`).
     """
-    widths = block_widths(config)
     sides: list[tuple[int, int]] = []
     rows, columns = whole, whole
-    for number, (inner, outer) in enumerate(zip([widths[0], *widths], widths, strict=False)):
-        step = config.stride >> number
-        least = max(LEAST_CELLS * step, config.stride)
-        # Features, and what a block makes of them before it gives the next ones.
-        bytes_of_cell = itemsize * (3 * inner + 2 * outer) + _BYTES_OF_LABEL
-        while rows * columns // step**2 * bytes_of_cell > most_bytes and rows // 2 >= least:
-            rows, columns = columns, rows // 2
-            rows, columns = min(rows, columns), max(rows, columns)
+    for number in range(config.upsamplings + 1):
+        least = max(LEAST_CELLS * config.stride >> number, config.stride)
+        while _bytes(config, number, (rows, columns), itemsize) > most_bytes and rows // 2 >= least:
+            columns, rows = sorted((columns // 2, rows), reverse=True)
         sides.append((rows, columns))
     return sides
 
 
+def bytes_needed(config: GeneratorConfig, sides: Sides, itemsize: int = 4) -> int:
+    """What the block needs most that needs most, about."""
+    return max(_bytes(config, number, pair, itemsize) for number, pair in enumerate(sides))
+
+
 # Neighbourhoods are numbered by int64, and sorted.
 _BYTES_OF_LABEL = 120
+
+
+def _bytes(config: GeneratorConfig, number: int, sides: tuple[int, int], itemsize: int) -> int:
+    """Features that a block gets, what it makes of them on the way, and what it gives."""
+    widths = block_widths(config)
+    inner, outer = widths[max(number - 1, 0)], widths[number]
+    cells = sides[0] * sides[1] // (config.stride >> number) ** 2
+    return cells * (itemsize * (3 * inner + 2 * outer) + _BYTES_OF_LABEL)
 
 
 def _ranges(box: Box) -> tuple[range, range]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from histosyn.images.folder import search_folder, unread_text
-from histosyn.images.formats import FORMATS_TEXT
+from histosyn.images.formats import FORMATS_TEXT, IMAGE_SUFFIXES
 from histosyn.sources.files import SOURCE_SUFFIXES
 from histosyn.sources.naming import (
     Ending,
@@ -108,12 +108,13 @@ def may_name_a_sample(key: str) -> bool:
     return fits and len(key.replace("/", "__").encode()) <= LONGEST_KEY_BYTES
 
 
-def images_by_key(folder: Path, what: str) -> dict[str, Path]:
+def images_by_key(folder: Path, what: str, also: frozenset[str] = frozenset()) -> dict[str, Path]:
     """The images below `folder` by key, sorted; `what` is what errors call the folder.
 
-    A warning tells of files that look like images and are not read.
+    Files with suffixes of `also` count as images. A warning tells of files that look like images
+    and are not read.
     """
-    content = search_folder(require_folder(folder, what))
+    content = search_folder(require_folder(folder, what), IMAGE_SUFFIXES | also)
     if not content.images:
         raise _empty(what, folder, "", content.unread)
     if content.unread:

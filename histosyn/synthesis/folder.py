@@ -8,22 +8,22 @@ of one work do.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from histosyn.images.file import image_bytes
-from histosyn.images.resampling import resample_labels
 from histosyn.labels.instances import warn_of_objects
-from histosyn.labels.label_map import read_label_map
 from histosyn.models.fixed_size import require_sizes
 from histosyn.models.folder import Model
 from histosyn.synthesis.blank_tiles import blank_fault, warn_of_blank_tiles
 from histosyn.synthesis.from_manifest import rerolls_of
+from histosyn.synthesis.label_fields import labels_of
 from histosyn.synthesis.manifest import Entries, read_manifest, tiles_lock, write_manifest
 from histosyn.synthesis.plan import (
     Job,
@@ -34,9 +34,10 @@ from histosyn.synthesis.plan import (
 )
 from histosyn.synthesis.provenance import entry_of, tile_png_bytes
 from histosyn.synthesis.scale_checks import report_scale
+from histosyn.synthesis.slide_folder import Piece, opened_slides, problem_of
 from histosyn.synthesis.tile import synthesize, synthesize_painted
 from hpc import collectives
-from hpc.errors import HistosynError, InputError, LabelError
+from hpc.errors import InputError, LabelError
 from hpc.files import sha256_of_bytes, write_bytes
 from hpc.job_array import WHOLE
 from hpc.paths import as_path
@@ -52,7 +53,9 @@ __all__ = [
     "synthesize_painted",
 ]
 
-Track = Callable[[list[Job]], Iterator[Job]]
+
+# Is handed what is to be made, tiles and pieces of slides, and gives it back as it is made.
+Track = Callable[[Sequence[Job | Piece]], Iterator[Job | Piece]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +82,9 @@ def synthesize_folder(
 ) -> Outcome:
     """Make the tiles of all label maps below `labels` that `out` lacks; ranks share the work.
 
-    `config` tells the seed, the number of variants and the label maps' microns per pixel; `track`
-    is handed the tiles to make and gives them back, to show progress. A label map that cannot be
-    read is reported in the outcome, the others are done.
+    `config` tells the seed, the number of variants, the label maps' microns per pixel and which
+    become slides; `track` is handed what is to be made and gives it back, to show progress. A label
+    map that cannot be read is reported in the outcome, the others are done.
 
     Raises InputError, before anything is made, if `labels` holds none or some of a size that the
     model cannot make, lies over `out`, `out` holds tiles of another seed, model, label map or
@@ -92,16 +95,25 @@ def synthesize_folder(
     _keep_apart(labels, out)
     jobs = planned_jobs(model, labels, config, topology)
     if topology.is_first:
-        warn_of_objects(sorted({job.label for job in jobs}), model.facts.schema)
+        warn_of_objects(
+            sorted({job.label for job in jobs if not (job.is_slide or job.record.drawn)}),
+            model.facts.schema,
+        )
     with ExitStack() as held:
         manifest = collectives.run_on_rank_0(lambda: _claim(out, model, labels, config, held))
         require_sizes(_merged(sizes_to_make(jobs, model)), model.facts.generator)
-        present = _present(out, jobs, manifest, config.overwrite)
+        mine = jobs if topology.is_first else [job for job in jobs if not job.is_slide]
+        present = _merged(_present(out, mine, manifest, config.overwrite))
         missing = [job for job in jobs if job.record.file not in present]
-        if topology.is_first and missing:
-            report_scale(model, missing)
-        made, failed, blank = (_merged(part) for part in _make(model, out, missing, track))
-        present = _merged(present)
+        tiles = [job for job in missing if not job.is_slide]
+        if topology.is_first and tiles:
+            report_scale(model, tiles)
+        slides = opened_slides(model, [job for job in missing if job.is_slide], out, config)
+        units: list[Job | Piece] = [*tiles, *slides.units(config.part)]
+        parts = _make(model, out, units, config.output.memory_gib, track)
+        made, failed, blank = (_merged(part) for part in parts)
+        finished = slides.finished(failed, config.part)
+        made, failed = made | finished.made, slides.failed | failed | finished.failed
         entries = present | made
         if topology.is_first:
             warn_of_blank_tiles(out, blank, len(made))
@@ -153,27 +165,38 @@ def _refuse(out: Path, states: dict[str, str], kind: str, why: str) -> None:
 
 
 def _make(
-    model: Model, out: Path, jobs: list[Job], track: Track
+    model: Model,
+    out: Path,
+    units: Sequence[Job | Piece],
+    memory_gib: float,
+    track: Track,
 ) -> tuple[Entries, dict[str, str], dict[str, str]]:
-    """Write the tiles of these jobs: entries of what is made, what failed, and what is blank."""
+    """Write tiles, and pieces of slides: entries of made tiles, what failed, and what is blank."""
     made: Entries = {}
     failed: dict[str, str] = {}
     blank: dict[str, str] = {}
-    for job in track(jobs):
-        path = out / job.record.file
-        try:
-            made[job.record.file], fault = _made(model, path, job)
-            if fault is not None:
-                blank[job.record.file] = fault
-        except HistosynError as error:
-            failed[str(job.label)] = str(error)
-        except OSError as error:
-            place = f"{error.filename or path}"
-            failed[str(job.label)] = f"{place} cannot be read or written: {error.strerror}."
+    for unit in track(units):
+        if not isinstance(unit, Piece):
+            path = out / unit.record.file
+            problem = problem_of(partial(_note, model, path, unit, memory_gib, made, blank), path)
+        elif str(unit.label) not in failed:
+            problem = problem_of(unit.make, unit.work.path)
+        if problem is not None:
+            failed[str(unit.label)] = problem
     return made, failed, blank
 
 
-def _made(model: Model, path: Path, job: Job) -> tuple[dict[str, Any], str | None]:
+def _note(
+    model: Model, path: Path, job: Job, memory_gib: float, made: Entries, blank: dict[str, str]
+) -> None:
+    made[job.record.file], fault = _made(model, path, job, memory_gib)
+    if fault is not None:
+        blank[job.record.file] = fault
+
+
+def _made(
+    model: Model, path: Path, job: Job, memory_gib: float
+) -> tuple[dict[str, Any], str | None]:
     """Make one tile and write it; its entry, and why it shows nothing, if so.
 
     What is recorded is what was read and what was written.
@@ -182,22 +205,20 @@ def _made(model: Model, path: Path, job: Job) -> tuple[dict[str, Any], str | Non
     record = replace(job.record, label_sha256=sha256_of_bytes(source))
     if job.again is not None and record != job.record:
         raise LabelError(f"{job.label} was replaced after synthesis began. Start it again.")
-    labels_HW = read_label_map(source, model.facts.schema, name=str(job.label))
-    if record.resampled is not None:
-        labels_HW = resample_labels(labels_HW, record.resampled.scale)
-    tile = _tile(model, job, labels_HW)
+    labels_HW = labels_of(source, job.label, record, model.facts.schema)
+    tile = _tile(model, job, labels_HW, memory_gib)
     data = tile_png_bytes(tile, record)
     write_bytes(path, data)
     return entry_of(record, sha256_of_bytes(data)), blank_fault(tile, labels_HW)
 
 
-def _tile(model: Model, job: Job, labels_HW: np.ndarray) -> np.ndarray:
+def _tile(model: Model, job: Job, labels_HW: np.ndarray, memory_gib: float) -> np.ndarray:
     record = job.record
     if job.again is not None and record.painted is not None:
         rerolls = rerolls_of(record.painted, job.again, labels_HW.shape)
         return synthesize_painted(model, labels_HW, record.seed, rerolls, stain=record.stain)[0]
     key = key_of(record.seed, "synthesis", job.key, record.variant)
-    return synthesize(model, labels_HW, key, record.stain)
+    return synthesize(model, labels_HW, key, record.stain, memory_gib)
 
 
 def _merged(part: dict[str, Any]) -> dict[str, Any]:

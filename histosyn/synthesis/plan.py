@@ -15,8 +15,10 @@ from histosyn.models.folder import Model
 from histosyn.sources.naming import composed
 from histosyn.sources.pairs import images_by_key
 from histosyn.synthesis.from_manifest import repeated_records
+from histosyn.synthesis.label_fields import DRAWINGS, label_source
 from histosyn.synthesis.provenance import Record, entry_of, mark_of, same_but_for_version
 from histosyn.synthesis.resolution import SaidResolution, resampling, resolutions_of
+from histosyn.synthesis.slide_config import SlideConfig
 from histosyn.synthesis.stain_choice import StainChoice
 from hpc.errors import InputError
 from hpc.files import sha256_of_bytes, sha256_of_file
@@ -41,6 +43,8 @@ class SynthesisConfig:
     part: Part = WHOLE
     resolution: SaidResolution = field(default_factory=SaidResolution)
     stain: StainChoice = field(default_factory=StainChoice)
+    # Whether outputs are PNG or pyramids, and how much memory making them may take.
+    output: SlideConfig = field(default_factory=SlideConfig)
     # The manifest of tiles that are to be made again: it has seeds and variants of its own.
     like: Path | None = None
 
@@ -70,7 +74,7 @@ class SynthesisConfig:
         like = None if self.like is None else sha256_of_file(self.like)
         facts = [
             self.seed, self.variants, self.overwrite, self.part.count, repr(self.resolution),
-            repr(self.stain),
+            repr(self.stain), *self.output.identity,
         ]  # fmt: skip
         identity = [*facts, like, model.sha256, model.precision, str(labels.resolve())]
         return sha256_of_bytes(json.dumps(identity).encode())
@@ -89,6 +93,11 @@ class Job:
     record: Record
     again: Path | None = None
     mpp_is_said: bool = False
+
+    @property
+    def is_slide(self) -> bool:
+        """Whether it becomes a pyramid."""
+        return self.record.codec is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,15 +120,23 @@ def planned_jobs(
 ) -> list[Job]:
     """The tiles that `labels` is to become, in a fixed order; this rank's of the config's part.
 
+    Of slides, which come last, all: each rank makes pieces of them.
+
     Raises InputError if there are none, two of one name, or a manifest that does not fit.
     """
     if config.like is not None:
-        return _mine(_repeated(model, labels, config.like), config.part, topology)
-    jobs = _mine(_jobs(model, labels, config), config.part, topology)
-    return [_by_its_tag(job, model.facts.mpp) for job in jobs]
+        repeated = _repeated(model, labels, config.like)
+        slides = [job for job in repeated if job.is_slide]
+        tiles = [job for job in repeated if not job.is_slide]
+        return _mine(tiles, config.part, topology) + slides
+    jobs = _jobs(model, labels, config)
+    slides = [job for job in jobs if job.is_slide]
+    tiles = _mine([job for job in jobs if not job.is_slide], config.part, topology)
+    return [_by_its_tag(job, model.facts.mpp) for job in tiles + slides]
 
 
 def _mine(jobs: list[Job], part: Part, topology: Topology) -> list[Job]:
+    """A share of the tiles; of a slide each makes some pieces."""
     share = part.share(len(jobs))
     return jobs[share.start : share.stop][topology.rank :: topology.world_size]
 
@@ -127,6 +144,8 @@ def _mine(jobs: list[Job], part: Part, topology: Topology) -> list[Job]:
 def _by_its_tag(job: Job, model_mpp: float | None) -> Job:
     """A job whose label map nobody has said the resolution of may be told it by the file."""
     if job.mpp_is_said or model_mpp is None:
+        return job
+    if job.record.drawn is not None:
         return job
     resampled = resampling(resolution_of(job.label), model_mpp)
     return replace(job, record=replace(job.record, resampled=resampled))
@@ -144,11 +163,15 @@ def sizes_to_make(jobs: Iterable[Job], model: Model) -> dict[str, Size]:
 
 def tile_state(path: Path, job: Job, manifest: Mapping[str, dict[str, Any]]) -> TileState:
     """What is at `path`, where the tile of a job goes; its file is read once."""
+    data: bytes | Path = path
     try:
-        data = path.read_bytes()
+        if job.is_slide:
+            sha256 = sha256_of_file(path)
+        else:
+            data = path.read_bytes()
+            sha256 = sha256_of_bytes(data)
     except (FileNotFoundError, NotADirectoryError):
         return _MISSING
-    sha256 = sha256_of_bytes(data)
     known = manifest.get(job.record.file, {}).get("output_sha256")
     if known is not None and known != sha256:
         logger.warning("%s was altered since it was made; it is made again.", path)
@@ -168,13 +191,16 @@ def tile_state(path: Path, job: Job, manifest: Mapping[str, dict[str, Any]]) -> 
 
 
 def _jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:
-    label_maps = images_by_key(labels, "folder of label maps")
+    label_maps = images_by_key(labels, "folder of label maps", also=DRAWINGS)
     mpp_of = _resolutions(label_maps, model, config)
     stain_of = config.stain.of(model)
     jobs: dict[str, Job] = {}
     for key, path in label_maps.items():
+        source = label_source(path, resampling(mpp_of.get(key), model.facts.mpp), config.output)
+        is_slide = config.output.is_slide(source.size)
         for variant in range(1, config.variants + 1):
-            output = f"{key}.png" if config.variants == 1 else f"{key}.v{variant}.png"
+            number = "" if config.variants == 1 else f".v{variant}"
+            output = f"{key}{number}{'.tif' if is_slide else '.png'}"
             if output in jobs:
                 raise InputError(
                     f"{path} and {jobs[output].label} would both become {output}. Rename one."
@@ -186,9 +212,11 @@ def _jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:
                 seed=config.seed,
                 variant=variant,
                 model_sha256=model.sha256,
-                resampled=resampling(mpp_of.get(key), model.facts.mpp),
+                resampled=source.resampled,
                 precision=model.precision,
                 stain=stain_of(key_of(config.seed, "stain", key, variant)),
+                codec=config.output.codec if is_slide else None,
+                drawn=source.drawn,
             )
             jobs[output] = Job(key=key, label=path, record=record, mpp_is_said=key in mpp_of)
     return list(jobs.values())

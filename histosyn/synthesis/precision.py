@@ -54,5 +54,5 @@ def _precision_so_far(out: Path, like: Path | None) -> str | None:
 
 def _marks(out: Path) -> list[dict[str, Any]]:
     """Of one tile of a run that was killed: it has written no manifest yet."""
-    marks = (mark_of(path) for path in sorted(out.rglob("*.png")))
+    marks = (mark_of(path) for path in sorted([*out.rglob("*.png"), *out.rglob("*.tif")]))
     return list(islice((mark for mark in marks if mark is not None), 1))

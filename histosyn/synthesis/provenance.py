@@ -1,4 +1,4 @@
-"""Provenance of a synthetic tile: the record and the synthetic mark in each PNG."""
+"""Provenance of a synthetic tile: the record and the synthetic mark in each PNG and TIFF."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import numpy as np
 from msgspec import Meta
 from PIL import Image
 
+from histosyn.images.origin import PNG_XMP, SYNTHETIC_XMP
+from histosyn.images.strips import tiff_description
 from histosyn.images.tiles import png_bytes, read_png_text
+from histosyn.pyramids.bigtiff import Notes
 from histosyn.stain.names import NAMES
 from hpc.errors import InputError
 from hpc.json_toml import plain_json
@@ -52,6 +55,15 @@ class Resampled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A label map was drawn from annotations: into so many pixels, over a class (or none)."""
+
+    width: Positive
+    height: Positive
+    unannotated: Text | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """How one tile was made; a line of the manifest and a text chunk of its PNG.
 
@@ -71,21 +83,18 @@ class Record:
     precision: Text = "float32"
     # The stain code, of a model that takes one.
     stain: Stain | None = None
+    # How the tiles of a pyramid are compressed; a PNG has none.
+    codec: Text | None = None
+    drawn: Drawn | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in the manifest."""
         data = asdict(self)
-        if self.resampled is None:
-            del data["resampled"]
-        if self.stain is None:
-            del data["stain"]
-        else:
+        if self.stain is not None:
             data["stain"] = list(self.stain)
-        if self.painted is None:
-            del data["painted"]
-        else:
+        if self.painted is not None:
             data["painted"]["seeds"] = list(self.painted.seeds)
-        return data
+        return {name: value for name, value in data.items() if value is not None}
 
 
 RECORDS = Records(kind=Record, remedy="Copy the manifest again, with the tiles.", error=InputError)
@@ -93,13 +102,30 @@ RECORDS = Records(kind=Record, remedy="Copy the manifest again, with the tiles."
 
 def tile_png_bytes(tile_HWC: np.ndarray, record: Record) -> bytes:
     """A tile, uint8 (H, W, 3), as PNG that says what it is and how it was made."""
-    text = {"Description": _NOTICE, _CHUNK: json.dumps(record.as_dict(), sort_keys=True)}
+    text = {"Description": _NOTICE, _CHUNK: _text_of(record), PNG_XMP: SYNTHETIC_XMP}
     return png_bytes(Image.fromarray(tile_HWC), text)
 
 
+def slide_notes(record: Record, mpp: float | None) -> Notes:
+    """The same for a pyramid: its description ends with the record."""
+    return Notes(
+        mpp=mpp,
+        description=f"{_NOTICE}\n{_CHUNK} {_text_of(record)}",
+        software=f"histosyn {record.histosyn}",
+        xmp=SYNTHETIC_XMP.encode(),
+    )
+
+
+def _text_of(record: Record) -> str:
+    return json.dumps(record.as_dict(), sort_keys=True)
+
+
 def mark_of(source: Path | bytes) -> dict[str, Any] | None:
-    """What `tile_png_bytes` wrote into a PNG; None for a file that isn't ours."""
+    """What `tile_png_bytes` or `slide_notes` say; None for a file that isn't ours."""
     text = read_png_text(source).get(_CHUNK)
+    if text is None and isinstance(source, Path):
+        _, found, text = tiff_description(source).partition(f"\n{_CHUNK} ")
+        text = text if found else None
     if text is None:
         return None
     try:

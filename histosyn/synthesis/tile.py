@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from histosyn.labels.field import ArrayField
 from histosyn.labels.label_map import LabelSchema
 from histosyn.models.fixed_size import require_sizes
 from histosyn.models.folder import Model
@@ -20,24 +21,35 @@ from histosyn.networks.generator import draw_noise
 from histosyn.networks.inference import to_uint8
 from histosyn.stain.seen import Code
 from histosyn.synthesis.activation_cache import ActivationCache
+from histosyn.synthesis.field_tissue import (
+    DEFAULT_MEMORY_GIB,
+    FieldTissue,
+    require_finite_tile,
+)
 from histosyn.synthesis.rerolls import Rerolls, paint_tissue
 from hpc.determinism import deterministic
-from hpc.errors import HistosynError, LabelError
-from hpc.weights import is_finite
+from hpc.errors import LabelError
 
 _NAMED_CLASSES = 12
+# Pixels of a label map that goes through the network at once.
+WHOLE_UP_TO = 1 << 20
 
 
 @torch.inference_mode()
 def synthesize(
-    model: Model, labels_HW: ArrayLike, noise_key: int, stain: Code | None = None
+    model: Model,
+    labels_HW: ArrayLike,
+    noise_key: int,
+    stain: Code | None = None,
+    memory_gib: float = DEFAULT_MEMORY_GIB,
 ) -> np.ndarray:
     """One tile, uint8 (H, W, 3), for one label map (H, W) of class indices.
 
     The map may be an array, a list or a tensor of any type of whole numbers, at the model's microns
     per pixel. `noise_key` is any whole number: the same one gives the same tile, another one
     other tissue for the same map. `stain` is a code (see `histosyn.stain.code`) for a model that
-    takes one; without it, that of a training tile drawn by the key.
+    takes one; without it, that of a training tile drawn by the key. A map of more than a million
+    pixels is made in windows, which give the same tile in no more memory than `memory_gib`.
 
     Raises LabelError for anything else, for an index that is none of the model's classes, and for
     another size than the one that the model makes, if it makes only one; HistosynError if what it
@@ -47,10 +59,13 @@ def synthesize(
     device = model.network.exit.weight.device
     height, width = labels_HW.shape
     require_sizes({"The label map": (height, width)}, model.facts.generator)
-    labels = torch.from_numpy(labels_HW).long()[None].to(device)
-    noise = draw_noise([int(noise_key)], model.facts.generator, height, width, device)
     if stain is None and len(model.facts.stains):
         stain = model.facts.stains.draw(int(noise_key))
+    if height * width > WHOLE_UP_TO:
+        field = ArrayField(labels_HW)
+        return FieldTissue(model, field, int(noise_key), stain, memory_gib).whole()
+    labels = torch.from_numpy(labels_HW).long()[None].to(device)
+    noise = draw_noise([int(noise_key)], model.facts.generator, height, width, device)
     if stain is not None:
         noise = replace(noise, stain=torch.tensor([stain], device=device))
     with deterministic():
@@ -85,11 +100,7 @@ def synthesize_painted(
 
 
 def _as_tile(model: Model, values_NCHW: torch.Tensor) -> np.ndarray:
-    if not is_finite(values_NCHW):
-        raise HistosynError(
-            f"The model {model.sha256[:12]} makes numbers of this map that are not finite, so "
-            "no tile. Its weights are damaged or its training diverged: take an earlier checkpoint."
-        )
+    require_finite_tile(model, values_NCHW)
     return to_uint8(values_NCHW)[0]
 
 

@@ -27,6 +27,11 @@ def synth(
     resolutions: Path | None = None,
     stain: Path | None = None,
     stain_group: str | None = None,
+    output: Literal["auto", "png", "tiff"] = "auto",
+    compression: Literal["jpeg", "deflate"] = "jpeg",
+    memory: Annotated[float, Parameter(validator=InRange(gt=0))] = 2.0,
+    extent: str | None = None,
+    unannotated: str | None = None,
     like: Path | None = None,
     part: str | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -48,7 +53,8 @@ def synth(
     model
         A model folder, a checkpoint, or a run folder (its newest checkpoint).
     labels
-        Folder of label maps in the model's schema: class indices or colours, any size.
+        Folder of label maps in the model's schema: class indices or colours, of any size; or
+        GeoJSON annotations with its classes (docs/slides.md).
     out
         Folder for the tiles.
     seed
@@ -71,6 +77,19 @@ def synth(
         each gets that of some training tile, drawn by seed, name and variant.
     stain_group
         Draw among the training tiles of this group only, such as a patient or a slide.
+    output
+        auto makes a pyramidal TIFF, NAME.tif, of what has more than 4096 x 4096 pixels, and beside
+        it NAME.geojson, the label map as annotations; OpenSlide and QuPath read both. tiff and png
+        make all outputs so.
+    compression
+        Of the tiles of a TIFF: jpeg as slides have it, or deflate, which loses nothing.
+    memory
+        GiB that making an image may take, whatever its size, beside a PNG itself.
+    extent
+        WIDTHxHEIGHT in pixels of the images that GeoJSON annotations belong to; otherwise their
+        "bbox" says it.
+    unannotated
+        The class where GeoJSON has no annotation; otherwise what the schema ignores.
     like
         A manifest.jsonl, of `synth` or of `histosyn paint`: make the tiles that it tells of again,
         with their seeds, variants, resampling and re-rolled areas. The same model is needed.
@@ -98,6 +117,7 @@ def synth(
     from histosyn.models.folder import load_model
     from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
     from histosyn.synthesis.precision import precision_of_tiles
+    from histosyn.synthesis.slide_config import SlideConfig, parse_extent
     from histosyn.synthesis.stain_choice import StainChoice
     from hpc.errors import PartialFailureError
     from hpc.job_array import WHOLE, parse_part
@@ -113,6 +133,13 @@ def synth(
         overwrite=overwrite,
         resolution=said,
         stain=StainChoice(reference=stain, group=stain_group),
+        output=SlideConfig(
+            output=output,
+            codec=compression,
+            memory_gib=memory,
+            extent=None if extent is None else parse_extent(extent),
+            unannotated=unannotated,
+        ),
         like=like,
         part=WHOLE if part is None else parse_part(part),
     )
@@ -125,7 +152,7 @@ def synth(
             out,
             config,
             topology,
-            (lambda jobs: track(jobs, total=len(jobs), what="synth"))
+            (lambda units: track(units, total=len(units), what="synth"))
             if topology.is_first
             else iter,
         )

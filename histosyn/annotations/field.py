@@ -1,0 +1,96 @@
+"""Annotations as a label map of any size, drawn window by window into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from histosyn.annotations.geojson import LARGEST_GEOJSON_BYTES, read_drawing
+from histosyn.annotations.painting import Painting, class_for
+from histosyn.annotations.shapes import Grid
+from histosyn.labels.field import FileField, Window, write_field
+from histosyn.labels.schema import LabelSchema
+from hpc.errors import DatasetError, LabelError
+from hpc.json_toml import content_of, plain_json
+
+_WINDOW = 2048
+
+
+def extent_of(path: Path) -> tuple[int, int] | None:
+    """Height and width that a GeoJSON file says of itself by its `bbox`; None without one.
+
+    RFC 7946, chapter 5: left, top, right, bottom, here of pixels, from 0.
+    """
+    try:
+        content = plain_json(content_of(path, LARGEST_GEOJSON_BYTES), finite=False)
+    except (OSError, ValueError):
+        return None  # told when it is read to be drawn
+    box = content.get("bbox") if isinstance(content, dict) else None
+    if not isinstance(box, list) or len(box) != 4:
+        return None
+    if not all(type(side) in (int, float) and side >= 0 for side in box):
+        return None
+    return (int(box[3]), int(box[2])) if min(box[2:]) >= 1 else None
+
+
+def field_of_drawing(
+    path: Path,
+    schema: LabelSchema,
+    kept: Path,
+    size: tuple[int, int],
+    step: float,
+    unannotated: str | None,
+) -> FileField:
+    """The label map of annotations, (H, W) pixels of `step` pixels of the slide each.
+
+    What no annotation covers is the class `unannotated`, or what the schema ignores. Its class
+    indices go into the file `kept`, unless it is there. Raises DatasetError and LabelError as
+    `read_drawing` and `Painting` do, and if nothing is said of what is not covered.
+    """
+    if not kept.exists():
+        blank = _blank(path, schema, unannotated)
+        painting = Painting(read_drawing(path), schema)
+        write_field(kept, size, _windows(painting, size, step, blank))
+    return FileField(kept, size)
+
+
+def labels_of_drawing(
+    path: Path, schema: LabelSchema, size: tuple[int, int], step: float, unannotated: str | None
+) -> np.ndarray:
+    """The same in memory, uint8 (H, W)."""
+    blank = _blank(path, schema, unannotated)
+    grid = Grid(left=0, top=0, step=step, size=size)
+    return Painting(read_drawing(path), schema).paint(grid, blank).labels
+
+
+def _blank(path: Path, schema: LabelSchema, unannotated: str | None) -> int:
+    names = ", ".join(item.name for item in schema.classes)
+    if unannotated is None:
+        if schema.ignore is None:
+            raise LabelError(
+                f"{path}: what lies where there is no annotation? Name a class of {schema.name} "
+                f"({names}) with --unannotated."
+            )
+        return schema.ignore
+    try:
+        found = class_for(unannotated, schema)
+    except LookupError:
+        found = None
+    if found is None:
+        raise LabelError(f"--unannotated {unannotated} is no class of {schema.name}: {names}.")
+    return found
+
+
+def _windows(
+    painting: Painting, size: tuple[int, int], step: float, blank: int
+) -> Iterator[Window]:
+    height, width = size
+    if height * width == 0:
+        raise DatasetError("A label map of no pixels cannot be drawn.")
+    for top in range(0, height, _WINDOW):
+        for left in range(0, width, _WINDOW):
+            window = min(_WINDOW, height - top), min(_WINDOW, width - left)
+            grid = Grid(left=left * step, top=top * step, step=step, size=window)
+            yield top, left, painting.paint(grid, blank).labels

@@ -1,0 +1,20 @@
+"""The standard mark of an image that a trained model made, in XMP.
+
+IPTC Photo Metadata Standard: Iptc4xmpExt:DigitalSourceType, whose values are IPTC NewsCodes.
+"""
+
+from __future__ import annotations
+
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+# What a chunk of text in a PNG is called that holds XMP (XMP specification, part 3).
+PNG_XMP = "XML:com.adobe.xmp"
+SYNTHETIC_XMP = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about=""'
+    ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+    f' Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"/>'
+    "</rdf:RDF></x:xmpmeta>"
+    '<?xpacket end="w"?>'
+)
