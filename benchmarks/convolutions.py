@@ -13,8 +13,8 @@ import time
 
 import torch
 
-from histosyn.networks.convolution_choice import fastest, gains_text
 from histosyn.networks.convolutions import FORMS, Convolution, computed_as
+from histosyn.networks.cpu_choice import choice_text, fastest
 from hpc.precision import device_text
 
 # Channels in and out, pixels a side, pixels a side of the filter, stride.
@@ -32,8 +32,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     cpu = torch.device("cpu")
-    print(f"On {device_text(cpu)}, auto is {gains_text(given.precision)}:\n")
-    forms = ("plain", fastest(cpu, given.precision))
+    print(f"On {device_text(cpu)}, auto is {choice_text(given.precision)}:\n")
+    forms = ("plain", fastest(given.precision).convolutions)
     if forms[0] == forms[1]:
         forms = FORMS
     head = [f"{what}, {form}" for what in ("forward", "input", "weight") for form in forms]

@@ -7,8 +7,9 @@ Two tiles a step. `plain` is the step of benchmarks/plain.py in float32; `dense`
 β computed for every pixel; `fast` computes them for distinct label neighbourhoods; `class table`
 looks them up. Every way plays hinge loss with feature matching, five scales of the generator and
 two of the discriminator. `pixel noise` adds noise at each resolution, `recompute` keeps no features
-within blocks, `compile` compiles the discriminator (run.compile), `plain convolutions` leaves their
-gradients to PyTorch (run.convolutions), where all others have the form that is fastest here.
+within blocks, `compile` compiles the discriminator (run.compile), `as PyTorch does` leaves
+gradients of convolutions to PyTorch and the choice of tables to what was fitted elsewhere; all
+others compute in the ways that are fastest here (run.convolutions, channels_last, tables_below).
 `--layout paper` has the original's networks, with the same losses.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, cast
 
 import torch
@@ -24,8 +26,9 @@ from plain import PlainStep
 
 from histosyn.config.file import from_dict
 from histosyn.config.train import TrainConfig
-from histosyn.networks.convolution_choice import settled_form
 from histosyn.networks.convolutions import computed_as
+from histosyn.networks.cpu_choice import Choice, fastest
+from histosyn.networks.modulation import tables_below
 from histosyn.networks.noise import draw_noise
 from histosyn.training.adversaries import Adversaries
 from histosyn.training.objectives import make_objective
@@ -34,16 +37,17 @@ from histosyn.training.updates import UPDATES
 
 BATCH = 2
 RUN_FIELDS, NETWORK_FIELDS = (
-    ("precision", "compile", "convolutions"),
+    ("precision", "compile", "convolutions", "channels_last", "tables_below"),
     ("modulation", "recompute", "pixel_noise"),
 )
+AS_PYTORCH = asdict(Choice(convolutions="plain", channels_last=True))
 WAYS: dict[str, dict[str, Any]] = {
     "dense float32": {"precision": "float32"},
     "fast float32": {"precision": "float32"},
-    "fast float32, plain convolutions": {"precision": "float32", "convolutions": "plain"},
+    "fast float32, as PyTorch does": {"precision": "float32"} | AS_PYTORCH,
     "dense bfloat16": {"precision": "bfloat16"},
     "fast bfloat16": {"precision": "bfloat16"},
-    "fast bfloat16, plain convolutions": {"precision": "bfloat16", "convolutions": "plain"},
+    "fast bfloat16, as PyTorch does": {"precision": "bfloat16"} | AS_PYTORCH,
     "class table bfloat16": {"precision": "bfloat16", "modulation": "class_table"},
     "fast bfloat16, pixel noise": {"precision": "bfloat16", "pixel_noise": True},
     "fast bfloat16, recompute": {"precision": "bfloat16", "recompute": True},
@@ -58,7 +62,7 @@ def main() -> None:
 def make_step(case: Case, device: torch.device) -> Callable[[], object]:
     """What one training step of this way does."""
     case.prepare()
-    config, size = config_of(case), case.size
+    config, size = config_of(case, device), case.size
     labels = case.labels(BATCH, device)
     tiles = torch.rand(BATCH, 3, size, size, device=device) * 2 - 1
     if case.way == REFERENCE:
@@ -74,20 +78,22 @@ def make_step(case: Case, device: torch.device) -> Callable[[], object]:
         labels_NHW=labels,
         tiles_NCHW=arranged(tiles, config),
     )
-    form = settled_form(config.run.convolutions, device, cast(Any, config.run.precision))
+    run = config.run
+    below = 1.0 if run.tables_below is None else run.tables_below
 
     def step() -> None:
-        with computed_as(cast(Any, form)):
+        with computed_as(cast(Any, run.convolutions)), tables_below(below):
             UPDATES[config.run.updates](adversaries, objective, inputs)
 
     return step
 
 
-def config_of(case: Case) -> TrainConfig:
-    """What the way's fields say, each in its section."""
+def config_of(case: Case, device: torch.device) -> TrainConfig:
+    """What the way's fields say, each in its section, and what is fastest for the rest."""
     given = WAYS.get(case.way, {})
-    named = {name: value for name, value in given.items() if name in RUN_FIELDS}
-    run = {"convolutions": "auto"} | named
+    run = {name: value for name, value in given.items() if name in RUN_FIELDS}
+    if device.type == "cpu" and case.way != REFERENCE:
+        run = asdict(fastest(run["precision"])) | run
     generator = {name: value for name, value in given.items() if name in NETWORK_FIELDS}
     sections = case.settings(**generator)
     sections["data"] = {"shards": "none", "global_batch": BATCH}

@@ -91,3 +91,8 @@ class SegmenterConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+    @property
+    def channels(self) -> int:
+        """Of features at full resolution."""
+        return self.network.base_channels

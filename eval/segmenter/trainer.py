@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from eval.segmenter.config import SegmenterConfig
 from eval.segmenter.losses import cross_entropy, dice_loss
 from eval.segmenter.unet import UNet
+from histosyn.networks.convolutions import Form, computed_as
 from histosyn.networks.ema import Ema
 from histosyn.shards.batch import Batch
 from histosyn.training.steps import BatchSource, StepTrainer
@@ -45,21 +46,37 @@ class SegmenterTrainer(StepTrainer):
         self._ddp = self.network if alone else DistributedDataParallel(self.network)
         weights = {"cross_entropy": config.loss.cross_entropy, "dice": config.loss.dice}
         self._weights = {name: weight for name, weight in weights.items() if weight}
+        # Settled by whoever starts a run; for others it is as PyTorch has it.
+        form = config.run.convolutions
+        self._form: Form = "plain" if form == "auto" else form
 
     def take_step(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Learn from a batch of labelled tiles."""
         labels_NHW = batch.labels_NHW.to(self.device, non_blocking=True).long()
-        tiles_NCHW = batch.tiles_NCHW.to(self.device, non_blocking=True).to(self.dtype)
-        with self._autocast():
-            logits_NKHW = self._ddp(tiles_NCHW / 127.5 - 1)
-        # Sums over many pixels need more digits than bfloat16 has.
-        logits_NKHW = logits_NKHW.to(self.dtype)
-        losses = {name: _TERMS[name](logits_NKHW, labels_NHW) for name in self._weights}
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.stack([self._weights[name] * loss for name, loss in losses.items()]).sum().backward()
+        with computed_as(self._form):
+            losses = self._losses(self._tiles(batch), labels_NHW)
+            total = torch.stack([self._weights[name] * loss for name, loss in losses.items()]).sum()
+            self.optimizer.zero_grad(set_to_none=True)
+            total.backward()
         self.optimizer.step()
         self.ema.update(self.network, self.step)
         return {name: loss.detach() for name, loss in losses.items()}
+
+    def _tiles(self, batch: Batch) -> torch.Tensor:
+        """In [-1, 1], in the configured order in memory, which features take over."""
+        tiles_NCHW = batch.tiles_NCHW.to(self.device, non_blocking=True).to(self.dtype) / 127.5 - 1
+        if not self.config.run.channels_last:
+            return tiles_NCHW
+        return tiles_NCHW.contiguous(memory_format=torch.channels_last)
+
+    def _losses(
+        self, tiles_NCHW: torch.Tensor, labels_NHW: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        with self._autocast():
+            logits_NKHW = self._ddp(tiles_NCHW)
+        # Sums over many pixels need more digits than bfloat16 has.
+        logits_NKHW = logits_NKHW.to(self.dtype)
+        return {name: _TERMS[name](logits_NKHW, labels_NHW) for name in self._weights}
 
     def learning_rates(self) -> dict[str, float]:
         """One, which stays as configured: the moving average does what its decay would do."""

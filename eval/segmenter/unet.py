@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from eval.segmenter.config import NetworkConfig
+from histosyn.networks.convolutions import Convolution
 
 _GROUPS = 8
 
@@ -35,7 +36,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(
             _Block(widths[i + 1] + widths[i], widths[i]) for i in reversed(range(config.halvings))
         )
-        self.exit = nn.Conv2d(widths[0], classes, 1)
+        self.exit = Convolution(widths[0], classes, 1)
 
     def forward(self, tiles_NCHW: torch.Tensor) -> torch.Tensor:
         """The logits of each pixel."""
@@ -72,7 +73,7 @@ class _Block(nn.Sequential):
         layers: list[nn.Module] = []
         for channels in (inputs, outputs):
             layers += [
-                nn.Conv2d(channels, outputs, 3, padding=1, bias=False),
+                Convolution(channels, outputs, 3, padding=1, bias=False),
                 # At least two channels a group: a tile may be one cell at the bottleneck.
                 nn.GroupNorm(gcd(_GROUPS, outputs // 2), outputs),
                 nn.ReLU(),

@@ -239,6 +239,13 @@ class ResumableRunConfig:
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "float32"
     """bfloat16 is mixed precision; auto is that where the device computes it natively, and float32
     elsewhere, for as long as the run lasts; float64 is for tests."""
+    convolutions: Literal["auto", "plain", "small_grids", "contiguous"] = "auto"
+    """How gradients of convolutions are computed on CPUs, alike but for rounding; auto is what is
+    fastest on the first start's kind of processor, for as long as the run lasts, and plain where
+    the run is over soon."""
+    channels_last: bool | None = None
+    """Keep features of a pixel side by side in memory, which GPUs prefer. Unset: as `convolutions`,
+    auto."""
     report_every: int = 20
     """Steps between reports in metrics.jsonl."""
     checkpoint_every: int = 500
@@ -278,11 +285,10 @@ class RunConfig(ResumableRunConfig):
     """Run folder or checkpoint whose networks a new run starts from, at step 0."""
     updates: Literal["simultaneous", "alternating"] = "simultaneous"
     """One forward of each network serves both players; or each player's turn has its own."""
-    channels_last: bool = True
-    """Keep features of a pixel side by side in memory, which GPUs prefer."""
-    convolutions: Literal["auto", "plain", "small_grids", "contiguous"] = "plain"
-    """How gradients of convolutions are computed on CPUs, alike but for rounding; auto is what is
-    fastest on the first start's kind of processor, for as long as the run lasts."""
+    tables_below: float | None = None
+    """Compute γ and β for distinct neighbourhoods of labels where that costs less than this share
+    of the work for all pixels, by a formula; 1 is what it was fitted for. Unset: as
+    `convolutions`, auto."""
     compile: bool = False
     """Compile the discriminator with torch.compile: starts slowly; on a GPU, try."""
     recalibrate_batches: int = 16
@@ -290,7 +296,9 @@ class RunConfig(ResumableRunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, sample_every=1, ema_decay=0.0, recalibrate_batches=0)
+        require_at_least(
+            self, sample_every=1, ema_decay=0.0, recalibrate_batches=0, tables_below=0.0
+        )
         if self.ema_decay >= 1:
             raise ConfigError(f"run.ema_decay = {self.ema_decay} must lie in [0, 1).")
 
@@ -319,6 +327,11 @@ class TrainConfig:
                 "cannot do. Set run.compile = false or loss.r1 = 0."
             )
 
+    @property
+    def channels(self) -> int:
+        """Of features at full resolution."""
+        return self.generator.base_channels
+
 
 # What may differ between a run and its continuation: how long, how often, on which machine. The
 # shards may lie elsewhere; that they are the same is told by their checksums.
@@ -328,7 +341,8 @@ RESUMABLE_CHANGES = frozenset(
     | {f"run.{name}" for name in ("folder", "steps", "device", "report_every", "sample_every",
                                   "checkpoint_every", "keep_last", "keep_every", "on_full_disk",
                                   "channels_last", "compile", "checkpoint_minutes", "log_batches",
-                                  "convolutions", "hang_seconds", "stop_seconds_before_end")}
+                                  "convolutions", "tables_below", "hang_seconds",
+                                  "stop_seconds_before_end")}
 )  # fmt: skip
 
 
@@ -370,3 +384,7 @@ class Settings(Protocol):
     @property
     def run(self) -> ResumableRunConfig:
         """How long, where and with what."""
+
+    @property
+    def channels(self) -> int:
+        """Of features at full resolution."""

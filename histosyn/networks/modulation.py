@@ -7,6 +7,9 @@ convolutions of the labels, so they are the same for all pixels with the same 5x
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -30,6 +33,32 @@ _HALF_COSTS = (1.2, 54.0)
 # On a CPU larger tensors come fresh from the system each time, page by page: that may take longer
 # than what is computed in them.
 _MOST_VALUES = 6 << 20
+
+
+class _Current:
+    """What this process computes by."""
+
+    tables_below = 1.0
+
+
+@contextmanager
+def tables_below(cost: float) -> Iterator[None]:
+    """Compute γ and β for distinct neighbourhoods where that costs less (`tables_cost`)."""
+    before, _Current.tables_below = _Current.tables_below, cost
+    try:
+        yield
+    finally:
+        _Current.tables_below = before
+
+
+def tables_cost(shares: tuple[float, float], hidden: int, *, half: bool) -> float:
+    """What they cost as a multiple of the work for all pixels, on the processor it was fitted on.
+
+    `shares` as `Level.shares`.
+    """
+    multiplication, addition = _HALF_COSTS if half else _FLOAT_COSTS
+    small, large = shares
+    return small * multiplication + large * addition / hidden
 
 
 class Modulation(nn.Module):
@@ -84,9 +113,7 @@ class Spade(Modulation):
         """
         weight = self.embed.weight
         half = weight.itemsize < 4 or torch.is_autocast_enabled(weight.device.type)
-        multiplication, addition = _HALF_COSTS if half else _FLOAT_COSTS
-        small, large = shares
-        return small * multiplication + large * addition / len(weight) < 1
+        return tables_cost(shares, len(weight), half=half) < _Current.tables_below
 
     def _of_patterns(self, patterns: Patterns) -> torch.Tensor:
         parts = self.embed.weight.permute(2, 3, 1, 0).flatten(0, 2)

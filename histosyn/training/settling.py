@@ -7,15 +7,15 @@ The first start settles it by the devices it finds; from then on it stands in th
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
 
-from histosyn.config.train import RunConfig, Settings
-from histosyn.networks.convolution_choice import settled_form
+from histosyn.config.train import ResumableRunConfig, RunConfig, Settings
+from histosyn.networks.cpu_choice import Choice, is_measured, settled_choice
 from hpc import checkpoint, collectives
 from hpc.errors import DamagedFileError
 from hpc.precision import settled
@@ -23,23 +23,38 @@ from hpc.precision import settled
 SettingsKind = TypeVar("SettingsKind", bound=Settings)
 
 # What runs were computed in that do not tell it: those of versions that knew nothing else.
-_UNTOLD = {"precision": "float32", "convolutions": "plain"}
+_UNTOLD: dict[str, Any] = {
+    "precision": "float32", "convolutions": "plain", "channels_last": False, "tables_below": 1.0,
+}  # fmt: skip
+# Steps times squared channels, a minute of a core or so: who is done by then is not made to wait.
+_SHORT = 20_000
 
 
 def with_settled_run(config: SettingsKind, device: torch.device) -> SettingsKind:
     """The configuration with what its run is computed in; the same on every rank."""
     run = config.run
     begun = collectives.run_on_rank_0(partial(_settings_of_run, run.folder / "checkpoints"))
-    kept: dict[str, str] = {} if begun is None else _UNTOLD | begun
-    precision = settled(run.precision, device, kept.get("precision"))
-    run = replace(run, precision=precision)
-    if isinstance(run, RunConfig):
-        form = settled_form(run.convolutions, device, precision, kept.get("convolutions"))
-        run = replace(run, convolutions=cast(Any, form))
-    return cast(Any, replace)(config, run=run)
+    kept: dict[str, Any] = {} if begun is None else _UNTOLD | begun
+    precision = settled(run.precision, device, kept.pop("precision", None))
+    measured = is_measured(device, precision) and run.steps * config.channels**2 >= _SHORT
+    generates = isinstance(run, RunConfig)
+    # Others than the generator come in PyTorch's own order.
+    usual = None if measured else Choice(convolutions="plain", channels_last=generates)
+    choice = asdict(settled_choice(_wanted(run), kept, precision, usual))
+    if not generates:
+        del choice["tables_below"]
+    return cast(Any, replace)(config, run=replace(run, precision=precision, **choice))
 
 
-def _settings_of_run(checkpoints: Path) -> dict[str, str] | None:
+def _wanted(run: ResumableRunConfig) -> dict[str, Any]:
+    """What is not left open."""
+    wanted: dict[str, Any] = {"channels_last": run.channels_last}
+    wanted["convolutions"] = None if run.convolutions == "auto" else run.convolutions
+    wanted["tables_below"] = run.tables_below if isinstance(run, RunConfig) else 1.0
+    return {name: it for name, it in wanted.items() if it is not None}
+
+
+def _settings_of_run(checkpoints: Path) -> dict[str, Any] | None:
     """What its checkpoints say it has been computed in; None for a new run.
 
     They need not be whole: that is looked at when one is loaded, and all of them say the same.
@@ -47,5 +62,9 @@ def _settings_of_run(checkpoints: Path) -> dict[str, str] | None:
     for path in reversed(checkpoint.steps(checkpoints).values()):
         with suppress(DamagedFileError, KeyError, TypeError, AttributeError):
             section = checkpoint.without_tensors(path)["config"]["run"]
-            return {name: str(section[name]) for name in _UNTOLD if name in section}
+            return {
+                name: type(untold)(section[name])
+                for name, untold in _UNTOLD.items()
+                if name in section
+            }
     return None

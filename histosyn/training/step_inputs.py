@@ -100,6 +100,6 @@ def arranged(x: torch.Tensor, config: TrainConfig) -> torch.Tensor:
 
     Weights stay as they are: so do the optimizer's states, which must lie as the weights do.
     """
-    if config.run.channels_last and x.dim() == 4:
+    if config.run.channels_last is not False and x.dim() == 4:
         return x.contiguous(memory_format=torch.channels_last)
     return x

@@ -13,6 +13,7 @@ import torch
 from histosyn.config.train import TrainConfig
 from histosyn.networks.convolutions import Form, computed_as
 from histosyn.networks.generator import Generator
+from histosyn.networks.modulation import tables_below
 from histosyn.shards.batch import Batch
 from histosyn.shards.stream import ShardStream
 from histosyn.training.adversaries import Adversaries
@@ -52,13 +53,14 @@ class Trainer(StepTrainer):
         self._update = UPDATES[config.run.updates]
         self._recalibration = recalibration
         # Settled by whoever starts a run; for others it is as PyTorch has it.
-        form = config.run.convolutions
+        form, below = config.run.convolutions, config.run.tables_below
         self._form: Form = "plain" if form == "auto" else form
+        self._tables_below = 1.0 if below is None else below
 
     def take_step(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Both networks learn from a batch; losses by "network/term"."""
         inputs = make_step_inputs(self.config, batch, self.step, self.device)
-        with computed_as(self._form):
+        with computed_as(self._form), tables_below(self._tables_below):
             result = self._update(self.adversaries, self.objective, inputs)
         self.adversaries.ema.update(self.adversaries.generator.network, self.step)
         self.diagnostics = diagnose(result, self.objective.accuracy)

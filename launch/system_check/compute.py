@@ -50,15 +50,15 @@ def processor() -> Outcome:
     return ok(detail)
 
 
-def convolutions() -> Outcome:
-    """What `run.convolutions = "auto"` is here: measured now, unless that was done before."""
-    from histosyn.networks.convolution_choice import gains_text
+def choices() -> Outcome:
+    """What a training that leaves it open computes with: measured now, if it never was."""
+    from histosyn.networks.cpu_choice import choice_text
     from hpc.precision import processor
 
-    found = [gains_text("float32")]
+    found = [choice_text("float32")]
     if processor().native_bfloat16:
-        found.append(gains_text("bfloat16"))
-    return ok("convolutions auto is " + "\nand ".join(found))
+        found.append(choice_text("bfloat16"))
+    return ok("training computes with " + "\nand with ".join(found))
 
 
 def cores() -> Outcome:

@@ -21,7 +21,7 @@ def system_checks(shared: Path | None) -> tuple[Check, ...]:
         Check(name="packages", look=software.packages, remedy=_INSTALL),
         Check(name="torch", look=compute.torch_build, remedy=_TORCH),
         Check(name="processor", look=compute.processor, remedy=_TORCH),
-        Check(name="convolutions", look=compute.convolutions, remedy=_TORCH),
+        Check(name="fastest ways", look=compute.choices, remedy=_TORCH),
         Check(name="cores", look=compute.cores, remedy=_TORCH),
         Check(name="GPUs", look=compute.gpus, remedy=_TORCH),
         Check(name="NCCL", look=compute.nccl, remedy=_TORCH),

@@ -64,8 +64,10 @@ def test_it_goes_on_as_the_older_version_would_have(older_run):
     # Settings have come since; nothing that the older version wrote is missing.
     assert {name for name in state - checkpoint[1] if not name.startswith(SETTINGS)} == set()
     assert checkpoint[1] <= state
-    # It had no other form, and goes on without.
-    assert load_toml(older_run / "config.toml")["run"]["convolutions"] == "plain"
+    # It knew no other ways, and goes on without.
+    run = load_toml(older_run / "config.toml")["run"]
+    ways = [run[name] for name in ("convolutions", "channels_last", "tables_below")]
+    assert ways == ["plain", True, 1.0]
 
 
 def test_its_model_is_read(older_run):

@@ -1,19 +1,23 @@
-"""A run is computed in one precision and one form, whatever devices it meets on its way."""
+"""A run is computed in one precision and one way, whatever devices it meets on its way."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import torch
 from tissue import pack_blobs, tiny_config
 
 from histosyn.config.file import load_toml
-from histosyn.networks import convolution_choice
-from histosyn.training import trainer
+from histosyn.config.train import TrainConfig
+from histosyn.networks import cpu_choice
+from histosyn.networks.cpu_choice import Choice
+from histosyn.training import settling, trainer
 from histosyn.training.run import run_training
+from histosyn.training.settling import with_settled_run
 from hpc import precision
 from hpc.errors import ConfigError
 from hpc.log import RecordsFile
@@ -84,38 +88,45 @@ def test_a_damaged_checkpoint_tells_nothing_and_an_older_one_does(
     assert told_by(tmp_path / "run") == {"bfloat16"}
 
 
+HERE = Choice(convolutions="contiguous", channels_last=False, tables_below=1.4)
+ELSEWHERE = Choice(convolutions="plain", channels_last=True, tables_below=0.7)
+USUAL = Choice(convolutions="plain", channels_last=True)
+
+
 @pytest.fixture
-def fastest(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The form of convolutions that is fastest, to be changed."""
-    found = ["contiguous"]
-    monkeypatch.setattr(convolution_choice, "fastest", lambda device, precision: found[0])
-    monkeypatch.setattr(convolution_choice, "gains_text", lambda precision: "measured")
+def fastest(monkeypatch: pytest.MonkeyPatch) -> list[Choice]:
+    """The ways that are fastest, to be changed; no run is over too soon for them."""
+    found = [HERE]
+    monkeypatch.setattr(settling, "_SHORT", 0)
+    monkeypatch.setattr(cpu_choice, "fastest", lambda precision: found[0])
+    monkeypatch.setattr(cpu_choice, "_measured_text", lambda precision: "measured")
     return found
 
 
-def form_of(folder: Path) -> str:
-    """Where a run says how its convolutions are computed."""
-    return str(load_toml(folder / "config.toml")["run"]["convolutions"])
+def choice_of(folder: Path) -> Choice:
+    """Where a run says how it is computed."""
+    run = load_toml(folder / "config.toml")["run"]
+    return Choice(**{name: run[name] for name in asdict(USUAL)})
 
 
-def test_convolutions_stay_as_the_first_start_chose_them(
-    shards: Path, tmp_path: Path, fastest: list[str], monkeypatch: pytest.MonkeyPatch
+def test_ways_stay_as_the_first_start_chose_them(
+    shards: Path, tmp_path: Path, fastest: list[Choice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed and resumed on another kind of processor, as if never interrupted."""
-    used: list[str] = []
-    computed_as = trainer.computed_as
-    monkeypatch.setattr(trainer, "computed_as", lambda form: used.append(form) or computed_as(form))
+    used: list[str | float] = []
+    for name in ("computed_as", "tables_below"):
+        context = getattr(trainer, name)
+        monkeypatch.setattr(trainer, name, lambda it, of=context: used.append(it) or of(it))
     parts = tiny_config(
-        shards, tmp_path / "parts", steps=2, checkpoint_every=2, precision="float32",
-        convolutions="auto",
-    )  # fmt: skip
+        shards, tmp_path / "parts", steps=2, checkpoint_every=2, precision="float32"
+    )
     run_training(parts)
-    fastest[0] = "plain"
+    fastest[0] = ELSEWHERE
     shutil.rmtree(tmp_path / "parts" / "model")
     run_training(replace(parts, run=replace(parts.run, steps=4)))
-    assert form_of(tmp_path / "parts") == "contiguous"
-    assert used == ["contiguous"] * 4
-    fastest[0] = "contiguous"
+    assert choice_of(tmp_path / "parts") == HERE
+    assert used == ["contiguous", 1.4] * 4
+    fastest[0] = HERE
     whole = replace(parts, run=replace(parts.run, folder=tmp_path / "whole", steps=4))
     run_training(whole)
     weights = [(tmp_path / name / "model/model.safetensors").read_bytes()
@@ -123,10 +134,29 @@ def test_convolutions_stay_as_the_first_start_chose_them(
     assert weights[0] == weights[1]
 
 
-def test_a_form_may_be_named_anew(shards: Path, tmp_path: Path, fastest: list[str]) -> None:
-    config = tiny_config(
-        shards, tmp_path / "run", steps=1, precision="float32", convolutions="auto"
-    )
+def test_ways_may_be_named_anew(shards: Path, tmp_path: Path, fastest: list[Choice]) -> None:
+    config = tiny_config(shards, tmp_path / "run", steps=1, precision="float32")
     run_training(config)
-    run_training(replace(config, run=replace(config.run, steps=2, convolutions="plain")))
-    assert form_of(tmp_path / "run") == "plain"
+    named = asdict(ELSEWHERE)
+    run_training(replace(config, run=replace(config.run, steps=2, **named)))
+    assert choice_of(tmp_path / "run") == ELSEWHERE
+
+
+def test_nobody_waits_for_a_measurement_who_is_done_before(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for longer runs, and for larger networks."""
+    config = tiny_config(shards, tmp_path / "run", steps=10, precision="float32")
+    cpu, measured = torch.device("cpu"), Choice(convolutions="contiguous", channels_last=True)
+    monkeypatch.setattr(cpu_choice, "fastest", lambda precision: measured)
+    monkeypatch.setattr(cpu_choice, "_measured_text", lambda precision: "measured")
+
+    def form(of: TrainConfig) -> str:
+        return with_settled_run(of, cpu).run.convolutions
+
+    assert form(config) == "plain"
+    assert form(replace(config, run=replace(config.run, steps=20_000))) == "contiguous"
+    wide = replace(config.generator, base_channels=64)
+    assert form(replace(config, generator=wide)) == "contiguous"
+    assert form(replace(config, generator=wide,
+                        run=replace(config.run, precision="float64"))) == "plain"  # fmt: skip

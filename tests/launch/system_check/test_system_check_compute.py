@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import distributed
 
-from histosyn.networks import convolution_choice
+from histosyn.networks import cpu_choice
 from hpc import precision
 from hpc.errors import HistosynError
 from launch.system_check import compute, gloo_rank, processes
@@ -38,19 +38,22 @@ def test_the_processor_and_what_auto_is_on_it(monkeypatch):
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_what_convolutions_auto_is(monkeypatch, native):
+def test_what_training_computes_with(monkeypatch, native):
     found = precision.Processor(
         model="Zen 9", instructions=("AVX2",), lacks=(), native_bfloat16=native
     )
     monkeypatch.setattr(precision, "processor", lambda: found)
-    gains = {"small_grids": 2.91, "contiguous": 0.8}
-    monkeypatch.setattr(convolution_choice, "measured_once", lambda *_: gains)
-    lines = compute.convolutions().detail.splitlines()
+    measured = {"small_grids": 2.91, "contiguous": 0.8, "usual_order": 0.95, "tables": 0.6}
+    monkeypatch.setattr(cpu_choice, "measured_once", lambda *_: measured)
+    lines = compute.choices().detail.splitlines()
     assert lines[0] == (
-        "convolutions auto is small_grids in float32 "
-        "(against plain: small_grids 2.9x, contiguous 0.8x)"
+        "training computes with run.convolutions small_grids, run.channels_last true, "
+        "run.tables_below 1.4 in float32 (against plain: small_grids 2.9x, contiguous 0.8x; "
+        "against channels_last: the usual order 0.95x; tables at 0.6 of the usual cost)"
     )
-    assert [line[:31] for line in lines[1:]] == ["and small_grids in bfloat16 (ag"] * native
+    assert [line.split(", ")[0] for line in lines[1:]] == [
+        "and with run.convolutions small_grids"
+    ] * native
 
 
 def test_a_processor_that_the_environment_holds(monkeypatch):
