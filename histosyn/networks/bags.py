@@ -15,6 +15,7 @@ from torch.nn import functional
 
 # Larger bags are summed piece by piece: float32 keeps its digits, and a GPU finds enough to do.
 _PIECE = 512
+_MOST_INT32 = 1 << 31
 
 
 class Bags:
@@ -39,7 +40,8 @@ class Bags:
     def grouped(cls, bag_R: torch.Tensor, bags: int) -> Bags:
         """Row r lies in the bag `bag_R[r]` alone."""
         counts = torch.bincount(bag_R, minlength=bags)
-        return cls(torch.argsort(bag_R, stable=True), starts(counts), len(bag_R))
+        order = torch.argsort(quickly_sorted(bag_R, bags), stable=True)
+        return cls(order, starts(counts), len(bag_R))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -47,7 +49,7 @@ class Bags:
     @cached_property
     def transposed(self) -> Bags:
         """Row r of this one's table becomes the bag of those bags that held it."""
-        order = torch.argsort(self.members, stable=True)
+        order = torch.argsort(quickly_sorted(self.members, self.rows), stable=True)
         bag = torch.repeat_interleave(self.offsets.diff())
         return Bags(
             bag[order], starts(torch.bincount(self.members, minlength=self.rows)), len(self)
@@ -100,6 +102,11 @@ def sum_of_rows(
     return functional.embedding_bag(
         members, table_RC, offsets, mode="sum", include_last_offset=True
     )
+
+
+def quickly_sorted(keys: torch.Tensor, below: int) -> torch.Tensor:
+    """The keys, in [0, below), in a type that takes half the time to sort, if they fit into it."""
+    return keys.int() if below <= _MOST_INT32 else keys
 
 
 def starts(counts: torch.Tensor) -> torch.Tensor:

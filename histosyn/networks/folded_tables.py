@@ -13,6 +13,9 @@ import torch
 from histosyn.networks.batch_moments import Statistics
 from histosyn.networks.pixel_blocks import Pixels
 
+# Rows that are unfolded at a time: what comes of them stays in a processor's cache.
+_ROWS = 1024
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Gradients:
@@ -55,8 +58,16 @@ class SharedRows:
 
     def gradients(self) -> Gradients:
         """When all blocks were added."""
-        total = self._pixels.summation.total(self._sums)
-        return _unfold(total, self._table_R2C, self._statistics)
+        total_R2C, table_R2C = self._pixels.summation.total(self._sums), self._table_R2C
+        gradient_R2C = torch.empty_like(table_R2C)
+        rows = _ROWS if table_R2C.device.type == "cpu" else max(len(table_R2C), 1)
+        sums = [
+            _unfold(sums_R2C, table, self._statistics, gradient)
+            for sums_R2C, table, gradient in zip(
+                total_R2C.split(rows), table_R2C.split(rows), gradient_R2C.split(rows), strict=True
+            )
+        ]
+        return _gradients(gradient_R2C, sums)
 
 
 class OwnRows:
@@ -67,7 +78,8 @@ class OwnRows:
     ) -> None:
         self._table_M2C, self._statistics, self._dtype = table_M2C, statistics, dtype
         self._pixels = pixels
-        self._gradients: list[Gradients] = []
+        self._gradient_M2C = torch.empty_like(table_M2C)
+        self._sums: list[torch.Tensor] = []
 
     def a(self, part: slice) -> torch.Tensor:
         """A for consecutive pixels."""
@@ -80,18 +92,16 @@ class OwnRows:
 
     def add(self, number: int, sums_M2C: torch.Tensor) -> None:
         """Take g·x and g of the pixels of block `number`, in order."""
-        table = self._table_M2C[self._pixels.of(self._pixels.blocks[number])]
-        self._gradients.append(_unfold(sums_M2C, table, self._statistics))
+        part = self._pixels.of(self._pixels.blocks[number])
+        table, gradient = self._table_M2C[part], self._gradient_M2C[part]
+        self._sums.append(_unfold(sums_M2C, table, self._statistics, gradient))
 
     def gradients(self) -> Gradients:
         """When all blocks were added."""
-        if not self._gradients:
-            return _unfold(self._table_M2C, self._table_M2C, self._statistics)
-        return Gradients(
-            table_R2C=torch.cat([part.table_R2C for part in self._gradients]),
-            mean_C=torch.stack([part.mean_C for part in self._gradients]).sum(0),
-            scale_C=torch.stack([part.scale_C for part in self._gradients]).sum(0),
-        )
+        if not self._sums:
+            table = self._table_M2C
+            self._sums.append(_unfold(table, table, self._statistics, self._gradient_M2C))
+        return _gradients(self._gradient_M2C, self._sums)
 
 
 def folded_rows(
@@ -114,17 +124,25 @@ def _fold(table_R2C: torch.Tensor, statistics: Statistics) -> tuple[torch.Tensor
     return a, torch.addcmul(beta, a, statistics.mean_C, value=-1)
 
 
-def _unfold(sums_R2C: torch.Tensor, table_R2C: torch.Tensor, statistics: Statistics) -> Gradients:
-    """From dA and dB of each row to what they were made of.
+def _unfold(
+    sums_R2C: torch.Tensor, table_R2C: torch.Tensor, statistics: Statistics, out_R2C: torch.Tensor
+) -> torch.Tensor:
+    """From dA and dB of each row to what they were made of; returns dμ and ds, (2, C).
 
     dγ = s·(dA − μ·dB), dβ = dB, ds = Σ (dA − μ·dB)·(1 + γ), dμ = −Σ dB·A.
     """
     mean_C, scale_C = statistics.mean_C, statistics.scale_C
     da, db = sums_R2C.to(mean_C.dtype).chunk(2, dim=1)
+    dgamma, dbeta = out_R2C.chunk(2, dim=1)
     centred = torch.addcmul(da, db, mean_C, value=-1)
     a = _scale(table_R2C, statistics)
-    return Gradients(
-        table_R2C=torch.cat([centred * scale_C, db], dim=1).to(table_R2C.dtype),
-        mean_C=-(db * a).sum(0),
-        scale_C=(centred * a).sum(0) / scale_C,
-    )
+    dgamma.copy_(centred * scale_C)
+    dbeta.copy_(db)
+    # In place: no tensor more than is needed.
+    scale_gradient_C = centred.mul_(a).sum(0) / scale_C
+    return torch.stack([-a.mul_(db).sum(0), scale_gradient_C])
+
+
+def _gradients(table_R2C: torch.Tensor, sums: list[torch.Tensor]) -> Gradients:
+    mean_C, scale_C = torch.stack(sums).sum(0)
+    return Gradients(table_R2C=table_R2C, mean_C=mean_C, scale_C=scale_C)

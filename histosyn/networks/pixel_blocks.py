@@ -13,7 +13,7 @@ from functools import cached_property
 
 import torch
 
-from histosyn.networks.bags import Bags, starts, sum_of_rows
+from histosyn.networks.bags import Bags, quickly_sorted, starts, sum_of_rows
 
 # Pixels of a piece, about. Small enough for the cache with 64 channels of float32, large enough
 # that the time is spent in kernels.
@@ -70,7 +70,9 @@ class Pixels:
         piece = torch.arange(len(self), device=self.device) // (
             self._image_rows * self.shape_NHW[2]
         )
-        key, order = torch.sort(piece * self.rows + self.index_M, stable=True)
+        keys = piece * self.rows + self.index_M
+        below = (int(piece[-1]) + 1) * self.rows if len(self) else 0
+        key, order = torch.sort(quickly_sorted(keys, below), stable=True)
         runs, counts = torch.unique_consecutive(key, return_counts=True)
         first = starts(counts)
         pixels = [self.of(block) for block in self.blocks]
