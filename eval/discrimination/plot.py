@@ -87,7 +87,7 @@ def _row(one: Number, y: float) -> Iterator[str]:
     reader, value = one.details["reader"], one.value or 0.0
     colour = _MACHINE if one.details["machine"] else _MEAN if reader == MEAN else _READER
     weight = "bold" if reader == MEAN else "normal"
-    name = reader.removeprefix("auc_").replace("_", " ") if one.details["machine"] else reader
+    name = _machine(reader) if one.details["machine"] else reader
     yield _text(_LEFT - 12, y + 4, name, "end", fill=colour, font_weight=weight)
     if one.interval is not None:
         yield _line(_x(one.interval[0]), y, _x(one.interval[1]), y, colour, 2)
@@ -96,6 +96,12 @@ def _row(one: Number, y: float) -> Iterator[str]:
         yield f'<path d="M{x - 7:g} {y:g} l7 -6 l7 6 l-7 6 z" fill="{colour}"/>'
     else:
         yield f'<circle cx="{_x(value):g}" cy="{y:g}" r="4" fill="{colour}"/>'
+
+
+def _machine(test: str) -> str:
+    """Such as "network, scale 1/2" for "auc_network_scale_2"."""
+    kind, _, scale = test.removeprefix("auc_").partition("_scale_")
+    return f"{kind}, scale {scale if scale in ('', '1') else f'1/{scale}'}"
 
 
 def _roc(curves: dict[str, Any]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from eval.discrimination.tables import RatingsFile, found_scale, read_panels
 from eval.statistics.bootstrap import FEW_DRAWN
 from eval.statistics.result import Number, Result
 from eval.study.design import FIRST, Design
-from eval.study.reading import RECORD_NAME, RECORDS, StudyRecord
+from eval.study.reading import StudyRecord, record_beside
 from eval.two_samples.surest import surest_tiles
 from hpc.errors import InputError
 
@@ -40,7 +40,7 @@ def discrimination(paths: Sequence[Path], settings: Settings = Settings()) -> Re
     Margin, scale and primary outcome are those of the protocol in `study.json` beside the first
     file, if it is there. Raises InputError for files that cannot be read, or are of one block.
     """
-    record = _record(paths[0].parent / RECORD_NAME)
+    record = record_beside(paths[0])
     scale = settings.scale or _scale_of(record) or found_scale(paths)
     if len(scale) < 2:
         raise InputError("--categories: a scale has two grades or more.")
@@ -95,10 +95,6 @@ def discrimination(paths: Sequence[Path], settings: Settings = Settings()) -> Re
             "deviations": list(_deviations(panels, record, settings)),
         },
     )
-
-
-def _record(path: Path) -> StudyRecord | None:
-    return RECORDS.read(path) if path.is_file() else None
 
 
 def _scale_of(record: StudyRecord | None) -> tuple[str, ...] | None:

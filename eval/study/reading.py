@@ -47,6 +47,12 @@ class ReadStudy:
     deviations: tuple[str, ...]
 
 
+def record_beside(ratings: Path) -> StudyRecord | None:
+    """The record of the study that a table of ratings is of; None if there is none."""
+    path = ratings.parent / RECORD_NAME
+    return RECORDS.read(path) if path.is_file() else None
+
+
 def read_study(returns: Sequence[Path], key_file: Path, out: Path) -> ReadStudy:
     """Merge answers into tables in `out`, which an earlier reading of the study may have written.
 

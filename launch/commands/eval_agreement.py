@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
 from hpc.errors import InputError
+from hpc.files import require_file
 from launch.output_checks import check_output_file
 
 if TYPE_CHECKING:
@@ -69,15 +71,16 @@ def agreement(
         repeat them. Or two folders of label maps, or more.
     categories
         The scale in its order, for instance 1,2,3,4,5 or -1,0,1 or none,mild,moderate,severe; also
-        the grades that nobody used: they change weighted statistics. Default: the ratings found in
-        the file, with a warning.
+        the grades that nobody used: they change weighted statistics. Default: that of the study
+        beside the file (histosyn study read), or the ratings found in it, with a warning.
     raters
         The readers to compare, for instance R1,R2; others, and other columns, are left aside.
         Default: all raters; columns whose names say that they are something else (patient, comment)
         are left aside, with a warning, and one with values of another scale is refused.
     margin
         The largest difference between the arms that would not matter, set before the ratings were
-        seen. With it, every difference is tested for equivalence.
+        seen. With it, every difference is tested for equivalence. Default: that of the study's
+        protocol, where agreement is its primary outcome.
     paired
         Equal names in both arms are pairs (a tile and its synthetic twin): they are drawn and
         permuted together.
@@ -149,8 +152,21 @@ def _of_ratings(
 ) -> Result:
     from eval.agreement.ratings.arms import read_ratings
     from eval.agreement.report import Plan, report_agreement
+    from eval.study.reading import record_beside
 
-    return report_agreement(read_ratings(path, scale, raters), Plan(**options))
+    require_file(path, "ratings")
+    record = record_beside(path)
+    told = () if record is None else record.deviations
+    planned = {} if record is None else record.protocol["design"]
+    if planned.get("primary") == "agreement":
+        margin = options["margin"] = options["margin"] or planned["margin"]
+        if margin != planned["margin"]:
+            told += (f"the margin is {margin:g}, planned was {planned['margin']:g}",)
+    if scale is None and path.name.startswith("grades"):
+        scale = tuple(planned.get("categories", ())) or None
+    result = report_agreement(read_ratings(path, scale, raters), Plan(**options))
+    warnings = (f"Not as planned: {text}." for text in told)
+    return replace(result, warnings=(*result.warnings, *warnings))
 
 
 def _listed(option: str | None) -> tuple[str, ...] | None:

@@ -19,7 +19,7 @@ _TITLES = {"auc": "AUC", "accuracy": "accuracy", "sensitivity": "sensitivity",
            "specificity": "specificity", "dprime": "d'", "criterion": "criterion",
            "pairs": "right pairs"}  # fmt: skip
 _TABLES = (("pairs",), ("auc", "accuracy", "dprime"), ("sensitivity", "specificity", "criterion"))
-_MACHINE = "auc_"
+_MACHINE, _MEAN = "auc_", "mean of readers"
 
 
 def show(result: Result) -> None:
@@ -65,7 +65,7 @@ def _table(block: str, numbers: list[Number]) -> Table:
         title = f"machine: {title_of(reader)}" if machine else reader
         cells = [_cell(mine[name]) if name in mine else "" for name in names]
         most = max(number.n for number in mine.values())
-        mean = reader.startswith("mean of")
+        mean = reader == _MEAN
         table.add_row(title, str(most), *cells, style="bold" if mean else "")
     return table
 
@@ -89,22 +89,23 @@ def _show_tests(out: Console, numbers: list[Number]) -> None:
 
 
 def _agreement_table(rows: list[dict[str, Any]]) -> Table:
-    table = plain_table("\nReaders and machine: rank correlation within arms; kappa of their calls")
-    blocks = list(dict.fromkeys(row["details"]["block"] for row in rows))
-    tests = list(dict.fromkeys(row["details"]["machine"] for row in rows))
-    table.add_column("reader", overflow="fold")
-    for test in tests:
-        table.add_column(title_of(test), no_wrap=True)
-    for block in blocks:
-        mine = [row for row in rows if row["details"]["block"] == block]
-        for reader in dict.fromkeys(row["details"]["reader"] for row in mine):
-            cells = []
-            for test in tests:
-                found = {
-                    row["name"]: row["value"]
-                    for row in mine
-                    if (row["details"]["reader"], row["details"]["machine"]) == (reader, test)
-                }
-                cells.append("; ".join(value_text(value) for value in found.values()))
-            table.add_row(f"{reader}, {block}", *cells)
+    """A row a test: with the mean of readers, and from the reader least like it to the one most."""
+    table = plain_table("\nReaders and machine: rank correlation within arms, kappa of their calls")
+    for title in ("machine", "block", "with the mean", "single readers", "kappa", "single readers"):
+        table.add_column(title, no_wrap=True)
+    for block, test in dict.fromkeys(map(_block_and_test, rows)):
+        mine = [row for row in rows if _block_and_test(row) == (block, test)]
+        cells = []
+        for name in ("rank_correlation", "kappa_of_calls"):
+            by_reader = {
+                row["details"]["reader"]: row["value"] for row in mine if row["name"] == name
+            }
+            cells.append(value_text(by_reader.pop(_MEAN, None)))
+            single = [value for value in by_reader.values() if value is not None]
+            cells.append(interval_text((min(single), max(single))) if single else "")
+        table.add_row(title_of(test), block, *cells)
     return table
+
+
+def _block_and_test(row: dict[str, Any]) -> tuple[str, str]:
+    return row["details"]["block"], row["details"]["machine"]

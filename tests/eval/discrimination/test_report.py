@@ -181,7 +181,7 @@ def test_the_machine_reads_what_people_read(tmp_path):
 
     draw_plot(result, tmp_path / "plot.svg")
     text = (tmp_path / "plot.svg").read_text()
-    assert "network scale 1" in text and "mean of readers" in text and "polyline" in text
+    assert "network, scale 1" in text and "mean of readers" in text and "polyline" in text
 
 
 def test_a_machine_that_read_other_images_has_no_rows(tmp_path):
