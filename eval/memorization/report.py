@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from eval.distances.feature_set import FeatureSet, measure
 from eval.distances.report import Grouping, groups_of_side
 from eval.features.extractor import Extractor
-from eval.features.tile_sources import StoredTiles
+from eval.features.tile_sources import StoredTiles, TileFolder
 from eval.memorization.neighbours import SYMMETRIES, Nearest, nearest
 from eval.memorization.views import FEATURES, SPACES, ViewExtractor
 from eval.statistics.group_ratios import mean_of, ratio_number
@@ -28,6 +28,8 @@ from hpc.log import progress_bar
 
 ROLES = ("training", "synthetic", "held_out")
 SHOWN_PAIRS = 8
+# As many as a plot has room for.
+_SHOWN_DISTANCES = 2000
 _LEVEL = 0.95
 # Standard deviation of a thumbnail's values, below which it shows next to nothing.
 _BLANK = 0.02
@@ -88,7 +90,16 @@ def memorization(
         settings=_settings(extractor, settings, known),
         numbers=tuple(numbers),
         warnings=tuple(_warnings(sources, sides, known, extractor, blank)),
-        tables={"closest": {space: _closest(sides, found[space]) for space in SPACES}},
+        tables={
+            "closest": {space: _closest(sides, found[space]) for space in SPACES},
+            "distances": {
+                space: {
+                    role: one.distance_N[:_SHOWN_DISTANCES].round(6).tolist()
+                    for role, one in found[space].items()
+                }
+                for space in SPACES
+            },
+        },
     )
 
 
@@ -209,7 +220,7 @@ def _groups(
 ) -> dict[str, list[str]]:
     """The patient of each synthetic and held-out tile; without patients, its label map."""
     known = {
-        role: groups_of_side(sources[role], sides[role], settings.grouping)
+        role: groups_of_side(sources[role], sides[role], _grouping(sources[role], settings))
         for role in ("training", "held_out")
     }
     real_names = [name for role in known for name in sides[role].tile_names]
@@ -224,6 +235,11 @@ def _groups(
         "synthetic": synthetic,
         "known": [] if own is None else ["patients"],
     }
+
+
+def _grouping(source: StoredTiles, settings: Settings) -> Grouping | None:
+    """Shards know their patients themselves, also beside a folder that has a table."""
+    return settings.grouping if isinstance(source, TileFolder) else None
 
 
 def _common_size(sides: Mapping[str, FeatureSet]) -> None:

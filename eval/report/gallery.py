@@ -1,0 +1,110 @@
+"""An unpicked gallery: tiles drawn by a seed from all there are, with their label maps if known."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from eval.report.sources import Sources, Tissue
+from histosyn.images.file import opened_image
+from histosyn.images.tiles import read_tile
+from hpc.errors import HistosynError
+from hpc.files import sha256_of_file
+from hpc.randomness import key_of, permutation
+
+SHOWN = 12
+_SIDE = 224
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One tile of the gallery: PNGs as data addresses; `label` is None where its map is unknown."""
+
+    name: str
+    sha256: str | None
+    tile: str
+    label: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """`shown` of `total` tiles in `folder`, drawn by `seed`; `unread` could not be."""
+
+    folder: str
+    seed: int
+    total: int
+    pictures: tuple[Picture, ...]
+    unread: tuple[str, ...]
+
+
+def draw_gallery(sources: Sources, seed: int) -> Gallery | None:
+    """From the first folder with a manifest; None without any."""
+    if not sources.tissue:
+        return None
+    tissue = sources.tissue[0]
+    names = sorted(tissue.entries)
+    chosen = permutation(key_of(seed, "gallery"), len(names))[:SHOWN]
+    pictures, unread = [], []
+    for number in chosen.tolist():
+        try:
+            pictures.append(_picture(tissue, names[number], sources.folder))
+        except (HistosynError, OSError) as error:
+            unread.append(str(error))
+    return Gallery(
+        folder=tissue.folder.relative_to(sources.folder).as_posix(),
+        seed=seed,
+        total=len(names),
+        pictures=tuple(pictures),
+        unread=tuple(unread),
+    )
+
+
+def _picture(tissue: Tissue, name: str, top: Path) -> Picture:
+    entry = tissue.entries[name]
+    tile = Image.fromarray(read_tile(tissue.folder / name))
+    return Picture(
+        name=name,
+        sha256=entry.get("output_sha256"),
+        tile=data_address(_fitted(tile, Image.Resampling.LANCZOS)),
+        label=_label(top, entry),
+    )
+
+
+def _label(top: Path, entry: dict[str, object]) -> str | None:
+    """The label map: a file of its name below the report's folder, with the digest that is told."""
+    name, digest = entry.get("label"), entry.get("label_sha256")
+    if not isinstance(name, str) or not name or Path(name).is_absolute() or ".." in name:
+        return None
+    for pattern in (name, f"*/{name}", f"*/*/{name}"):
+        for path in sorted(top.glob(pattern)):
+            if path.is_file() and sha256_of_file(path) == digest:
+                with opened_image(path, str(path)) as image:
+                    shown = image.convert("RGB")
+                return data_address(_fitted(shown, Image.Resampling.NEAREST))
+    return None
+
+
+def _fitted(image: Image.Image, kind: Image.Resampling) -> Image.Image:
+    scale = _SIDE / max(image.size)
+    if scale >= 1:
+        return image
+    width, height = (max(round(side * scale), 1) for side in image.size)
+    return image.resize((width, height), kind)
+
+
+def picture_of_file(path: Path) -> str:
+    """An image file as it is, as a data address. Raises DatasetError if it is none."""
+    with opened_image(path, str(path)) as image:
+        return data_address(Image.fromarray(np.asarray(image.convert("RGB"))))
+
+
+def data_address(image: Image.Image) -> str:
+    """A PNG in a page, with nothing in it but pixels."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,74 @@
+"""Verdicts: what a claim may say, and what it may not."""
+
+from pathlib import Path
+
+import pytest
+from report_results import agreement, discrimination, fid, number, save
+
+from eval.report.claims import claims_of
+from eval.report.one_claim import against_one, against_range, not_below_one
+from eval.report.results_files import read_results
+from eval.statistics.result import Result
+
+
+def claims(tmp_path: Path, result):
+    return claims_of(read_results(save(tmp_path, result=result)))
+
+
+@pytest.mark.parametrize(
+    ("value", "extractor", "verdict"),
+    [(0.5, "inception", "within"), (0.8, "inception", "against"), (0.5, "random", "described")],
+)
+def test_a_distance_is_held_against_what_real_tiles_have(tmp_path, value, extractor, verdict):
+    found = claims(tmp_path, fid(value, extractor))
+    assert (found[0].verdict, found[0].n, found[0].source) == (verdict, 40, "result.json")
+    assert found[0].reference == "real to real: 0.500 to 0.700"
+    assert found[1].value == -0.00004
+    assert "period, 2 pixels" in found[2].found
+    assert found[2].verdict == "against"
+
+
+def test_readers_are_claimed_to_be_alike_only_by_a_test_with_a_margin(tmp_path):
+    shown = claims(tmp_path, agreement())[0]
+    assert (shown.verdict, shown.reference) == ("shown", "0 ± 0.200, set beforehand")
+    assert shown.found == "Fleiss’ κ: real 0.600, synthetic 0.500; difference 0.100"
+    assert claims(tmp_path, agreement(equivalent=False))[0].verdict == "not shown"
+    assert claims(tmp_path, agreement(margin=None))[0].reference == "0; no margin was set"
+
+
+def test_the_mean_of_readers_is_the_claim(tmp_path):
+    found = claims(tmp_path, discrimination())
+    assert len(found) == 1
+    assert found[0].claim.endswith("(primary outcome)")
+    assert found[0].verdict == "shown"
+
+
+def test_copies_are_those_beyond_chance(tmp_path):
+    def result(count, interval):
+        nearer = number("nearer_than_all_pixels", count / 40, interval, count=count, by_chance=0.02)
+        ratio = number("distance_ratio_pixels", 0.7, (0.6, 0.8))
+        return Result(kind="memorization", inputs={}, settings={}, numbers=(ratio, nearer))
+
+    near, copies = claims(tmp_path, result(10, (0.1, 0.4)))
+    assert (near.verdict, copies.verdict) == ("against", "against")
+    assert claims(tmp_path, result(1, (0.0, 0.1)))[1].verdict == "not shown"
+
+
+def test_what_is_undefined_shows_nothing(tmp_path):
+    numbers = (number("distance_hematoxylin", None), number("spread_eosin", 0.2, (0.1, 0.4)))
+    none, narrow = claims(tmp_path, Result(kind="stain", inputs={}, settings={}, numbers=numbers))
+    assert (none.verdict, none.found) == ("not shown", "undefined: why not")
+    assert narrow.verdict == "against"
+
+
+def test_an_unknown_kind_is_described(tmp_path):
+    other = Result(kind="of the future", inputs={}, settings={}, numbers=(number("x", 1.0),))
+    assert claims(tmp_path, other)[0].verdict == "described"
+
+
+def test_ratios_and_ranges():
+    assert [against_one(ends) for ends in ((0.5, 0.9), (0.9, 1.1), (1.1, 2), None)] == [
+        "against", "not shown", "against", "not shown"]  # fmt: skip
+    assert [not_below_one(ends) for ends in ((0.5, 0.9), (0.9, 1.1), (1.1, 2), None)] == [
+        "against", "not shown", "shown", "not shown"]  # fmt: skip
+    assert against_range(None, (0, 1)) == "described"

@@ -1,0 +1,61 @@
+"""Plots are drawn of what is there, always the same, and say in words what they show."""
+
+import base64
+
+import pytest
+from report_results import agreement, discrimination, fid, number, save, write_run
+
+from eval.report import figures
+from eval.report.figures import figures_of
+from eval.report.sources import read_sources
+from eval.statistics.result import Result
+
+pytest.importorskip("matplotlib", reason="needs the extra `report`")
+
+
+def result(kind, *numbers, **tables):
+    return Result(kind=kind, inputs={}, settings={}, numbers=numbers, tables=tables)
+
+
+def test_every_kind_has_its_plot(tmp_path):
+    write_run(tmp_path)
+    values = {"hematoxylin": [0.1, 0.2], "eosin": [0.2, 0.3]}
+    save(
+        tmp_path,
+        a=agreement(),
+        b=discrimination(),
+        c=fid(),
+        d=result("c2st", number("auc_network_scale_1", 0.9, (0.8, 0.95))),
+        e=result("stain", values={"real": values, "synthetic": values}),
+        f=result("memorization", distances={"pixels": {"synthetic": [1, 2], "held_out": [2, 3]}}),
+        g=result("faithfulness", number("dice", 0.8, (0.7, 0.9), side="synthetic",
+                                        **{"class": "gland"})),
+    )  # fmt: skip
+    found = {one.title: one for one in figures_of(read_sources(tmp_path))}
+    assert list(found) == [
+        "Real or synthetic? Readers, naive block",
+        "Agreement of readers",
+        "Told apart by a machine, scale by scale",
+        "Energy by frequency",
+        "Stain of each tile",
+        "Distance to the nearest training tile",
+        "Tissue where the label map asked for it",
+        "The training",
+    ]
+    for one in found.values():
+        svg = base64.b64decode(one.svg.removeprefix("data:image/svg+xml;base64,"))
+        assert svg.lstrip().startswith(b"<?xml")
+        assert b"<script" not in svg
+        assert one.alt
+        assert one.caption
+    assert "mean of readers 0.520" in found["Real or synthetic? Readers, naive block"].alt
+
+
+def test_the_same_plot_has_the_same_bytes(tmp_path):
+    sources = read_sources(save(tmp_path, c=fid()))
+    assert [one.svg for one in figures_of(sources)] == [one.svg for one in figures_of(sources)]
+
+
+def test_without_matplotlib_there_are_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "can_draw", lambda: False)
+    assert figures_of(read_sources(save(tmp_path, c=fid()))) == []
