@@ -1,1 +1,1 @@
-"""One document of everything that was measured: claims, provenance, plots. Knows no generator."""
+"""One document of everything that was measured: claims, provenance, plots. Measures nothing."""
