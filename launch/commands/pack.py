@@ -294,7 +294,7 @@ def _pack_slides(work: _Work) -> None:
         console().print(Text(note, "yellow"))
     settled = settle_slide_schema(folders, work.config, work.named)
     _tell(settled, work)
-    tracked = _tracked("windows")
+    tracked = _tracked("pieces")
     if work.part is not None:
         packed = pack_slides_part(
             folders, work.out, settled, work.config, work.part, work.processes, tracked

@@ -12,6 +12,7 @@ from slides import damage_tile, feature, rectangle, tissue, write_geojson, write
 
 from histosyn.doctor.annotation_proposal import propose_for_annotations
 from histosyn.labels.schema import LabelClass, LabelSchema
+from histosyn.packing import writing
 from histosyn.packing.config import PackConfig
 from histosyn.packing.pack_slides import look_at_slides, pack_slides, settle_slide_schema
 from histosyn.packing.schema_choice import Settled
@@ -124,6 +125,28 @@ def test_any_number_of_processes_and_times_gives_the_same_bytes(tmp_path):
     packed(tmp_path, config)
     packed(tmp_path, config, out="again", processes=2)
 
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "again")
+
+
+def test_after_a_kill_it_goes_on_and_the_bytes_are_the_same(tmp_path, monkeypatch):
+    write_pair(tmp_path, "a", None, feature("Tumor", rectangle(0, 0, 448, 320)))
+    damage_tile(tmp_path / "slides/a.tif", level=0, number=0)
+    found = packed(tmp_path)
+    original, written = writing.record_shard, []
+
+    def stopping(*what):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(what)
+        return original(*what)
+
+    monkeypatch.setattr(writing, "record_shard", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        packed(tmp_path, out="again")
+    assert not (tmp_path / "again").exists()
+    monkeypatch.setattr(writing, "record_shard", original)
+
+    assert packed(tmp_path, out="again").problems == found.problems
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "again")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from disks import resize, small_disk
 from slides import feature, rectangle, tissue, write_geojson, write_slide
 from tissue import SCHEMA, write_folders
 
@@ -17,7 +18,7 @@ from histosyn.packing.pack_slides import (
     pack_slides_part,
     settle_slide_schema,
 )
-from hpc.errors import DamagedFileError, InputError
+from hpc.errors import DamagedFileError, HistosynError, InputError
 from hpc.job_array import Part
 
 CONFIG = PackConfig(samples_per_shard=3, val=0.4, tile_size=16)
@@ -184,3 +185,17 @@ def test_slides_in_parts(tmp_path: Path) -> None:
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "expected")
     assert found.problems == expected.problems == tuple(problems)
     assert "b.tif cannot be read" in problems[0]
+
+
+def test_a_full_disk_is_one_sentence_and_the_part_goes_on(tmp_path: Path) -> None:
+    write_folders(tmp_path, count=6, size=64)
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        what = tmp_path / "tiles", tmp_path / "labels", disk / "out"
+        config = PackConfig(samples_per_shard=3)
+        with pytest.raises(HistosynError, match="cannot be written .*Free some space"):
+            pack_part(*what, SCHEMA, config, Part(number=1, count=1), 1)
+        made = len(list((disk / ".out.packing/pieces").iterdir()))
+        assert 0 < made < 6
+        resize(disk, "4m")
+        found = pack_part(*what, SCHEMA, config, Part(number=1, count=1), 1)
+    assert (found.made, found.present) == (6 - made, made)
