@@ -72,6 +72,7 @@ setup(
         "eval.utility",
         "tune",
         "launch",
+        "launch.command_line",
         "launch.commands",
         "launch.jobs",
         "launch.system_check",
@@ -84,7 +85,7 @@ setup(
         "eval.study": ["page/*"],
         "eval.report": ["page.css"],
         "histosyn.paint": ["page/*"],
-        "launch": ["py.typed", "templates/*"],
+        "launch": ["py.typed", "starting_files/*", "templates/*"],
     },
     install_requires=[
         "torch>=2.13",

@@ -52,23 +52,31 @@ _MODULES = {
     "train_config": "histosyn.config.layers",
 }
 
+# Of the installation, looked up on first use.
+__version__: str
+
 _FLOORS = ("hpc", "eval", "tune", "launch")
 
 
 if not TYPE_CHECKING:  # or type checkers would take any name for one of these
 
     def __getattr__(name: str) -> object:
-        """Import one of `__all__` on its first use."""
-        if name not in _MODULES:
+        """Import one of `__all__` on its first use; `__version__` is that of the installation."""
+        if name == "__version__":
+            from importlib.metadata import version
+
+            value: object = version("histosyn")
+        elif name in _MODULES:
+            value = getattr(import_module(_MODULES[name]), name)
+        else:
             raise _unknown(name)
-        value = getattr(import_module(_MODULES[name]), name)
         # The next use finds it without coming here.
         globals()[name] = value
         return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})
 
 
 def _unknown(name: str) -> AttributeError:

@@ -17,6 +17,8 @@ from hpc.error_file import leave_for_torchrun
 from hpc.errors import HistosynError, InputError
 from hpc.preemption import Stopped
 from hpc.topology import is_first_process
+from launch.command_line.grouped_help import HELP_FLAGS, GroupedHelp
+from launch.command_line.wrong_words import right_words
 from launch.processes import run_processes, take_processes
 from launch.terminal.console import (
     abandon_output,
@@ -35,12 +37,14 @@ COMMANDS = (
         "launch.commands.phantom:phantom",
         "Write procedural tissue: tiles and label maps.",
     ),
+    ("init", "launch.commands.init:init", "Write a commented file to start from."),
     (
         "doctor",
         "launch.commands.doctor:doctor",
         "Find what is wrong with a data set, or an installation.",
     ),
     ("pack", "launch.commands.pack:pack", "Turn tiles and label maps, or slides, into shards."),
+    ("unpack", "launch.commands.unpack:unpack", "Turn shards into folders again."),
     ("inspect", "launch.commands.inspect:inspect", "Show what is in shards, and what is wrong."),
     ("train", "launch.commands.train:train", "Train a generator, on one process or several."),
     ("status", "launch.commands.status:status", "Tell how training runs stand."),
@@ -136,7 +140,14 @@ SUBMIT_EVAL_COMMANDS = (
     ("fid", "launch.commands.submit:submit_fid", "Submit the measurement of a Fréchet distance."),
 )
 
-
+# Commands of commands.
+_NESTED = {
+    group: tuple(name for name, *_ in table)
+    for group, table in (
+        ("eval", EVAL_COMMANDS),
+        ("study", STUDY_COMMANDS),
+    )
+}
 _INTERRUPTED = "interrupted. pack, train, synth and tune go on where they stopped when run again."
 _WRONG_PATH = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
                PermissionError)  # fmt: skip
@@ -150,7 +161,10 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     app = App(
         name="histosyn",
         help="Label maps in, H&E histology out. With --debug, errors show their traceback.",
+        help_flags=HELP_FLAGS,
+        help_formatter=GroupedHelp(tokens),
         version=lambda: version("histosyn"),
+        version_flags=("--version", "-V"),
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
@@ -237,10 +251,10 @@ def _report_output(error: OSError) -> int:
 
 def _parse(tokens: list[str]) -> Callable[[], object]:
     """The command with its arguments. Of the processes of torchrun, one says what is wrong."""
+    app = build_app(tokens)
     try:
-        command, bound, _ = build_app(tokens).parse_args(
-            tokens, exit_on_error=False, print_error=False
-        )
+        with right_words(app, tokens, groups=_NESTED):
+            command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     except (HistosynError, CycloptsError) as error:
         if not is_first_process():
             leave_for_torchrun(str(error))
@@ -265,3 +279,7 @@ def _say(message: str) -> None:
     leave_for_torchrun(message)
     text = Text.assemble(("histosyn:", "bold red"), " ", message)
     console(stderr=True).print(text)
+
+
+if __name__ == "__main__":
+    main()

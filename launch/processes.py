@@ -24,7 +24,7 @@ OPTION = "--processes"
 # Commands whose work is shared by the ranks of a group.
 ON_SEVERAL = (("train",), ("synth",), ("eval", "fid"), ("eval", "segmenter", "train"))
 # What is answered by one process whatever else is asked for.
-_FOR_ONE = ("--help", "-h", "--version", "--dry-run")
+_FOR_ONE = ("--help", "-h", "--help-all", "--version", "-V", "--dry-run")
 
 _HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP)
 _LOOK_SECONDS = 0.1

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from histosyn.config.synonyms import settings_meant
 from hpc.errors import ConfigError, InputError
 from hpc.files import require_file
 from hpc.json_toml import LARGEST_TOML_BYTES, content_of, plain_toml
@@ -22,6 +23,7 @@ from hpc.paths import AnyPath, as_path
 from hpc.terminal_text import readable
 
 Section = TypeVar("Section")
+_MOST_MEANT = 2
 _LARGEST_FLOAT = 1 << 1000
 
 # Characters that TOML wants escaped in a string, and half surrogates, for which it has no form.
@@ -92,6 +94,17 @@ def as_toml(config: Any) -> str:
     return "\n".join(lines).strip() + "\n"
 
 
+def as_literal(value: Any) -> str:
+    """One value as it stands in a TOML file."""
+    return _literal(value)
+
+
+def described(kind: Any) -> str:
+    """What a value of a field must be, in words; None left aside."""
+    options = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    return " or ".join(_describe(option) for option in options if option is not type(None))
+
+
 def differing_fields(old: Any, new: Any) -> list[str]:
     """Dotted names of the fields in which two configs differ."""
     flat_old, flat_new = _flat(as_plain(old)), _flat(as_plain(new))
@@ -100,8 +113,11 @@ def differing_fields(old: Any, new: Any) -> list[str]:
 
 def _check_known(key: str, known: Iterable[str], source: str, prefix: str) -> None:
     if key not in known:
-        near = get_close_matches(key, known, n=1)
-        hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}."
+        here = {f"{prefix}{name}" for name in known}
+        near = settings_meant(key, here.__contains__)[:_MOST_MEANT] or [
+            f"{prefix}{name}" for name in get_close_matches(key, known, n=1)
+        ]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}."
         raise ConfigError(f"{source}: unknown key {prefix}{key}; {hint}")
 
 
@@ -123,8 +139,7 @@ def _convert(kind: Any, value: Any, source: str, name: str) -> Any:
             return tuple(_convert(kind_of_item, item, source, name) for item in value)
         if isinstance(option, type) and type(value) is option:
             return value
-    wanted = " or ".join(_describe(option) for option in options if option is not type(None))
-    raise ConfigError(f"{source}: {name} = {value!r} must be {wanted}.")
+    raise ConfigError(f"{source}: {name} = {value!r} must be {described(kind)}.")
 
 
 def _is_number(value: Any) -> bool:

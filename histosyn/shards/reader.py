@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,15 @@ _REMEDY = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RawSample:
+    """A sample as it lies in a shard: encoded tile and label map."""
+
+    key: str
+    tile: bytes
+    label: bytes
+
+
 class ShardReader:
     """Random access to the samples of a packed folder. Files are opened on first use.
 
@@ -50,10 +60,7 @@ class ShardReader:
         Raises SampleError naming shard, key and cause if the sample isn't what the index promises,
         DatasetError if the index contradicts itself.
         """
-        if shard not in self._checked_rows:
-            self.index.check_rows(shard)
-            self._checked_rows.add(shard)
-        entry = self.index.entry(shard, sample)
+        entry = self._entry(shard, sample)
         try:
             tile = read_tile(
                 self._bytes(shard, entry.key, entry.tile, TILE_SUFFIXES), "its tile", intact=True
@@ -66,6 +73,16 @@ class ShardReader:
             cause = without_remedy(error) or "not enough memory for it"
             raise self._error(shard, entry, cause) from error
         return tile, labels
+
+    def raw(self, shard: int, sample: int) -> RawSample:
+        """The encoded files of one sample, their checksums compared; raises as `read`."""
+        entry = self._entry(shard, sample)
+        try:
+            tile = self._bytes(shard, entry.key, entry.tile, TILE_SUFFIXES)
+            label = self._bytes(shard, entry.key, entry.label, (LABEL_SUFFIX,))
+        except _FaultError as fault:
+            raise self._error(shard, entry, str(fault)) from fault
+        return RawSample(key=entry.key, tile=tile, label=label)
 
     def check_shards(self) -> None:
         """Look at the size of every shard; raises DatasetError for the first that has another.
@@ -91,6 +108,12 @@ class ShardReader:
     def __del__(self) -> None:
         for descriptor in getattr(self, "_descriptors", {}).values():
             os.close(descriptor)
+
+    def _entry(self, shard: int, sample: int) -> Entry:
+        if shard not in self._checked_rows:
+            self.index.check_rows(shard)
+            self._checked_rows.add(shard)
+        return self.index.entry(shard, sample)
 
     def _error(self, shard: int, entry: Entry, cause: str) -> SampleError:
         path = self._path(shard)

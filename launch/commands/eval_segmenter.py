@@ -13,6 +13,7 @@ from histosyn.config.file import as_toml, check_table, load_toml
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
 from launch.argument_types import Processes
+from launch.command_line.grouped_help import HELP_FLAGS
 from launch.input_checks import check_inputs
 from launch.terminal.console import say
 
@@ -39,7 +40,7 @@ def _fill_in(app: App, commands: tuple[str, ...], arguments: Any) -> None:
             )
 
 
-train = App(name="train", config=_fill_in)
+train = App(name="train", config=_fill_in, help_flags=HELP_FLAGS)
 
 
 @train.default
@@ -66,7 +67,7 @@ def _train(
     out
         The run's folder; the segmenter is in OUT/model at the end. Short for --run.folder.
     config
-        TOML file with any of the settings below; the command line goes before it.
+        TOML file with any of the settings that --help-all shows; the command line goes before it.
     dry_run
         Print the effective configuration and stop.
     processes

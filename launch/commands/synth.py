@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,7 +55,8 @@ def synth(
         A model folder, a checkpoint, or a run folder (its newest checkpoint).
     labels
         Folder of label maps in the model's schema: class indices or colours, of any size; or
-        GeoJSON annotations with its classes (docs/slides.md).
+        GeoJSON annotations with its classes (docs/slides.md); or shards, such as packed/val, whose
+        label maps are then written to OUT-labels first.
     out
         Folder for the tiles.
     seed
@@ -124,6 +126,7 @@ def synth(
     from hpc.log import set_up_logging, track
     from hpc.process_group import device_of, process_group
     from hpc.topology import detect
+    from launch.label_folder import label_folder
 
     topology = detect()
     set_up_logging(topology)
@@ -146,9 +149,13 @@ def synth(
     here = device_of(topology, device)
     with process_group(topology, here):
         chosen = precision_of_tiles(precision, here, out, like=like, part=config.part)
+        ready = load_model(model, here, chosen)
+        maps = label_folder(labels, out, lambda jobs, total: track(jobs, total=total, what="maps"))
+        if maps.mpp and ready.facts.mpp and like is None and not said.given:
+            config = replace(config, resolution=SaidResolution(source_mpp=maps.mpp))
         outcome = synthesize_folder(
-            load_model(model, here, chosen),
-            labels,
+            ready,
+            maps.path,
             out,
             config,
             topology,

@@ -15,6 +15,7 @@ from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError
 from hpc.preemption import StopRequest
 from launch.argument_types import Processes
+from launch.command_line.grouped_help import HELP_FLAGS
 from launch.input_checks import check_inputs
 from launch.terminal.console import say
 
@@ -37,7 +38,7 @@ def _layers_below_command_line(app: App, commands: tuple[str, ...], arguments: A
         )
 
 
-train = App(name="train", config=_layers_below_command_line)
+train = App(name="train", config=_layers_below_command_line, help_flags=HELP_FLAGS)
 
 
 @train.default
@@ -62,7 +63,8 @@ def _train(
     Parameters
     ----------
     config
-        TOML file with any of the settings below; the command line goes before it.
+        TOML file with any of the settings that --help-all shows; the command line goes before it.
+        `histosyn init train` writes one to begin with.
     preset
         Start from these settings instead of the defaults; file and command line go before them.
         fast: small, for a look; quality: large, for GPUs; paper: the original's. See

@@ -157,6 +157,7 @@ def _find() -> Path:
             return place
     raise InputError(
         f"No site file: neither ./{places[0]} nor {places[1]} exists, and --site names none. "
-        "Save one with the values of your cluster; examples/site.toml explains all of them. "
+        "Save one with the values of your cluster; `histosyn init site` writes one that explains "
+        "all of them. "
         f"For instance:\n\n{MINIMAL}"
     )

@@ -11,6 +11,7 @@ from typing import Any
 from cyclopts import App
 
 from hpc.errors import HistosynError, InputError
+from launch.command_line.wrong_words import right_words
 from launch.jobs.follow import SubmittedJob, follow
 from launch.jobs.job_file import JobFile
 from launch.jobs.slurm import require_slurm, submit
@@ -72,7 +73,8 @@ def checked_arguments(
     `needed` is an argument without which the command does something else, such as show its help.
     """
     app = command if isinstance(command, App) else App(name=name, default_command=command)
-    _, bound, _ = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
+    with right_words(app, arguments, f"submit {name}"):
+        _, bound, _ = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
     if needed not in bound.arguments or bound.arguments.get("dry_run"):
         raise InputError(
             f"With these options `histosyn {name}` does not do its work. Leave --help, --version "

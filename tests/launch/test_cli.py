@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from tissue import write_folders
 
+import histosyn
 from histosyn.config.presets import PRESETS
 from hpc.errors import HistosynError, InputError
 from launch.cli import COMMANDS, EVAL_COMMANDS, SUBMIT_COMMANDS, main
@@ -166,6 +167,14 @@ def test_the_installed_script_runs() -> None:
     finished = subprocess.run([script, "--version"], capture_output=True, text=True, env=os.environ)
     assert finished.returncode == 0
     assert finished.stdout.strip()
+
+
+@pytest.mark.parametrize("module", ["histosyn", "launch", "launch.cli"])
+def test_modules_are_the_command(module: str) -> None:
+    """Also for `torchrun -m histosyn`."""
+    command = [sys.executable, "-m", module, "--version"]
+    finished = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=True)
+    assert finished.stdout.strip() == histosyn.__version__
 
 
 PHANTOMS = """

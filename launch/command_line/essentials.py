@@ -1,0 +1,90 @@
+"""What comes first in a help: the stages of work, and the options that people change."""
+
+from __future__ import annotations
+
+# Where to begin, from top to bottom: what for, and the command line.
+BEGINNING = (
+    ("Look", "histosyn paint --demo"),
+    ("Check", "histosyn doctor tiles labels"),
+    ("Pack", "histosyn pack tiles labels packed --groups patients.csv --val 0.2"),
+    ("Train", "histosyn train --data.shards packed/train --run.folder runs/first"),
+    ("Make", "histosyn synth runs/first packed/val tissue"),
+    ("Measure", "histosyn eval fid packed/val tissue"),
+)
+
+# Commands by what they are for; one that is named nowhere comes last.
+STAGES = {
+    "Data": ("doctor", "pack", "inspect", "unpack", "phantom"),
+    "Training": ("init", "train", "status", "tune", "submit"),
+    "Tissue": ("synth", "paint", "import-original"),
+    "Measuring": ("eval", "study"),
+}
+
+# Of commands with many options those that come first.
+ESSENTIALS = {
+    "train": (
+        "--data.shards",
+        "--run.folder",
+        "--run.steps",
+        "--data.global-batch",
+        "--data.crop",
+        "--preset",
+        "--config",
+        "--processes",
+        "--optimizer.generator-lr",
+        "--optimizer.discriminator-lr",
+        "--run.precision",
+        "--run.device",
+        "--run.seed",
+        "--fork",
+        "--dry-run",
+    ),
+    "eval segmenter train": (
+        "SHARDS",
+        "OUT",
+        "--run.steps",
+        "--data.global-batch",
+        "--data.crop",
+        "--network.base-channels",
+        "--optimizer.lr",
+        "--config",
+        "--processes",
+        "--run.device",
+        "--run.seed",
+        "--dry-run",
+    ),
+    "pack": (
+        "TILES",
+        "LABELS",
+        "OUT",
+        "--schema",
+        "--groups",
+        "--val",
+        "--tile-size",
+        "--source-mpp",
+        "--mpp",
+        "--tile-suffix",
+        "--label-suffix",
+    ),
+    "synth": (
+        "--model",
+        "--labels",
+        "--out",
+        "--variants",
+        "--seed",
+        "--source-mpp",
+        "--processes",
+        "--device",
+        "--precision",
+        "--overwrite",
+    ),
+    "eval fid": (
+        "REAL",
+        "SYNTHETIC",
+        "--extractor",
+        "--groups",
+        "--resize",
+        "--device",
+        "--json",
+    ),
+}
