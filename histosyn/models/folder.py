@@ -25,6 +25,7 @@ from histosyn.models.files import (
     ModelRecord,
     class_table,
     damaged_model,
+    front_matter,
     model_record,
     model_records,
     read_model_files,
@@ -332,7 +333,8 @@ def _model_card(facts: ModelFacts, sha256: str) -> str:
     training = "\n".join(f"- {name}: {value}" for name, value in facts.training.items())
     mpp = f"{facts.mpp} microns per pixel" if facts.mpp else "unknown resolution"
     sizes = "any size" if facts.generator.fixed_side is None else "this size only"
-    return f"""# A histosyn generator
+    return f"""{front_matter(facts.schema)}
+# A histosyn generator
 
 Turns label maps into synthetic H&E tissue. What it makes is not real tissue and shows no patient:
 not for diagnosis.
@@ -346,5 +348,8 @@ not for diagnosis.
 
 {training}
 
-Use it: `histosyn synth THIS_FOLDER LABELS OUT`
+## Use
+
+`histosyn synth THIS_FOLDER LABELS OUT`, or in Python `histosyn.load_model("THIS_FOLDER")`. Nothing
+is fetched from anywhere. For other programs: `histosyn export THIS_FOLDER generator.onnx --onnx`.
 """

@@ -103,3 +103,25 @@ def test_frozen_networks_are_known_by_their_digests(model, config):
     config["training"]["frozen_networks"] = [{"name": "efficientnet-lite0", "sha256": "ab"}]
     (model / "config.json").write_text(json.dumps(config))
     assert load_model(model).facts.frozen_networks == ("ab",)
+
+
+def test_a_folder_as_a_hub_gives_it_is_loaded_offline(tmp_path):
+    """Links into a store of blobs named by digest, and files of the hub's own beside them."""
+    made = random_model(tmp_path / "made")
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "0123abc"
+    blobs.mkdir()
+    snapshot.mkdir(parents=True)
+    for path in made.iterdir():
+        blob = blobs / sha256_of_file(path)
+        path.rename(blob)
+        (snapshot / path.name).symlink_to(blob)
+    (snapshot / ".gitattributes").write_text("*.safetensors filter=lfs\n")
+    assert load_model(snapshot).sha256 == sha256_of_file(snapshot / "model.safetensors")
+
+
+def test_the_card_begins_with_what_a_hub_reads(tmp_path):
+    card = (random_model(tmp_path / "m") / "README.md").read_text()
+    _, matter, body = card.split("---\n", 2)
+    assert {"license: other", "library_name: histosyn", "pipeline_tag: image-to-image",
+            "- label-schema-prostate-3"} <= set(matter.splitlines())  # fmt: skip
+    assert body.lstrip().startswith("# A histosyn generator")

@@ -1,0 +1,58 @@
+"""`histosyn export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from launch.input_checks import check_inputs
+from launch.terminal.console import say
+
+
+def export(model: Path, out: Path, *, onnx: bool = False, check: bool = True) -> None:
+    """Export a model for other programs or machines.
+
+    Without --onnx, OUT becomes a model folder, of a checkpoint, a run or another one. With --onnx,
+    OUT is one ONNX file: label indices and noise in, tile out. docs/export.md says how the noise is
+    made, so that another program makes the same tile.
+
+    Example: histosyn export runs/first generator.onnx --onnx
+
+    Parameters
+    ----------
+    model
+        A model folder, a checkpoint, or a run folder (its newest checkpoint).
+    out
+        The file, or the folder; an older model or ONNX file there is replaced.
+    onnx
+        Write ONNX.
+    check
+        Compare what onnxruntime makes of the file with our own tiles before it is written.
+    """
+    check_inputs(model=model)
+    from histosyn.models.folder import load_model, save_model
+    from hpc.errors import InputError
+    from hpc.files import write_bytes
+
+    loaded = load_model(model)
+    if not onnx:
+        if out.exists() and out.resolve() == model.resolve():
+            raise InputError(f"{out} is the model itself. Choose another folder.")
+        save_model(out, loaded.network, loaded.facts)
+        say(f"model folder {out}")
+        return
+    from histosyn.export.agreement import TOLERANCE, disagreement
+    from histosyn.export.onnx_generator import onnx_bytes
+
+    if out.is_dir():
+        raise InputError(f"{out} is a folder. Name a file, such as {out / 'generator.onnx'}.")
+    data = onnx_bytes(loaded)
+    said = "not checked"
+    if check:
+        config = loaded.facts.generator
+        side, stride = config.fixed_side, config.stride
+        sizes = [(side, side)] if side else [(4 * stride, 4 * stride), (stride * 5, stride * 3)]
+        found = disagreement(data, loaded, sizes)
+        shown = " and ".join(f"{width}x{height}" for height, width in sizes)
+        said = f"onnxruntime agrees to {found:.1e} (allowed {TOLERANCE:.0e}) at {shown} pixels"
+    write_bytes(out, data)
+    say(f"{out}: {said}")
