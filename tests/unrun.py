@@ -24,12 +24,15 @@ from scripted import saved
 from tissue import SCHEMA, blobs
 
 from eval.agreement.ratings.arms import read_ratings
+from eval.discrimination.machine import read_machine
+from eval.discrimination.tables import read_panels
 from eval.distances.comparison_file import read_comparison
 from eval.distances.part_file import read_part
 from eval.distances.statistics_file import read_statistics
 from eval.extractors.choice import open_extractor
 from eval.features.tile_sources import TileFolder
 from eval.segmenter.model import load_segmenter
+from eval.study.sealed_key import open_key
 from eval.utility.config import read_utility
 from histosyn.images.tiles import png_bytes, read_png_text
 from histosyn.labels.instances import read_objects
@@ -164,6 +167,9 @@ def readers(model: Path) -> dict[str, Callable[[Path, Path], object]]:
         "manifest": ("/manifest.jsonl", lambda path: read_manifest(path.parent)),
         "comparison": ("/comparison.json", lambda path: read_comparison(path.parent)),
         "ratings": (".csv", read_ratings),
+        "real or synthetic": (".csv", lambda path: read_panels(path, tuple("123456"))),
+        "key of a study": ("/key.json", open_key),
+        "scores of a machine": (".json", read_machine),
         "facts of tiles": (".csv", read_tile_facts),
     }  # fmt: skip
     found: dict[str, Callable[[Path, Path], object]] = {

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from reading import answer_rows, design, key_of_study, made_study, write_answers
+from scipy.stats import spearmanr
 
-from eval.discrimination.machine import read_machine
+from eval.discrimination.machine import agreements, machine_panel, read_machine
 from eval.discrimination.outcomes import measure
 from eval.discrimination.plot import draw_plot
 from eval.discrimination.random_readers import METHOD
@@ -182,6 +183,19 @@ def test_the_machine_reads_what_people_read(tmp_path):
     draw_plot(result, tmp_path / "plot.svg")
     text = (tmp_path / "plot.svg").read_text()
     assert "network, scale 1" in text and "mean of readers" in text and "polyline" in text
+
+
+def test_rank_correlations_are_means_of_those_of_scipy_in_each_arm(tmp_path):
+    drawn = panel_of(dprime=1.0)
+    scores = read_machine(machine_file(tmp_path / "c2st.json", drawn))
+    (panel,) = read_panels(write_ratings(tmp_path / "r.csv", drawn), SCALE).panels
+    machine = machine_panel(panel, scores)
+    found = next(one for one in agreements(panel, machine) if one.details["reader"] == "R1")
+    expected = [
+        spearmanr(panel.ratings_IR[kind, 0], machine.ratings_IR[kind, 0]).statistic
+        for kind in (panel.positive_I, ~panel.positive_I)
+    ]
+    assert found.value == pytest.approx(np.mean(expected))
 
 
 def test_a_machine_that_read_other_images_has_no_rows(tmp_path):
