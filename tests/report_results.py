@@ -106,7 +106,8 @@ def write_run(folder, model_sha256="m" * 64):
     (folder / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in reports))
     config = {"weights": {"sha256": model_sha256}, "generator": {"base_channels": 16},
               "training": {"steps": 3, "images_seen": 24, "global_batch": 8},
-              "schema": {"classes": [{"name": "gland"}, {"name": "stroma"}]}}  # fmt: skip
+              "schema": {"classes": [{"name": "gland", "color": "#30b155"},
+                                     {"name": "stroma", "color": "#907e99"}]}}  # fmt: skip
     (folder / "model" / "config.json").write_text(json.dumps(config))
     Image.new("RGB", (16, 16), "purple").save(folder / "samples" / "step-00000003.png")
     return folder

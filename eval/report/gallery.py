@@ -33,13 +33,17 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """`shown` of `total` tiles in `folder`, drawn by `seed`; `unread` could not be."""
+    """Some of `total` tiles in `folder`, drawn by `seed`; `unread` could not be.
+
+    `legend` has the name and the colour of each class, where a schema is known.
+    """
 
     folder: str
     seed: int
     total: int
     pictures: tuple[Picture, ...]
     unread: tuple[str, ...]
+    legend: tuple[tuple[str, str], ...] = ()
 
 
 def draw_gallery(sources: Sources, seed: int) -> Gallery | None:
@@ -61,7 +65,15 @@ def draw_gallery(sources: Sources, seed: int) -> Gallery | None:
         total=len(names),
         pictures=tuple(pictures),
         unread=tuple(unread),
+        legend=_legend(sources),
     )
+
+
+def _legend(sources: Sources) -> tuple[tuple[str, str], ...]:
+    schema = sources.data.get("schema") or (sources.run.model.get("schema") if sources.run else {})
+    classes = schema.get("classes", []) if isinstance(schema, dict) else []
+    return tuple((str(one["name"]), str(one["color"])) for one in classes
+                 if isinstance(one, dict) and {"name", "color"} <= set(one))  # fmt: skip
 
 
 def _picture(tissue: Tissue, name: str, top: Path) -> Picture:

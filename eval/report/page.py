@@ -7,6 +7,7 @@ from html import escape
 from importlib.resources import files
 
 from eval.report.document import Document
+from eval.report.gallery import Gallery
 from eval.report.numbers import digits, interval
 from eval.report.one_claim import Claim
 from eval.report.tables import Table, tables_of
@@ -61,6 +62,7 @@ def page_of(document: Document) -> str:
     )
 
 
+_BESIDE = ("spectrum", "weave")
 _FOOT = "Made by histosyn report. Synthetic images show no patient and are not for diagnosis."
 
 
@@ -127,7 +129,8 @@ def _gallery(document: Document) -> str:
         parts.append(
             f"<p>{len(gallery.pictures)} of {gallery.total} synthetic tiles in "
             f"{escape(gallery.folder)}, drawn by seed {gallery.seed}, none picked. The label map, "
-            f"where it is known, is on the left.</p><div class='gallery'>{shown}</div>"
+            f"where it is known, is on the left.</p>{_legend(gallery)}"
+            f"<div class='gallery'>{shown}</div>"
         )
     parts += [
         f'<figure class="sheet"><img src="{one.address}" alt="{escape(one.alt)}">'
@@ -135,6 +138,15 @@ def _gallery(document: Document) -> str:
         for one in document.sheets
     ]
     return "".join(parts)
+
+
+def _legend(gallery: Gallery) -> str:
+    """What the colours of label maps mean."""
+    items = "".join(
+        f'<li><span style="background:{escape(color)}"></span>{escape(name)}</li>'
+        for name, color in gallery.legend
+    )
+    return f'<ul class="legend" aria-label="Colours of label maps">{items}</ul>' if items else ""
 
 
 def _label(address: str | None, name: str) -> str:
@@ -162,13 +174,17 @@ def _floors(document: Document) -> str:
     rows = tuple(
         (one["of"], digits(one["value"]), interval(one["range"]) if one["range"] else "",
          str(one["n"]), one["source"])
-        for one in document.floors
+        for one in document.floors if not one["of"].startswith(_BESIDE)
     )  # fmt: skip
     if not rows:
         return ""
-    return _table(Table(caption="What real tiles have among themselves, patients apart where known",
-                        head=("of", "median", "of all splits", "n", "from"), rows=rows,
-                        numeric=(1, 2, 3)))  # fmt: skip
+    note = "<p>Those of the spectrum and of the weave stand beside their numbers, below.</p>"
+    beside = any(one["of"].startswith(_BESIDE) for one in document.floors)
+    caption = "What real tiles have among themselves, patients apart where they are known"
+    return (note if beside else "") + _table(
+        Table(caption=caption, head=("of", "median", "of all splits", "n", "from"), rows=rows,
+              numeric=(1, 2, 3))
+    )  # fmt: skip
 
 
 def _items(document: Document) -> str:
@@ -178,8 +194,9 @@ def _items(document: Document) -> str:
         f"<p>{len(rows) - missing} of {len(rows)} items are answered; {missing} are not stated, "
         "because no run knows them: --facts takes them from a file.</p>"
     )
-    return note + _table(Table(caption="Items, paraphrased", numeric=(), rows=rows,
-                               head=("Item", "Answer", "Asked by")))  # fmt: skip
+    table = Table(caption="Items, paraphrased", numeric=(), rows=rows,
+                  head=("Item", "Answer", "Asked by"))  # fmt: skip
+    return f"{note}<div class='items'>{_table(table)}</div>"
 
 
 def _all_tables(document: Document) -> Iterable[Table]:

@@ -34,8 +34,24 @@ def tables_of(one: Finding) -> list[Table]:
              and len(number.details["raters"]) == 2]  # fmt: skip
     others = [number for number in one.numbers
               if number not in pairs and not number.name.endswith(_FLOOR)]  # fmt: skip
-    found = [_plain(one, others)]
+    arms = [number for number in others if number.details.get("arm")]
+    found = [_by_arm(one, arms)] if one.kind == "agreement" and arms else [_plain(one, others)]
     return [*found, _pairs(one, pairs)] if pairs else found
+
+
+def _by_arm(one: Finding, numbers: list[Number]) -> Table:
+    """A row for each coefficient: real, synthetic and their difference side by side."""
+    columns = list(dict.fromkeys(str(number.details["arm"]) for number in numbers))
+    by_name: dict[str, dict[str, Number]] = {}
+    for number in numbers:
+        by_name.setdefault(number.name, {})[str(number.details["arm"])] = number
+    rows = tuple(
+        (words(name), *(_cell(found.get(arm)) for arm in columns),
+         "; ".join(str(found[arm].n) for arm in columns if arm in found))
+        for name, found in by_name.items()
+    )  # fmt: skip
+    return Table(caption=f"{one.file}: all readers", head=("coefficient", *columns, "n"), rows=rows,
+                 numeric=tuple(range(1, len(columns) + 2)))  # fmt: skip
 
 
 def _plain(one: Finding, numbers: list[Number]) -> Table:

@@ -3,7 +3,9 @@
 Ruifrok & Johnston, "Quantification of histochemical staining by color deconvolution", Anal. Quant.
 Cytol. Histol. 2001;23:291: optical densities -log10(transmitted / incident) of the three colours
 are sums of the stains' unit vectors, each times its amount. The third vector is what neither
-hematoxylin nor eosin explains, at right angles to both.
+hematoxylin nor eosin explains, at right angles to both. Vectors and what counts as tissue are those
+of the stain that a generator takes (`histosyn.stain`), whose densities are natural logarithms: here
+they are decadic, as in papers.
 """
 
 from __future__ import annotations
@@ -11,23 +13,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from histosyn.stain.code import TISSUE_DENSITY
+from histosyn.stain.names import STAINS
+from histosyn.stain.vectors import unmixing
+
 Floats = NDArray[np.float64]
 
-STAINS = ("hematoxylin", "eosin", "residual")
 # Of a tile: how much there is of each stain where there is tissue, and how that varies in it.
 STATISTICS = (*STAINS, *(f"{stain}_spread" for stain in STAINS))
-# Mean density of the three colours (base 10) from which on a pixel is tissue: 226 of 255.
-TISSUE = 0.052
+# Mean density of the three colours from which on a pixel is tissue.
+TISSUE = TISSUE_DENSITY / float(np.log(10))
 # A tile with less tissue, or a class with a smaller share of it, has no stain that could be told.
 FEWEST_SHARE = 0.02
-_HEMATOXYLIN, _EOSIN = (0.650, 0.704, 0.286), (0.072, 0.990, 0.105)
 
 
 def stain_vectors() -> Floats:
     """Unit vectors (3, 3) of optical density in red, green and blue: one row a stain."""
-    known = np.array([_HEMATOXYLIN, _EOSIN])
-    rows = np.vstack([known, np.cross(known[0], known[1])])
-    found: Floats = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    found: Floats = np.linalg.inv(unmixing()).astype(np.float64)
     return found
 
 

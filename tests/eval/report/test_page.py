@@ -85,6 +85,7 @@ def test_what_people_wrote_is_text(document):
 def test_pairs_of_readers_have_names_and_no_minus_zero_is_shown(document):
     page = page_of(document)
     assert "R1 and R0" in page
+    assert '<td class="number">0.600 (0.400 to 0.800)</td><td class="number">0.500' in page
     assert "−4.0 × 10⁻⁵" in page
     assert "-0.000" not in page
 
@@ -93,6 +94,7 @@ def test_the_gallery_is_drawn_by_its_seed_with_label_maps(document):
     gallery = document.gallery
     assert (gallery.seed, gallery.total, len(gallery.pictures)) == (0, 20, 12)
     assert all(one.label and one.sha256 for one in gallery.pictures)
+    assert gallery.legend == (("gland", "#30b155"), ("stroma", "#907e99"))
     names = [one.name for one in gallery.pictures]
     assert names != sorted(names)
 
