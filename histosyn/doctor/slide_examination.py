@@ -14,6 +14,7 @@ from histosyn.doctor.finding import KEPT_PLACES, Finding
 from histosyn.labels.schema import LabelSchema
 from histosyn.slides.pairs import pair_slides
 from histosyn.slides.summary import SlideSummary, summarize_slide
+from histosyn.sources.tile_facts import match_facts, read_tile_facts
 from hpc.errors import LabelError
 from hpc.parallel import map_in_order
 
@@ -28,15 +29,24 @@ def examine_slides(
     annotations: Path,
     schema: LabelSchema | None = None,
     unannotated: str | None = None,
+    groups: Path | None = None,
+    group_column: str = "patient",
     track: Track = lambda summaries, total: summaries,
     processes: int | None = None,
 ) -> Diagnosis:
     """Open every slide, read all annotations, and say what is wrong with them.
 
     Without a schema, one is proposed from the names and colours of the annotations' classes.
-    Raises InputError or DatasetError if a folder is missing or two files have the same name.
+    `groups` is a CSV with the columns `tile`, for the slide, and `group_column`. Raises InputError
+    or DatasetError if a folder is missing or two files have the same name, and if the CSV is
+    missing or contradicts itself.
     """
     pairing = pair_slides(slides, annotations)
+    keys = [pair.key for pair in pairing.pairs]
+    facts = None if groups is None else match_facts(
+        keys, read_tile_facts(groups, group_column), groups
+    )  # fmt: skip
+    known = {key for key, item in (facts or {}).items() if item.mpp is not None}
     looks = map_in_order(summarize_slide, pairing.pairs, processes, batch=1)
     summaries = list(track(looks, len(pairing.pairs)))
     proposal = None
@@ -60,7 +70,11 @@ def examine_slides(
         _finding("warning", "slides that do not say their microns per pixel",
                  "Say them with --source-mpp or a column mpp of the CSV when you pack with --mpp.",
                  [item.pair.slide.name for item in summaries
-                  if item.problem is None and item.mpp is None]),
+                  if item.problem is None and item.mpp is None and item.pair.key not in known]),
+        _finding("error", "slides of which the CSV says nothing",
+                 "Add a line for each: it is left out when you pack.",
+                 [pair.slide.name for pair in pairing.pairs
+                  if facts is not None and pair.key not in facts]),
         _finding("warning", "slides of several resolutions",
                  "Bring all to one with --mpp when you pack.", _resolutions(summaries)),
         _finding("warning", "annotations that are taken as they are not quite",

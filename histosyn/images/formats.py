@@ -64,7 +64,7 @@ FORMATS_TEXT = "PNG, JPEG, TIFF, BMP, WebP and GIF"
 IMAGE_SUFFIXES = frozenset(suffix for item in FORMATS for suffix in item.suffixes)
 # Whole-slide images, which OpenSlide reads (`histosyn.slides`).
 SLIDE_SUFFIXES = frozenset({
-    ".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm",
+    ".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif",
 })  # fmt: skip
 # Files that hold pixels but are not read. They are told with their number, not passed over.
 UNREAD_SUFFIXES = frozenset({

@@ -37,15 +37,17 @@ class SlidePairing:
 def holds_slides(slides: Path, annotations: Path) -> bool:
     """Whether two folders, or one given twice, hold slides and GeoJSON, not tiles and label maps.
 
-    Next to GeoJSON there are no images then but of the types that slides have.
+    There is GeoJSON then, and no image that could be the label map of a file of the same name.
     """
     if not (slides.is_dir() and annotations.is_dir()):
         return False
     if not _files(annotations, frozenset({ANNOTATION_SUFFIX})):
         return False
-    return not _files(annotations, IMAGE_SUFFIXES - SLIDE_SUFFIXES) and bool(
-        _files(slides, SLIDE_SUFFIXES)
-    )
+    stems = {path.stem for path in _files(slides, SLIDE_SUFFIXES | IMAGE_SUFFIXES)}
+    pictures = _files(annotations, IMAGE_SUFFIXES - SLIDE_SUFFIXES)
+    if slides.resolve() == annotations.resolve():
+        stems = {path.stem for path in _files(slides, SLIDE_SUFFIXES)}
+    return not any(path.stem in stems for path in pictures) and bool(_files(slides, SLIDE_SUFFIXES))
 
 
 def pair_slides(slides: Path, annotations: Path) -> SlidePairing:

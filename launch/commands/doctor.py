@@ -165,6 +165,8 @@ def _diagnosis(source: Source, named: LabelSchema | None, unannotated: str | Non
         source.labels,
         named,
         unannotated,
+        source.groups,
+        source.group_column,
         lambda looks, total: track(looks, total=total, what="slides"),
     )
 

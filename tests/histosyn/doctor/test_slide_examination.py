@@ -61,6 +61,16 @@ def test_what_does_not_fit_is_an_error(folder):
     assert diagnosis.class_pixels == (5000, 0)
 
 
+def test_a_table_says_groups_and_resolutions(folder):
+    table = folder / "table.csv"
+    table.write_text("tile,patient,mpp\na.svs,1,\nb.tif,2,0.25\n")
+    diagnosis = examine_slides(folder / "slides", folder / "drawn", groups=table, processes=1)
+
+    found = findings(diagnosis)
+    assert found["error", "slides of which the CSV says nothing"].where == ("c.tif",)
+    assert ("warning", "slides that do not say their microns per pixel") not in found
+
+
 def test_no_annotation_has_a_class(folder):
     for name in "abc":
         write_geojson(folder / f"drawn/{name}.geojson")

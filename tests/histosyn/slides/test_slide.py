@@ -1,4 +1,5 @@
 import numpy as np
+import openslide
 import pytest
 from PIL import Image
 from slides import damage_tile, tissue, write_slide
@@ -85,3 +86,33 @@ def test_a_damaged_place_is_told_and_the_rest_is_read(tmp_path, image):
             slide.read(grid(0, 0))
         assert np.array_equal(slide.read(grid(300, 300)), image[300:400, 300:420])
         assert slide.read(grid(0, 0, 2.0)).shape == (100, 120, 3)
+
+
+def test_where_a_part_of_the_canvas_was_scanned_this_is_the_slide(path, image, monkeypatch):
+    """As MIRAX slides have it, and as QuPath counts their pixels."""
+    told = {"x": 40, "y": 24, "width": 500, "height": 300}
+    with openslide.OpenSlide(path) as file:
+        bounds = {f"openslide.bounds-{name}": str(value) for name, value in told.items()}
+        properties = dict(file.properties) | bounds
+    monkeypatch.setattr(openslide.OpenSlide, "properties", properties)
+    with Slide(path) as slide:
+        assert slide.size == (300, 500)
+        assert np.array_equal(slide.read(grid(10, 20)), image[44:144, 50:170])
+        half = np.asarray(Image.fromarray(image).reduce(2))
+        assert np.array_equal(slide.read(grid(0, 0, 2.0)), half[12:112, 20:140])
+
+
+def test_what_was_not_scanned_is_white(tmp_path):
+    import tifffile
+
+    path = tmp_path / "a.tif"
+    # Tiles that a scanner left out have no bytes.
+    write_slide(path, np.zeros((128, 128, 3), np.uint8), levels=1, compression=None)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        page = file.pages[0]
+        for name in ("TileByteCounts", "TileOffsets"):
+            page.tags[name].overwrite([0, *page.tags[name].value[1:]])
+    with Slide(path) as slide:
+        found = slide.read(grid(0, 0, size=(128, 128)))
+    assert (found[:64, :64] == 255).all()
+    assert not found[64:].any()
