@@ -20,7 +20,8 @@ try:
     from shapely.geometry.base import BaseGeometry as Shape
 except ImportError as error:
     raise InputError(
-        "Annotations need shapely, which is not installed: pip install 'histosyn[slides]'."
+        f"Annotations need shapely ({error}). Install histosyn with its extra `slides`: "
+        "pip install '.[slides]' in its clone."
     ) from error
 
 __all__ = ["Shape", "ShapeIndex", "crossing_of", "inside", "polygons_of", "repaired"]

@@ -21,7 +21,8 @@ try:
     import openslide
 except (ImportError, OSError) as error:
     raise InputError(
-        f"Slides need OpenSlide, which cannot be loaded ({error}): pip install 'histosyn[slides]'."
+        f"Slides need OpenSlide ({error}). Install histosyn with its extra `slides`: "
+        "pip install '.[slides]' in its clone."
     ) from error
 
 # LANCZOS looks at so many new pixels on each side of one; two more for rounding.

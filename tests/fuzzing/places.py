@@ -40,6 +40,19 @@ def data() -> None:
     _tar("gnu", tarfile.GNU_FORMAT)
 
 
+def slides() -> None:
+    """Slides and annotations."""
+    from slides import feature, rectangle, tissue, write_geojson, write_slide
+
+    for number, name in enumerate("ab"):
+        write_slide(Path(f"slides/{name}.tif"), tissue(128, 192, number), levels=2)
+        write_geojson(
+            Path(f"drawn/{name}.geojson"),
+            feature("Tumor", rectangle(0, 0, 150, 90)),
+            feature("Stroma", rectangle(90, 40, 192, 128)),
+        )
+
+
 def _tar(folder: str, how: int) -> None:
     """Two samples with long names, as other tools write them."""
     Path(folder).mkdir()
@@ -234,5 +247,5 @@ def _outcomes() -> None:
 
 PLACES: dict[str, Callable[[], None]] = {
     make.__name__: make
-    for make in (data, pictures, original, model, run, segmenter, numbers, settings)
+    for make in (data, pictures, slides, original, model, run, segmenter, numbers, settings)
 }

@@ -29,6 +29,12 @@ def packed() -> object:
     return sorted(str(path) for path in Path("again").rglob("*"))
 
 
+def packed_slides() -> object:
+    """Shards made of slides and annotations."""
+    command(*("pack", "slides", "drawn", "again", "--tile-size", "64", "--processes", "1"))
+    return sorted(str(path) for path in Path("again").rglob("*"))
+
+
 def streamed() -> object:
     """Batches as training sees them."""
     from histosyn.shards.dataset import open_shards

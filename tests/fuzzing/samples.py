@@ -62,6 +62,10 @@ _PICTURES: tuple[_Row, ...] = (
         for file in ("indices.tif", "labels.mat")
     ),
 )
+_SLIDES: tuple[_Row, ...] = (
+    ("slide", "slides/a.tif", "bytes", readers.packed_slides, "", 3),
+    ("geojson", "drawn/a.geojson", "json", readers.packed_slides, "", 3),
+)
 _ORIGINAL: tuple[_Row, ...] = (
     ("original-new", "new.pth", "zip", partial(readers.imported, "new.pth"), "inside", 3),
     ("original-old", "old.pth", "bytes", partial(readers.imported, "old.pth"), "", 3),
@@ -134,6 +138,7 @@ _SETTINGS: tuple[_Row, ...] = (
 _BY_PLACE = {
     "data": _DATA,
     "pictures": _PICTURES,
+    "slides": _SLIDES,
     "original": _ORIGINAL,
     "model": _MODEL,
     "segmenter": _SEGMENTER,
