@@ -101,8 +101,7 @@ def _scale_of(record: StudyRecord | None) -> tuple[str, ...] | None:
     """The answers of a study are numbered from 1."""
     if record is None:
         return None
-    plain = record.protocol["design"]
-    design = Design(**{**plain, "categories": tuple(plain["categories"])})
+    design = Design.from_plain(record.protocol["design"])
     return tuple(str(number + 1) for number in range(len(design.choices())))
 
 

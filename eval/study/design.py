@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from hpc.errors import InputError
 
 Task = Literal["grade", "discriminate", "both", "pairs"]
 Primary = Literal["auc", "accuracy", "dprime", "pairs", "agreement"]
+Statistic = Literal[
+    "percent_agreement", "light_kappa", "light_kappa_linear", "light_kappa_quadratic",
+    "fleiss_kappa", "fleiss_kappa_quadratic", "conger_kappa", "conger_kappa_quadratic",
+    "brennan_prediger", "brennan_prediger_quadratic", "gwet_ac1", "gwet_ac2_ordinal",
+    "gwet_ac2_quadratic", "krippendorff_alpha_nominal", "krippendorff_alpha_ordinal",
+    "krippendorff_alpha_interval", "krippendorff_alpha_ratio",
+]  # fmt: skip
 
 GRADE, CHOICE = "grade", "choice"
 # Blocks in the order in which a reader meets them; only these two are analysed, each by itself.
@@ -35,7 +43,8 @@ class Design:
     `repeats`: share of them that comes twice. `practice`, `feedback`: images (pairs) to practise
     on, and to be shown with their arms before the second block of `informed` images. `levels`: of
     confidence on each side. `margin`: the largest distance from chance (of agreement: difference of
-    the arms) that would not matter.
+    the arms) that would not matter. `statistic`: which agreement the claim is about, if it is about
+    agreement.
     """
 
     task: Task
@@ -43,6 +52,7 @@ class Design:
     images: int
     margin: float
     primary: Primary
+    statistic: Statistic = "krippendorff_alpha_ordinal"
     repeats: float = 0.1
     practice: int = 6
     informed: int = 0
@@ -76,6 +86,12 @@ class Design:
         if self.levels not in _LEVEL_WORDS:
             raise InputError(f"Confidence has 1 to {MOST_LEVELS} levels a side, not {self.levels}.")
         self._check_counts()
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Design:
+        """The design that a protocol has, without what later versions have added."""
+        known = {one.name: plain[one.name] for one in fields(cls) if one.name in plain}
+        return cls(**{**known, "categories": tuple(plain["categories"])})
 
     def _check_counts(self) -> None:
         for what, count in self.blocks.items():

@@ -27,15 +27,10 @@ def protocol_of(
     design: Design, tiles: Sequence[StoredTiles], drawn: Drawn, found: Separation
 ) -> dict[str, Any]:
     """Plain data: design, claim, how many images of which class and of how many patients, tiles."""
-    chance = _CHANCE[design.primary]
     return {
         "design": asdict(design) | {"categories": list(design.categories)},
-        "primary_outcome": _OUTCOMES[design.primary],
-        "claim": (
-            f"equivalent to {chance:g} within ±{design.margin:g}: the 90 % interval of the mean of "
-            "readers, readers and images both taken for drawn, lies within (two one-sided tests at "
-            "5 %); naive block only"
-        ),
+        "primary_outcome": _outcome(design),
+        "claim": _claim(design),
         "planned_readers": list(design.reader_names),
         "planned_images": {
             block: {
@@ -55,6 +50,23 @@ def protocol_of(
         "separation": found.as_dict(),
         "versions": versions(),
     }
+
+
+def _outcome(design: Design) -> str:
+    statistic = f" ({design.statistic})" if design.primary == "agreement" else ""
+    return _OUTCOMES[design.primary] + statistic
+
+
+def _claim(design: Design) -> str:
+    drawn = (
+        "difference of the arms, images drawn (bootstrap of `eval agreement`)"
+        if design.primary == "agreement"
+        else "mean of readers, readers and images both taken for drawn"
+    )
+    return (
+        f"equivalent to {_CHANCE[design.primary]:g} within ±{design.margin:g}: the 90 % interval "
+        f"of the {drawn}, lies within (two one-sided tests at 5 %); naive block only"
+    )
 
 
 def _classes(tissues: Sequence[str]) -> dict[str, int] | None:

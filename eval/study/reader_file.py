@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from eval.study.candidates import Candidate
-from eval.study.design import CHOICE, GRADE, Design
+from eval.study.design import CHOICE, GRADE, SECOND, Design
 from eval.study.pictures import Picture, media_type
 from eval.study.presentation import Item
 from hpc.randomness import key_of, permutation
@@ -30,6 +30,9 @@ _INSTRUCTIONS = {
     "pairs": "You will see images of tissue in pairs. Of each pair one was taken by a microscope "
     "and one made by a computer. Say which was made by a computer, and how sure you are.",
 }
+_SECOND_PART = (
+    "This is the second part. Look at the feedback page that came with it before you begin.\n\n"
+)
 
 
 def reader_page(
@@ -55,7 +58,8 @@ def reader_page(
         "study": study,
         "reader": reader,
         "block": block,
-        "instructions": design.instructions or _INSTRUCTIONS[design.task],
+        "instructions": (_SECOND_PART if block == SECOND else "")
+        + (design.instructions or _INSTRUCTIONS[design.task]),
         "media_type": media_type(design.quality),
         "noun": "pair" if design.task == "pairs" else "image",
         "sides": ["Left", "Right"] if design.task == "pairs" else [],

@@ -16,7 +16,7 @@ from eval.study.returned_file import Labels
 from eval.study.sealed_key import PROTOCOL_NAME, PROTOCOLS, Key, open_key, protocol_sha256
 from hpc.errors import DamagedFileError, InputError
 from hpc.files import make_folder, write_json
-from hpc.records import Records, Text
+from hpc.records import FileName, Records, Text
 
 RECORD_NAME = "study.json"
 
@@ -29,6 +29,7 @@ class StudyRecord:
     protocol_sha256: Text
     protocol: dict[str, Any]
     deviations: tuple[Text, ...]
+    tables: tuple[FileName, ...] = ()
 
 
 RECORDS = Records(
@@ -63,7 +64,11 @@ def read_study(returns: Sequence[Path], key_file: Path, out: Path) -> ReadStudy:
     labels = labels_of(key)
     merged = merge_returns(returns, key, labels)
     make_folder(out)
+    before = RECORDS.read(out / RECORD_NAME).tables if (out / RECORD_NAME).is_file() else ()
     tables = write_ratings(out, key, merged, labels)
+    for name in set(before) - set(tables):
+        # Of answers that have been taken away since.
+        (out / name).unlink(missing_ok=True)
     deviations = [*_deviations(key, merged), *_of_protocol(key, key_file.parent / PROTOCOL_NAME)]
     now = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(
@@ -77,6 +82,7 @@ def read_study(returns: Sequence[Path], key_file: Path, out: Path) -> ReadStudy:
             "standings": [asdict(one) | {"state": one.state} for one in merged.standings],
             "problems": list(merged.faults),
             "deviations": deviations,
+            "tables": tables,
         },
     )
     return ReadStudy(study=key.study, out=out, tables=tuple(tables), merged=merged,
@@ -85,7 +91,7 @@ def read_study(returns: Sequence[Path], key_file: Path, out: Path) -> ReadStudy:
 
 def labels_of(key: Key) -> Labels:
     """Question -> code of an answer -> its label, of this study."""
-    design = Design(**{**key.design, "categories": tuple(key.design["categories"])})
+    design = Design.from_plain(key.design)
     return {
         one["name"]: {option["code"]: option["label"] for option in one["options"]}
         for one in questions(design)

@@ -166,7 +166,12 @@ def _of_ratings(
         scale = tuple(planned.get("categories", ())) or None
     result = report_agreement(read_ratings(path, scale, raters), Plan(**options))
     warnings = (f"Not as planned: {text}." for text in told)
-    return replace(result, warnings=(*result.warnings, *warnings))
+    primary = planned.get("statistic") if planned.get("primary") == "agreement" else None
+    return replace(
+        result,
+        warnings=(*result.warnings, *warnings),
+        settings=result.settings | {"primary": primary},
+    )
 
 
 def _listed(option: str | None) -> tuple[str, ...] | None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
+from eval.study.design import Primary, Statistic, Task
 from hpc.errors import InputError
 from launch.input_checks import check_inputs
 from launch.output_checks import check_output_folder
 from launch.terminal.study import show_made
-
-if TYPE_CHECKING:
-    from eval.study.design import Primary
 
 _MOST_BYTES = 20_000
 
@@ -25,11 +23,12 @@ def make(
     out: Path,
     /,
     *,
-    task: Literal["grade", "discriminate", "both", "pairs"] = "discriminate",
+    task: Task = "discriminate",
     readers: Annotated[int, Parameter(validator=InRange(gte=1, lte=99))] = 5,
     images: Annotated[int, Parameter(validator=InRange(gte=4))] = 100,
     margin: Annotated[float, Parameter(validator=InRange(gt=0, lt=2))],
-    primary: Literal["auc", "accuracy", "dprime", "pairs", "agreement"] | None = None,
+    primary: Primary | None = None,
+    statistic: Statistic = "krippendorff_alpha_ordinal",
     categories: str | None = None,
     levels: Annotated[int, Parameter(validator=InRange(gte=1, lte=3))] = 3,
     repeats: Annotated[float, Parameter(validator=InRange(gte=0, lte=0.3))] = 0.1,
@@ -77,6 +76,8 @@ def make(
         would not matter. It is the claim of the study: set it before anybody reads.
     primary
         The outcome that the claim is about. Default: auc; of `pairs`: pairs; of `grade`: agreement.
+    statistic
+        Which agreement the claim is about, where --primary is agreement.
     categories
         The grades in their order, for instance 1,2,3,4,5 or none,mild,severe.
     levels
@@ -128,6 +129,7 @@ def make(
         images=images,
         margin=margin,
         primary=chosen,
+        statistic=statistic,
         repeats=repeats,
         practice=practice,
         informed=informed,

@@ -186,6 +186,8 @@ def _footnotes(result: Result, has_difference: bool) -> Iterator[str]:
             )
         yield settings["not_equivalence"]
     yield from comparison_notes(result)
+    if primary := settings.get("primary"):
+        yield f"Primary outcome of the study: {primary}."
     yield f"Scale ({settings['categories_from']}): {', '.join(settings['categories'])}."
 
 

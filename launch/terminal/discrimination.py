@@ -19,6 +19,7 @@ _TITLES = {"auc": "AUC", "accuracy": "accuracy", "sensitivity": "sensitivity",
            "specificity": "specificity", "dprime": "d'", "criterion": "criterion",
            "pairs": "right pairs"}  # fmt: skip
 _TABLES = (("pairs",), ("auc", "accuracy", "dprime"), ("sensitivity", "specificity", "criterion"))
+_CLAIMED = "naive"
 _MACHINE, _MEAN = "auc_", "mean of readers"
 
 
@@ -31,7 +32,7 @@ def show(result: Result) -> None:
             some = [number for number in mine if number.name in names]
             if some:
                 out.print(_table(block, some))
-                _show_tests(out, some)
+                _show_tests(out, some, result.settings["primary"])
     if agreement := result.tables["machine_agreement"]:
         out.print(_agreement_table(agreement))
     settings = result.settings
@@ -75,16 +76,18 @@ def _cell(number: Number) -> str:
     return f"{value_text(number.value)} ({interval})" if interval else value_text(number.value)
 
 
-def _show_tests(out: Console, numbers: list[Number]) -> None:
+def _show_tests(out: Console, numbers: list[Number], primary: str | None) -> None:
     for number in numbers:
         test = number.details.get("equivalence_test")
         if test is None:
             continue
         low, high = test["interval"]
+        is_primary = number.name == primary and number.details["block"] == _CLAIMED
         out.print(
-            f"{_TITLES[number.name]}: {'' if test['equivalent'] else 'not shown to be '}equivalent "
-            f"to chance within {test['chance']:g} ± {test['margin']:g} (90 % interval {low:.3f} to "
-            f"{high:.3f}, p = {test['p']:.2g})"
+            f"{'Primary outcome, ' if is_primary else ''}{_TITLES[number.name]}: "
+            f"{'' if test['equivalent'] else 'not shown to be '}equivalent to chance within "
+            f"{test['chance']:g} ± {test['margin']:g} (90 % interval {low:.3f} to {high:.3f}, "
+            f"p = {test['p']:.2g})"
         )
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageFilter, PngImagePlugin
 from reading import design, key_of_study, made_study, study_of_page, write_tiles
 
 from eval.features.tile_sources import open_tiles
@@ -241,6 +241,27 @@ def test_a_jpeg_arm_and_a_frame_are_noticed(tmp_path):
     made = make_study(open_tiles(real), open_tiles(synthetic), tmp_path / "study", plan,
                       even_if_separable=True)  # fmt: skip
     assert any("border" in text for text in made.warnings)
+
+
+def test_jpeg_on_one_side_only_is_told(tmp_path):
+    """Pictures are encoded alike, but what an earlier encoder has done is still seen."""
+    folders = []
+    for number, arm in enumerate(("real", "synthetic")):
+        folder = write_tiles(tmp_path / arm, 24, seed=number, size=128)
+        folders.append(folder)
+        for path in folder.glob("*.png"):
+            with Image.open(path) as image:
+                smooth = image.filter(ImageFilter.GaussianBlur(2))
+            data = io.BytesIO()
+            smooth.save(data, "JPEG", quality=40)
+            with Image.open(data) as again:
+                (again if arm == "real" else smooth).save(path)
+    plan = design(task="discriminate", categories=(), images=40, informed=0)
+    made = make_study(*map(open_tiles, folders), tmp_path / "study", plan, even_if_separable=True)
+    told = " ".join(made.warnings) + " ".join(made.separation.given_away)
+    assert "JPEG" in told
+    names = {one.name for one in made.separation.properties}
+    assert {"sharpness", "bytes before equalising"} < names
 
 
 def test_one_page_holds_no_text_of_users_as_markup(tmp_path):

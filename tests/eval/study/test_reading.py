@@ -257,6 +257,17 @@ def test_nothing_of_use_is_an_error(returns, tmp_path):
     assert not returns.out.exists()
 
 
+def test_tables_of_answers_that_were_taken_away_go_with_them(returns):
+    returns.put("R1.csv", answer_rows(returns.key))
+    returns.put("second.csv", answer_rows(returns.key, block="informed"))
+    returns.read()
+    assert (returns.out / "grades-informed.csv").is_file()
+    (returns.folder / "second.csv").unlink()
+    returns.read()
+    assert not (returns.out / "grades-informed.csv").exists()
+    assert (returns.out / "grades.csv").is_file()
+
+
 def test_reading_again_replaces_the_tables_of_this_study_only(returns):
     returns.put("R1.csv", answer_rows(returns.key, answered=10))
     returns.read()

@@ -50,7 +50,8 @@ def test_from_tiles_to_a_verdict(root, capsys):
                      "--json", root / "d.json", "--plot", root / "d.svg",
                      "--real", root / "real", "--synthetic", root / "synthetic",
                      "--sheet", root / "d.png")  # fmt: skip
-    assert code == 0 and "equivalent to chance within 0.5 ± 0.3" in text
+    assert code == 0 and "Primary outcome, AUC:" in text
+    assert "equivalent to chance within 0.5 ± 0.3" in text
     assert "Not as planned: 2 of 3 planned readers; without R3." in text
     assert json.loads((root / "d.json").read_text())["settings"]["margin"] == 0.3
     assert (root / "d.png").stat().st_size > 1000 and (root / "d.svg").stat().st_size > 1000
@@ -70,6 +71,7 @@ def test_agreement_takes_the_margin_of_a_study_that_is_about_it(root, capsys):
     agreement = ("eval", "agreement", root / "ratings/grades.csv", "--replicates", "20")
     code, text = run(capsys, *agreement)
     assert code == 0 and "within ±0.3" in text and "Not as planned" not in text
+    assert "Primary outcome of the study: krippendorff_alpha_ordinal." in text
     code, text = run(capsys, *agreement, "--margin", "0.5")
     assert "Not as planned: the margin is 0.5, planned was 0.3." in text
 
