@@ -43,11 +43,14 @@ def data_size(sources: Sources) -> str | None:
 
 def split(sources: Sources) -> str | None:
     """How the training set was packed."""
-    made_by = sources.data.get("made_by") or {}
-    told = [f"{key} {made_by[key]}" for key in ("split", "groups", "val", "test", "seed")
-            if made_by.get(key) not in (None, "", {})]  # fmt: skip
-    return _sentence([f"Split by whole groups where they are known ({', '.join(told)})"]
-                     if told else [])  # fmt: skip
+    config = (sources.data.get("made_by") or {}).get("config")
+    if not isinstance(config, dict) or not (config.get("val") or config.get("test")):
+        return None
+    whole = f"whole groups (column {config.get('group_column')}) kept together"
+    told = whole if config.get("groups") else "tiles taken as independent"
+    shares = [f"{digits(config[part])} to {name}" for part, name in
+              (("val", "validation"), ("test", "a test")) if config.get(part)]  # fmt: skip
+    return f"By histosyn pack: {', '.join(shares)}, {told}, seed {config.get('seed')}."
 
 
 def preparation(sources: Sources) -> str | None:

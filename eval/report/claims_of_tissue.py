@@ -143,7 +143,7 @@ def memorization_claims(one: Finding) -> Iterator[Claim]:
             low = nearer.interval[0] if nearer.interval else 0.0
             yield claim_of(
                 nearer,
-                claim="No synthetic tile is a copy of a training tile",
+                claim="No synthetic tile is nearer to a training tile than unseen tissue can be",
                 found=f"by {space}, {nearer.details.get('count')} of {nearer.n} tiles are nearer "
                 "to a training tile than every held-out tile is",
                 reference=f"{digits(chance)} by chance",

@@ -101,7 +101,7 @@ def _tell(document: Document, page: Path, data: Path, drawn: bool) -> None:
     out.print(
         f"{len(document.findings)} results, {len(document.claims)} claims: {verdicts['shown']} "
         f"held, {verdicts['within']} within the floor, {verdicts['against']} did not hold, "
-        f"{verdicts['not shown']} not decided"
+        f"{verdicts['not shown']} not decided, {verdicts['described']} without a claim"
     )
     for notice in document.notices:
         out.print(Text("warning: ", style="yellow").append(notice, style="default"))
