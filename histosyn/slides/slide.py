@@ -41,9 +41,9 @@ class Slide:
         self.path = path
         self._file = self._opened()
         told = self._file.properties
-        self._origin = tuple(int(told.get(f"openslide.bounds-{axis}", 0)) for axis in "xy")
+        self._origin = tuple(_whole(told.get(f"openslide.bounds-{axis}"), 0) for axis in "xy")
         width, height = (
-            int(told.get(f"openslide.bounds-{side}", full))
+            _whole(told.get(f"openslide.bounds-{side}"), full)
             for side, full in zip(("width", "height"), self._file.dimensions, strict=True)
         )
         self.size = height, width
@@ -162,6 +162,11 @@ def _resolution(file: openslide.OpenSlide) -> float | None:
     told = [file.properties.get(f"openslide.mpp-{axis}") for axis in "xy"]
     try:
         across, down = (float(text) for text in told if text is not None)
-    except ValueError:
+        return plausible_mpp((across, down))
+    except (ValueError, ZeroDivisionError):
         return None
-    return plausible_mpp((across, down))
+
+
+def _whole(text: str | None, default: int) -> int:
+    """What a property says, if it is a number of pixels."""
+    return int(text) if text is not None and text.isdecimal() else default

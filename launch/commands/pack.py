@@ -305,11 +305,15 @@ def _pack_slides(work: _Work) -> None:
         _show(packed.indexes, settled.schema, work)
         console().print(Text(summary(packed.indexes, work.out, work.config.min_tissue)))
     if packed.problems:
-        raise PartialFailureError(
-            "\n".join(packed.problems)
-            + "\nThe rest is packed. To have these, too, correct what is said, remove OUT and pack "
-            "again."
-        )
+        raise PartialFailureError("\n".join([*packed.problems, _rest(work.part)]))
+
+
+def _rest(part: Part | None) -> str:
+    if part is not None:
+        return f"The rest of part {part} is made."
+    return (
+        "The rest is packed. To have these, too, correct what is said, remove OUT and pack again."
+    )
 
 
 def _tell(settled: Settled, work: _Work) -> None:

@@ -116,3 +116,12 @@ def test_what_was_not_scanned_is_white(tmp_path):
         found = slide.read(grid(0, 0, size=(128, 128)))
     assert (found[:64, :64] == 255).all()
     assert not found[64:].any()
+
+
+@pytest.mark.parametrize("odd", ["", "nan", "0", "-3", "many", "1e400"])
+def test_odd_properties_say_nothing(path, monkeypatch, odd):
+    names = ("mpp-x", "mpp-y", "bounds-x")
+    properties = {f"openslide.{name}": odd for name in names}
+    monkeypatch.setattr(openslide.OpenSlide, "properties", properties)
+    with Slide(path) as slide:
+        assert (slide.mpp, slide.size) == (None, (600, 900))
