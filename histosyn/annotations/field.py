@@ -9,7 +9,7 @@ import numpy as np
 
 from histosyn.annotations.geojson import LARGEST_GEOJSON_BYTES, read_drawing
 from histosyn.annotations.painting import Painting, class_for
-from histosyn.annotations.shapes import Grid
+from histosyn.annotations.shapes import Grid, inside
 from histosyn.labels.field import FileField, Window, write_field
 from histosyn.labels.schema import LabelSchema
 from hpc.errors import DatasetError, LabelError
@@ -63,6 +63,15 @@ def labels_of_drawing(
     blank = _blank(path, schema, unannotated)
     grid = Grid(left=0, top=0, step=step, size=size)
     return Painting(read_drawing(path), schema).paint(grid, blank).labels
+
+
+def mask_of_drawing(path: Path, size: tuple[int, int], step: float) -> np.ndarray:
+    """Where any annotation of a file lies, bool (H, W), whatever its class."""
+    grid = Grid(left=0, top=0, step=step, size=size)
+    found = np.zeros(size, bool)
+    for annotation in read_drawing(path).annotations:
+        found |= inside(annotation.shape, grid)
+    return found
 
 
 def _blank(path: Path, schema: LabelSchema, unannotated: str | None) -> int:

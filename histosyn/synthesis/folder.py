@@ -10,20 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from histosyn.images.file import image_bytes
+from histosyn.images.tiles import read_tile
 from histosyn.labels.instances import warn_of_objects
 from histosyn.models.fixed_size import require_sizes
 from histosyn.models.folder import Model
 from histosyn.synthesis.blank_tiles import blank_fault, warn_of_blank_tiles
-from histosyn.synthesis.from_manifest import rerolls_of
-from histosyn.synthesis.label_fields import labels_of
+from histosyn.synthesis.changes import write_change
+from histosyn.synthesis.job_tile import MadeTile, made_tile, with_areas, without_rerolls
 from histosyn.synthesis.manifest import Entries, read_manifest, tiles_lock, write_manifest
 from histosyn.synthesis.plan import (
     Job,
@@ -33,15 +31,15 @@ from histosyn.synthesis.plan import (
     tile_state,
 )
 from histosyn.synthesis.provenance import entry_of, tile_png_bytes
+from histosyn.synthesis.rerolls import areas_png_bytes
 from histosyn.synthesis.scale_checks import report_scale
 from histosyn.synthesis.slide_folder import Piece, opened_slides, problem_of
 from histosyn.synthesis.tile import synthesize, synthesize_painted
 from hpc import collectives
-from hpc.errors import InputError, LabelError
+from hpc.errors import InputError
 from hpc.files import sha256_of_bytes, write_bytes
 from hpc.job_array import WHOLE
 from hpc.paths import as_path
-from hpc.randomness import key_of
 from hpc.temporary_names import remove_leftovers
 from hpc.topology import Topology
 
@@ -94,6 +92,8 @@ def synthesize_folder(
     labels, out = as_path(labels, "folder of label maps"), as_path(out, "OUT")
     _keep_apart(labels, out)
     jobs = planned_jobs(model, labels, config, topology)
+    if config.reroll is not None:
+        jobs = [with_areas(job, model) for job in jobs]
     if topology.is_first:
         warn_of_objects(
             sorted({job.label for job in jobs if not (job.is_slide or job.record.drawn)}),
@@ -197,28 +197,31 @@ def _note(
 def _made(
     model: Model, path: Path, job: Job, memory_gib: float
 ) -> tuple[dict[str, Any], str | None]:
-    """Make one tile and write it; its entry, and why it shows nothing, if so.
-
-    What is recorded is what was read and what was written.
-    """
-    source = image_bytes(job.label, str(job.label))
-    record = replace(job.record, label_sha256=sha256_of_bytes(source))
-    if job.again is not None and record != job.record:
-        raise LabelError(f"{job.label} was replaced after synthesis began. Start it again.")
-    labels_HW = labels_of(source, job.label, record, model.facts.schema)
-    tile = _tile(model, job, labels_HW, memory_gib)
-    data = tile_png_bytes(tile, record)
+    """Make one tile and write it; its entry, and why it shows nothing, if so."""
+    made = made_tile(model, job, memory_gib)
+    change = _change(model, path, job, made, memory_gib)
+    if job.reroll is not None and made.rerolls is not None and made.record.rerolled is not None:
+        out = path.parents[len(Path(job.record.file).parts) - 1]
+        write_bytes(out / made.record.rerolled.areas, areas_png_bytes(made.rerolls))
+    data = tile_png_bytes(made.pixels, made.record)
     write_bytes(path, data)
-    return entry_of(record, sha256_of_bytes(data)), blank_fault(tile, labels_HW)
+    entry = entry_of(made.record, sha256_of_bytes(data)) | change
+    return entry, blank_fault(made.pixels, made.labels_HW)
 
 
-def _tile(model: Model, job: Job, labels_HW: np.ndarray, memory_gib: float) -> np.ndarray:
-    record = job.record
-    if job.again is not None and record.painted is not None:
-        rerolls = rerolls_of(record.painted, job.again, labels_HW.shape)
-        return synthesize_painted(model, labels_HW, record.seed, rerolls, stain=record.stain)[0]
-    key = key_of(record.seed, "synthesis", job.key, record.variant)
-    return synthesize(model, labels_HW, key, record.stain, memory_gib)
+def _change(
+    model: Model, path: Path, job: Job, made: MadeTile, memory_gib: float
+) -> dict[str, float]:
+    """What an edit has changed, for the manifest; a picture of it lies beside the folder."""
+    if job.before is not None:
+        before = read_tile(job.before)
+    elif job.reroll is not None:
+        before = made_tile(model, without_rerolls(job), memory_gib).pixels
+    else:
+        return {}
+    out = path.parents[len(Path(job.record.file).parts) - 1]
+    picture = out.with_name(f"{out.name}-changes") / job.record.file
+    return write_change(picture, before, made.pixels, job.record.file).as_dict()
 
 
 def _merged(part: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from histosyn.sources.pairs import images_by_key
 from histosyn.synthesis.from_manifest import repeated_records
 from histosyn.synthesis.label_fields import DRAWINGS, label_source
 from histosyn.synthesis.provenance import Record, entry_of, mark_of, same_but_for_version
+from histosyn.synthesis.reroll_choice import RerollChoice
 from histosyn.synthesis.resolution import SaidResolution, resampling, resolutions_of
 from histosyn.synthesis.slide_config import SlideConfig
 from histosyn.synthesis.stain_choice import StainChoice
@@ -47,10 +48,18 @@ class SynthesisConfig:
     output: SlideConfig = field(default_factory=SlideConfig)
     # The manifest of tiles that are to be made again: it has seeds and variants of its own.
     like: Path | None = None
+    # The label maps are edited ones of these tiles.
+    edited: bool = False
+    # Parts that get noise of their own.
+    reroll: RerollChoice | None = None
 
     def __post_init__(self) -> None:
         if self.variants < 1:
             raise InputError(f"variants = {self.variants} must be at least 1.")
+        if self.edited and self.like is None:
+            raise InputError("--edited is for --like: name the manifest of the tiles before.")
+        if self.reroll is not None and (self.like is not None or self.output.output == "tiff"):
+            raise InputError("--reroll is for tiles of a seed: leave out --like and --output tiff.")
         if self.like is None:
             return
         object.__setattr__(self, "like", as_path(self.like, "like"))
@@ -77,6 +86,7 @@ class SynthesisConfig:
             repr(self.stain), *self.output.identity,
         ]  # fmt: skip
         identity = [*facts, like, model.sha256, model.precision, str(labels.resolve())]
+        identity += [self.edited, repr(self.reroll)]
         return sha256_of_bytes(json.dumps(identity).encode())
 
 
@@ -93,6 +103,9 @@ class Job:
     record: Record
     again: Path | None = None
     mpp_is_said: bool = False
+    # What it looked like before, to be compared with.
+    before: Path | None = None
+    reroll: RerollChoice | None = None
 
     @property
     def is_slide(self) -> bool:
@@ -125,7 +138,7 @@ def planned_jobs(
     Raises InputError if there are none, two of one name, or a manifest that does not fit.
     """
     if config.like is not None:
-        repeated = _repeated(model, labels, config.like)
+        repeated = _repeated(model, labels, config.like, edited=config.edited)
         slides = [job for job in repeated if job.is_slide]
         tiles = [job for job in repeated if not job.is_slide]
         return _mine(tiles, config.part, topology) + slides
@@ -218,7 +231,13 @@ def _jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:
                 codec=config.output.codec if is_slide else None,
                 drawn=source.drawn,
             )
-            jobs[output] = Job(key=key, label=path, record=record, mpp_is_said=key in mpp_of)
+            jobs[output] = Job(
+                key=key,
+                label=path,
+                record=record,
+                mpp_is_said=key in mpp_of,
+                reroll=config.reroll,
+            )
     return list(jobs.values())
 
 
@@ -236,8 +255,8 @@ def _resolutions(
     return resolutions_of(label_maps, said)
 
 
-def _repeated(model: Model, labels: Path, like: Path) -> list[Job]:
-    records = repeated_records(like, labels, model.sha256)
+def _repeated(model: Model, labels: Path, like: Path, *, edited: bool) -> list[Job]:
+    records = repeated_records(like, labels, model.sha256, edited=edited)
     others = {record.precision for record in records.values()} - {model.precision}
     if others:
         raise InputError(
@@ -249,6 +268,7 @@ def _repeated(model: Model, labels: Path, like: Path) -> list[Job]:
             label=labels / record.label,
             record=record,
             again=like,
+            before=like.parent / record.file if edited else None,
         )
         for record in records.values()
     ]

@@ -42,6 +42,18 @@ class Painted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rerolled:
+    """Parts of a tile of `synth` have noise of another seed, keyed by name and variant as well.
+
+    `areas` is the file, as seen from the folder of tiles, that says where.
+    """
+
+    seeds: Annotated[tuple[int, ...], Meta(max_length=MOST_REROLLS)]
+    areas: NearFileName
+    areas_sha256: Text
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resampled:
     """A label map was brought from `source_mpp` microns per pixel to the model's `mpp`."""
 
@@ -86,6 +98,7 @@ class Record:
     # How the tiles of a pyramid are compressed; a PNG has none.
     codec: Text | None = None
     drawn: Drawn | None = None
+    rerolled: Rerolled | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in the manifest."""
@@ -94,6 +107,8 @@ class Record:
             data["stain"] = list(self.stain)
         if self.painted is not None:
             data["painted"]["seeds"] = list(self.painted.seeds)
+        if self.rerolled is not None:
+            data["rerolled"]["seeds"] = list(self.rerolled.seeds)
         return {name: value for name, value in data.items() if value is not None}
 
 

@@ -62,6 +62,11 @@ def margin(config: GeneratorConfig) -> int:
     return (cell - 1) + reaches * (cell - 1) + 1
 
 
+def painting_key(seed: int) -> int:
+    """The key of the noise in a painting."""
+    return key_of(seed, "painting")
+
+
 def paint_tissue(
     network: Generator,
     labels_HW: np.ndarray,
@@ -70,17 +75,19 @@ def paint_tissue(
     on_progress: Callable[[float], None] = lambda share: None,
     cache: ActivationCache | None = None,
     stain: Code | None = None,
+    key_for: Callable[[int], int] = painting_key,
 ) -> Recomputed:
     """A tile (1, 3, H, W) in [-1, 1] for a label map whose areas have noise of their own.
 
-    The `stain`, of a generator that takes one, is that of all areas.
+    The `stain`, of a generator that takes one, is that of all areas; `key_for` gives the key of the
+    noise for the seed of the image, and of an area.
     `on_progress` is called before each block with the share of blocks that is done; it may raise to
     end the work. With a `cache` only what differs from the last tile is computed.
     """
     cache = cache or ActivationCache()
     height, width = labels_HW.shape
     device = network.exit.weight.device
-    keys = [key_of(each, "painting") for each in (seed, *rerolls.used_seeds)]
+    keys = [key_for(each) for each in (seed, *rerolls.used_seeds)]
     noises = _noises(keys, network.config, height, width, device)
     if stain is not None:
         codes = torch.tensor([stain], device=device)

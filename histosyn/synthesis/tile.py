@@ -26,7 +26,7 @@ from histosyn.synthesis.field_tissue import (
     FieldTissue,
     require_finite_tile,
 )
-from histosyn.synthesis.rerolls import Rerolls, paint_tissue
+from histosyn.synthesis.rerolls import Rerolls, paint_tissue, painting_key
 from hpc.determinism import deterministic
 from hpc.errors import LabelError
 
@@ -81,11 +81,12 @@ def synthesize_painted(
     on_progress: Callable[[float], None] = lambda share: None,
     cache: ActivationCache | None = None,
     stain: Code | None = None,
+    key_for: Callable[[int], int] = painting_key,
 ) -> tuple[np.ndarray, bool]:
     """One tile, uint8 (H, W, 3), with areas of noise of their own, and whether it is exact.
 
-    `on_progress` and `cache` as in `paint_tissue`; without a cache every tile is exact. Raises
-    LabelError as `synthesize` does, and if the areas are not those of a map of this size.
+    `on_progress`, `cache` and `key_for` as in `paint_tissue`; without a cache every tile is exact.
+    Raises LabelError as `synthesize` does, and if the areas are not those of a map of this size.
     """
     labels_HW = class_indices(labels_HW, model.facts.schema)
     require_sizes({"The label map": labels_HW.shape}, model.facts.generator)
@@ -95,7 +96,8 @@ def synthesize_painted(
             f"{_size(rerolls.areas_HW)}. They must be equal."
         )
     with deterministic():
-        made = paint_tissue(model.network, labels_HW, seed, rerolls, on_progress, cache, stain)
+        how = (on_progress, cache, stain, key_for)
+        made = paint_tissue(model.network, labels_HW, seed, rerolls, *how)
         return _as_tile(model, made.values), made.exact
 
 

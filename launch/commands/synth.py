@@ -34,6 +34,9 @@ def synth(
     extent: str | None = None,
     unannotated: str | None = None,
     like: Path | None = None,
+    edited: bool = False,
+    reroll: str | None = None,
+    reroll_seed: int = 1,
     part: str | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "float32", "bfloat16"] = "float32",
@@ -95,6 +98,16 @@ def synth(
     like
         A manifest.jsonl, of `synth` or of `histosyn paint`: make the tiles that it tells of again,
         with their seeds, variants, resampling and re-rolled areas. The same model is needed.
+    edited
+        LABELS holds edited label maps of the tiles of --like: they are made again with the same
+        noise. OUT-changes gets a picture for each: before, after, and the changed pixels; the
+        manifest has their share.
+    reroll
+        Give parts of the tiles other noise, and leave the rest as it is: a class of the schema, or
+        a mask (what is not black), or GeoJSON, or a folder of these with the names of the label
+        maps. Pictures and shares as with --edited.
+    reroll_seed
+        Decides the noise there.
     part
         Make one part only, such as 3/16, while other processes make the others. Then run the
         command without it: it makes what is missing and writes one manifest. `histosyn submit
@@ -119,6 +132,7 @@ def synth(
     from histosyn.models.folder import load_model
     from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
     from histosyn.synthesis.precision import precision_of_tiles
+    from histosyn.synthesis.reroll_choice import RerollChoice
     from histosyn.synthesis.slide_config import SlideConfig, parse_extent
     from histosyn.synthesis.stain_choice import StainChoice
     from hpc.errors import PartialFailureError
@@ -144,6 +158,8 @@ def synth(
             unannotated=unannotated,
         ),
         like=like,
+        edited=edited,
+        reroll=None if reroll is None else RerollChoice(what=reroll, seed=reroll_seed),
         part=WHOLE if part is None else parse_part(part),
     )
     here = device_of(topology, device)
