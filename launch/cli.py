@@ -57,6 +57,11 @@ COMMANDS = (
     ),
     ("tune", "launch.commands.tune:tune", "Sweep learning rates and loss weights with Ray Tune."),
     (
+        "verify",
+        "launch.commands.verify:verify",
+        "Tell whether tiles are what a model made of label maps.",
+    ),
+    (
         "export",
         "launch.commands.export:export",
         "Export a model: a folder to publish, or ONNX for other programs.",

@@ -15,7 +15,7 @@ from typing import IO
 
 from histosyn.images.limits import MAX_PIXELS
 from histosyn.images.png_rows import png_parts, png_size
-from histosyn.images.tiff_segments import tiff_parts, tiff_size, tiff_text
+from histosyn.images.tiff_segments import stored_parts, tiff_parts, tiff_size, tiff_text
 from hpc.errors import DatasetError
 from hpc.files import open_regular_file
 from hpc.limits import raised_limit
@@ -51,6 +51,12 @@ def tiff_description(path: Path) -> str:
             return tiff_text(file) if _kind(file) == "tiff" else ""
     except (OSError, struct.error, SyntaxError, ValueError, KeyError):
         return ""
+
+
+def tiff_tiles(path: Path) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """The parts of a TIFF as they are stored, compressed, each with its top and left."""
+    with open_regular_file(path) as file:
+        yield from stored_parts(file)
 
 
 def image_parts(path: Path, name: str) -> Iterator[ImagePart]:

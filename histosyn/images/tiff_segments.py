@@ -54,16 +54,23 @@ def tiff_parts(file: IO[bytes], name: str, most_pixels: int) -> Iterator[tuple[i
     tags = _tags(file)
     layout = _layout(tags)
     _require_readable(tags, layout, name, most_pixels)
+    rows, columns = layout.part
+    for (top, left), data in stored_parts(file):
+        # A tile has all its pixels, a strip only those of the image.
+        stored = rows if layout.tiled else min(rows, layout.size[0] - top)
+        yield top, left, _tiff(tags, stored, columns, data)
+
+
+def stored_parts(file: IO[bytes]) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """Top and left of each part of the first image, and what is stored of it."""
+    layout = _layout(_tags(file))
     height, width = layout.size
     rows, columns = layout.part
     across = -(-width // columns)
     for number in range(-(-height // rows) * across):
-        top, left = number // across * rows, number % across * columns
         file.seek(layout.offsets[number])
-        data = file.read(layout.lengths[number])
-        # A tile has all its pixels, a strip only those of the image.
-        stored = rows if layout.tiled else min(rows, height - top)
-        yield top, left, _tiff(tags, stored, columns, data)
+        place = number // across * rows, number % across * columns
+        yield place, file.read(layout.lengths[number])
 
 
 def _tags(file: IO[bytes]) -> Any:

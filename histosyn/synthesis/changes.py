@@ -1,4 +1,4 @@
-"""What an edit has changed: before, after and the difference as a picture, and a share of pixels."""
+"""What an edit has changed: before, after and the difference in a picture, a share of pixels."""
 
 from __future__ import annotations
 
