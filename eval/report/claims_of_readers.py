@@ -12,6 +12,7 @@ from eval.statistics.result import Number
 
 _MEAN = "mean of readers"
 _OUTCOMES = ("auc", "accuracy", "dprime", "pairs")
+_WITHIN = "Readers tell synthetic images from real ones no better than the margin allows"
 _DIFFERENCE = "real minus synthetic"
 # Of the many coefficients those that a reader of a report looks for first.
 PREFERRED = ("krippendorff_alpha_ordinal", "fleiss_kappa", "gwet_ac1", "icc_agreement",
@@ -28,13 +29,16 @@ def discrimination_claims(one: Finding) -> Iterator[Claim]:
         chance = number.details.get("chance")
         test = number.details.get("equivalence_test")
         is_primary = " (primary outcome)" if number.name == primary else ""
+        tested = isinstance(test, dict)
+        apart = _WITHIN if tested else "Readers cannot tell synthetic images from real ones"
         yield claim_of(
             number,
-            claim=f"Readers cannot tell synthetic images from real ones{is_primary}",
+            claim=f"{apart}{is_primary}",
             found=f"{words(number.name)}, mean of {number.details.get('readers', '?')} readers, "
             f"{number.details.get('block')} block: {digits(number.value)}",
-            reference=_reference(chance, margin if isinstance(test, dict) else None),
-            verdict=_apart(number, chance, test),
+            reference=_reference(chance, margin if tested else None),
+            # With a margin the claim is that of the outcome that it was set for.
+            verdict="described" if margin and not tested else _apart(number, chance, test),
             source=one.file,
         )
 

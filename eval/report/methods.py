@@ -125,7 +125,7 @@ def _discrimination(one: Finding) -> str:
     told = f" Equivalence to chance was tested with a margin of {digits(margin)}." if margin else ""
     return (
         "Readers judged whether images were real or synthetic; means of readers take readers and "
-        f"images for drawn ({one.settings.get('pooling')}).{told}"
+        f"images for drawn ({_lower(str(one.settings.get('pooling')))}).{told}"
     )
 
 

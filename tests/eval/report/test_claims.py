@@ -39,8 +39,18 @@ def test_readers_are_claimed_to_be_alike_only_by_a_test_with_a_margin(tmp_path):
 def test_the_mean_of_readers_is_the_claim(tmp_path):
     found = claims(tmp_path, discrimination())
     assert len(found) == 1
-    assert found[0].claim.endswith("(primary outcome)")
+    assert found[0].claim.endswith("no better than the margin allows (primary outcome)")
     assert found[0].verdict == "shown"
+
+
+def test_an_outcome_without_a_margin_of_its_own_is_described(tmp_path):
+    result = discrimination()
+    dprime = number("dprime", 0.3, (0.1, 0.5), reader="mean of readers", block="naive", chance=0.0)
+    both = Result(kind="discrimination", inputs={}, settings=result.settings,
+                  numbers=(*result.numbers, dprime))  # fmt: skip
+    assert [one.verdict for one in claims(tmp_path, both)] == ["shown", "described"]
+    alone = Result(kind="discrimination", inputs={}, settings={}, numbers=(dprime,))
+    assert claims(tmp_path, alone)[0].verdict == "against"
 
 
 def test_copies_are_those_beyond_chance(tmp_path):

@@ -40,6 +40,22 @@ def test_intervals_over_patients_cover_the_truth():
     assert narrow[1] / narrow[0] < whole[1] / whole[0]
 
 
+def test_intervals_of_a_ratio_of_means_cover_the_truth():
+    """Distances of tiles, as memorization compares them: positive, skew, alike in a patient."""
+
+    def distances(random, patients=15, tiles=4):
+        own = 0.3 * random.normal(size=(patients, 1)) + 0.3 * random.normal(size=(patients, tiles))
+        groups = np.repeat([f"p{i}" for i in range(patients)], tiles).tolist()
+        return mean_of(np.exp(own).ravel(), groups)
+
+    held = []
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        number = ratio_number("r", distances(random), distances(random), "method", "reason")
+        held.append(number.interval[0] < 1 < number.interval[1])
+    assert 0.9 <= np.mean(held) <= 0.99
+
+
 def test_without_a_side_there_is_a_reason():
     number = ratio_number("r", None, mean_of(np.ones(3), ["a", "b", "c"]), "method", "why")
     assert (number.value, number.reason) == (None, "why")
