@@ -106,6 +106,28 @@ def _change_of_design(panel, less):
     return weighted(panel) - weighted(less)
 
 
+def test_the_variance_over_patients_is_obuchowskis():
+    """By the sums of her paper (Biometrics 1997;53:567), of one reader, with loops."""
+    panel = panel_of(images=60, readers=1)
+    group_I = np.random.default_rng(0).permutation(np.arange(60) % 12)
+    group_I[panel.positive_I] = np.arange(30) % 12
+    group_I[~panel.positive_I] = np.arange(30) % 12
+    panel = replace(panel, group_I=group_I)
+    x, y = panel.ratings_IR[panel.positive_I, 0], panel.ratings_IR[~panel.positive_I, 0]
+    of_x, of_y = group_I[panel.positive_I], group_I[~panel.positive_I]
+    kernel = (x[:, None] > y) + 0.5 * (x[:, None] == y)
+    m, n, area = len(x), len(y), kernel.mean()
+    v10, v01 = kernel.mean(axis=1), kernel.mean(axis=0)
+    s10 = s01 = s11 = 0.0
+    for one in range(12):
+        a = v10[of_x == one].sum() - (of_x == one).sum() * area
+        b = v01[of_y == one].sum() - (of_y == one).sum() * area
+        s10, s01, s11 = s10 + a * a, s01 + b * b, s11 + a * b
+    factor = 12 / 11
+    expected = factor / m * s10 / m + factor / n * s01 / n + 2 / (m * n) * factor * s11
+    assert measure("auc", panel).covariances(panel)[0, 0] == pytest.approx(expected)
+
+
 def test_patients_drawn_whole_give_wider_intervals_where_their_images_are_alike():
     random = np.random.default_rng(0)
     panel = panel_of(images=40)

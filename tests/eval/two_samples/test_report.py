@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eval.discrimination.machine import read_machine
 from eval.distances.report import Grouping
 from eval.extractors.random_network import RandomExtractor
 from eval.features.tile_sources import open_tiles
-from eval.two_samples.report import SUREST, Settings, require_no_part, two_sample_test
+from eval.two_samples.report import SCORES, SUREST, Settings, require_no_part, two_sample_test
 from hpc.errors import InputError
 
 pytest.importorskip("sklearn", reason="needs the extra `c2st`")
@@ -80,6 +81,14 @@ def test_a_fine_fault_is_seen_at_the_fine_scale_alone_and_named(tmp_path):
         "real, surely so",
     ]
     assert all(len(names) == 4 for names in surest.values())
+    # What a reader study compares its readers with: a score for each tile, the surest ones highest.
+    told = result.tables[SCORES]
+    keys = zip(told["synthetic"], told["images"], strict=True)
+    scores = dict(zip(keys, told["scores"]["auc_texture_scale_1"], strict=True))
+    assert len(scores) == 60
+    highest = max(score for (synthetic, _), score in scores.items() if synthetic)
+    assert scores[True, surest["synthetic, surely so"][0]] == highest
+    assert set(told["scores"]) == set(result.tables[SUREST])
 
 
 def test_the_result_is_the_same_again_and_is_plain_data(tmp_path):
@@ -87,6 +96,7 @@ def test_the_result_is_the_same_again_and_is_plain_data(tmp_path):
     first, second = (two_sample_test(real, synthetic, EXTRACTOR, Settings()) for _ in range(2))
     assert first == second
     first.save(tmp_path / "c2st.json")
+    assert list(read_machine(tmp_path / "c2st.json").images) == first.tables[SCORES]["images"]
     assert any("patients of the tiles are not known" in warning for warning in first.warnings)
     assert any("took part in training is not known" in warning for warning in first.warnings)
 
