@@ -30,9 +30,14 @@ from hpc.topology import Topology
 
 logger = logging.getLogger("histosyn")
 
+# What records in seconds are called where people read them.
+_ETA = {"eta_seconds": "eta"}
+
 Item = TypeVar("Item")
 _PLAIN_FIRST_SECONDS = 3.0
 _PLAIN_INTERVAL_SECONDS = 10.0
+# ISO 8601, on terminals and in job logs alike.
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 _COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(),
@@ -74,8 +79,19 @@ def warnings_left_out() -> Iterator[None]:
 
 
 def key_values(record: dict[str, Any]) -> str:
-    """One plain line: `step=100 loss/hinge=1.234 ...`."""
-    return " ".join(f"{key}={_short(value)}" for key, value in record.items() if value is not None)
+    """One plain line: `step=100 loss/hinge=1.234 ... eta=0:05:45`.
+
+    Seconds that are left are shown as bars and `histosyn status` show them.
+    """
+    shown = {_ETA.get(key, key): _short(key, value) for key, value in record.items()
+             if value is not None}  # fmt: skip
+    return " ".join(f"{key}={value}" for key, value in shown.items())
+
+
+def duration(seconds: float) -> str:
+    """As h:mm:ss, as rich's bars show it; a day is 24:00:00."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def on_terminal() -> bool:
@@ -215,11 +231,13 @@ class RecordsFile:
 def _terminal_handler() -> logging.Handler:
     handler: logging.Handler
     if on_terminal():
-        handler = RichHandler(console=_terminal(), show_path=False, show_level=False)
+        handler = RichHandler(
+            console=_terminal(), show_path=False, show_level=False, log_time_format=_TIME_FORMAT
+        )
         handler.setFormatter(_Readable("%(message)s"))
         return handler
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Readable("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    handler.setFormatter(_Readable("%(asctime)s %(message)s", _TIME_FORMAT))
     return handler
 
 
@@ -236,5 +254,7 @@ def _terminal() -> Console:
     return Console(stderr=True)
 
 
-def _short(value: Any) -> str:
+def _short(key: str, value: Any) -> str:
+    if key in _ETA:
+        return duration(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -288,7 +288,12 @@ def _report(error: HistosynError | CycloptsError | OSError) -> int:
 def _say(message: str) -> None:
     leave_for_torchrun(message)
     text = Text.assemble(("histosyn:", "bold red"), " ", message)
-    console(stderr=True).print(text)
+    screen = console(stderr=True)
+    if screen.is_terminal:
+        # Between words; paths and commands that are longer than a line stay whole.
+        screen.print(text, soft_wrap=False, overflow="ignore", crop=False)
+    else:
+        screen.print(text)
 
 
 if __name__ == "__main__":

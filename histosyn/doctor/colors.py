@@ -16,6 +16,8 @@ RARE_SHARE = 1e-4
 # and compression, and rarer than both.
 _MIX_DISTANCE = 12.0
 _MIX_SHARE = 0.01
+# Colours brighter or darker than these in all channels look white or black.
+_WHITISH, _BLACKISH = 200, 60
 # Values a channel takes in the colours that are offered: 7 * 7 * 7 colours, 42 apart or more.
 _STEPS = (0, 42, 85, 127, 170, 212, 255)
 
@@ -77,21 +79,22 @@ def stray_reason(group: Group, larger: list[Group], total: int) -> str:
 
 
 def distinct_colors(count: int, avoid: np.ndarray) -> list[str]:
-    """Up to 255 colours that differ by 42 at least; white first, each far from those before it.
+    """Up to 255 colours that differ by 42 at least, each far from those before it.
 
+    They are neither white nor black, which glass, gaps and ignored pixels have on most pictures.
     None of them could be taken for one of `avoid`, uint8 (n, 3), as long as there are enough.
     """
     grid = np.stack(np.meshgrid(_STEPS, _STEPS, _STEPS, indexing="ij"), axis=-1).reshape(-1, 3)
-    candidates = grid[::-1]
+    candidates = grid[(grid.min(axis=1) < _WHITISH) & (grid.max(axis=1) > _BLACKISH)]
     if len(avoid):
         differences = np.abs(candidates[:, None] - avoid[None].astype(int)).max(axis=2)
         free = differences.min(axis=1) > COLOR_TOLERANCE
         candidates = candidates[free] if free.sum() >= count else candidates
-    chosen = [candidates[0]]
-    distances = np.full(len(candidates), np.inf)
+    chosen: list[np.ndarray] = []
+    distances = np.minimum(*(np.abs(candidates - end).sum(axis=1) for end in (0, 255)))
     while len(chosen) < count:
-        distances = np.minimum(distances, np.abs(candidates - chosen[-1]).sum(axis=1))
         chosen.append(candidates[distances.argmax()])
+        distances = np.minimum(distances, np.abs(candidates - chosen[-1]).sum(axis=1))
     return [hex_color(color.astype(np.uint8)) for color in chosen[:count]]
 
 

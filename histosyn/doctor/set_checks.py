@@ -15,6 +15,10 @@ from histosyn.doctor.pair_checks import MPP_RATIO, size_text
 
 # The generator's default stride: tiles of other multiples are padded for it, at a cost.
 _STRIDE = 32
+# Larger tiles are worth so much of the area.
+_NEARLY = 0.05
+# No smaller ones are proposed: a gland is to fit in.
+_SMALLEST = 128
 
 
 def _strange(kind: Literal["color", "value"], dataset: DatasetSummary) -> Sequence[str]:
@@ -146,11 +150,23 @@ def _one_size(dataset: DatasetSummary) -> str:
             f"histosyn pack refuses them without --tile-size, and nothing of {_STRIDE} pixels can "
             f"be cut from {size_text(smallest)}: leave out the tiles smaller than {_STRIDE}."
         )
-    side = min(smallest) // _STRIDE * _STRIDE
+    largest = min(smallest) // _STRIDE * _STRIDE
+    sides = range(min(_SMALLEST, largest), largest + 1, _STRIDE)
+    kept = {side: _kept_share(dataset, side) for side in sides}
+    best = max(kept.values())
+    side = max(side for side, share in kept.items() if share >= best - _NEARLY)
+    more = "" if side == largest else f" ({largest} would keep {kept[largest]:.0%})"
     return (
         f"histosyn pack refuses them without --tile-size. Pack with --tile-size {side}, which cuts "
-        f"all tiles to {side}x{side}."
+        f"all tiles to {side}x{side} and keeps {kept[side]:.0%} of their area{more}."
     )
+
+
+def _kept_share(dataset: DatasetSummary, side: int) -> float:
+    """The share of all pixels that lie in squares of `side` pixels."""
+    sizes = dataset.tile_sizes.items()
+    kept = sum(n * (size[0] // side) * (size[1] // side) * side**2 for size, n in sizes)
+    return kept / sum(n * size[0] * size[1] for size, n in sizes)
 
 
 SET_CHECKS = (

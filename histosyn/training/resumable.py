@@ -297,9 +297,10 @@ class _Run(Generic[TrainerKind]):
         if self.topology.is_first:
             count = self.topology.world_size
             logger.info(
-                "%s: step %d of %d, %d tiles of %dx%d, schema %s (%d classes), "
+                "%s: step %d of %d (%.4g epochs), %d tiles of %dx%d, schema %s (%d classes), "
                 "%d process%s, %s, %s",
-                self.config.run.folder, trainer.step, self.config.run.steps, len(index),
+                self.config.run.folder, trainer.step, self.config.run.steps,
+                self.config.run.steps * self.config.data.global_batch / len(index), len(index),
                 *index.tile_size, index.schema.name, len(index.schema.classes), count,
                 "es" * (count > 1), trainer.device, self.config.run.precision,
             )  # fmt: skip

@@ -15,7 +15,6 @@ from cyclopts.exceptions import MissingArgumentError, UnknownCommandError, Unkno
 
 from histosyn.config.synonyms import plain_word, settings_meant
 from hpc.errors import ConfigError, InputError
-from launch.command_line.epochs import epochs_as_steps
 from launch.command_line.synonyms import COMMANDS, NOTES, NOTES_OF, OPTIONS
 
 _EPOCHS = ("epochs", "n_epochs", "num_epochs", "max_epochs", "niter")
@@ -54,6 +53,9 @@ def unknown_option(word: str, names: Collection[str], command: str, tokens: Sequ
     if meant:
         told.append(f"Did you mean {_listed(meant)}?")
     if plain_word(word) in _EPOCHS and "--run.steps" in names:
+        # Only now: it looks into shards, and all commands come through this module.
+        from launch.command_line.epochs import epochs_as_steps
+
         told.append(epochs_as_steps(tokens, _value_after(word, tokens)))
     elif note := note_on(word, command):
         told.append(note)

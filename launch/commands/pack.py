@@ -331,10 +331,13 @@ def _tracked(what: str) -> Callable[[Iterable[CutPair], int], Iterable[CutPair]]
 
 def _show(indexes: dict[str, DatasetIndex], schema: LabelSchema, work: _Work) -> None:
     from histosyn.packing.class_coverage import class_coverage_warnings
+    from histosyn.packing.split_notes import split_notes
 
     screen = console()
     screen.print(parts_table(indexes))
     screen.print(classes_table(indexes, schema))
+    for told in split_notes(indexes, work.config):
+        screen.print(Text(told.text, "yellow" if told.warns else ""))
     for note in class_coverage_warnings(indexes):
         screen.print(Text(note, "yellow"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from hpc.errors import InputError
 from hpc.files import write_json
+from hpc.log import duration
 from launch.output_checks import check_output_file
 from launch.run_status import RunStatus, next_action, status_of
 from launch.terminal.console import console, say
@@ -82,7 +82,7 @@ def _rows(run: RunStatus) -> Iterable[tuple[str, str | None]]:
     yield "note", run.note
     yield "progress", _progress(run)
     if run.eta_seconds is not None:
-        yield "left", _duration(run.eta_seconds)
+        yield "left", duration(run.eta_seconds)
     yield "checkpoint", "none yet" if run.last_checkpoint is None else f"step {run.last_checkpoint}"
     if run.restarts is not None:
         yield "restarts", str(run.restarts)
@@ -108,7 +108,3 @@ def _progress(run: RunStatus) -> str | None:
     if run.images_per_second and run.state == "running" and run.silent_since is None:
         text += f", {run.images_per_second:.3g} images/s"
     return text
-
-
-def _duration(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))

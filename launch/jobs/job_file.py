@@ -147,7 +147,7 @@ def _job(
     array = [] if parts is None else [f"--array=1-{parts}"]
     text = _filled(
         "job.sbatch",
-        job_name=_header(f"histosyn-{command}-{_name(request.folder)}"),
+        job_name=_header(_job_name(command, _name(request.folder))),
         log=_header(f"{request.folder}".replace("%", "%%") + f"/{log}"),
         options="\n".join(
             f"#SBATCH {option}"
@@ -162,6 +162,11 @@ def _job(
     # The job that follows an array, to put its parts together, has a file of its own.
     name = command if parts is None else f"{command}-parts"
     return JobFile(name=name, folder=request.folder, text=text, parts=parts)
+
+
+def _job_name(command: str, folder: str) -> str:
+    """runs/train, where `train` writes by default, says nothing more than the command."""
+    return f"histosyn-{command}" if folder == command else f"histosyn-{command}-{folder}"
 
 
 def _name(folder: Path) -> str:

@@ -163,8 +163,8 @@ def test_a_job_log_hears_of_progress_now_and_then(clock, capsys):
         clock.now += 4
 
     lines = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()]
-    assert lines[0] == "tiles=1/100 eta_seconds=396", "who starts something wants to see it work"
-    assert lines[1] == "tiles=4/100 eta_seconds=384"
+    assert lines[0] == "tiles=1/100 eta=0:06:36", "who starts something wants to see it work"
+    assert lines[1] == "tiles=4/100 eta=0:06:24"
     assert len(lines) == 33
 
 

@@ -48,7 +48,7 @@ def test_the_first_line_comes_after_seconds_then_now_and_then(clock, told):
         if len(told) > before:
             at[done] = told[-1]
     assert list(at) == [42, 57, 72, 87]
-    assert at[42] == "step=42/100 seconds_each=2 eta_seconds=116"
+    assert at[42] == "step=42/100 seconds_each=2 eta=0:01:56"
 
 
 def test_a_step_of_minutes_is_told_as_soon_as_it_is_done(clock, told):
@@ -57,7 +57,7 @@ def test_a_step_of_minutes_is_told_as_soon_as_it_is_done(clock, told):
     shown.update(0)
     assert told == []
     shown.update(1)
-    assert told == ["step=1/9 seconds_each=300 eta_seconds=2400"]
+    assert told == ["step=1/9 seconds_each=300 eta=0:40:00"]
 
 
 def test_a_postponed_line_is_not_logged(clock, told):

@@ -154,12 +154,17 @@ def test_training_would_suffer_from(folders, damage, what, where):
 @pytest.mark.parametrize(
     ("sizes", "remedy"),
     [
-        ((100, 70), "Pack with --tile-size 64, which cuts all tiles to 64x64."),
+        ((100, 70), "which cuts all tiles to 64x64 and keeps 55% of their area."),
+        (
+            (300, 416),
+            "--tile-size 128, which cuts all tiles to 128x128 and keeps 81% of their area "
+            "(288 would keep 63%).",
+        ),
         ((32, 33), "Pack with --tile-size 32, which"),
         ((40, 31), "cut from 31x31: leave out the tiles smaller than 32."),
     ],
 )
-def test_different_sizes_are_packed_at_the_largest_that_fits_all(empty, sizes, remedy):
+def test_different_sizes_are_packed_at_a_size_that_keeps_most_of_them(empty, sizes, remedy):
     for size in sizes:
         empty.put(f"of-{size}", size=size)
     finding = empty.named("different tile sizes")
