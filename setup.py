@@ -17,6 +17,21 @@ PAINT = ["starlette>=1", "uvicorn>=0.30"]
 REPORT = ["matplotlib>=3.9"]
 SLIDES = ["openslide-python>=1.4", "openslide-bin>=4", "shapely>=2.1", "tifffile>=2024.8"]
 
+FID = ["pytorch-fid>=0.3", "torchvision"]
+C2ST = ["scikit-learn"]
+# What users may want: all but what is for tests and checks.
+EXTRAS = {
+    "fid": FID,
+    "tune": TUNE,
+    "paint": PAINT,
+    "report": REPORT,
+    "slides": SLIDES,
+    "onnx": ONNX,
+    "c2st": C2ST,
+    "pretrained": PRETRAINED,
+}
+ALL = [package for packages in EXTRAS.values() for package in packages]
+
 setup(
     name="histosyn",
     version="0.1.0",
@@ -101,28 +116,10 @@ setup(
         "rich>=13",
     ],
     extras_require={
-        "fid": ["pytorch-fid>=0.3", "torchvision"],
-        "tune": TUNE,
-        "paint": PAINT,
-        "report": REPORT,
-        "slides": SLIDES,
-        "onnx": ONNX,
-        "c2st": ["scikit-learn"],
-        "pretrained": PRETRAINED,
+        **EXTRAS,
+        "all": ALL,
         "test": TEST,
-        "dev": [
-            *TEST,
-            *CHECK,
-            *TUNE,
-            *PAINT,
-            *PRETRAINED,
-            *REPORT,
-            *SLIDES,
-            *ONNX,
-            "playwright",
-            "pytorch-fid>=0.3",
-            "torchvision",
-        ],
+        "dev": [*TEST, *CHECK, *ALL, "playwright", "build"],
     },
     entry_points={"console_scripts": ["histosyn=launch.cli:main"]},
 )

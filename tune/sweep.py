@@ -19,7 +19,8 @@ from eval.statistics.result import Result
 from histosyn.config.file import as_toml
 from histosyn.config.train import RESUMABLE_CHANGES
 from histosyn.shards.dataset import open_shards
-from hpc.errors import ConfigError, DatasetError, HistosynError, InputError
+from hpc.errors import ConfigError, DatasetError, HistosynError
+from hpc.extras import missing_extra
 from hpc.files import write_json, write_text
 from hpc.locks import locked
 from hpc.log import logger
@@ -106,9 +107,7 @@ def _run(sweep: Sweep, numbers: Sequence[int]) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "ray":
             raise
-        raise InputError(
-            'Ray is not installed. In the clone of histosyn: pip install -e ".[tune]".'
-        ) from error
+        raise missing_extra("A sweep", "Ray", "tune", error) from error
     run_trials(sweep, numbers)
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import torch
 
-from hpc.errors import InputError
+from hpc.extras import missing_extra
 
 # Operators that torchvision's Python part describes and its compiled part would have defined.
 _NEEDED_OPERATORS = ("nms", "qnms")
@@ -32,9 +32,8 @@ def _imported(module: str) -> ModuleType:
         _declare_missing_operators()
         return importlib.import_module(module)
     except ImportError as error:
-        raise InputError(
-            f"This extractor needs pytorch-fid and torchvision ({error}). Install "
-            "histosyn with its extra `fid`: pip install '.[fid]' in its clone."
+        raise missing_extra(
+            "This extractor", "pytorch-fid and torchvision", "fid", error
         ) from error
 
 

@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from eval.statistics.bootstrap import keyed_random
 from eval.two_samples.scaled import NETWORK, TEXTURE
-from hpc.errors import InputError
+from hpc.extras import missing_extra
 
 Floats = NDArray[np.float64]
 
@@ -105,9 +105,6 @@ def _scikit_learn() -> ModuleType:
         import sklearn.pipeline
         import sklearn.preprocessing
     except ImportError as error:
-        raise InputError(
-            f"Classifier two-sample tests need scikit-learn ({error}). Install histosyn with its "
-            "extra `c2st`: pip install '.[c2st]' in its clone."
-        ) from error
+        raise missing_extra("A two-sample test", "scikit-learn", "c2st", error) from error
     module: ModuleType = sklearn
     return module

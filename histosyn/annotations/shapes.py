@@ -13,16 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from histosyn.annotations.grid import Grid
-from hpc.errors import InputError
+from hpc.extras import missing_extra
 
 try:
     import shapely
     from shapely.geometry.base import BaseGeometry as Shape
 except ImportError as error:
-    raise InputError(
-        f"Annotations need shapely ({error}). Install histosyn with its extra `slides`: "
-        "pip install '.[slides]' in its clone."
-    ) from error
+    raise missing_extra("Reading annotations", "shapely", "slides", error) from error
 
 __all__ = ["Shape", "ShapeIndex", "crossing_of", "inside", "polygons_of", "repaired"]
 

@@ -11,7 +11,8 @@ import torch
 from histosyn.models.folder import Model
 from histosyn.networks.noise import Noise, draw_noise
 from hpc.determinism import deterministic
-from hpc.errors import HistosynError, InputError
+from hpc.errors import HistosynError
+from hpc.extras import missing_extra
 
 # The largest difference of a value in [-1, 1]; half a shade of 256 is 4e-3.
 TOLERANCE = 1e-3
@@ -25,9 +26,7 @@ def disagreement(data: bytes, model: Model, sizes: Sequence[tuple[int, int]]) ->
     try:
         import onnxruntime
     except ImportError as error:
-        raise InputError(
-            "Checking needs onnxruntime, which is not installed: pip install 'histosyn[onnx]'."
-        ) from error
+        raise missing_extra("Checking", "onnxruntime", "onnx", error) from error
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     found = max(_difference(session, model, size) for size in sizes)
     if not found <= TOLERANCE:

@@ -8,15 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from hpc.errors import InputError
+from hpc.extras import missing_extra
 
 try:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 except ImportError as error:
-    raise InputError(
-        "ONNX needs the package onnx, which is not installed: pip install 'histosyn[onnx]'."
-    ) from error
+    raise missing_extra("Writing ONNX", "onnx", "onnx", error) from error
 
 # The oldest in which all that is used means what it is used for here.
 OPSET = 17

@@ -15,15 +15,13 @@ from PIL import Image
 from histosyn.annotations.grid import Grid
 from histosyn.images.limits import MAX_PIXELS
 from histosyn.images.resolution import plausible_mpp
-from hpc.errors import DatasetError, InputError
+from hpc.errors import DatasetError
+from hpc.extras import missing_extra
 
 try:
     import openslide
 except (ImportError, OSError) as error:
-    raise InputError(
-        f"Slides need OpenSlide ({error}). Install histosyn with its extra `slides`: "
-        "pip install '.[slides]' in its clone."
-    ) from error
+    raise missing_extra("Reading slides", "OpenSlide", "slides", error) from error
 
 # LANCZOS looks at so many new pixels on each side of one; two more for rounding.
 _SUPPORT, _SPARE = 3, 2

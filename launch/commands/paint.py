@@ -18,6 +18,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
 
 from hpc.errors import InputError
+from hpc.extras import missing_extra
 from launch.input_checks import check_inputs
 from launch.terminal.console import console
 
@@ -121,9 +122,7 @@ def _name(model: Path, demo: bool) -> str:
 
 def _require_extra() -> None:
     if not all(map(importlib.util.find_spec, ("starlette", "uvicorn"))):
-        raise InputError(
-            "Painting needs starlette and uvicorn. Install them: pip install -e '.[paint]'"
-        )
+        raise missing_extra("Painting", "starlette and uvicorn", "paint")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from hpc.errors import InputError, PartialFailureError
+from hpc.extras import install_command
 from launch.input_checks import check_inputs
 from launch.output_checks import check_output_file
 from launch.terminal.console import console
@@ -106,6 +107,6 @@ def _tell(document: Document, page: Path, data: Path, drawn: bool) -> None:
     for notice in document.notices:
         out.print(Text("warning: ", style="yellow").append(notice, style="default"))
     if not drawn:
-        out.print("No plots: they need matplotlib (pip install 'histosyn[report]').")
+        out.print(f"No plots: they need matplotlib. {install_command('report')}")
     out.print(f"Page  {page}")
     out.print(f"Data  {data}")

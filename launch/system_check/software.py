@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from hpc.errors import InputError
+from hpc.extras import extras, install_command
 from launch.system_check.outcome import Outcome, absent, failure, ok, outcome_of, warning
 
 _DISTRIBUTION = "histosyn"
@@ -55,6 +56,18 @@ def packages() -> Outcome:
     return ok(", ".join(found))
 
 
+def optional_packages() -> Outcome:
+    """Which extras are complete, and one command for all that are not."""
+    found = extras()
+    complete = [name for name, missing in found.items() if not missing]
+    lacking = {name: missing for name, missing in found.items() if missing}
+    told = f"complete: {', '.join(complete) or 'none'}"
+    if not lacking:
+        return ok(told)
+    named = ", ".join(f"{name} ({', '.join(missing)})" for name, missing in lacking.items())
+    return absent(f"{told}; not installed: {named}", install_command(*lacking))
+
+
 def ray() -> Outcome:
     """Whether Ray can be imported; it is not started."""
     try:
@@ -62,10 +75,7 @@ def ray() -> Outcome:
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
-        return absent(
-            "not installed: no `histosyn tune`",
-            "Install histosyn with its extra `tune`: pip install -c constraints.txt -e '.[tune]'",
-        )
+        return absent("not installed: no `histosyn tune`", install_command("tune"))
     return ok(f"ray {found.__version__}")
 
 

@@ -19,6 +19,7 @@ def system_checks(shared: Path | None) -> tuple[Check, ...]:
         Check(name="versions", look=software.versions, remedy=_INSTALL),
         Check(name="package names", look=software.package_names, remedy=_INSTALL),
         Check(name="packages", look=software.packages, remedy=_INSTALL),
+        Check(name="extras", look=software.optional_packages, remedy=_INSTALL),
         Check(name="torch", look=compute.torch_build, remedy=_TORCH),
         Check(name="processor", look=compute.processor, remedy=_TORCH),
         Check(name="fastest ways", look=compute.choices, remedy=_TORCH),

@@ -247,5 +247,5 @@ def test_the_loader_of_pytorch_fid_is_put_back(weights):
 def test_without_pytorch_fid_the_error_names_the_extra(monkeypatch, weights):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
-    with pytest.raises(InputError, match="Install histosyn with its extra `fid`"):
+    with pytest.raises(InputError, match=r"pip install 'histosyn\[fid\]'"):
         InceptionExtractor(weights)
