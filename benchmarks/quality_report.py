@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from histosyn.images.tiles import png_bytes
 from histosyn.labels.label_map import colorize, load_schema, read_label_map
-from histosyn.training.sample_grid import tile_grid
+from histosyn.training.grid_picture import tile_grid
 from hpc.files import write_bytes
 
 HEADER = ("", "steps", "CPU min", "Fréchet", "KID", "precision", "recall", "density", "coverage",

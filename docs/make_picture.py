@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from histosyn.training.sample_grid import tile_grid
+from histosyn.training.grid_picture import tile_grid
 
 SHOWN = ("00001", "00002", "00004", "00006", "00009", "00011", "00017")
 ENLARGE = 2

@@ -126,26 +126,26 @@ class _Grid:
             edge = (left, top, left + self.width - 1, top + self.height - 1)
             draw.rectangle(edge, outline=_EDGE)
             top += self.height + _TIGHT
-        key = _fitting(picture.key, _SMALL, self.cell[0] - _GAP)
-        draw.text((left, top), key, font=_font(_SMALL), fill=_GRAY)
+        key = fitting(picture.key, _SMALL, self.cell[0] - _GAP)
+        draw.text((left, top), key, font=font(_SMALL), fill=_GRAY)
 
 
 def _heading(section: Section, width: int) -> Image.Image:
     image = Image.new("RGB", (width, _TITLE + _TIGHT + _TEXT + _TIGHT), "white")
     draw = ImageDraw.Draw(image)
-    draw.text((0, 0), _fitting(section.title, _TITLE, width), font=_font(_TITLE), fill=_BLACK)
-    facts = _fitting(section.facts, _TEXT, width)
-    draw.text((0, _TITLE + _TIGHT), facts, font=_font(_TEXT), fill=_GRAY)
+    draw.text((0, 0), fitting(section.title, _TITLE, width), font=font(_TITLE), fill=_BLACK)
+    facts = fitting(section.facts, _TEXT, width)
+    draw.text((0, _TITLE + _TIGHT), facts, font=font(_TEXT), fill=_GRAY)
     return image
 
 
 def _legend(section: Section, width: int) -> Image.Image:
     """Swatches with their texts, in as many lines as they need."""
-    font, places = _font(_TEXT), []
+    letters, places = font(_TEXT), []
     left, line, pitch = 0, 0, _SWATCH + _GAP
     for item in section.legend:
-        text = _fitting(item.text, _TEXT, width - pitch)
-        needed = _SWATCH + _GAP // 2 + round(font.getlength(text))
+        text = fitting(item.text, _TEXT, width - pitch)
+        needed = _SWATCH + _GAP // 2 + round(letters.getlength(text))
         if left and left + needed > width:
             left, line = 0, line + 1
         places.append((left, line * pitch, text))
@@ -155,7 +155,7 @@ def _legend(section: Section, width: int) -> Image.Image:
     for item, (x, y, text) in zip(section.legend, places, strict=True):
         swatch = (x, y, x + _SWATCH - 1, y + _SWATCH - 1)
         draw.rectangle(swatch, fill=item.color, outline=_EDGE)
-        draw.text((x + _SWATCH + _GAP // 2, y - 1), text, font=font, fill=_BLACK)
+        draw.text((x + _SWATCH + _GAP // 2, y - 1), text, font=letters, fill=_BLACK)
     return image
 
 
@@ -168,16 +168,16 @@ def _crossed(size: Size) -> Image.Image:
     return image
 
 
-def _fitting(text: str, size: int, width: int) -> str:
+def fitting(text: str, size: int, width: int) -> str:
     """The text as far as the font has it, without its middle if it is wider than `width`."""
     text = unicodedata.normalize("NFKD", text)
     text = "".join(item for item in text if not unicodedata.combining(item))
     text = text.encode("ascii", "replace").decode()
-    font = _font(size)
-    if font.getlength(text) <= width:
+    letters = font(size)
+    if letters.getlength(text) <= width:
         return text
     kept = len(text) - 1
-    while kept > 2 and font.getlength(_shortened(text, kept)) > width:
+    while kept > 2 and letters.getlength(_shortened(text, kept)) > width:
         kept -= 1
     return _shortened(text, kept)
 
@@ -186,5 +186,6 @@ def _shortened(text: str, kept: int) -> str:
     return f"{text[: kept // 2]}..{text[len(text) - (kept - kept // 2) :]}"
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own, of so many pixels."""
     return ImageFont.load_default(size)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from histosyn.images.tiles import png_bytes
 from histosyn.labels.label_map import LabelSchema, colorize
@@ -19,6 +18,7 @@ from histosyn.networks.inference import to_uint8
 from histosyn.shards.reader import ShardReader
 from histosyn.spectra.energies import NAMES, ratios, tile_energies
 from histosyn.stain.code import as_floats, stain_code
+from histosyn.training.grid_picture import grid_picture
 from histosyn.training.trainer import Trainer
 from hpc.deferred_writes import DeferredWrites
 from hpc.errors import DatasetError, SampleError
@@ -28,7 +28,6 @@ from hpc.progress import timed
 from hpc.randomness import distinct_integers, key_of
 from hpc.topology import Topology
 
-_GAP = 4
 _SPARE = 4
 
 
@@ -63,12 +62,16 @@ class SampleGrid:
         # Each tile is made in the stain of the real one beside it.
         self._stains = [stain_code(as_floats(tile)) for tile in self.tiles]
 
-    def draw(self, generator: Generator) -> Drawn:
+    def draw(self, generator: Generator, title: str = "") -> Drawn:
         """The grid as PNG, and what its tissue has of the frequencies of real tissue."""
         synthetic = [self._synthesize(generator, i) for i in range(len(self.labels))]
-        labels = [colorize(labels, self.schema) for labels in self.labels]
+        rows = {
+            "label maps": [colorize(labels, self.schema) for labels in self.labels],
+            "real tiles": self.tiles,
+            "synthetic tiles": synthetic,
+        }
         return Drawn(
-            png=png_bytes(Image.fromarray(tile_grid([labels, self.tiles, synthetic]))),
+            png=png_bytes(grid_picture(rows, title, self.schema)),
             spectra=_spectra(self.tiles, synthetic),
         )
 
@@ -110,7 +113,9 @@ class DrawSamples:
         if self.topology.is_first:
             path = self.folder / f"step-{trainer.step:08d}.png"
             with timed("sample grid"):
-                drawn = self.grid.draw(generator)
+                drawn = self.grid.draw(
+                    generator, f"{self.folder.parent.name}, step {trainer.step:,}"
+                )
             self.deferred_writes.write(path, partial(write_bytes, path, drawn.png))
             record = {"step": trainer.step, **drawn.spectra}
             self.deferred_writes.write(self.spectra.path, partial(self._note, record))
@@ -119,19 +124,6 @@ class DrawSamples:
         """In place of what a run that was cut off has noted of this step, or of later ones."""
         self.spectra.truncate_after(record["step"] - 1)
         self.spectra.append(record)
-
-
-def tile_grid(rows: list[list[np.ndarray]]) -> np.ndarray:
-    """Rows of equally large uint8 RGB images as one picture with white gaps."""
-    height, width, _ = rows[0][0].shape
-    canvas = np.full(
-        (len(rows) * (height + _GAP) - _GAP, len(rows[0]) * (width + _GAP) - _GAP, 3), 255, np.uint8
-    )
-    for i, row in enumerate(rows):
-        for j, image in enumerate(row):
-            y, x = i * (height + _GAP), j * (width + _GAP)
-            canvas[y : y + height, x : x + width] = image
-    return canvas
 
 
 def _spectra(real: list[np.ndarray], synthetic: list[np.ndarray]) -> dict[str, float | None]:
