@@ -29,14 +29,19 @@ class Region:
     rings: list[Ring]
 
 
-def regions_of(labels_HW: np.ndarray, classes: int) -> Iterator[Region]:
-    """The regions of all classes, connected by sides of pixels, class by class."""
+def regions_of(labels_HW: np.ndarray, classes: int, least: int = 0) -> Iterator[Region]:
+    """The regions of all classes, connected by sides of pixels, class by class.
+
+    Without those that have fewer than `least` pixels.
+    """
     for label in np.unique(labels_HW[labels_HW < classes]):
         parts_HW, count = ndimage.label(labels_HW == label)
+        small = np.bincount(parts_HW.ravel(), minlength=count + 1) < least
+        parts_HW[small[parts_HW]] = 0
         rings: list[list[Ring]] = [[] for _ in range(count)]
         for part, ring in _rings(np.pad(parts_HW, 1)):
             rings[part - 1].append(ring)
-        for found in rings:
+        for found in filter(None, rings):
             # The outline encloses more than any of the holes in it.
             found.sort(key=_area, reverse=True)
             yield Region(label=int(label), rings=found)

@@ -28,6 +28,8 @@ class SlideConfig:
     memory_gib: float = DEFAULT_MEMORY_GIB
     extent: tuple[int, int] | None = None
     unannotated: str | None = None
+    # Smaller regions of the label map are not outlined in the annotations beside a pyramid.
+    least_region: int = 0
 
     def __post_init__(self) -> None:
         if not self.memory_gib > 0:
@@ -38,7 +40,7 @@ class SlideConfig:
     @property
     def identity(self) -> list[Any]:
         """What decides the outputs."""
-        return [self.output, self.codec, self.extent, self.unannotated]
+        return [self.output, self.codec, self.extent, self.unannotated, self.least_region]
 
     def is_slide(self, size: tuple[int, int] | None) -> bool:
         """Whether a label map of this size, None if unknown, becomes a pyramid."""

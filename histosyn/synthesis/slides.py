@@ -38,7 +38,7 @@ class SlideWork:
         self.record: Record = replace(job.record, label_sha256=sha256_of_file(job.label))
         self.path = out / self.record.file
         facts = repr(sorted((self.record.as_dict() | {"histosyn": None}).items()))
-        digest = sha256_of_bytes(facts.encode())[:12]
+        digest = sha256_of_bytes(f"{facts} {config.least_region}".encode())[:12]
         self._folder = self.path.parent / f".{self.path.name}.{digest}.pieces"
         self._tissue: FieldTissue | None = None
         self._opened: tuple[Field, Pieces] | None = None
@@ -110,7 +110,7 @@ class SlideWork:
         schema = self._model.facts.schema
         return ",\n".join(
             feature_text(region, schema, left=columns.start, top=rows.start)
-            for region in regions_of(labels_HW, len(schema))
+            for region in regions_of(labels_HW, len(schema), self._config.least_region)
         )
 
 

@@ -33,6 +33,7 @@ def synth(
     memory: Annotated[float, Parameter(validator=InRange(gt=0))] = 2.0,
     extent: str | None = None,
     unannotated: str | None = None,
+    least_region: Annotated[int, Parameter(validator=InRange(gte=0))] = 0,
     like: Path | None = None,
     edited: bool = False,
     reroll: str | None = None,
@@ -95,6 +96,8 @@ def synth(
         "bbox" says it.
     unannotated
         The class where GeoJSON has no annotation; otherwise what the schema ignores.
+    least_region
+        Pixels of the smallest regions that NAME.geojson outlines; 0 for all. Nuclei make it large.
     like
         A manifest.jsonl, of `synth` or of `histosyn paint`: make the tiles that it tells of again,
         with their seeds, variants, resampling and re-rolled areas. The same model is needed.
@@ -156,6 +159,7 @@ def synth(
             memory_gib=memory,
             extent=None if extent is None else parse_extent(extent),
             unannotated=unannotated,
+            least_region=least_region,
         ),
         like=like,
         edited=edited,

@@ -68,3 +68,11 @@ def test_qupath_gets_names_and_colours_of_the_schema_and_the_place(tmp_path):
 def test_a_map_of_nothing_is_a_collection_of_nothing(tmp_path):
     path = written(tmp_path / "a.geojson", np.full((4, 4), 255, np.uint8))
     assert json.loads(path.read_text()) == {"type": "FeatureCollection", "features": []}
+
+
+def test_small_regions_may_be_left_out():
+    labels = np.zeros((20, 20), np.uint8)
+    labels[2:4, 2:4] = 1
+    labels[8:15, 8:15] = 1
+    found = [region for region in regions_of(labels, 2, least=5) if region.label == 1]
+    assert [(8, 8) in region.rings[0] for region in found] == [True]

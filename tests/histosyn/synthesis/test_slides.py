@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from disks import resize, small_disk
 from painting import random_model
+from ranks import run_ranks
 from tissue import SCHEMA
 
 from histosyn.annotations.outlines import collection_text, feature_text, regions_of
@@ -216,3 +217,24 @@ def test_a_resampled_map_has_its_new_size(model, labels, tmp_path):
     synthesize_folder(model, labels, tmp_path / "out", config)
     assert pixels_of(tmp_path / "out" / "a.tif").shape == (150, 100, 3)
     shutil.rmtree(tmp_path / "out")
+
+
+def on_a_rank(folder, labels, out):
+    from histosyn.pyramids import pieces
+    from histosyn.synthesis import field_tissue
+    from hpc.topology import detect
+
+    pieces.PIECE, pieces.TILE, field_tissue.PART = 128, 32, 128
+    outcome = synthesize_folder(load_model(folder), labels, out, CONFIG, detect())
+    return outcome.made, outcome.failed
+
+
+@pytest.mark.slow
+def test_ranks_make_the_same_bytes(model, labels, tmp_path):
+    synthesize_folder(model, labels, tmp_path / "alone", CONFIG)
+    folder = random_model(tmp_path / "m")
+    found = run_ranks(2, on_a_rank, folder, labels, tmp_path / "many")
+    assert found == [(("a.tif",), {})] * 2
+    for name in ("a.tif", "a.geojson"):
+        alone = (tmp_path / "alone" / name).read_bytes()
+        assert (tmp_path / "many" / name).read_bytes() == alone

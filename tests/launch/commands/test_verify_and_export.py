@@ -1,0 +1,85 @@
+"""`synth` of slides and edits, `verify` and `export`, as a user runs them."""
+
+import numpy as np
+import pytest
+from painting import random_model
+from PIL import Image
+from tissue import SCHEMA
+
+from histosyn.labels.label_map import label_png_bytes
+from launch.cli import main
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    random_model(tmp_path / "model")
+    (tmp_path / "labels").mkdir()
+    labels = np.zeros((64, 96), np.uint8)
+    labels[10:40, 20:60] = 2
+    (tmp_path / "labels" / "a.png").write_bytes(label_png_bytes(labels, SCHEMA))
+    return tmp_path
+
+
+def shown(capsys):
+    said = capsys.readouterr()
+    return " ".join((said.out + said.err).split())
+
+
+def test_what_was_made_is_verified_and_what_was_touched_is_told(folders, capsys):
+    main(["synth", "model", "labels", "tissue", "--seed", "3"])
+    main(["synth", "model", "labels", "slides", "--output", "tiff", "--least-region", "50"])
+    main(["verify", "slides", "model", "labels"])
+    main(["verify", "tissue", "model", "labels"])
+    assert "identical: a.png 1 identical" in shown(capsys)
+    with Image.open(folders / "tissue" / "a.png") as image:
+        pixels = np.array(image)
+    pixels[0, 0] ^= 1
+    Image.fromarray(pixels).save(folders / "tissue" / "a.png")
+    with pytest.raises(SystemExit) as exit_info:
+        main(["verify", "tissue", "model", "labels"])
+    assert exit_info.value.code == 1
+    said = shown(capsys)
+    assert "altered: a.png: 1 pixels in rows 0 to 0, columns 0 to 0" in said
+    assert "Not all of 1 files are as they were made: 1 altered" in said
+
+
+def test_before_and_after_an_edit_is_one_command(folders, capsys):
+    main(["synth", "model", "labels", "before"])
+    (folders / "edited").mkdir()
+    labels = np.zeros((64, 96), np.uint8)
+    labels[10:40, 20:70] = 2
+    (folders / "edited" / "a.png").write_bytes(label_png_bytes(labels, SCHEMA))
+    main(["synth", "model", "--labels", "edited", "--out", "after", "--like",
+          "before/manifest.jsonl", "--edited"])  # fmt: skip
+    assert (folders / "after-changes" / "a.png").exists()
+    main(["synth", "model", "labels", "rerolled", "--reroll", SCHEMA.classes[2].name])
+    assert (folders / "rerolled-changes" / "a.png").exists()
+    assert "1 made" in shown(capsys)
+
+
+def test_a_model_is_exported_as_a_folder_and_as_onnx(folders, capsys):
+    main(["export", "model", "published"])
+    assert (folders / "published" / "README.md").read_text().startswith("---\nlicense: other\n")
+    pytest.importorskip("onnxruntime")
+    main(["export", "model", "g.onnx", "--onnx"])
+    assert "g.onnx: onnxruntime agrees to" in shown(capsys)
+    with pytest.raises(SystemExit) as exit_info:
+        main(["export", "model", "published", "--onnx"])
+    assert exit_info.value.code == 2
+    assert "published is a folder. Name a file" in shown(capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--extent", "20k"], "extent '20k' must be WIDTHxHEIGHT"),
+        (["--memory", "0.1"], "needs 0."),
+        (["--edited"], "--edited is for --like"),
+    ],
+)
+def test_wrong_options_say_what_to_give(folders, capsys, options, said):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["synth", "model", "labels", "out", "--output", "tiff", *options])
+    assert exit_info.value.code in (1, 2)
+    assert said in shown(capsys)
