@@ -29,13 +29,12 @@ def draw_plot(result: Result, path: Path) -> None:
         rows = [one for one in result.numbers
                 if one.name == name and one.details["block"] == block
                 and one.value is not None]  # fmt: skip
-        curves: dict[str, Any] = next(
-            (one["curves"] for one in result.tables["roc"] if one["block"] == block), {}
-        )
-        height = _TOP + max(len(rows) * _ROW, _SQUARE if curves and name == "auc" else 0) + 60
+        curves = next((one for one in result.tables["roc"] if one["block"] == block), None)
+        curves = curves if name == "auc" else None
+        height = _TOP + max(len(rows) * _ROW, _SQUARE if curves else 0) + 60
         parts.append(f'<g transform="translate(0 {top})">')
         parts += _intervals(f"{_SHOWN[name]}, {block} block", rows)
-        if curves and name == "auc":
+        if curves:
             parts += _roc(curves)
         parts.append("</g>")
         top += height
@@ -106,20 +105,21 @@ def _machine(test: str) -> str:
 
 def _roc(curves: dict[str, Any]) -> Iterator[str]:
     left, top = _LEFT + _WIDTH + _GAP, _TOP - 12
-    yield _text(left, 24, "ROC curves of the readers", font_weight="bold")
+    yield _text(left, 24, "ROC curves", font_weight="bold")
     yield (
         f'<rect x="{left}" y="{top}" width="{_SQUARE}" height="{_SQUARE}" fill="none" '
         'stroke="#bbbbbb"/>'
     )
     yield _line(left, top + _SQUARE, left + _SQUARE, top, "#bbbbbb")
-    for points in curves.values():
-        places = " ".join(
-            f"{left + x * _SQUARE:.1f},{top + (1 - y) * _SQUARE:.1f}" for x, y in points
-        )
-        yield (
-            f'<polyline points="{places}" fill="none" stroke="{_READER}" stroke-width="1.5" '
-            'stroke-opacity="0.7"/>'
-        )
+    for kind, colour in (("machines", _MACHINE), ("curves", _READER)):
+        for points in curves[kind].values():
+            places = " ".join(
+                f"{left + x * _SQUARE:.1f},{top + (1 - y) * _SQUARE:.1f}" for x, y in points
+            )
+            yield (
+                f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="1.5" '
+                'stroke-opacity="0.7"/>'
+            )
     foot = top + _SQUARE + 20
     yield _text(left + _SQUARE / 2, foot, "real called synthetic", "middle", fill="#555555")
     yield _text(0, 0, "synthetic called synthetic", "middle", fill="#555555",

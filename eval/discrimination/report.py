@@ -53,11 +53,15 @@ def discrimination(paths: Sequence[Path], settings: Settings = Settings()) -> Re
     numbers: list[Number] = []
     agreement: list[Number] = []
     surest: dict[str, Any] = {}
+    curves: list[dict[str, Any]] = []
     for panel in panels:
         numbers += [*reader_numbers(panel), *mean_numbers(panel, margin, primary)]
         if not panel.pairs:
             surest[f"readers, {panel.block}"] = _surest(panel, mean_ratings(panel))
         other = None if machine is None else machine_panel(panel, machine)
+        if not panel.pairs:
+            machines = {} if other is None else _roc(other)
+            curves.append({"block": panel.block, "curves": _roc(panel), "machines": machines})
         if other is not None:
             numbers += reader_numbers(other, machine=True)
             agreement += agreements(panel, other)
@@ -91,7 +95,7 @@ def discrimination(paths: Sequence[Path], settings: Settings = Settings()) -> Re
         tables={
             SUREST: surest,
             AGREEMENT: [vars(one) for one in agreement],
-            ROC: [_roc(panel) for panel in panels if not panel.pairs],
+            ROC: curves,
             "deviations": list(_deviations(panels, record, settings)),
         },
     )
@@ -122,7 +126,7 @@ def _surest(panel: Panel, ratings_I: Any) -> dict[str, list[str]]:
     return surest_tiles(ratings_I[known], panel.positive_I[known], names)
 
 
-def _roc(panel: Panel) -> dict[str, Any]:
+def _roc(panel: Panel) -> dict[str, list[tuple[float, float]]]:
     """Points (false alarms, hits) of each reader, from saying always no to saying always yes."""
     grades = sorted(set(panel.ratings_IR[panel.answered].tolist()), reverse=True)
     curves = {}
@@ -136,7 +140,7 @@ def _roc(panel: Panel) -> dict[str, Any]:
                 for grade in grades
             ]
             curves[reader] = points
-    return {"block": panel.block, "curves": curves}
+    return curves
 
 
 def _deviations(

@@ -121,7 +121,7 @@ def _deviations(key: Key, merged: Merged) -> list[str]:
         )
     found += [f"{_text(one)} of the naive block" for one in partial]
     if merged.faults:
-        found.append(f"{len(merged.faults)} problems with returned files or rows")
+        found.append(f"problems with returned files or rows: {len(merged.faults)}")
     return found
 
 

@@ -40,6 +40,6 @@ def read(returns: Path, key: Path, /, *, out: Path = Path("ratings")) -> None:
     show_read(found)
     if found.merged.faults:
         raise PartialFailureError(
-            f"{len(found.merged.faults)} problems with files or rows (above). The tables hold what "
-            "could be used."
+            f"Problems with files or rows: {len(found.merged.faults)} (above). The tables hold "
+            "what could be used."
         )

@@ -83,7 +83,7 @@ def test_what_came_back_wrong_is_told_and_the_rest_is_written(root, capsys):
     (root / "answers" / "R2.csv").write_text("")
     code, text = run(capsys, "study", "read", root / "answers",
                      root / "study/coordinator/key.json", "--out", root / "ratings")  # fmt: skip
-    assert code == 1 and "R2.csv is empty" in text and "1 problems" in text
+    assert code == 1 and "R2.csv is empty" in text and "files or rows: 1 (above)" in text
     assert (root / "ratings" / "discrimination.csv").is_file()
 
 
