@@ -26,7 +26,9 @@ TILE = {
     "file": "a.png", "label": "a.png", "label_sha256": SHA, "seed": 1, "variant": 1,
     "model_sha256": SHA, "histosyn": "0.1", "precision": "float32",
     "painted": {"seeds": [3], "areas": "areas/a.png", "areas_sha256": SHA},
-    "resampled": {"source_mpp": 0.25, "mpp": 0.5},
+    "resampled": {"source_mpp": 0.25, "mpp": 0.5}, "codec": "jpeg",
+    "drawn": {"width": 9, "height": 9, "unannotated": "stroma"},
+    "rerolled": {"seeds": [3], "areas": ".rerolls/a.png", "areas_sha256": SHA},
 }  # fmt: skip
 ENDING = {"state": "failed", "reason": "it broke", "next": "mend", "exit_code": 1}
 SAMPLES = {

@@ -29,7 +29,7 @@ def export(model: Path, out: Path, *, onnx: bool = False, check: bool = True) ->
         Compare what onnxruntime makes of the file with our own tiles before it is written.
     """
     check_inputs(model=model)
-    from histosyn.models.folder import load_model, save_model
+    from histosyn.models.folder import load_model, save_weights
     from hpc.errors import InputError
     from hpc.files import write_bytes
 
@@ -37,7 +37,7 @@ def export(model: Path, out: Path, *, onnx: bool = False, check: bool = True) ->
     if not onnx:
         if out.exists() and out.resolve() == model.resolve():
             raise InputError(f"{out} is the model itself. Choose another folder.")
-        save_model(out, loaded.network, loaded.facts)
+        save_weights(out, loaded.network.state_dict(), loaded.facts)
         say(f"model folder {out}")
         return
     from histosyn.export.agreement import TOLERANCE, disagreement

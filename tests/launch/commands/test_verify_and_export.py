@@ -60,6 +60,8 @@ def test_before_and_after_an_edit_is_one_command(folders, capsys):
 
 def test_a_model_is_exported_as_a_folder_and_as_onnx(folders, capsys):
     main(["export", "model", "published"])
+    weights = [folders / name / "model.safetensors" for name in ("model", "published")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
     assert (folders / "published" / "README.md").read_text().startswith("---\nlicense: other\n")
     pytest.importorskip("onnxruntime")
     main(["export", "model", "g.onnx", "--onnx"])
