@@ -65,6 +65,22 @@ def files(folder):
     }
 
 
+def test_an_array_packs_what_one_process_packs(slurm, project):
+    """Three parts of five pairs; the job after them reads none of these again."""
+    arguments = ("--schema", "prostate-3", "--samples-per-shard", "2", "--val", "0.4")
+    told = slurm.run(
+        *(str(BIN / "histosyn"), "submit", "pack", "--parts", "3", "--watch"),
+        *("tiles", "labels", "packed", *arguments),
+        cwd=project.folder,
+    )
+
+    assert "Part 3/3: 2 pieces made, 0 already there." in told
+    assert "Packed into packed." in told
+    project.alone("pack", "tiles", "labels", "one", *arguments)
+    assert files(project.folder / "packed") == files(project.folder / "one")
+    assert not (project.folder / ".packed.packing").exists()
+
+
 def test_an_array_makes_what_one_process_makes(slurm, project):
     """Three parts of ten tiles, watched until the job after them has ended."""
     arguments = ("model", "labels", "tissue", "--variants", "2")
