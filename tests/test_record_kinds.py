@@ -89,6 +89,13 @@ SAMPLES = {
             "images": ["a.png"], "synthetic": [True], "scores": {"auc_network_scale_1": [0.5]},
         }},
     },
+    "eval.report.results_files:_RESULTS": {
+        "schema_version": 1, "kind": "fid", "inputs": {}, "settings": {}, "warnings": ["few"],
+        "tables": {}, "versions": {"histosyn": "0.1"},
+        "numbers": [{"name": "kid", "value": 0.5, "n": 3, "method": "m", "interval": [0.1, 0.9],
+                     "interval_level": 0.95, "interval_method": "b", "reason": None,
+                     "details": {}}],
+    },
     "eval.study.sealed_key:PROTOCOLS": {"protocol": {"design": {}}},
     "eval.study.sealed_key:_SEALED": {
         "kind": "histosyn study key", "version": 1, "study": "b", "sha256": SHA, "sealed": "",

@@ -83,7 +83,7 @@ def model(sources: Sources) -> str | None:
     run = sources.run
     if run is None or not run.model_sha256:
         return None
-    generator = run.model.get("generator", {})
+    generator = run.told_by_model("generator")
     told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in generator.items()
                      if isinstance(value, (int, str)) and value != "")  # fmt: skip
     return f"Generator, weights sha256 {run.model_sha256}" + (f" ({told})." if told else ".")
@@ -91,7 +91,7 @@ def model(sources: Sources) -> str | None:
 
 def training(sources: Sources) -> str | None:
     """Steps, images, batch, precision, learning rates."""
-    facts = {} if sources.run is None else sources.run.model.get("training", {})
+    facts = {} if sources.run is None else sources.run.told_by_model("training")
     parts = [f"{facts['steps']} steps"] if facts.get("steps") is not None else []
     if facts.get("images_seen") is not None:
         parts.append(f"{facts['images_seen']} images seen")
@@ -111,7 +111,7 @@ def code(sources: Sources) -> str | None:
             versions.setdefault(name, set()).add(version)
         if one.settings.get("seed") is not None:
             seeds.add(f"{one.settings['seed']} ({one.kind})")
-    run_seed = None if sources.run is None else sources.run.config.get("run", {}).get("seed")
+    run_seed = None if sources.run is None else sources.run.section("run").get("seed")
     if run_seed is not None:
         seeds.add(f"{run_seed} (training)")
     parts = [f"{name} {', '.join(sorted(found))}" for name, found in versions.items()]

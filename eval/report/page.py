@@ -68,13 +68,13 @@ _FOOT = "Made by histosyn report. Synthetic images show no patient and are not f
 
 def _summary(document: Document) -> str:
     found = document.verdicts
-    told = [f"{found[name]} {'claim' if found[name] == 1 else 'claims'} {words}" for name, words in
+    told = [f"{_counted(found[name], 'claim')} {words}" for name, words in
             (("shown", "held"), ("within", "within the floor"), ("against", "did not hold"),
              ("not shown", "not decided"))
             if found[name]]  # fmt: skip
     kinds = dict.fromkeys(one.kind for one in document.findings)
     text = (
-        f"Made of {len(document.findings)} results ({', '.join(kinds)})."
+        f"Made of {_counted(len(document.findings), 'result')} ({', '.join(kinds)})."
         if kinds
         else "Nothing was measured yet: this is what the run tells of itself."
     )
@@ -85,6 +85,10 @@ def _summary(document: Document) -> str:
         notices = f'<div class="notice" role="note">{title}{_list(document.notices)}</div>'
     note = f"<p class='note'>{escape(document.note)}</p>" if document.note else ""
     return f"{note}<p class='summary'>{escape(text + verdicts)}</p>{notices}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _claims(document: Document) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +29,21 @@ class RunFacts:
     samples: tuple[Path, ...]
     problems: tuple[str, ...]
 
+    def section(self, name: str) -> dict[str, Any]:
+        """A table of the settings; {} if there is none."""
+        found = self.config.get(name)
+        return found if isinstance(found, dict) else {}
+
+    def told_by_model(self, name: str) -> dict[str, Any]:
+        """A part of what the model says of itself; {} if there is none."""
+        found = self.model.get(name)
+        return found if isinstance(found, dict) else {}
+
     @property
     def model_sha256(self) -> str | None:
         """The digest of the weights, once the run has a model."""
-        found = self.model.get("weights", {})
-        return found.get("sha256") if isinstance(found, dict) else None
+        found = self.told_by_model("weights").get("sha256")
+        return found if isinstance(found, str) else None
 
 
 def find_run(folder: Path) -> RunFacts | None:
@@ -81,7 +90,7 @@ def _read(path: Path, parse: Any, problems: list[str]) -> dict[str, Any]:
         return {}
     try:
         found = parse(content_of(path))
-    except (ValueError, OSError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, OSError) as error:
         problems.append(f"{path} cannot be understood ({error}): its facts are missing here.")
         return {}
     return found if isinstance(found, dict) else {}

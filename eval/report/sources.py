@@ -76,7 +76,7 @@ def _tissue(folder: Path) -> tuple[list[Tissue], list[str]]:
 
 
 def _data(run: RunFacts | None, notices: list[str]) -> dict[str, Any]:
-    shards = None if run is None else run.config.get("data", {}).get("shards")
+    shards = None if run is None else run.section("data").get("shards")
     if not isinstance(shards, str) or not Path(shards).is_dir():
         return {}
     folder = index_folder(Path(shards))

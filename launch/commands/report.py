@@ -99,8 +99,9 @@ def _stated(path: Path | None) -> dict[str, str]:
 def _tell(document: Document, page: Path, data: Path, drawn: bool) -> None:
     out = console()
     verdicts = document.verdicts
+    results, claims = len(document.findings), len(document.claims)
     out.print(
-        f"{len(document.findings)} results, {len(document.claims)} claims: {verdicts['shown']} "
+        f"{results} result{'s' * (results != 1)}, {claims} claims: {verdicts['shown']} "
         f"held, {verdicts['within']} within the floor, {verdicts['against']} did not hold, "
         f"{verdicts['not shown']} not decided, {verdicts['described']} without a claim"
     )

@@ -21,14 +21,14 @@ def test_a_page_and_its_data(tmp_path, capsys):
     Image.new("RGB", (20, 10), "red").save(folder / "fid.png")
     main(["report", str(folder), "--title", "Ours"])
     shown = capsys.readouterr().out
-    assert "1 results, 3 claims: 0 held, 2 within the floor, 1 did not hold" in shown
+    assert "1 result, 3 claims: 0 held, 2 within the floor, 1 did not hold" in shown
     page = (folder / "report.html").read_text()
     assert "<h1>Ours</h1>" in page
     assert "Picture that was made with fid.json" in page
     assert json.loads((folder / "report.json").read_text())["kind"] == "report"
     # The report itself is no result.
     main(["report", str(folder)])
-    assert "1 results" in capsys.readouterr().out
+    assert "1 result, " in capsys.readouterr().out
 
 
 def test_answers_come_from_a_file(tmp_path, capsys):
