@@ -161,7 +161,9 @@ def file_history(sources: Sources) -> str | None:
     for one in sources.findings.found:
         history = one.tables.get("file_history")
         if isinstance(history, dict):
-            told = "; ".join(history.get("in_pixels") or []) or "nothing tells the arms apart"
+            found = history.get("in_pixels")
+            told = "; ".join(map(str, found)) if isinstance(found, list) else ""
+            told = told or "nothing tells the arms apart"
             return f"Looked at by {one.kind}: {told}."
     return None
 
@@ -169,8 +171,8 @@ def file_history(sources: Sources) -> str | None:
 def raters(sources: Sources) -> str | None:
     """How many of them there are in the ratings."""
     for one in sources.findings.of("agreement"):
-        readers = {rater for number in one.numbers for rater in number.details.get("raters") or ()
-                   if isinstance(rater, str)}  # fmt: skip
+        named = [name for number in one.numbers for name in listed(number.details.get("raters"))]
+        readers = {name for name in named if isinstance(name, str)}
         if readers:
             return f"{len(readers)} raters; their training is not stated."
     for one in sources.findings.of("discrimination"):
@@ -185,7 +187,7 @@ def subjects(sources: Sources) -> str | None:
     """Images rated, by arm."""
     for one in sources.findings.of("agreement"):
         told = [f"{arm.get('images')} {arm.get('arm') or ''} images".replace("  ", " ")
-                for arm in one.inputs.get("arms", []) if isinstance(arm, dict)
+                for arm in listed(one.inputs.get("arms")) if isinstance(arm, dict)
                 and arm.get("images") is not None]  # fmt: skip
         if told:
             return _sentence(told)
@@ -195,7 +197,7 @@ def subjects(sources: Sources) -> str | None:
 def scale(sources: Sources) -> str | None:
     """Declared categories."""
     for one in (*sources.findings.of("agreement"), *sources.findings.of("discrimination")):
-        categories = one.settings.get("categories") or one.settings.get("scale")
+        categories = listed(one.settings.get("categories") or one.settings.get("scale"))
         if categories:
             return f"{', '.join(map(str, categories))} ({one.kind})."
     return None
@@ -250,6 +252,11 @@ def _sides(sources: Sources, role: str) -> Iterator[str]:
 def _patients(one: Finding, role: str) -> str:
     groups = one.settings.get("groups")
     return f", {groups} patients" if role == "real" and isinstance(groups, int) else ""
+
+
+def listed(found: Any) -> list[Any]:
+    """A list of a file; an empty one if it is something else."""
+    return list(found) if isinstance(found, (list, tuple)) else []
 
 
 def _kinds(sources: Sources) -> list[str]:

@@ -91,12 +91,13 @@ def document_of(
     gallery = draw_gallery(sources, seed)
     notices += list(gallery.unread) if gallery else []
     sheets = tuple(_sheets(sources, notices))
+    figures = tuple(figures_of(sources, notices))
     return Document(
         title=title or _title(sources),
         note=stated.get(NOTE),
         claims=tuple(claims_of(sources.findings)),
         notices=tuple(notices),
-        figures=tuple(figures_of(sources)),
+        figures=figures,
         sheets=sheets,
         gallery=gallery,
         provenance=provenance_of(sources),

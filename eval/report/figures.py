@@ -16,6 +16,7 @@ from eval.report.figures_of_tissue import (
     stain_figure,
     training_figure,
 )
+from eval.report.soundness import ODD
 from eval.report.sources import Sources
 
 _DRAWS = {
@@ -28,8 +29,8 @@ _DRAWS = {
 }
 
 
-def figures_of(sources: Sources) -> list[Figure]:
-    """The plots of what was found; none without matplotlib."""
+def figures_of(sources: Sources, notices: list[str]) -> list[Figure]:
+    """The plots of what was found; none without matplotlib. What cannot be drawn is a notice."""
     if not can_draw():
         return []
     readers = tuple(_means_of_readers(sources))
@@ -39,7 +40,15 @@ def figures_of(sources: Sources) -> list[Figure]:
     found[2:2] = [c2st_figure(one, readers) for one in sources.findings.of("c2st")]
     if sources.run is not None:
         found.append(training_figure(sources.run))
-    return list(chain.from_iterable(found))
+    return list(chain.from_iterable(_drawn(figures, notices) for figures in found))
+
+
+def _drawn(figures: Iterator[Figure], notices: list[str]) -> list[Figure]:
+    try:
+        return list(figures)
+    except ODD as error:
+        notices.append(f"A plot is missing, because a result holds odd values ({error}).")
+        return []
 
 
 def _means_of_readers(sources: Sources) -> Iterator[tuple[Any, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eval.report.answers import classes, training
+from eval.report.answers import classes, listed, training
 from eval.report.numbers import digits
 from eval.report.results_files import Finding
 from eval.report.sources import Sources
@@ -110,7 +110,7 @@ def _utility(one: Finding) -> str:
 
 
 def _agreement(one: Finding) -> str:
-    categories = ", ".join(map(str, one.settings.get("categories") or ()))
+    categories = ", ".join(map(str, listed(one.settings.get("categories"))))
     margin = one.settings.get("margin")
     told = f" Equivalence was tested with a margin of {digits(margin)}." if margin else ""
     return (

@@ -8,6 +8,7 @@ from typing import Any
 
 from eval.report.results_files import Findings, read_results
 from eval.report.run_facts import RunFacts, find_run
+from eval.report.soundness import sound
 from histosyn.shards.dataset import index_folder
 from histosyn.synthesis.manifest import MANIFEST, Entries, read_manifest
 from hpc.errors import HistosynError, InputError
@@ -44,7 +45,7 @@ class Sources:
 def read_sources(folder: Path) -> Sources:
     """Read a run folder, or a folder with results. Raises InputError if there is nothing in it."""
     require_folder(folder, "run or folder of results")
-    findings, run = read_results(folder), find_run(folder)
+    findings, run = sound(read_results(folder)), find_run(folder)
     tissue, problems = _tissue(folder)
     if run is None and not findings.found:
         told = f" {findings.left_out[0]}" if findings.left_out else ""
@@ -100,7 +101,8 @@ def _mixed(findings: Findings, run: RunFacts | None) -> list[str]:
         if content is None:
             continue
         measured.setdefault(str(content.get("sha256")), []).append(one.file)
-        for model in content.get("model_sha256") or ():
+        found = content.get("model_sha256")
+        for model in found if isinstance(found, list) else ():
             models.setdefault(str(model), []).append(one.file)
     if len(measured) > 1:
         told = "; ".join(

@@ -31,7 +31,7 @@ def test_every_kind_has_its_plot(tmp_path):
         g=result("faithfulness", number("dice", 0.8, (0.7, 0.9), side="synthetic",
                                         **{"class": "gland"})),
     )  # fmt: skip
-    found = {one.title: one for one in figures_of(read_sources(tmp_path))}
+    found = {one.title: one for one in figures_of(read_sources(tmp_path), [])}
     assert list(found) == [
         "Real or synthetic? Readers, naive block",
         "Agreement of readers",
@@ -53,9 +53,17 @@ def test_every_kind_has_its_plot(tmp_path):
 
 def test_the_same_plot_has_the_same_bytes(tmp_path):
     sources = read_sources(save(tmp_path, c=fid()))
-    assert [one.svg for one in figures_of(sources)] == [one.svg for one in figures_of(sources)]
+    assert [o.svg for o in figures_of(sources, [])] == [o.svg for o in figures_of(sources, [])]
 
 
 def test_without_matplotlib_there_are_none(tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "can_draw", lambda: False)
-    assert figures_of(read_sources(save(tmp_path, c=fid()))) == []
+    assert figures_of(read_sources(save(tmp_path, c=fid())), []) == []
+
+
+def test_odd_values_cost_their_plot_and_are_told(tmp_path):
+    values = {"hematoxylin": ["much"], "eosin": [0.2]}
+    odd = result("stain", values={"real": values, "synthetic": values})
+    notices = []
+    assert figures_of(read_sources(save(tmp_path, odd=odd)), notices) == []
+    assert "A plot is missing" in notices[0]

@@ -84,3 +84,14 @@ def test_a_side_with_tiles_and_labels_is_compared_by_its_tiles(tmp_path):
     save(tmp_path, nested=result, plain=fid())
     assert json.loads((tmp_path / "nested.json").read_text())["kind"] == "fid"
     assert read_sources(tmp_path).notices == ()
+
+
+def test_a_result_that_was_edited_into_nonsense_is_left_out_by_name(tmp_path):
+    save(tmp_path, good=fid(), edited=fid())
+    text = (tmp_path / "edited.json").read_text()
+    plain = json.loads(text)
+    plain["numbers"][1]["details"]["values"] = ["half", 0.5]
+    (tmp_path / "edited.json").write_text(json.dumps(plain))
+    sources = read_sources(tmp_path)
+    assert [one.file for one in sources.findings.found] == ["good.json"]
+    assert "edited.json holds what no version of histosyn writes" in sources.notices[0]
