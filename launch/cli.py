@@ -115,6 +115,7 @@ EVAL_COMMANDS = (
         "launch.commands.eval_utility:utility",
         "Whether a segmenter learns as much from synthetic tiles.",
     ),
+    ("report", "launch.commands.report:report", "The same as histosyn report."),
 )
 STUDY_COMMANDS = (
     (

@@ -82,3 +82,27 @@ def test_ratios_and_ranges():
     assert [not_below_one(ends) for ends in ((0.5, 0.9), (0.9, 1.1), (1.1, 2), None)] == [
         "against", "not shown", "shown", "not shown"]  # fmt: skip
     assert against_range(None, (0, 1)) == "described"
+
+
+def test_faithfulness_and_utility_are_held_against_real_tiles(tmp_path):
+    sides = (
+        number("mean_dice", 0.7, (0.6, 0.8), side="synthetic"),
+        number("mean_dice", -0.2, (-0.3, -0.1), side="synthetic - real"),
+        number("dice", 0.7, (0.6, 0.8), side="synthetic", **{"class": "gland"}),
+    )
+    found = claims(tmp_path, Result(kind="faithfulness", inputs={}, settings={}, numbers=sides))
+    assert [one.verdict for one in found] == ["described", "against"]
+    difference = number("mean_dice_difference", 0.0, (-0.01, 0.01), statement="equivalent",
+                        equivalence={"equivalent": True})  # fmt: skip
+    shown = claims(tmp_path, Result(kind="utility", inputs={}, settings={"margin": 0.03},
+                                    numbers=(difference,)))  # fmt: skip
+    assert (shown[0].verdict, shown[0].reference) == ("shown", "margin ±0.0300, set beforehand")
+
+
+def test_a_classifier_is_held_against_one_half_at_its_easiest_scale(tmp_path):
+    areas = (number("auc_network_scale_1", 0.8, (0.7, 0.9)), number("auc_network_scale_4", 0.6))
+    found = claims(tmp_path, Result(kind="c2st", inputs={}, settings={}, numbers=areas))
+    assert (found[0].verdict, found[0].value) == ("against", 0.8)
+    areas = (number("auc_texture_scale_2", 0.55, (0.45, 0.65)),)
+    found = claims(tmp_path, Result(kind="c2st", inputs={}, settings={}, numbers=areas))
+    assert found[0].verdict == "not shown"
