@@ -53,10 +53,11 @@ def main() -> None:
         return
     print("| way | size | pieces made | CPU seconds / Mpixel | peak GiB | same bytes |")
     print("|---|---|---|---|---|---|")
-    rows = [_row(given, "whole", min(given.sizes))]
-    rows += [_row(given, "windows", size) for size in given.sizes]
-    for row in rows:
-        same = "" if row["size"] != min(given.sizes) else row["digest"] == rows[0]["digest"]
+    rows: list[dict] = []
+    least = min(given.sizes)
+    for way, size in [("whole", least), *(("windows", size) for size in given.sizes)]:
+        rows.append(row := _row(given, way, size))
+        same = row["digest"] == rows[0]["digest"] if size == least else ""
         print(
             f"| {row['way']} | {row['size']} | {row['pieces']} | {row['seconds']:.2f} | "
             f"{row['peak_gib']:.2f} | {same} |",
