@@ -16,6 +16,8 @@ from hpc.files import write_bytes
 _GAP = 8
 _CHANGED = (255, 0, 200)
 _FADED = 0.7
+# How strong the colour is of a pixel that changed by 1, and by how much one changed that has it all.
+_LEAST, _FULL = 0.15, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class Change:
 
 
 def write_change(path: Path, before_HWC: np.ndarray, after_HWC: np.ndarray, name: str) -> Change:
-    """Write before, after, and after in pale with the changed pixels in magenta, side by side.
+    """Write before, after, and after in pale with magenta where and as much as it changed.
 
     Raises DatasetError, which calls the tile `name`, if they are of two sizes.
     """
@@ -43,7 +45,9 @@ def write_change(path: Path, before_HWC: np.ndarray, after_HWC: np.ndarray, name
         )
     difference = np.abs(before_HWC.astype(np.int16) - after_HWC).max(axis=2)
     pale = (after_HWC * (1 - _FADED) + 255 * _FADED).astype(np.uint8)
-    pale[difference > 0] = _CHANGED
+    strength = np.where(difference > 0, _LEAST + (1 - _LEAST) * difference / _FULL, 0)
+    strength_HW1 = strength.clip(max=1)[..., None]
+    pale = (pale * (1 - strength_HW1) + np.array(_CHANGED) * strength_HW1).astype(np.uint8)
     gap = np.full((before_HWC.shape[0], _GAP, 3), 255, np.uint8)
     picture = np.concatenate([before_HWC, gap, after_HWC, gap, pale], axis=1)
     text = {"Description": "Synthetic tissue before and after an edit.", PNG_XMP: SYNTHETIC_XMP}
