@@ -16,7 +16,7 @@ from hpc.files import write_bytes
 _GAP = 8
 _CHANGED = (255, 0, 200)
 _FADED = 0.7
-# How strong the colour is of a pixel that changed by 1, and by how much one changed that has it all.
+# How strong the colour is of a pixel that changed least, and what change has all of it.
 _LEAST, _FULL = 0.15, 64
 
 
