@@ -67,6 +67,12 @@ SAMPLES = {
                      "left_out": {}},
     },
     "histosyn.packing.journal:_PLANS": {"anything": [1]},
+    "histosyn.packing.pieces:_PIECES": {
+        "digest": SHA, "content": SHA,
+        "cuts": [{"samples": 1, "left_out": 0, "unread": ["one sentence"]}],
+        "samples": [{"key": "a", "size": [64, 64], "class_pixels": [1, 2],
+                     "members": [{"suffix": "tile.png", "bytes": 9}]}],
+    },
     "histosyn.shards.index_file:_INDICES": {
         "format_version": 2, "samples": 1, "tile_size": [64, 64], "mpp": None,
         "schema": {"name": "x"}, "class_pixels": [1, 2], "class_samples": [1, 1],

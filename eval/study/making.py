@@ -21,6 +21,7 @@ from eval.study.sealed_key import KEY_NAME, PROTOCOL_NAME, protocol_sha256, seal
 from eval.study.separation import Separation, separation_of
 from hpc.errors import InputError
 from hpc.files import atomic_folder, write_bytes, write_json
+from hpc.json_toml import plain_json
 from hpc.progress import ProgressLog
 
 READERS, SECOND_PART, COORDINATOR = "readers", "readers-second-part", "coordinator"
@@ -124,7 +125,7 @@ def _write_coordinator(
     )  # fmt: skip
     key = {"study": study, "protocol_sha256": digest, "protocol": protocol, "blocks": blocks}
     # As text and back, so that the seal is of what will be read.
-    write_json(place / KEY_NAME, sealed(json.loads(json.dumps(key))))
+    write_json(place / KEY_NAME, sealed(plain_json(json.dumps(key))))
 
 
 def _keyed(items: Sequence[Item], pictures: Mapping[Candidate, Picture]) -> list[dict[str, Any]]:
