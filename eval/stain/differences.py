@@ -5,9 +5,9 @@ other, in the number's own unit. It is never negative, so that of two equal popu
 zero, too: what real patients have among themselves is the floor.
 
 Its bootstrap is of no use near zero, where the distance is not smooth: percentile intervals of 95 %
-fell to 80 to 90 % at small distances and never held one of 0. But the distance is off by no more than the area of
-F - G, measured minus true (the triangle inequality), and that area's bootstrap is sound. Intervals
-are made of it; they hold the truth at least as often as they claim (benchmarks/stain.py).
+fell to 80 to 90 % at small distances and never held one of 0. But the distance is off by no more
+than the area of F - G, measured minus true (the triangle inequality), and that area's bootstrap is
+sound. Intervals are made of it; benchmarks/stain.py says how often they hold the truth.
 """
 
 from __future__ import annotations
