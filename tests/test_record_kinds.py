@@ -113,7 +113,11 @@ SAMPLES = {
         ]}],
     },
     "eval.study.reading:RECORDS": {
-        "study": "b", "protocol_sha256": SHA, "protocol": {}, "deviations": ["late"],
+        "study": "b", "protocol_sha256": SHA, "deviations": ["late"],
+        "protocol": {
+            "design": {"task": "grade", "margin": 0.1, "primary": "auc", "levels": 3},
+            "planned_readers": ["R1"],
+        },
     },
     "eval.utility.trainings:_TESTS": {
         "data_sha256": SHA, "segmenter_sha256": SHA, "training": {}, "tiles": 3,

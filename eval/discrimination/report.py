@@ -16,7 +16,7 @@ from eval.discrimination.reader_numbers import LEVEL, MEAN, mean_numbers, reader
 from eval.discrimination.tables import RatingsFile, found_scale, read_panels
 from eval.statistics.bootstrap import FEW_DRAWN
 from eval.statistics.result import Number, Result
-from eval.study.design import FIRST, Design
+from eval.study.design import FIRST
 from eval.study.reading import StudyRecord, record_beside
 from eval.two_samples.surest import surest_tiles
 from hpc.errors import InputError
@@ -41,14 +41,14 @@ def discrimination(paths: Sequence[Path], settings: Settings = Settings()) -> Re
     file, if it is there. Raises InputError for files that cannot be read, or are of one block.
     """
     record = record_beside(paths[0])
-    scale = settings.scale or _scale_of(record) or found_scale(paths)
+    planned = None if record is None else record.protocol.design
+    scale = settings.scale or (planned.scale if planned else found_scale(paths))
     if len(scale) < 2:
         raise InputError("--categories: a scale has two grades or more.")
     files = [read_panels(path, scale) for path in paths]
     panels = _apart(files)
-    planned = {} if record is None else record.protocol["design"]
-    margin = settings.margin if settings.margin is not None else planned.get("margin")
-    primary = planned.get("primary")
+    margin = settings.margin or (planned.margin if planned else None)
+    primary = planned.primary if planned else None
     machine = None if settings.machine is None else read_machine(settings.machine)
     numbers: list[Number] = []
     agreement: list[Number] = []
@@ -101,14 +101,6 @@ def discrimination(paths: Sequence[Path], settings: Settings = Settings()) -> Re
     )
 
 
-def _scale_of(record: StudyRecord | None) -> tuple[str, ...] | None:
-    """The answers of a study are numbered from 1."""
-    if record is None:
-        return None
-    design = Design.from_plain(record.protocol["design"])
-    return tuple(str(number + 1) for number in range(len(design.choices())))
-
-
 def _apart(files: Sequence[RatingsFile]) -> list[Panel]:
     """The panels of all files; two of one block would have to be put together."""
     panels = [panel for one in files for panel in one.panels]
@@ -150,19 +142,19 @@ def _deviations(
     if record is None:
         return
     yield from record.deviations
-    design = record.protocol["design"]
-    if settings.margin is not None and settings.margin != design["margin"]:
-        yield f"the margin is {settings.margin:g}, planned was {design['margin']:g}"
-    if settings.scale is not None and settings.scale != _scale_of(record):
+    design = record.protocol.design
+    if settings.margin is not None and settings.margin != design.margin:
+        yield f"the margin is {settings.margin:g}, planned was {design.margin:g}"
+    if settings.scale is not None and settings.scale != design.scale:
         yield f"the scale is {','.join(settings.scale)}, not that of the study"
-    planned = set(record.protocol["planned_readers"])
+    planned = set(record.protocol.planned_readers)
     for panel in panels:
         if panel.block == FIRST and (strangers := sorted(set(panel.readers) - planned)):
             yield f"readers who were not planned: {', '.join(strangers)}"
     measured = {"pairs" if panel.pairs else "images" for panel in panels if panel.block == FIRST}
-    wanted = {"pairs": "pairs", "agreement": None}.get(design["primary"], "images")
+    wanted = {"pairs": "pairs", "agreement": None}.get(design.primary, "images")
     if wanted is not None and wanted not in measured:
-        yield f"the primary outcome ({design['primary']}, naive block) is not in these ratings"
+        yield f"the primary outcome ({design.primary}, naive block) is not in these ratings"
 
 
 def _warnings(

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from eval.study.design import FIRST, Design
+from msgspec import Meta
+
+from eval.study.design import FIRST, MOST_LEVELS, Design
 from eval.study.merged_answers import Merged, Standing, merge_returns
 from eval.study.ratings_files import write_ratings
 from eval.study.reader_file import questions
@@ -22,12 +24,37 @@ RECORD_NAME = "study.json"
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedDesign:
+    """What an analysis needs of a design."""
+
+    task: Text
+    margin: Annotated[float, Meta(gt=0, lt=2)]
+    primary: Text
+    levels: Annotated[int, Meta(ge=1, le=MOST_LEVELS)]
+    statistic: Text = ""
+    categories: tuple[Text, ...] = ()
+
+    @property
+    def scale(self) -> tuple[str, ...]:
+        """The answers to real or synthetic, as they are numbered in ratings."""
+        return tuple(str(number + 1) for number in range(2 * self.levels))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStudy:
+    """What an analysis needs of a protocol."""
+
+    design: PlannedDesign
+    planned_readers: tuple[Text, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyRecord:
     """What `study.json` beside the ratings says: the protocol, and where the study left it."""
 
     study: Text
     protocol_sha256: Text
-    protocol: dict[str, Any]
+    protocol: PlannedStudy
     deviations: tuple[Text, ...]
     tables: tuple[FileName, ...] = ()
 

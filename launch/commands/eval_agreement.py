@@ -157,16 +157,16 @@ def _of_ratings(
     require_file(path, "ratings")
     record = record_beside(path)
     told = () if record is None else record.deviations
-    planned = {} if record is None else record.protocol["design"]
-    if planned.get("primary") == "agreement":
-        margin = options["margin"] = options["margin"] or planned["margin"]
-        if margin != planned["margin"]:
-            told += (f"the margin is {margin:g}, planned was {planned['margin']:g}",)
-    if scale is None and path.name.startswith("grades"):
-        scale = tuple(planned.get("categories", ())) or None
+    planned = None if record is None else record.protocol.design
+    primary = planned.statistic if planned and planned.primary == "agreement" else None
+    if planned and primary:
+        margin = options["margin"] = options["margin"] or planned.margin
+        if margin != planned.margin:
+            told += (f"the margin is {margin:g}, planned was {planned.margin:g}",)
+    if planned and scale is None and path.name.startswith("grades"):
+        scale = planned.categories or None
     result = report_agreement(read_ratings(path, scale, raters), Plan(**options))
     warnings = (f"Not as planned: {text}." for text in told)
-    primary = planned.get("statistic") if planned.get("primary") == "agreement" else None
     return replace(
         result,
         warnings=(*result.warnings, *warnings),

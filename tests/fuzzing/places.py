@@ -245,7 +245,18 @@ def _outcomes() -> None:
     Path("test.json").write_text(json.dumps(facts))
 
 
+def study() -> None:
+    """A reader study that came back."""
+    from reading import answer_rows, design, key_of_study, made_study, write_answers
+
+    made_study(Path(), design(images=8, repeats=0, practice=0, informed=0), 8)
+    key = key_of_study(Path())
+    for reader in ("R1", "R2"):
+        write_answers(Path("answers") / f"{reader}.csv", answer_rows(key, reader))
+    command("study", "read", "answers", "study/coordinator/key.json")
+
+
 PLACES: dict[str, Callable[[], None]] = {
     make.__name__: make
-    for make in (data, pictures, slides, original, model, run, segmenter, numbers, settings)
+    for make in (data, pictures, slides, original, model, run, segmenter, numbers, study, settings)
 }

@@ -205,3 +205,12 @@ async def _answered(request: bytes) -> object:
         raise RuntimeError(f"the server failed: {answer[:300]!r}")
     assert threading.active_count() < 100
     return status
+
+
+def study() -> object:
+    """Answers and key of a reader study, as tables of ratings; what is wrong is told."""
+    from eval.study.reading import read_study
+
+    found = read_study([Path("answers")], Path("study/coordinator/key.json"), Path("again"))
+    tables = {name: Path("again", name).read_text() for name in found.tables}
+    return tables, list(found.merged.faults), list(found.merged.notes), list(found.deviations)

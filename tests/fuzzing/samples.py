@@ -13,6 +13,7 @@ _Row = tuple[str, str, str, Callable[[], object], str, int]
 _doctor = partial(from_json, "doctor", "tiles", "labels")
 _agreement = partial(from_json, "eval", "agreement", "--replicates", "5")
 _fid = partial(from_json, "eval", "fid")
+_told_apart = partial(from_json, "eval", "discrimination", "ratings/discrimination.csv")
 _merge = partial(from_json, "eval", "merge", "parts")
 _status = partial(from_json, "status", "run")
 _drawn = partial(readers.drawn, "model")
@@ -121,6 +122,12 @@ _NUMBERS: tuple[_Row, ...] = (
     ("features", "parts/real-1-of-2.npz", "npz", readers.kept_features, "inside", 4),
     ("preprocessing", "e.toml", "toml", readers.preprocessing, "", 3),
 )
+_STUDY: tuple[_Row, ...] = (
+    ("answers", "answers/R1.csv", "csv", readers.study, "", 4),
+    ("study-key", "study/coordinator/key.json", "json", readers.study, "", 3),
+    ("study-record", "ratings/study.json", "json", _told_apart, "", 2),
+    ("discrimination", "ratings/discrimination.csv", "csv", _told_apart, "", 3),
+)
 _SETTINGS: tuple[_Row, ...] = (
     ("train-config", "train.toml", "toml", readers.dry_run("train", "train.toml"), "", 3),
     ("sweep-config", "sweep.toml", "toml", readers.dry_run("tune", "sweep.toml"), "", 3),
@@ -144,6 +151,7 @@ _BY_PLACE = {
     "segmenter": _SEGMENTER,
     "run": _RUN,
     "numbers": _NUMBERS,
+    "study": _STUDY,
     "settings": _SETTINGS,
 }
 SAMPLES = [
