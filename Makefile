@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow check clean
+.PHONY: demo test test-slow check wheel clean
 
 ## Phantom tissue -> training -> synthesis -> numbers -> runs/demo/index.html
 demo: $(VENV)/.installed
@@ -24,8 +24,14 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+## dist/*.whl and dist/*.tar.gz, to install anywhere
+wheel: $(VENV)/.installed
+	rm -rf dist
+	$(INSTALL) build
+	$(BIN)/python -m build
+
 clean:
-	rm -rf $(VENV) runs/demo
+	rm -rf $(VENV) runs/demo dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "histosyn needs Python 3.11 or newer; try: make PYTHON=python3.11")'

@@ -24,6 +24,13 @@ from hpc.temporary_names import replaced_name, temporary_file, temporary_folder
 _BLOCK_BYTES = 1 << 20
 # What file systems answer to what they do not have, such as folders that can be synchronised.
 _NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+# How a file is opened that may be a pipe or a terminal; Windows has other flags.
+_QUIETLY = (
+    getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 
 def sha256_of_bytes(data: bytes) -> str:
@@ -47,7 +54,7 @@ def open_regular_file(path: Path) -> IO[bytes]:
     """
     _refuse_other_kinds(path.stat().st_mode, path)
     # Should a pipe have taken the place of the file since, it is not waited for either.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    descriptor = os.open(path, os.O_RDONLY | _QUIETLY)
     file = os.fdopen(descriptor, "rb")
     try:
         _refuse_other_kinds(os.fstat(descriptor).st_mode, path)
@@ -72,6 +79,8 @@ def sync_file(path: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make renames inside `folder` survive a power cut, where the file system can promise that."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return  # Windows opens no folders
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -11,7 +11,6 @@ process has left, and is removed by the next one.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from hpc.errors import DamagedFileError, InputError
+from hpc.file_locks import lock
 from hpc.records import ProcessId, Records, Text
 from hpc.topology import job_id
 
@@ -155,7 +155,7 @@ def _door(path: Path, busy: str, risk: str) -> Iterator[None]:
 def _take(file: IO[bytes]) -> bool:
     """Whether nobody else holds it; OSError where the file system knows no locks."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(file)
     except BlockingIOError:
         return False
     return True

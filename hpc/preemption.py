@@ -58,7 +58,9 @@ REASONS = (
     Reason(text="Ctrl-C", next="resume", exit_code=_INTERRUPTED_EXIT_CODE),
 )
 _NONE, _FILE, _GONE, _END, _USR2, _TERM, _INT = range(len(REASONS) + 1)
-_SIGNALS = {signal.SIGUSR2: _USR2, signal.SIGTERM: _TERM, signal.SIGINT: _INT}
+_SIGNALS = {signal.SIGTERM: _TERM, signal.SIGINT: _INT}
+if hasattr(signal, "SIGUSR2"):  # not on Windows
+    _SIGNALS[signal.SIGUSR2] = _USR2
 
 
 class Stopped(BaseException):

@@ -6,7 +6,6 @@ was left by a kill, and the next run of the command removes it.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -18,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from hpc.file_locks import lock
 
 _TEMPORARY, _REPLACED = ".tmp", ".old"
 # The host stands before the random part; versions before 0.2 did not write it.
@@ -56,6 +57,9 @@ def temporary_folder(path: Path) -> tuple[int, Path]:
     """A new folder beside `path`, held until its descriptor is closed: descriptor and name."""
     while True:
         name = tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path), suffix=_TEMPORARY)
+        if not hasattr(os, "O_DIRECTORY"):
+            # Windows opens no folders: its age tells that it is in use.
+            return os.open(os.devnull, os.O_RDONLY), Path(name)
         with suppress(FileNotFoundError):
             descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
             if _held(descriptor, name):
@@ -97,7 +101,7 @@ def _held(descriptor: int, name: str) -> bool:
     Where the file system knows no locks, its age tells that it is in use.
     """
     with suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor)
     try:
         return os.path.samestat(Path(name).stat(), os.fstat(descriptor))
     except FileNotFoundError:
@@ -110,7 +114,7 @@ def _remove_if_abandoned(path: Path, host: str | None) -> None:
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(descriptor)
         except BlockingIOError:
             return
         except OSError:

@@ -26,7 +26,12 @@ ON_SEVERAL = (("train",), ("synth",), ("eval", "fid"), ("eval", "segmenter", "tr
 # What is answered by one process whatever else is asked for.
 _FOR_ONE = ("--help", "-h", "--help-all", "--version", "-V", "--dry-run")
 
-_HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP)
+# Windows has but the first two.
+_HEARD = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR2", "SIGHUP")
+    if hasattr(signal, name)
+)
 _LOOK_SECONDS = 0.1
 # Who presses Ctrl-C once may be heard twice.
 _SAME_SECONDS = 1.0

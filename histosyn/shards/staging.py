@@ -9,7 +9,6 @@ lock held by a process that was killed is free again.
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import hashlib
 import json
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from histosyn.shards.index import DatasetIndex, Shard
 from hpc.errors import DamagedFileError, HistosynError
+from hpc.file_locks import lock
 from hpc.files import atomic_file, open_regular_file, sha256_of_bytes, sha256_of_file
 from hpc.log import logger
 
@@ -259,7 +259,7 @@ def _lock(folder: Path, shard: Shard, *, wait: bool) -> Iterator[int | None]:
         ) from error
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            lock(descriptor, wait=wait)
         except BlockingIOError:
             yield None
         else:

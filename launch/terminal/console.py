@@ -80,6 +80,8 @@ def speak_utf8() -> None:
 
 def reader_left() -> bool:
     """Whether nobody reads our standard output any more: it was a pipe, as in `... | head`."""
+    if not hasattr(select, "poll"):
+        return False  # Windows cannot tell
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), select.POLLOUT)

@@ -181,7 +181,7 @@ def test_over_nfs_an_owner_on_another_host_keeps_others_out(tmp_path, monkeypatc
             raise OSError(errno.EBADF, "Bad file descriptor")
         return flock(file, operation)
 
-    monkeypatch.setattr("hpc.locks.fcntl.flock", over_nfs)
+    monkeypatch.setattr("fcntl.flock", over_nfs)
     path = tmp_path / "lock"
     with holder(path) as process:
         monkeypatch.setattr("hpc.locks.socket.gethostname", lambda: "another-host")
@@ -201,7 +201,7 @@ def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, caplog)
     def no_locks(*_):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("hpc.locks.fcntl.flock", no_locks)
+    monkeypatch.setattr("fcntl.flock", no_locks)
     with lock(tmp_path / "lock"):
         assert "cannot be locked (No locks available). Take care." in caplog.text
         # This very process is alive, and that can be seen without locks.

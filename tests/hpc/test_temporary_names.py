@@ -1,5 +1,6 @@
 """What a killed writer leaves goes with the next run; what a living one is writing stays."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -95,7 +96,7 @@ def test_without_locks_age_alone_tells(tmp_path, monkeypatch):
     def no_locks(*_):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("hpc.temporary_names.fcntl.flock", no_locks)
+    monkeypatch.setattr("fcntl.flock", no_locks)
     with atomic_file(tmp_path / "out") as file:
         remove_leftovers(tmp_path)
         file.write(b"whole")
@@ -115,7 +116,7 @@ def test_the_only_copy_of_a_folder_stays(tmp_path):
 def test_a_file_that_is_swept_away_in_its_first_moment_is_made_anew(tmp_path, monkeypatch):
     """Between its making and its lock somebody else took it for a leftover."""
     taken = []
-    flock = temporary_names.fcntl.flock
+    flock = fcntl.flock
 
     def sweeping(descriptor, operation):
         if not taken:
@@ -125,7 +126,7 @@ def test_a_file_that_is_swept_away_in_its_first_moment_is_made_anew(tmp_path, mo
 
     for write in (lambda: write_bytes(tmp_path / "a", b"1"), lambda: folder(tmp_path / "b")):
         taken.clear()
-        monkeypatch.setattr("hpc.temporary_names.fcntl.flock", sweeping)
+        monkeypatch.setattr("fcntl.flock", sweeping)
         write()
         monkeypatch.undo()
         for path in tmp_path.iterdir():
