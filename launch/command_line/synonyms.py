@@ -210,7 +210,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
                      "import", "package"), ("pack",)),
     **dict.fromkeys(("extract", "unshard", "export-tiles", "untar"), ("unpack",)),
     **dict.fromkeys(("check", "validate", "lint", "diagnose", "test-install"), ("doctor",)),
-    **dict.fromkeys(("show", "view", "info", "stats", "verify", "ls", "list"),
+    **dict.fromkeys(("show", "view", "info", "stats", "ls", "list"),
                     ("inspect", "status")),
     **dict.fromkeys(("log", "logs", "progress", "monitor", "ps", "runs", "plot"), ("status",)),
     **dict.fromkeys(("sweep", "hpo", "search", "optimize", "ray"), ("tune",)),

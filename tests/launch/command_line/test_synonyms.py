@@ -59,17 +59,6 @@ def test_each_option_exists() -> None:
             assert {f"--{option}", option.upper()} & EVERYWHERE, (word, option)
 
 
-def test_no_command_has_a_word_that_is_said_to_be_unknown() -> None:
-    """But for those that are right in one command and wrong in another."""
-    both = {
-        plain_word(name) for name in EVERYWHERE if not name.startswith("--no-") and "." not in name
-    }
-    for word in COMMANDS:
-        assert (word,) not in PATHS, word
-    assert not [word for word in SETTINGS if f"--{word}" in names_of(("train",))]
-    assert both & OPTIONS.keys() >= {"size"}, "such as phantom --size, which pack does not have"
-
-
 def test_each_command_exists() -> None:
     known = {" ".join(path) for path in PATHS} | GROUPS
     for word, commands in COMMANDS.items():
