@@ -189,6 +189,10 @@ def synth(
     if outcome.failed:
         raise PartialFailureError(
             "\n".join(outcome.failed.values())
-            + f"\n{len(outcome.failed)} label maps failed, the others are done. "
+            + f"\n{_counted(len(outcome.failed), 'label map')} failed, the others are done. "
             "Correct them and run the same command again: it makes what is missing."
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

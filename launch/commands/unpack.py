@@ -35,7 +35,8 @@ def unpack(shards: Path, out: Path, /, *, only: Literal["tiles", "labels"] | Non
     done = write_folders(
         shards, out, only, lambda places, total: track(places, total=total, what="unpack")
     )
-    say(f"{done.made} files written, {done.present} already there, in {out}.")
+    files = "file" if done.made == 1 else "files"
+    say(f"{done.made} {files} written, {done.present} already there, in {out}.")
     if only is None:
         tiles, labels = (shlex.quote(str(out / name)) for name in ("tiles", "labels"))
         table = shlex.quote(str(out / "samples.csv"))
