@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
+from textwrap import fill
 
 from cyclopts import App, CycloptsError
 from rich.text import Text
@@ -159,6 +160,7 @@ _NESTED = {
         ("study", STUDY_COMMANDS),
     )
 }
+_NAME = "histosyn:"
 _INTERRUPTED = "interrupted. pack, train, synth and tune go on where they stopped when run again."
 _WRONG_PATH = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
                PermissionError)  # fmt: skip
@@ -288,13 +290,15 @@ def _report(error: HistosynError | CycloptsError | OSError) -> int:
 
 def _say(message: str) -> None:
     leave_for_torchrun(message)
-    text = Text.assemble(("histosyn:", "bold red"), " ", message)
     screen = console(stderr=True)
     if screen.is_terminal:
-        # Between words; paths and commands that are longer than a line stay whole.
-        screen.print(text, soft_wrap=False, overflow="ignore", crop=False)
-    else:
-        screen.print(text)
+        # Between words; paths and options that are longer than a line stay whole.
+        lines = f"{_NAME} {message}".split("\n")
+        message = "\n".join(
+            fill(line, screen.width, break_long_words=False, break_on_hyphens=False)
+            for line in lines
+        ).removeprefix(f"{_NAME} ")
+    screen.print(Text.assemble((_NAME, "bold red"), " ", message))
 
 
 if __name__ == "__main__":
