@@ -114,7 +114,9 @@ class DrawSamples:
             path = self.folder / f"step-{trainer.step:08d}.png"
             with timed("sample grid"):
                 drawn = self.grid.draw(
-                    generator, f"{self.folder.parent.name}, step {trainer.step:,}"
+                    # The run's name would make other bytes of the same tissue in another folder.
+                    generator,
+                    f"step {trainer.step:,}",
                 )
             self.deferred_writes.write(path, partial(write_bytes, path, drawn.png))
             record = {"step": trainer.step, **drawn.spectra}
