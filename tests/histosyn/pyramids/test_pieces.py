@@ -49,7 +49,9 @@ def levels_of(pixels):
     return levels
 
 
-@pytest.mark.parametrize(("codec", "off"), [("deflate", 0), ("jpeg", 6)])
+# JPEG halves the resolution of colours: where areas of one colour are three pixels wide, a
+# coarse level is off by 9 on average; one that is a pixel aside, by 25.
+@pytest.mark.parametrize(("codec", "off"), [("deflate", 0), ("jpeg", 10)])
 @pytest.mark.parametrize("size", [SIZE, (256, 512), (40, 700), (64, 64)])
 def test_openslide_reads_levels_resolution_text_and_pixels(tmp_path, codec, off, size):
     pixels = picture(size)
