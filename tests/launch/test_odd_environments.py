@@ -210,7 +210,8 @@ ROOT = Path(__file__).parents[2]
 # for what it may be off; the others tell people when something was.
 MAY_ASK_THE_CLOCK = {
     "hpc/preemption.py", "hpc/temporary_names.py", "hpc/run_state.py", "hpc/error_file.py",
-    "hpc/locks.py", "launch/run_status.py", "launch/commands/paint.py",
+    "hpc/locks.py", "launch/run_status.py", "launch/commands/paint.py", "eval/study/making.py",
+    "eval/study/reading.py",
 }  # fmt: skip
 
 
