@@ -189,6 +189,7 @@ def wait_for(condition, process, seconds=200):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_from_a_file_to_the_best_configuration(sweeps):
     """In a folder full of files that bear our packages' names, as users' folders may be."""
     sweep = sweeps.write(samples=3)
