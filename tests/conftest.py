@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 
 # Before torch is imported: tests are small and run side by side, threads would only wait.
@@ -52,3 +53,18 @@ def _as_imported(logger: logging.Logger) -> None:
     logger.handlers.clear()
     logger.setLevel(logging.NOTSET)
     logger.propagate = True
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser for the pages that we make."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no chromium here: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # For root; the only pages are our own.
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()

@@ -16,9 +16,10 @@ from scipy.ndimage import gaussian_filter
 
 from histosyn.phantom.fields import smooth_noise
 from histosyn.phantom.tissue import Tissue
+from histosyn.stain.vectors import EOSIN, HEMATOXYLIN
 
 # Unit optical densities in R, G, B of hematoxylin and of eosin.
-RUIFROK = np.array([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105]])
+RUIFROK = np.array([HEMATOXYLIN, EOSIN])
 MACENKO = np.array([[0.563, 0.720, 0.406], [0.216, 0.801, 0.558]])
 
 

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from histosyn.stain.vectors import EOSIN, HEMATOXYLIN
 from hpc.randomness import integers, key_of, uniform
 
 _TURNS = 4
 
-# Optical density of haematoxylin and of eosin in red, green and blue (Ruifrok & Johnston, Anal.
-# Quant. Cytol. Histol. 23, 2001, table of stain vectors).
-_STAINS = ((0.650, 0.704, 0.286), (0.072, 0.990, 0.105))
 # Optical densities in integers: sums are exact, the same in every window.
 _STEPS_PER_NEPER = 4096
 # Of the values 0..255, so that pure white has density 0 and pure black a finite one.
@@ -109,6 +107,6 @@ def _jittered_stains(key: int, strength: float) -> np.ndarray:
     change = np.zeros((3, 3))  # of the concentrations: haematoxylin, eosin, and what is neither
     change[0, 0], change[1, 1] = scale[:2]
     change[:2, :2] += scale[2:]
-    stains = np.array(_STAINS)
+    stains = np.array([HEMATOXYLIN, EOSIN])
     stains = np.vstack([stains, np.cross(*stains)])
     return np.eye(3) + np.linalg.inv(stains) @ change @ stains

@@ -1,7 +1,5 @@
 """The page in a real browser: nothing is fetched, nothing runs over the edge, all pictures show."""
 
-import shutil
-
 import pytest
 from report_results import agreement, discrimination, fid, save, write_run, write_tissue
 
@@ -10,20 +8,6 @@ from eval.report.page import page_of
 from eval.report.sources import read_sources
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium here: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # For root; the only page is our own.
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

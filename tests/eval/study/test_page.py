@@ -1,7 +1,6 @@
 """A reader's file in a real browser, opened from the disk: what a pathologist does with it."""
 
 import json
-import shutil
 import time
 
 import pytest
@@ -11,21 +10,7 @@ from eval.study.reading import read_study
 from eval.study.returned_file import check_letters
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PATIENCE_SECONDS = 60
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium here: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # For root; the only page is our own.
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The page in a real browser: what a pathologist does with it."""
 
 import io
-import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,23 +18,9 @@ from histosyn.synthesis.manifest import read_manifest
 from histosyn.synthesis.rerolls import margin
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SIZE = 96
 STRIDE = 8
 PATIENCE_SECONDS = 120
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium here: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # For root; the only page is our own.
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
