@@ -31,7 +31,7 @@ MOST_REDONE = 2 * CHECKPOINT_EVERY
 # Much longer than anything takes, on a machine that does a lot else.
 PATIENCE_SECONDS = 300
 
-_START = re.compile(r"^(\S+) .*: step (\d+) of \d+, \d+ tiles", re.MULTILINE)
+_START = re.compile(r"^(\S+) .*: step (\d+) of \d+ \(\S+ epochs?\), \d+ tiles", re.MULTILINE)
 _STEP = re.compile(r"^(\S+) step=\d+ ", re.MULTILINE)
 
 
