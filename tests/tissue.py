@@ -53,15 +53,22 @@ def pack_blobs(root: Path, count: int = 12, size: int = 64, samples_per_shard: i
 
 
 def tiny_config(shards: Path, folder: Path, **run: object) -> TrainConfig:
-    """The smallest networks that have every part, and a run of a few float64 steps."""
+    """Small networks without what the recipe adds, and a run of a few float64 steps."""
     settings = {"steps": 10, "precision": "float64", "device": "cpu", "report_every": 1,
                 "sample_every": 100, "checkpoint_every": 100,
                 "recalibrate_batches": 2} | run  # fmt: skip
     return TrainConfig(
         data=DataConfig(shards=shards, global_batch=4, workers=0),
         generator=GeneratorConfig(
-            base_channels=4, max_multiplier=4, upsamplings=4, label_channels=8, noise_channels=8
+            base_channels=4,
+            max_multiplier=4,
+            upsamplings=4,
+            label_channels=8,
+            noise_channels=8,
+            upsampling="nearest",
+            border="zeros",
+            stain=False,
         ),
-        discriminator=DiscriminatorConfig(base_channels=4, layers=3, scales=2),
+        discriminator=DiscriminatorConfig(base_channels=4, layers=3, scales=2, pretrained="none"),
         run=RunConfig(folder=folder, **settings),
     )

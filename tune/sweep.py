@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from eval.statistics.result import Result
+from histosyn.config.earlier import training_as_begun
 from histosyn.config.file import as_toml
 from histosyn.config.train import RESUMABLE_CHANGES
 from histosyn.shards.dataset import open_shards
@@ -134,7 +135,7 @@ def _claim_folder(sweep: Sweep, validation: str) -> None:
         may_change = _RESUMABLE
         if saved.pop(_VALIDATION_SHA256, None) == validation:
             may_change |= {"sweep.validation"}
-        old = sweep_from_dict(saved, str(path))
+        old = sweep_from_dict(saved | {"train": training_as_begun(saved["train"])}, str(path))
         changed = [name for name in old.differences(sweep) if name not in may_change]
         if changed:
             raise ConfigError(

@@ -13,7 +13,7 @@ from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from histosyn.config.synonyms import settings_meant
 from hpc.errors import ConfigError, InputError
@@ -101,8 +101,7 @@ def as_literal(value: Any) -> str:
 
 def described(kind: Any) -> str:
     """What a value of a field must be, in words; None left aside."""
-    options = get_args(kind) if isinstance(kind, UnionType) else (kind,)
-    return " or ".join(_describe(option) for option in options if option is not type(None))
+    return " or ".join(_describe(option) for option in _options(kind) if option is not type(None))
 
 
 def differing_fields(old: Any, new: Any) -> list[str]:
@@ -126,8 +125,7 @@ def _convert(kind: Any, value: Any, source: str, name: str) -> Any:
         if not isinstance(value, dict):
             raise ConfigError(f"{source}: {name} = {value!r} must be a table.")
         return from_dict(kind, value, source, f"{name}.")  # type: ignore[arg-type]
-    options = get_args(kind) if isinstance(kind, UnionType) else (kind,)
-    for option in options:
+    for option in _options(kind):
         if get_origin(option) is Literal and value in get_args(option):
             return value
         if option is Path and isinstance(value, str | os.PathLike):
@@ -140,6 +138,11 @@ def _convert(kind: Any, value: Any, source: str, name: str) -> Any:
         if isinstance(option, type) and type(value) is option:
             return value
     raise ConfigError(f"{source}: {name} = {value!r} must be {described(kind)}.")
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    """What a field may be; a choice of words beside None is another kind of union than the rest."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
 def _is_number(value: Any) -> bool:

@@ -50,8 +50,16 @@ PRESETS = {
                 "entry": "linear",
                 "grid_size": 8,
                 "pixel_noise": False,
+                "upsampling": "nearest",
+                "border": "zeros",
+                "stain": False,
             },
-            "discriminator": {"base_channels": 64, "scales": 3, "sees_labels": False},
+            "discriminator": {
+                "base_channels": 64,
+                "scales": 3,
+                "sees_labels": False,
+                "pretrained": "none",
+            },
             "optimizer": {
                 "generator_lr": 2e-4,
                 "discriminator_lr": 2e-4,

@@ -84,11 +84,11 @@ class GeneratorConfig:
     """Add noise to the features at each resolution, with a learned strength per channel."""
     first_noise_strength: float = 0.0
     """That strength at the start of training."""
-    upsampling: Literal["nearest", "bilinear"] = "nearest"
+    upsampling: Literal["nearest", "bilinear"] = "bilinear"
     """How features are doubled: each repeated, which can leave a weave; or filtered."""
-    border: Literal["zeros", "replicate", "reflect"] = "zeros"
+    border: Literal["zeros", "replicate", "reflect"] = "replicate"
     """What the features' convolutions see beyond the border of an image."""
-    stain: bool = False
+    stain: bool = True
     """Take a tile's stain as an input: optical densities, the same all over an image."""
     recompute: bool = False
     """Compute each block again in the backward pass rather than keep its activations in memory."""
@@ -132,8 +132,9 @@ class DiscriminatorConfig:
     """Kind patch: convolutions before the one that gives the scores. Kind unet: halvings."""
     scales: int = 2
     """Kind patch: copies that look at the tile at full, half, ... resolution."""
-    pretrained: PretrainedChoice = "none"
-    """Kind patch: also judge the features of this frozen network, from an installed package."""
+    pretrained: PretrainedChoice | None = None
+    """Kind patch: also judge the features of this frozen network, from an installed package.
+    Unset: efficientnet-lite0 with kind patch, none with kind unet."""
     pretrained_channels: int = 48
     """Channels of the layers on such features, twice as many on the two deeper ones."""
     sees_labels: bool = True
@@ -143,6 +144,9 @@ class DiscriminatorConfig:
         require_at_most(self, base_channels=4096, layers=12, scales=8)
         require_at_most(self, pretrained_channels=4096)
         require_at_least(self, base_channels=1, layers=1, scales=0, pretrained_channels=1)
+        if self.pretrained is None:
+            usual = "efficientnet-lite0" if self.kind == "patch" else "none"
+            object.__setattr__(self, "pretrained", usual)
         if self.pretrained != "none" and self.kind != "patch":
             raise ConfigError(
                 f"discriminator.pretrained = {self.pretrained} goes with kind patch, not "
@@ -153,6 +157,11 @@ class DiscriminatorConfig:
                 "discriminator.scales = 0 leaves nothing that judges. Set it to 1 or more, or name "
                 "a discriminator.pretrained network."
             )
+
+    @property
+    def frozen_network(self) -> str | None:
+        """The pretrained network whose features are judged, if any are."""
+        return None if self.pretrained == "none" else self.pretrained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +231,12 @@ class LossConfig:
                 "loss.perceptual_pretrained and loss.perceptual_network each name a network. Leave "
                 "out one."
             )
+
+    @property
+    def frozen_network(self) -> str | None:
+        """The pretrained network whose features are compared, if any are."""
+        used = self.perceptual and self.perceptual_pretrained != "none"
+        return self.perceptual_pretrained if used else None
 
 
 @dataclass(frozen=True, kw_only=True)

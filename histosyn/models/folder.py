@@ -16,6 +16,7 @@ from typing import Any, get_args
 import torch
 from torch.nn.utils import parametrize
 
+from histosyn.config.earlier import generator_as_made
 from histosyn.config.file import from_dict
 from histosyn.config.train import GeneratorConfig, TrainConfig
 from histosyn.labels.label_map import LabelSchema, schema_from_dict
@@ -164,7 +165,9 @@ def facts_from_dict(data: Any, source: str) -> ModelFacts:
     record = model_record(GENERATORS, data, source, FORMAT_VERSION, "model")
     try:
         return ModelFacts(
-            generator=from_dict(GeneratorConfig, record.generator, source, "generator."),
+            generator=from_dict(
+                GeneratorConfig, generator_as_made(record.generator), source, "generator."
+            ),
             schema=schema_from_dict(record.schema, source),
             tile_size=record.tile_size,
             mpp=record.mpp,

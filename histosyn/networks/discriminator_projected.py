@@ -36,7 +36,8 @@ class ProjectedDiscriminator(nn.Module):
         super().__init__()
         self.patches = MultiscaleDiscriminator(config, classes)
         self.classes = self.patches.classes
-        network, _ = load_pretrained(config.pretrained)
+        assert config.frozen_network is not None, "without one there is nothing to project"
+        network, _ = load_pretrained(config.frozen_network)
         # In a list, where PyTorch does not look for parameters to learn or to save.
         self.frozen_parts = [_Projection(network)]
         self.heads = nn.ModuleList(

@@ -227,7 +227,7 @@ def _jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:
                 model_sha256=model.sha256,
                 resampled=source.resampled,
                 precision=model.precision,
-                stain=stain_of(key_of(config.seed, "stain", key, variant)),
+                stain=stain_of(key_of(config.seed, "stain", key, variant), key),
                 codec=config.output.codec if is_slide else None,
                 drawn=source.drawn,
             )

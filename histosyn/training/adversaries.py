@@ -52,7 +52,7 @@ class Adversaries:
             torch.manual_seed(key_of(config.run.seed, "weights"))
             generator = Generator(config.generator, classes)
             kind: type[nn.Module] = DISCRIMINATORS[config.discriminator.kind]
-            if config.discriminator.pretrained != "none":
+            if config.discriminator.frozen_network is not None:
                 kind = ProjectedDiscriminator
             discriminator = kind(config.discriminator, classes)
         generator.to(device, dtype_of(config))

@@ -16,8 +16,9 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
+from histosyn.config.earlier import training_as_begun
 from histosyn.config.file import as_plain, as_toml, differing_fields, from_dict
-from histosyn.config.train import RESUMABLE_CHANGES, Settings
+from histosyn.config.train import RESUMABLE_CHANGES, Settings, TrainConfig
 from histosyn.models.checkpoint_state import load_state, taking_over
 from histosyn.training.bad_samples import BAD_SAMPLES, ListBadSamples
 from histosyn.training.batch_log import LogBatches
@@ -240,7 +241,7 @@ class _Run(Generic[TrainerKind]):
                 f"{new.run.folder} is the run of a {there}, and a {here} cannot go on from it. "
                 "Choose another folder for this run."
             )
-        old = from_dict(type(new), state["config"], str(source))
+        old = from_dict(type(new), _complete(state["config"], type(new)), str(source))
         changed = [name for name in differing_fields(old, new) if name not in RESUMABLE_CHANGES]
         # Where it was forked from was settled then; who goes on need not say it again.
         forks = [as_plain(each)["run"].get("fork") for each in (old, new)]
@@ -320,6 +321,10 @@ class _Run(Generic[TrainerKind]):
             if reason is not None:
                 self.stop.acknowledge(reason)
         return stopped
+
+
+def _complete(sections: dict[str, Any], kind: type[Settings]) -> dict[str, Any]:
+    return training_as_begun(sections) if issubclass(kind, TrainConfig) else sections
 
 
 def _kind(facts: dict[str, Any]) -> str:

@@ -154,10 +154,8 @@ class GeneratorTraining:
 
 def frozen_networks(config: TrainConfig) -> list[Pretrained]:
     """The networks of others by whose features a generator is trained."""
-    names = {config.discriminator.pretrained}
-    if config.loss.perceptual:
-        names.add(config.loss.perceptual_pretrained)
-    return [pretrained_facts(name) for name in sorted(names - {"none"})]
+    names = {config.discriminator.frozen_network, config.loss.frozen_network}
+    return [pretrained_facts(name) for name in sorted(filter(None, names))]
 
 
 def _check_tiles(config: TrainConfig, index: DatasetIndex) -> None:

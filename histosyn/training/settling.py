@@ -14,7 +14,8 @@ from typing import Any, TypeVar, cast
 
 import torch
 
-from histosyn.config.train import ResumableRunConfig, RunConfig, Settings
+from histosyn.config.earlier import going_on
+from histosyn.config.train import ResumableRunConfig, RunConfig, Settings, TrainConfig
 from histosyn.networks.cpu_choice import Choice, is_measured, settled_choice
 from hpc import checkpoint, collectives
 from hpc.errors import DamagedFileError
@@ -31,10 +32,15 @@ _SHORT = 20_000
 
 
 def with_settled_run(config: SettingsKind, device: torch.device) -> SettingsKind:
-    """The configuration with what its run is computed in; the same on every rank."""
+    """The configuration with what its run is computed in; the same on every rank.
+
+    A run that an older version began is also left without what that version did not have.
+    """
     run = config.run
-    begun = collectives.run_on_rank_0(partial(_settings_of_run, run.folder / "checkpoints"))
-    kept: dict[str, Any] = {} if begun is None else _UNTOLD | begun
+    begun = collectives.run_on_rank_0(partial(_begun, run.folder / "checkpoints"))
+    if begun is not None and isinstance(config, TrainConfig):
+        config = cast(SettingsKind, going_on(config, begun))
+    kept: dict[str, Any] = {} if begun is None else _UNTOLD | _ways(begun["run"])
     precision = settled(run.precision, device, kept.pop("precision", None))
     measured = is_measured(device, precision) and run.steps * config.channels**2 >= _SHORT
     generates = isinstance(run, RunConfig)
@@ -54,17 +60,19 @@ def _wanted(run: ResumableRunConfig) -> dict[str, Any]:
     return {name: it for name, it in wanted.items() if it is not None}
 
 
-def _settings_of_run(checkpoints: Path) -> dict[str, Any] | None:
-    """What its checkpoints say it has been computed in; None for a new run.
+def _begun(checkpoints: Path) -> dict[str, dict[str, Any]] | None:
+    """The configuration in a run's checkpoints, section by section; None for a new run.
 
     They need not be whole: that is looked at when one is loaded, and all of them say the same.
     """
     for path in reversed(checkpoint.steps(checkpoints).values()):
-        with suppress(DamagedFileError, KeyError, TypeError, AttributeError):
-            section = checkpoint.without_tensors(path)["config"]["run"]
-            return {
-                name: type(untold)(section[name])
-                for name, untold in _UNTOLD.items()
-                if name in section
-            }
+        with suppress(DamagedFileError, KeyError, TypeError, AttributeError, ValueError):
+            sections = checkpoint.without_tensors(path)["config"]
+            _ways(sections["run"])
+            return {name: dict(settings) for name, settings in sections.items()}
     return None
+
+
+def _ways(run: dict[str, Any]) -> dict[str, Any]:
+    """In which of several ways it has been computed, as far as it tells."""
+    return {name: type(untold)(run[name]) for name, untold in _UNTOLD.items() if name in run}

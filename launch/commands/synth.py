@@ -79,8 +79,8 @@ def synth(
         CSV with the columns tile and mpp: microns per pixel of each label map. It goes before
         --base-mpp, that before --source-mpp, and these before a tag in the file.
     stain
-        A tile whose stain all get, for a model that was trained with generator.stain. Without it,
-        each gets that of some training tile, drawn by seed, name and variant.
+        A tile whose stain all get, or a folder of tiles with one of each label map's name. Without
+        it, each gets that of some training tile, drawn by seed, name and variant.
     stain_group
         Draw among the training tiles of this group only, such as a patient or a slide.
     output
@@ -129,7 +129,8 @@ def synth(
     check_inputs(
         model=model,
         folders={"folder of label maps": labels},
-        files={"--like": like, "--resolutions": resolutions, "--stain": stain},
+        files={"--like": like, "--resolutions": resolutions},
+        paths={"--stain": stain},
     )
     # Imported only here, so that help and wrong paths do not wait for torch.
     from histosyn.models.folder import load_model

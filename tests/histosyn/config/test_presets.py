@@ -61,6 +61,10 @@ ROWS: dict[str, Callable[[TrainConfig], str]] = {
     ),
     "noise at each resolution": lambda config: "yes" if config.generator.pixel_noise else "no",
     "upsamplings": lambda config: str(config.generator.upsamplings),
+    "features are doubled": lambda config: config.generator.upsampling,
+    "beyond the border": lambda config: config.generator.border,
+    "stain is an input": lambda config: "yes" if config.generator.stain else "no",
+    "frozen features that judge": lambda config: str(config.discriminator.pretrained),
     "discriminator sees the label map": lambda config: (
         f"{'yes' if config.discriminator.sees_labels else 'no'}, "
         f"{config.discriminator.scales} scales"

@@ -77,6 +77,22 @@ def test_a_group_and_a_reference_tile(model_folder, labels, tmp_path):
         np.testing.assert_array_equal(tile, pixels(tmp_path / "r")[name])
 
 
+def test_each_tile_gets_the_stain_of_the_one_of_its_name(model_folder, labels, tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    names = sorted(path.stem for path in labels.glob("*.png"))
+    for number, name in enumerate(names):
+        (own / f"{name}.png").write_bytes(png_bytes(Image.fromarray(blobs(number, 64)[0])))
+    entries = made(model_folder, labels, tmp_path / "out", stain=StainChoice(reference=own))
+    assert {name: tuple(entry["stain"]) for name, entry in entries.items()} == {
+        f"{name}.png": SEEN.code(number) for number, name in enumerate(names)
+    }
+    (own / f"{names[-1]}.png").unlink()
+    with pytest.raises(InputError, match=f"own has no tile called {names[-1]}"):
+        made(model_folder, labels, tmp_path / "less", stain=StainChoice(reference=own))
+    assert not (tmp_path / "less").exists() or not list((tmp_path / "less").glob("*.png"))
+
+
 def test_the_stain_is_seen_in_the_tile(model_folder, labels, tmp_path):
     for group in ("a", "b"):
         made(model_folder, labels, tmp_path / group, stain=StainChoice(group=group))

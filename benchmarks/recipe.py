@@ -1,0 +1,214 @@
+"""What each ingredient of the default recipe gives at equal CPU time, on patients held out.
+
+    python benchmarks/recipe.py GLAS OUT [STAGE ...] [--ways default before] [--seeds 0 1]
+        [--cpu-minutes 8]
+
+Stages, all unless some are named: pack, segmenter, train, synthesize, measure, sheet. Data, budget
+and resumption are those of benchmarks/quality.py; each run is float32 on one thread. A way is the
+default with one thing changed; `before` is the default as it was before the recipe. Held-out label
+maps are drawn in the stain of their own real tiles, so that colours can be compared, and judged by
+a network and textures that took no part in training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import quality
+import quality_report as report
+
+from histosyn.config.earlier import WITHOUT
+from histosyn.config.file import from_dict
+from histosyn.config.train import TrainConfig
+from hpc.files import write_text
+
+JUDGE = "efficientnet-lite2"
+VARIANTS = 3
+# Label maps that are drawn several times.
+VARIED = 48
+SMALL = quality.merged(quality.SMALL, {"run": {"precision": "float32"}})
+WAYS: dict[str, quality.Settings] = {
+    "default": {},
+    "before": WITHOUT,
+    "nearest doubling": {"generator": {"upsampling": "nearest"}},
+    "zeros at borders": {"generator": {"border": "zeros"}},
+    "no stain": {"generator": {"stain": False}},
+    "no frozen features": {"discriminator": {"pretrained": "none"}},
+}
+# Tiles are judged at full resolution and averaged to these parts of it.
+SCALES = (1, 2, 4, 8)
+FLOOR = "real_versus_real_floor"
+
+
+def main() -> None:
+    stages: dict[str, Callable[[argparse.Namespace], None]] = {
+        "pack": quality.pack, "segmenter": segmenter, "train": train,
+        "synthesize": synthesize, "measure": measure, "sheet": sheet,
+    }  # fmt: skip
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("glas", type=Path, help="folder with tiles/, labels/ and patients.csv")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help=", ".join(stages))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["default", "before"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--cpu-minutes", type=float, default=8.0, help="for each run")
+    parser.add_argument("--processes", type=int, default=2, help="runs side by side")
+    options = parser.parse_args()
+    if unknown := set(options.stages) - set(stages):
+        parser.error(f"no stage is called {', '.join(sorted(unknown))}")
+    # Before any process starts: their threads would fight for the cores.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.stages or stages:
+        stages[name](options)
+
+
+def segmenter(options: argparse.Namespace) -> None:
+    """Who reads the tissue: trained on the real training tiles."""
+    run = options.out / "segmenter"
+    if not (run / "model").exists():
+        quality.histosyn("eval", "segmenter", "train", options.out / "packed/train", run,
+                         "--run.steps", quality.SEGMENTER_STEPS, "--data.workers", 0,
+                         "--run.hang-seconds", 7200)  # fmt: skip
+
+
+def runs_of(options: argparse.Namespace) -> dict[str, tuple[str, int]]:
+    """Way and seed of each run by its name."""
+    return {
+        f"{way.replace(' ', '-')}-{seed}": (way, seed)
+        for way in options.ways
+        for seed in options.seeds
+    }
+
+
+def train(options: argparse.Namespace) -> None:
+    end = quality.End(seconds=60 * options.cpu_minutes, steps=quality.NO_END)
+    with ProcessPoolExecutor(
+        options.processes, get_context("spawn"), max_tasks_per_child=1
+    ) as pool:
+        for done in [
+            pool.submit(quality.train_one, config_of(options, run), end, False)
+            for run in runs_of(options)
+        ]:
+            done.result()
+
+
+def config_of(options: argparse.Namespace, run: str) -> TrainConfig:
+    way, seed = runs_of(options)[run]
+    own: quality.Settings = {
+        "data": {"shards": str(options.out / "packed/train"), "workers": 0},
+        "run": {"folder": str(options.out / "runs" / run), "seed": seed},
+    }
+    return from_dict(TrainConfig, quality.merged(SMALL, WAYS[way], own), way)
+
+
+def synthesize(options: argparse.Namespace) -> None:
+    """Tissue of all held-out label maps, in their own stain; variants of some, in drawn ones."""
+    held_out = options.out / "held-out"
+    quality.unpack(options.out / "packed", held_out)
+    some = held_out / "varied"
+    quality.write_all(
+        some, quality.evenly(quality.members_of(options.out / "packed/val", ".label.png"), VARIED)
+    )
+    for run in runs_of(options):
+        folder, tissue = options.out / "runs" / run, options.out / "tissue" / run
+        own = ["--stain", held_out / "real"] if takes_stain(folder) else []
+        if not quality.is_newer(tissue / "manifest.jsonl", folder / "cpu.json"):
+            quality.histosyn("synth", folder, held_out / "label", tissue, "--overwrite", *own)
+        variants = options.out / "variants" / run
+        if not quality.is_newer(variants / "manifest.jsonl", folder / "cpu.json"):
+            quality.histosyn("synth", folder, some, variants, "--overwrite",
+                             "--variants", VARIANTS)  # fmt: skip
+
+
+def takes_stain(run: Path) -> bool:
+    return bool(json.loads((run / "model/config.json").read_text())["generator"].get("stain"))
+
+
+def measure(options: argparse.Namespace) -> None:
+    os.environ["XDG_CACHE_HOME"] = str(options.out / "cache")
+    real, reader = options.out / "packed/val", options.out / "segmenter"
+    measured = options.out / "measured"
+    measured.mkdir(exist_ok=True)
+    for run in runs_of(options):
+        tissue, variants = options.out / "tissue" / run, options.out / "variants" / run
+        commands: dict[str, list[object]] = {
+            "fid": [real, tissue, "--extractor", JUDGE],
+            "c2st": [real, tissue, "--extractor", JUDGE, "--model", options.out / "runs" / run],
+            "faithfulness": [reader, tissue, real, "--real", real],
+            "diversity": [real, variants, "--extractor", JUDGE],
+        }
+        for kind, arguments in commands.items():
+            file = measured / f"{run}.{kind}.json"
+            if not quality.is_newer(file, tissue / "manifest.jsonl"):
+                quality.histosyn("eval", kind, *arguments, "--json", file)
+    text = table(options.out, list(runs_of(options)))
+    write_text(options.out / "table.md", text)
+    print(text)
+
+
+def table(out: Path, runs: list[str]) -> str:
+    """A row a run in Markdown."""
+    rows = [row_of(out, run) for run in runs]
+    head = ["", *rows[0]]
+    cells = [[run, *row.values()] for run, row in zip(runs, rows, strict=True)]
+    lines = [head, ["---"] * len(head), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def row_of(out: Path, run: str) -> dict[str, str]:
+    """What is told of a run, by the column's title."""
+    spent = report.load(out / "runs" / run / "cpu.json")
+    fid, c2st, diversity = (numbers_of(out, run, kind) for kind in ("fid", "c2st", "diversity"))
+    spectrum, weave = (
+        [value for name, value in fid.items() if name.startswith(start)]
+        for start in ("spectrum_", "weave_")
+    )
+    tissue = report.tiles_in(out / "tissue" / run)
+    real = report.tiles_in(out / "held-out/real")
+    dice, _ = report.dice_of(report.measured(out, run, "faithfulness"), "synthetic")
+    return {
+        "steps": str(spent["step"]),
+        "CPU min": f"{spent['cpu_seconds'] / 60:.1f}",
+        "distance": f"{fid['frechet_distance']:.2f}",
+        "recall": f"{fid['recall']:.2f}",
+        "AUC network 1, 1/2, 1/4, 1/8": areas(c2st, "network"),
+        "AUC textures 1, 1/2, 1/4, 1/8": areas(c2st, "texture"),
+        "colour": f"{report.colour_drift(tissue, real):.1f}",
+        "spread of stain": f"{diversity['stain_spread']:.2f}",
+        "variants": f"{diversity['variant_distance']:.2f}",
+        "weave, most": f"{max(weave):.2f}",
+        "spectrum, least to most": f"{min(spectrum):.2f} to {max(spectrum):.2f}",
+        "Dice": f"{dice['value']:.3f}",
+    }
+
+
+def numbers_of(out: Path, run: str, kind: str) -> dict[str, float]:
+    """A result's values by name, but for what real tiles give between themselves."""
+    numbers = report.measured(out, run, kind)["numbers"]
+    return {each["name"]: each["value"] for each in numbers if FLOOR not in each["name"]}
+
+
+def areas(c2st: dict[str, float], judge: str) -> str:
+    return " ".join(f"{c2st[f'auc_{judge}_scale_{scale}']:.2f}" for scale in SCALES)
+
+
+def sheet(options: argparse.Namespace) -> None:
+    """Held-out label maps, their real tiles, and what each run makes of them."""
+    real = [
+        report.read(path) for path in sorted((options.out / "held-out/some-real").glob("*.png"))
+    ]
+    tissue = {run: options.out / "tissue" / run for run in runs_of(options)}
+    report.draw(options.out / "held-out/some", tissue, options.out / "sheet.png", real)
+
+
+if __name__ == "__main__":
+    main()
