@@ -1,12 +1,12 @@
-"""What each ingredient of the default recipe gives at equal CPU time, on patients held out.
+"""What each ingredient of the recipe gives at equal CPU time, on patients held out.
 
-    python benchmarks/recipe.py GLAS OUT [STAGE ...] [--ways default before] [--seeds 0 1]
+    python benchmarks/recipe.py GLAS OUT [STAGE ...] [--ways fast before] [--seeds 0 1]
         [--cpu-minutes 8]
 
 Stages, all unless some are named: pack, segmenter, train, synthesize, measure, sheet. Data, budget
 and resumption are those of benchmarks/quality.py; each run is float32 on one thread. A way is the
-default with one thing changed; `before` is the default as it was before the recipe. Held-out label
-maps are drawn in the stain of their own real tiles, so that colours can be compared, and judged by
+preset `fast` with one thing changed; `before` is that preset as it was before the recipe. Held-out
+label maps are drawn in the stain of their own real tiles, so that colours can be compared, and judged by
 a network and textures that took no part in training.
 """
 
@@ -25,6 +25,7 @@ import quality_report as report
 
 from histosyn.config.earlier import WITHOUT
 from histosyn.config.file import from_dict
+from histosyn.config.presets import PRESETS
 from histosyn.config.train import TrainConfig
 from hpc.files import write_text
 
@@ -32,14 +33,18 @@ JUDGE = "efficientnet-lite2"
 VARIANTS = 3
 # Label maps that are drawn several times.
 VARIED = 48
-SMALL = quality.merged(quality.SMALL, {"run": {"precision": "float32"}})
+SMALL = quality.merged(PRESETS["fast"].settings, quality.SMALL, {"run": {"precision": "float32"}})
+SLOW: quality.Settings = {"optimizer": {"generator_lr": 4e-4, "discriminator_lr": 4e-4}}
 WAYS: dict[str, quality.Settings] = {
-    "default": {},
-    "before": WITHOUT,
-    "nearest doubling": {"generator": {"upsampling": "nearest"}},
-    "zeros at borders": {"generator": {"border": "zeros"}},
-    "no stain": {"generator": {"stain": False}},
-    "no frozen features": {"discriminator": {"pretrained": "none"}},
+    "fast": {},
+    "before": quality.merged(WITHOUT, SLOW),
+    "slower": SLOW,
+    "nearest": {"generator": {"upsampling": "nearest"}},
+    "zeros": {"generator": {"border": "zeros"}},
+    "no-stain": {"generator": {"stain": False}},
+    "no-frozen": {"discriminator": {"pretrained": "none"}},
+    "one-scale": {"discriminator": {"scales": 1}},
+    "perceptual": {"loss": {"perceptual": 1.0, "perceptual_pretrained": "efficientnet-lite0"}},
 }
 # Tiles are judged at full resolution and averaged to these parts of it.
 SCALES = (1, 2, 4, 8)
@@ -57,7 +62,7 @@ def main() -> None:
     parser.add_argument("glas", type=Path, help="folder with tiles/, labels/ and patients.csv")
     parser.add_argument("out", type=Path)
     parser.add_argument("stages", nargs="*", metavar="STAGE", help=", ".join(stages))
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["default", "before"])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["fast", "before"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--cpu-minutes", type=float, default=8.0, help="for each run")
     parser.add_argument("--processes", type=int, default=2, help="runs side by side")
@@ -82,11 +87,7 @@ def segmenter(options: argparse.Namespace) -> None:
 
 def runs_of(options: argparse.Namespace) -> dict[str, tuple[str, int]]:
     """Way and seed of each run by its name."""
-    return {
-        f"{way.replace(' ', '-')}-{seed}": (way, seed)
-        for way in options.ways
-        for seed in options.seeds
-    }
+    return {f"{way}-{seed}": (way, seed) for way in options.ways for seed in options.seeds}
 
 
 def train(options: argparse.Namespace) -> None:

@@ -21,8 +21,8 @@ Precision = Literal["float32", "bfloat16"]
 def made_ready(network: Generator, precision: Precision = "float32") -> Generator:
     """The network itself, in eval mode and without gradients, with convolutions in `precision`.
 
-    Batch statistics stay in float32, and so does the exit: in bfloat16 a tile would have 128 shades
-    where it is brightest.
+    Batch statistics stay in float32, and so does what a stain shifts, and the exit: in bfloat16 a
+    tile would have 128 shades where it is brightest.
     """
     network.eval().requires_grad_(False)
     if isinstance(network.entry, nn.Conv2d):
@@ -35,8 +35,9 @@ def made_ready(network: Generator, precision: Precision = "float32") -> Generato
             weight = module.gamma_beta.weight
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
     if precision == "bfloat16":
+        kept = {network.exit, *(network.stain.modules() if network.stain is not None else ())}
         for module in network.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear) and module is not network.exit:
+            if isinstance(module, nn.Conv2d | nn.Linear) and module not in kept:
                 module.to(torch.bfloat16)
     return network
 

@@ -19,7 +19,9 @@ from histosyn.networks.modulation import Spade
 from histosyn.networks.patterns import LabelPyramid, one_hot, shrink
 from hpc.errors import InputError
 
-CONFIG = GeneratorConfig(base_channels=4, upsamplings=3, label_channels=8, noise_channels=6)
+CONFIG = GeneratorConfig(
+    base_channels=4, upsamplings=3, label_channels=8, noise_channels=6, stain=False
+)
 
 
 @pytest.fixture

@@ -97,7 +97,8 @@ def whole(network, labels_NHW):
         {"modulation": "class_table"},
         {"pixel_noise": False},
         {"precision": "bfloat16"},
-        {"upsampling": "bilinear", "border": "replicate", "stain": True},
+        {"upsampling": "nearest", "border": "zeros", "stain": False},
+        {"upsampling": "nearest", "border": "reflect", "precision": "bfloat16"},
     ],
     ids=str,
 )
