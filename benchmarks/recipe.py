@@ -6,8 +6,8 @@
 Stages, all unless some are named: pack, segmenter, train, synthesize, measure, sheet. Data, budget
 and resumption are those of benchmarks/quality.py; each run is float32 on one thread. A way is the
 preset `fast` with one thing changed; `before` is that preset as it was before the recipe. Held-out
-label maps are drawn in the stain of their own real tiles, so that colours can be compared, and judged by
-a network and textures that took no part in training.
+label maps are drawn in the stain of their own real tiles, so that colours can be compared, and
+judged by a network and textures that took no part in training.
 """
 
 from __future__ import annotations
