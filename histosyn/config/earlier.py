@@ -14,13 +14,11 @@ from histosyn.config.train import TrainConfig
 
 WITHOUT: dict[str, dict[str, Any]] = {
     "generator": {
-        "first_noise_strength": 0.0,
         "upsampling": "nearest",
         "border": "zeros",
         "stain": False,
     },
     "discriminator": {"pretrained": "none"},
-    "loss": {"spectrum": 0.0},
 }
 
 

@@ -82,8 +82,6 @@ class GeneratorConfig:
     """Cells a side of the coarsest grid; only for entry linear, which is made for this size."""
     pixel_noise: bool = True
     """Add noise to the features at each resolution, with a learned strength per channel."""
-    first_noise_strength: float = 0.0
-    """That strength at the start of training."""
     upsampling: Literal["nearest", "bilinear"] = "bilinear"
     """How features are doubled: each repeated, which can leave a weave; or filtered."""
     border: Literal["zeros", "replicate", "reflect"] = "replicate"
@@ -102,7 +100,6 @@ class GeneratorConfig:
             self, base_channels=1, max_multiplier=1, upsamplings=1, label_channels=1,
             noise_channels=2, grid_size=1,
         )  # fmt: skip
-        require_at_least(self, first_noise_strength=0.0)
         if (self.entry == "linear") != (self.grid_size is not None):
             raise ConfigError(
                 f"generator.entry = {self.entry} and generator.grid_size = {self.grid_size}: entry "
@@ -195,8 +192,6 @@ class LossConfig:
     """Kind patch: distance of the discriminator's features of real and synthetic tiles."""
     stain: float = 1.0
     """With generator.stain: difference of the synthetic tile's stain from the one given."""
-    spectrum: float = 0.0
-    """Difference of the logarithms of energy by frequency from the real tiles'."""
     perceptual: float = 0.0
     """Distance of a given network's features of real and synthetic tiles."""
     perceptual_pretrained: PretrainedChoice = "none"

@@ -54,9 +54,7 @@ class Generator(nn.Module):
         )
         # How strongly each channel takes up the pixel noise of its resolution.
         self.noise_strengths = nn.ParameterList(
-            nn.Parameter(torch.full((width,), config.first_noise_strength))
-            for width in inner_widths
-            if config.pixel_noise
+            nn.Parameter(torch.zeros(width)) for width in inner_widths if config.pixel_noise
         )
         self.stain = StainInput(inner_widths) if config.stain else None
         self.exit = _convolution(config, widths[-1], 3)

@@ -9,7 +9,6 @@ import torch
 
 from histosyn.config.train import DiscriminatorConfig, LossConfig
 from histosyn.networks.stain_input import StainInput
-from histosyn.training.image_losses import spectrum_difference, stain_difference
 from histosyn.training.losses import (
     Compute,
     LossTerm,
@@ -30,6 +29,7 @@ from histosyn.training.pixel_losses import (
     pixel_accuracy,
     pixel_realness,
 )
+from histosyn.training.stain_loss import stain_difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,6 @@ def _of_images(
     loss: LossConfig, device: torch.device, stain: StainInput | None
 ) -> Iterator[LossTerm]:
     """What the generator minimizes whatever the discriminator is."""
-    yield LossTerm(name="spectrum", weight=loss.spectrum, compute=spectrum_difference)
     if stain is not None:
         yield LossTerm(name="stain", weight=loss.stain, compute=stain_difference(stain))
     if loss.perceptual:

@@ -33,8 +33,6 @@ OBJECTIVES = {
          (["least_squares", "r1"], ["adversarial"])),
         (UNET, LossConfig(), (["pixels", "label_mix"], ["adversarial"])),
         (UNET, LossConfig(label_mix=0.0), (["pixels"], ["adversarial"])),
-        (PATCH, LossConfig(spectrum=0.5), (["hinge"], ["adversarial", "feature_matching",
-                                                       "spectrum"])),
         (UNET, LossConfig(perceptual=1.0, perceptual_pretrained="efficientnet-lite0"),
          (["pixels", "label_mix"], ["adversarial", "perceptual"])),
     ],

@@ -26,11 +26,10 @@ def recipe(shards, folder, **run):
     return replace(
         base,
         generator=replace(
-            base.generator, upsampling="bilinear", border="replicate", stain=True,
-            first_noise_strength=0.1,
+            base.generator, upsampling="bilinear", border="replicate", stain=True
         ),
         discriminator=replace(base.discriminator, scales=1, pretrained="efficientnet-lite0"),
-        loss=LossConfig(spectrum=0.5, perceptual=1.0, perceptual_pretrained="efficientnet-lite0"),
+        loss=LossConfig(perceptual=1.0, perceptual_pretrained="efficientnet-lite0"),
     )  # fmt: skip
 
 

@@ -43,16 +43,14 @@ GAMES = {
     "pixels, R1": replace(
         BASE, discriminator=UNET, loss=LossConfig(label_mix=0.0, r1=0.5, r1_interval=1)
     ),
-    "filtered, stain, spectrum": replace(
+    "filtered, stain": replace(
         BASE,
         generator=replace(
             BASE.generator,
             upsampling="bilinear",
             border="replicate",
             stain=True,
-            first_noise_strength=0.1,
         ),
-        loss=LossConfig(spectrum=0.5),
     ),
     "pretrained": replace(
         BASE,
