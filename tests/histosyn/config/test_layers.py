@@ -10,7 +10,13 @@ import pytest
 from histosyn.config.file import as_toml
 from histosyn.config.layers import PresetName, train_config
 from histosyn.config.presets import PRESETS
-from histosyn.config.train import DataConfig, GeneratorConfig, RunConfig, TrainConfig
+from histosyn.config.train import (
+    DataConfig,
+    GeneratorConfig,
+    OptimizerConfig,
+    RunConfig,
+    TrainConfig,
+)
 from hpc.errors import ConfigError, InputError
 
 
@@ -27,6 +33,7 @@ def test_a_preset_lies_below_the_file_and_that_below_what_is_given(file: Path) -
         data=DataConfig(shards=Path("packed"), crop=32),
         generator=GeneratorConfig(base_channels=24, label_channels=64),
         discriminator=replace(TrainConfig(data=config.data).discriminator, base_channels=16),
+        optimizer=OptimizerConfig(generator_lr=1e-3, discriminator_lr=1e-3),
         run=RunConfig(steps=5, precision="auto"),
     )
 
