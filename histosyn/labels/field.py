@@ -103,10 +103,18 @@ def write_field(path: Path, size: tuple[int, int], windows: Iterable[Window]) ->
         for top, left, classes_HW in windows:
             inside = classes_HW[: height - top, : width - left]
             if inside.shape[1] == width:
-                os.pwrite(file.fileno(), np.ascontiguousarray(inside).data, top * width)
+                _write_at(file.fileno(), np.ascontiguousarray(inside), top * width)
                 continue
             for number, row in enumerate(np.ascontiguousarray(inside)):
-                os.pwrite(file.fileno(), row.data, (top + number) * width + left)
+                _write_at(file.fileno(), row, (top + number) * width + left)
+
+
+def _write_at(descriptor: int, classes: np.ndarray, offset: int) -> None:
+    """All of it: a disk that fills takes a part of a write and says so only of the next."""
+    data = classes.data.cast("B")
+    while data:
+        written = os.pwrite(descriptor, data, offset)
+        data, offset = data[written:], offset + written
 
 
 def _values_of(path: Path, name: str) -> Iterator[tuple[int, int, PixelValues, np.ndarray]]:

@@ -86,7 +86,8 @@ def synthesize_folder(
 
     Raises InputError, before anything is made, if `labels` holds none or some of a size that the
     model cannot make, lies over `out`, `out` holds tiles of another seed, model, label map or
-    resolution, or another process writes into it.
+    resolution, or another process writes into it. Raises FullDiskError if there is no room; what is
+    made stays, and the same call goes on.
     """
     config, topology = config or SynthesisConfig(), topology or Topology()
     labels, out = as_path(labels, "folder of label maps"), as_path(out, "OUT")

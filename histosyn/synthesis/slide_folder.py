@@ -13,7 +13,8 @@ from histosyn.synthesis.plan import Job, SynthesisConfig
 from histosyn.synthesis.provenance import entry_of
 from histosyn.synthesis.slides import SlideWork
 from hpc import collectives
-from hpc.errors import HistosynError
+from hpc.deferred_writes import is_full_disk
+from hpc.errors import FullDiskError, HistosynError
 from hpc.job_array import WHOLE, Part
 
 
@@ -97,12 +98,20 @@ def _read(model: Model, job: Job, out: Path, config: SynthesisConfig) -> None:
 
 
 def problem_of(work: Callable[[], object], path: Path) -> str | None:
-    """What stood in the way of work that is about a file; None if nothing did."""
+    """What stood in the way of work that is about a file; None if nothing did.
+
+    Raises FullDiskError: what comes after it would find no room either.
+    """
     try:
         work()
     except HistosynError as error:
         return str(error)
     except OSError as error:
+        if is_full_disk(error):
+            raise FullDiskError(
+                f"{error.filename or path} cannot be written: {error.strerror}. Free some space "
+                "and run the same command again: it goes on where it stopped."
+            ) from error
         return f"{error.filename or path} cannot be read or written: {error.strerror}."
     return None
 

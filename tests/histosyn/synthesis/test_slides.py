@@ -6,11 +6,13 @@ import shutil
 import numpy as np
 import pytest
 from disks import resize, small_disk
+from killing import files_of
 from painting import random_model
 from ranks import run_ranks
 from tissue import SCHEMA
 
 from histosyn.annotations.outlines import collection_text, feature_text, regions_of
+from histosyn.labels.field import write_field
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.models.folder import load_model
 from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
@@ -22,6 +24,7 @@ from histosyn.synthesis.tile import synthesize
 from hpc.errors import InputError
 from hpc.job_array import Part
 from hpc.randomness import key_of
+from launch.cli import main
 
 openslide = pytest.importorskip("openslide")
 
@@ -136,15 +139,44 @@ def test_a_killed_job_goes_on_with_the_pieces_that_are_there(model, labels, tmp_
     assert pixels_of(tmp_path / "out" / "a.tif").shape == (300, 200, 3)
 
 
-def test_a_full_disk_is_told_and_the_same_command_goes_on(model, labels, tmp_path):
-    with small_disk(tmp_path / "disk", "400k") as disk:
-        outcome = synthesize_folder(model, labels, disk / "out", CONFIG)
-        (said,) = outcome.failed.values()
-        assert "No space left" in said
-        assert str(disk) in said
-        assert not list((disk / "out").glob("*.tif"))
+@pytest.mark.parametrize("room", ["20k", "200k", "400k"], ids=["labels", "pieces", "pyramid"])
+def test_a_full_disk_is_told_once_and_the_same_command_goes_on(
+    model, labels, tmp_path, capsys, room
+):
+    """Full while the label map, a piece or the pyramid itself is written."""
+    shutil.copytree(labels, tmp_path / "maps")
+    shutil.copy(labels / "a.png", tmp_path / "maps" / "b.png")
+    command = ["synth", str(random_model(tmp_path / "model")), str(tmp_path / "maps")]
+    options = ["--output", "tiff", "--compression", "deflate"]
+    main([*command, str(tmp_path / "undisturbed"), *options])
+    with small_disk(tmp_path / "disk", room) as disk:
+        out = disk / "out"
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([*command, str(out), *options])
+        assert ended.value.code == 1
+        said = [line for line in capsys.readouterr().err.splitlines() if "eta=" not in line]
+        assert len(said) == 1
+        assert said[0].startswith(f"histosyn: {out}/")
+        assert said[0].endswith(
+            "cannot be written: No space left on device. Free some space and run the same command "
+            "again: it goes on where it stopped."
+        )
+        there = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
         resize(disk, "64m")
-        assert synthesize_folder(model, labels, disk / "out", CONFIG).made == ("a.tif",)
+        main([*command, str(out), *options])
+        assert files_of(out) == files_of(tmp_path / "undisturbed")
+        # What stood there under its name was whole.
+        assert there.items() <= files_of(out).items()
+
+
+def test_a_full_disk_in_the_last_write_of_a_label_map_is_noticed(tmp_path):
+    """It takes a part of a write without a word."""
+    with small_disk(tmp_path / "disk", "40k") as disk:
+        labels_HW = np.ones((300, 200), np.uint8)
+        with pytest.raises(OSError, match="No space left"):
+            write_field(disk / "labels", labels_HW.shape, [(0, 0, labels_HW)])
+        assert not list(disk.iterdir())
 
 
 def test_a_bad_map_fails_and_the_others_become_slides(model, labels, tmp_path):
