@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from histosyn.images.tiles import png_bytes
+from histosyn.images.origin import synthetic_png_bytes
 from histosyn.labels.label_map import colorize, load_schema, read_label_map
 from histosyn.training.grid_picture import tile_grid
 from hpc.files import write_bytes
@@ -149,7 +149,7 @@ def draw(
     for title, folder in tissue.items():
         rows[title] = [read(folder / name) for name in names]
     page = tile_grid([[title_of(title, row[0].shape), *row] for title, row in rows.items()])
-    write_bytes(out, png_bytes(Image.fromarray(page)))
+    write_bytes(out, synthetic_png_bytes(Image.fromarray(page)))
     print(out)
 
 

@@ -4,6 +4,7 @@ The page of `histosyn paint` in a headless Chromium, side by side, after a strok
 phantom tissue and phantom label maps: then nothing of the picture is real.
 """
 
+import io
 import re
 import shutil
 import signal
@@ -11,7 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+
+from histosyn.images.origin import synthetic_png_bytes
 
 _SIZE = {"width": 1280, "height": 760}
 _MILLISECONDS = 50
@@ -33,7 +37,8 @@ def main(model: str, labels: str, out: Path) -> None:
             page = browser.new_page(viewport=_SIZE, device_scale_factor=1)
             page.goto(found[0])
             paint(page)
-            page.screenshot(path=out)
+            taken = Image.open(io.BytesIO(page.screenshot()))
+            out.write_bytes(synthetic_png_bytes(taken))
             browser.close()
         server.send_signal(signal.SIGINT)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from histosyn.images.origin import synthetic_png_bytes
 from histosyn.training.grid_picture import tile_grid
 
 SHOWN = ("00001", "00002", "00004", "00006", "00009", "00011", "00017")
@@ -23,7 +24,7 @@ def main(demo: Path, out: Path) -> None:
         size = tuple(side * ENLARGE for side in images[0].size)
         nearest = Image.Resampling.NEAREST
         rows.append([np.asarray(image.resize(size, nearest)) for image in images])
-    Image.fromarray(tile_grid(rows)).quantize(256).save(out, optimize=True)
+    out.write_bytes(synthetic_png_bytes(Image.fromarray(tile_grid(rows)).quantize(256)))
 
 
 if __name__ == "__main__":

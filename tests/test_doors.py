@@ -1,6 +1,7 @@
 """Doors: each kind of thing that comes from outside has one, and nothing is read beside it.
 
-To read a kind in another module, use its door; a new door is a line in the table.
+To read a kind in another module, use its door; a new door is a line in the table. Pictures that are
+written have doors, too: with the mark of synthetic images, or without.
 """
 
 import ast
@@ -25,6 +26,12 @@ DOORS = {
     # Images.
     ("PIL.Image.open", "PIL.Image.frombytes", "cv2.*", "imageio.*", "skimage.*",
      "torchvision.io.*", "matplotlib.image.*"): {"histosyn/images/file.py"},
+    # Pictures without the mark of synthetic images: who writes these shows no synthetic tissue.
+    ("histosyn.images.tiles.png_bytes",): {
+        "histosyn/images/origin.py", "histosyn/labels/label_map.py",
+        "histosyn/phantom/data_set.py", "histosyn/synthesis/rerolls.py", "eval/report/gallery.py",
+        "eval/utility/plot.py", "launch/commands/inspect.py",
+    },
     # Label maps of many channels, which Pillow does not read.
     ("tifffile.TiffFile", "tifffile.imread", "tifffile.memmap"): {"histosyn/images/planes.py"},
     # Slides: OpenSlide has a decoder of its own for each scanner.

@@ -116,24 +116,27 @@ def _title(sources: Sources) -> str:
 
 def _sheets(sources: Sources, notices: list[str]) -> Iterator[Sheet]:
     """Pictures beside results, and the last samples of the training."""
-    pictures: list[tuple[str, str, Path]] = []
+    pictures: list[tuple[str, str, Path, bool]] = []
     for one in sources.findings.found:
         path = (sources.folder / one.file).with_suffix(".png")
         if path.is_file():
             alt = f"Picture that was made with {one.file}, of the result {one.kind}."
-            pictures.append((_SHEET_TITLES.get(one.kind, one.kind), alt, path))
+            tissue = one.kind not in _PLOTS
+            pictures.append((_SHEET_TITLES.get(one.kind, one.kind), alt, path, tissue))
     if sources.run is not None and sources.run.samples:
         last = sources.run.samples[-1]
         alt = "Rows of label maps, of the real tiles that belong to them, and of synthetic ones."
         pictures.append((f"Last samples of the training ({last.stem}): label maps, real tiles, "
-                         "synthetic tiles", alt, last))  # fmt: skip
-    for title, alt, path in pictures:
+                         "synthetic tiles", alt, last, True))  # fmt: skip
+    for title, alt, path, tissue in pictures:
         try:
-            yield Sheet(title=title, alt=alt, address=picture_of_file(path))
+            yield Sheet(title=title, alt=alt, address=picture_of_file(path, tissue))
         except (HistosynError, OSError) as error:
             notices.append(str(error))
 
 
+# Results whose picture shows numbers only.
+_PLOTS = frozenset({"utility"})
 _SHEET_TITLES = {
     "memorization": "Closest pairs: tiles and the training tiles nearest to them",
     "c2st": "The tiles that the classifiers were surest of",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from PIL import Image
 
 from eval.report.sources import Sources, Tissue
 from histosyn.images.file import opened_image
-from histosyn.images.tiles import read_tile
+from histosyn.images.origin import synthetic_png_bytes
+from histosyn.images.tiles import png_bytes, read_tile
 from hpc.errors import HistosynError
 from hpc.files import sha256_of_file
 from hpc.randomness import key_of, permutation
@@ -82,7 +82,7 @@ def _picture(tissue: Tissue, name: str, top: Path) -> Picture:
     return Picture(
         name=name,
         sha256=entry.get("output_sha256"),
-        tile=data_address(_fitted(tile, Image.Resampling.LANCZOS)),
+        tile=_address(synthetic_png_bytes(_fitted(tile, Image.Resampling.LANCZOS))),
         label=_label(top, entry),
     )
 
@@ -97,7 +97,7 @@ def _label(top: Path, entry: dict[str, object]) -> str | None:
             if path.is_file() and sha256_of_file(path) == digest:
                 with opened_image(path, str(path)) as image:
                     shown = image.convert("RGB")
-                return data_address(_fitted(shown, Image.Resampling.NEAREST))
+                return _address(png_bytes(_fitted(shown, Image.Resampling.NEAREST)))
     return None
 
 
@@ -109,14 +109,16 @@ def _fitted(image: Image.Image, kind: Image.Resampling) -> Image.Image:
     return image.resize((width, height), kind)
 
 
-def picture_of_file(path: Path) -> str:
-    """An image file as it is, as a data address. Raises DatasetError if it is none."""
+def picture_of_file(path: Path, synthetic: bool) -> str:
+    """A picture as a data address: its pixels, and the mark if it shows synthetic tissue.
+
+    Raises DatasetError if it is no image.
+    """
     with opened_image(path, str(path)) as image:
-        return data_address(Image.fromarray(np.asarray(image.convert("RGB"))))
+        pixels = Image.fromarray(np.asarray(image.convert("RGB")))
+    return _address(synthetic_png_bytes(pixels) if synthetic else png_bytes(pixels))
 
 
-def data_address(image: Image.Image) -> str:
-    """A PNG in a page, with nothing in it but pixels."""
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def _address(png: bytes) -> str:
+    """A PNG in a page."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -100,6 +100,7 @@ def _said(tile: Candidate, shape: tuple[int, ...]) -> str:
 
 
 def _encoded(tile_HWC: NDArray[np.uint8], quality: int | None) -> bytes:
+    # Without the mark of synthetic images, which would tell readers what they are asked.
     buffer, image = io.BytesIO(), Image.fromarray(np.ascontiguousarray(tile_HWC))
     if quality is None:
         image.save(buffer, format="PNG", compress_level=6)

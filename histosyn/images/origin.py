@@ -5,6 +5,10 @@ IPTC Photo Metadata Standard: Iptc4xmpExt:DigitalSourceType, whose values are IP
 
 from __future__ import annotations
 
+from PIL import Image
+
+from histosyn.images.tiles import png_bytes
+
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 # What a chunk of text in a PNG is called that holds XMP (XMP specification, part 3).
 PNG_XMP = "XML:com.adobe.xmp"
@@ -18,3 +22,8 @@ SYNTHETIC_XMP = (
     "</rdf:RDF></x:xmpmeta>"
     '<?xpacket end="w"?>'
 )
+
+
+def synthetic_png_bytes(image: Image.Image, text: dict[str, str] | None = None) -> bytes:
+    """`png_bytes` of a picture with synthetic tissue in it, be it a part: with the mark."""
+    return png_bytes(image, (text or {}) | {PNG_XMP: SYNTHETIC_XMP})

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from histosyn.images.origin import PNG_XMP, SYNTHETIC_XMP
-from histosyn.images.tiles import png_bytes
+from histosyn.images.origin import synthetic_png_bytes
 from hpc.errors import DatasetError
 from hpc.files import write_bytes
 
@@ -50,6 +49,6 @@ def write_change(path: Path, before_HWC: np.ndarray, after_HWC: np.ndarray, name
     pale = (pale * (1 - strength_HW1) + np.array(_CHANGED) * strength_HW1).astype(np.uint8)
     gap = np.full((before_HWC.shape[0], _GAP, 3), 255, np.uint8)
     picture = np.concatenate([before_HWC, gap, after_HWC, gap, pale], axis=1)
-    text = {"Description": "Synthetic tissue before and after an edit.", PNG_XMP: SYNTHETIC_XMP}
-    write_bytes(path, png_bytes(Image.fromarray(picture), text))
+    text = {"Description": "Synthetic tissue before and after an edit."}
+    write_bytes(path, synthetic_png_bytes(Image.fromarray(picture), text))
     return Change(share=float((difference > 0).mean()), largest=int(difference.max()))

@@ -12,9 +12,9 @@ import numpy as np
 from msgspec import Meta
 from PIL import Image
 
-from histosyn.images.origin import PNG_XMP, SYNTHETIC_XMP
+from histosyn.images.origin import SYNTHETIC_XMP, synthetic_png_bytes
 from histosyn.images.strips import tiff_description
-from histosyn.images.tiles import png_bytes, read_png_text
+from histosyn.images.tiles import read_png_text
 from histosyn.pyramids.bigtiff import Notes
 from histosyn.stain.names import NAMES
 from hpc.errors import InputError
@@ -117,8 +117,8 @@ RECORDS = Records(kind=Record, remedy="Copy the manifest again, with the tiles."
 
 def tile_png_bytes(tile_HWC: np.ndarray, record: Record) -> bytes:
     """A tile, uint8 (H, W, 3), as PNG that says what it is and how it was made."""
-    text = {"Description": _NOTICE, _CHUNK: _text_of(record), PNG_XMP: SYNTHETIC_XMP}
-    return png_bytes(Image.fromarray(tile_HWC), text)
+    text = {"Description": _NOTICE, _CHUNK: _text_of(record)}
+    return synthetic_png_bytes(Image.fromarray(tile_HWC), text)
 
 
 def slide_notes(record: Record, mpp: float | None) -> Notes:

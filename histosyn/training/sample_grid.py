@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from histosyn.images.tiles import png_bytes
+from histosyn.images.origin import synthetic_png_bytes
 from histosyn.labels.label_map import LabelSchema, colorize
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import to_uint8
@@ -71,7 +71,7 @@ class SampleGrid:
             "synthetic tiles": synthetic,
         }
         return Drawn(
-            png=png_bytes(grid_picture(rows, title, self.schema)),
+            png=synthetic_png_bytes(grid_picture(rows, title, self.schema)),
             spectra=_spectra(self.tiles, synthetic),
         )
 

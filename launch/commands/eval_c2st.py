@@ -134,7 +134,7 @@ def _hand_over(result: Result, json: Path | None) -> None:
 def _draw(result: Result, sides: dict[str, StoredTiles], path: Path) -> None:
     from eval.two_samples.report import SUREST
     from eval.two_samples.sheet import draw_sheet
-    from histosyn.images.tiles import png_bytes
+    from histosyn.images.origin import synthetic_png_bytes
     from hpc.files import write_bytes
 
     rows = {
@@ -143,4 +143,4 @@ def _draw(result: Result, sides: dict[str, StoredTiles], path: Path) -> None:
     read = {role: lambda name, role=role: sides[role].read(rows[role][name]) for role in sides}
     surest = result.tables[SUREST]
     titles = {name: title_of(name) for name in surest}
-    write_bytes(path, png_bytes(draw_sheet(surest, titles, read)))
+    write_bytes(path, synthetic_png_bytes(draw_sheet(surest, titles, read)))

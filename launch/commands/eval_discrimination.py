@@ -97,7 +97,7 @@ def _draw(result: Result, folders: dict[str, Path], path: Path) -> None:
     from eval.discrimination.report import SUREST
     from eval.features.tile_sources import open_tiles
     from eval.two_samples.sheet import draw_sheet
-    from histosyn.images.tiles import png_bytes
+    from histosyn.images.origin import synthetic_png_bytes
     from hpc.files import write_bytes
 
     sides = {role: open_tiles(folder) for role, folder in folders.items()}
@@ -115,4 +115,4 @@ def _draw(result: Result, folders: dict[str, Path], path: Path) -> None:
                 )
     read = {role: lambda name, role=role: sides[role].read(rows[role][name]) for role in sides}
     titles = {name: title_of_row(name) for name in surest}
-    write_bytes(path, png_bytes(draw_sheet(surest, titles, read)))
+    write_bytes(path, synthetic_png_bytes(draw_sheet(surest, titles, read)))

@@ -125,11 +125,11 @@ def memorization(
 
 def _draw(result: Result, sides: dict[str, StoredTiles], path: Path) -> None:
     from eval.memorization.sheet import draw_sheet
-    from histosyn.images.tiles import png_bytes
+    from histosyn.images.origin import synthetic_png_bytes
     from hpc.files import write_bytes
 
     rows = {
         role: {side.tile_name(row): row for row in range(len(side))} for role, side in sides.items()
     }
     read = {role: lambda name, role=role: sides[role].read(rows[role][name]) for role in sides}
-    write_bytes(path, png_bytes(draw_sheet(result.tables["closest"], read)))
+    write_bytes(path, synthetic_png_bytes(draw_sheet(result.tables["closest"], read)))

@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from marks import is_marked
 from report_results import agreement, discrimination, fid, number, save, write_run, write_tissue
 
 from eval.report.checklist import ITEMS
@@ -94,6 +95,9 @@ def test_the_gallery_is_drawn_by_its_seed_with_label_maps(document):
     gallery = document.gallery
     assert (gallery.seed, gallery.total, len(gallery.pictures)) == (0, 20, 12)
     assert all(one.label and one.sha256 for one in gallery.pictures)
+    assert all(is_marked(one.tile) and not is_marked(one.label) for one in gallery.pictures)
+    assert document.sheets
+    assert all(is_marked(one.address) for one in document.sheets)
     assert gallery.legend == (("gland", "#30b155"), ("stroma", "#907e99"))
     names = [one.name for one in gallery.pictures]
     assert names != sorted(names)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from disks import resize, small_disk
 from killing import files_of
+from marks import is_marked
 from painting import random_model
 from ranks import run_ranks
 from tissue import SCHEMA
@@ -79,6 +80,7 @@ def test_a_slide_is_the_tile_that_the_map_would_be(model, labels, tmp_path):
     found = pixels_of(tmp_path / "out" / "a.tif")
     tile = synthesize(model, field(), key_of(4, "synthesis", "a", 1))
     np.testing.assert_array_equal(found, tile)
+    assert is_marked(tmp_path / "out" / "a.tif")
     mark = mark_of(tmp_path / "out" / "a.tif")
     assert (mark["codec"], mark["seed"], mark["label"]) == ("deflate", 4, "a.png")
     assert read_manifest(tmp_path / "out")["a.tif"].items() >= mark.items()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from marks import is_marked
 from PIL import Image
 from tissue import SCHEMA, pack_blobs, tiny_config
 
@@ -31,6 +32,7 @@ def test_the_grid_is_the_same_at_every_step(tmp_path: Path) -> None:
         SampleGrid(open_shards(shards), seed=4, crop=32).draw(generator) for _ in range(2)
     )
     assert first == second
+    assert is_marked(first.png)
     with Image.open(io.BytesIO(first.png)) as image:
         assert image.width == 8 * 32 + 9 * 4
         # Below two lines of text.

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from marks import is_marked
 from PIL import Image
 
 from launch.cli import main
@@ -42,6 +43,7 @@ def test_a_table_a_result_and_a_sheet(folders, tmp_path, capsys):
     assert len(result["numbers"]) == 8
     with Image.open(sheet) as image:
         assert image.width > 1000
+    assert is_marked(sheet)
 
 
 def test_a_damaged_tile_is_named_or_left_out(folders, tmp_path, capsys):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from marks import is_marked
 from PIL import Image
 
 from launch.cli import main
@@ -33,6 +34,7 @@ def test_a_table_a_result_and_a_sheet(folders, tmp_path, capsys):
     assert set(result["inputs"]) == {"training", "synthetic", "held_out"}
     with Image.open(sheet) as image:
         assert image.width > 1000
+    assert is_marked(sheet)
 
 
 @pytest.mark.parametrize("missing", [0, 1, 3])
