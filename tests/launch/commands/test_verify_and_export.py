@@ -1,8 +1,14 @@
 """`synth` of slides and edits, `verify` and `export`, as a user runs them."""
 
+import json
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from painting import random_model
+import yaml
+from marks import is_marked
+from painting import GENERATOR, random_model
 from PIL import Image
 from tissue import SCHEMA
 
@@ -52,9 +58,9 @@ def test_before_and_after_an_edit_is_one_command(folders, capsys):
     (folders / "edited" / "a.png").write_bytes(label_png_bytes(labels, SCHEMA))
     main(["synth", "model", "--labels", "edited", "--out", "after", "--like",
           "before/manifest.jsonl", "--edited"])  # fmt: skip
-    assert (folders / "after-changes" / "a.png").exists()
+    assert is_marked(folders / "after-changes" / "a.png")
     main(["synth", "model", "labels", "rerolled", "--reroll", SCHEMA.classes[2].name])
-    assert (folders / "rerolled-changes" / "a.png").exists()
+    assert is_marked(folders / "rerolled-changes" / "a.png")
     assert "1 made" in shown(capsys)
 
 
@@ -70,6 +76,46 @@ def test_a_model_is_exported_as_a_folder_and_as_onnx(folders, capsys):
         main(["export", "model", "published", "--onnx"])
     assert exit_info.value.code == 2
     assert "published is a folder. Name a file" in shown(capsys)
+
+
+def test_what_was_measured_stands_in_the_card(folders, capsys):
+    random = np.random.default_rng(0)
+    (folders / "real").mkdir()
+    for number in range(6):
+        tile = random.integers(0, 255, (64, 96, 3), np.uint8)
+        Image.fromarray(tile).save(folders / "real" / f"{number}.png")
+        shutil.copy(folders / "labels" / "a.png", folders / "labels" / f"{number}.png")
+    main(["synth", "model", "labels", "tissue"])
+    main(["eval", "fid", "real", "tissue", "--extractor", "random", "--json", "fid.json"])
+    main(["export", "model", "published", "--results", "fid.json"])
+    card = (folders / "published" / "README.md").read_text()
+    found = yaml.safe_load(card.split("---\n")[1])
+    (index,) = found["model-index"]
+    assert index["name"] == "published"
+    (result,) = index["results"]
+    assert (result["dataset"]["name"], result["dataset"]["args"]["n"]) == ("real", 6)
+    measured = {
+        item["name"]: item["value"]
+        for item in json.loads((folders / "fid.json").read_text())["numbers"]
+    }
+    distance, kid = result["metrics"][:2]
+    assert distance["value"] == measured["frechet_distance"]
+    assert (kid["type"], kid["value"]) == ("kid", measured["kid"])
+    assert "## Measured" in card
+    assert "| kernel distance (KID) |" in card
+    # Of another model it is no measurement.
+    random_model(folders / "other", replace(GENERATOR, noise_channels=4))
+    capsys.readouterr()
+    for command, told in (
+        (["export", "other", "card", "--results", "fid.json"], "on tiles of another model"),
+        (["export", "model", "card", "--results", "none.json"], "none.json does not exist"),
+        (["export", "model", "g.onnx", "--onnx", "--results", "fid.json"], "ONNX has none"),
+    ):
+        with pytest.raises(SystemExit) as exit_info:
+            main(command)
+        assert exit_info.value.code == 2
+        assert told in shown(capsys)
+    assert not (folders / "card").exists()
 
 
 @pytest.mark.parametrize(
