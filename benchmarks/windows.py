@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -112,8 +113,13 @@ def _measured(seconds: float, pieces: int, pixels: float, tile: np.ndarray) -> d
     }  # fmt: skip
 
 
+@cache
+def _unit() -> np.ndarray:
+    return label_maps(_SCENE, _CLASSES, 1, _UNIT)[0].numpy().astype(np.uint8)
+
+
 def _tiled(rows: range, width: int) -> np.ndarray:
-    unit = label_maps(_SCENE, _CLASSES, 1, _UNIT)[0].numpy().astype(np.uint8)
+    unit = _unit()
     return np.tile(unit, (-(-len(rows) // _UNIT), -(-width // _UNIT)))[: len(rows), :width]
 
 

@@ -148,7 +148,7 @@ def _write_shards(work: WorkFolder, steps: Iterator[Step], config: PackConfig) -
 def _write_index(work: WorkFolder, part: str, task: Task, progress: Progress) -> None:
     left_out = progress.left_out[part]
     if not progress.samples[part] or progress.tile_size is None:
-        raise DatasetError(f"None of the {left_out} crops for {part} {task.nothing}")
+        raise DatasetError(_nothing(part, left_out, task, progress))
     unread = {source: count for source, (count, _) in sorted(progress.unread.items())}
     write_index(
         work.data / part,
@@ -160,6 +160,17 @@ def _write_index(work: WorkFolder, part: str, task: Task, progress: Progress) ->
         | {"crops_left_out": left_out}
         | ({"crops_not_read": unread} if unread else {}),
     )
+
+
+def _nothing(part: str, left_out: int, task: Task, progress: Progress) -> str:
+    """Why a part would be without samples."""
+    none = f"None of the {left_out} crops for {part} {task.nothing}"
+    if not progress.unread:
+        return none
+    count = sum(number for number, _ in progress.unread.values())
+    why = next(why for _, why in progress.unread.values())
+    told = f"{why} {count} crops cannot be read; this is the first."
+    return f"{told} {none}" if left_out else f"{told} Nothing is left for {part}."
 
 
 @contextmanager

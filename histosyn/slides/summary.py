@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from histosyn.annotations.geojson import Annotation, Drawing, read_drawing
+from histosyn.annotations.geojson import read_drawing
+from histosyn.annotations.placement import Canvas, notes_on, require_on_canvas
 from histosyn.slides.pairs import SlidePair
 from histosyn.slides.slide import Slide
-from hpc.errors import DatasetError, InputError
-
-# Outlines drawn along the edge of a slide go over it by no more pixels.
-_EDGE_PIXELS = 2.0
-_SHOWN = 3
+from hpc.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +37,7 @@ def summarize_slide(pair: SlidePair) -> SlideSummary:
         with Slide(pair.slide) as slide:
             size, mpp = slide.size, slide.mpp
         drawing = read_drawing(pair.annotations)
-        _require_on_slide(drawing, size)
+        require_on_canvas(drawing, _slide_of(size))
     except InputError as error:
         return SlideSummary(pair=pair, problem=str(error))
     areas: dict[str | None, float] = {}
@@ -54,54 +51,14 @@ def summarize_slide(pair: SlidePair) -> SlideSummary:
         counts=Counter(item.name for item in drawing.annotations),
         areas=areas,
         colors={str(item.name): str(item.color) for item in reversed(named)},
-        notes=tuple(_notes(drawing, size)),
+        notes=tuple(notes_on(drawing, _slide_of(size))),
     )
 
 
-def _require_on_slide(drawing: Drawing, size: tuple[int, int]) -> None:
-    height, width = size
-    beyond = [
-        item
-        for item in drawing.annotations
-        for left, top, right, bottom in [item.shape.bounds]
-        if right <= 0 or bottom <= 0 or left >= width or top >= height
-    ]
-    if beyond:
-        left, top, right, bottom = beyond[0].shape.bounds
-        raise DatasetError(
-            f"{drawing.path}: {_several(beyond)} beyond the slide, which has {width}x{height} "
-            f"pixels; the first is {beyond[0]}, x {left:.0f} to {right:.0f}, y {top:.0f} to "
-            f"{bottom:.0f}. Annotations are in pixels of the slide at full resolution: see that "
-            "they are this slide's, exported from this file."
-        )
-
-
-def _notes(drawing: Drawing, size: tuple[int, int]) -> list[str]:
-    height, width = size
-    over = [
-        item
-        for item in drawing.annotations
-        for left, top, right, bottom in [item.shape.bounds]
-        if min(left, top, width - right, height - bottom) < -_EDGE_PIXELS
-    ]
-    notes = []
-    if drawing.repaired:
-        shown = "; ".join(drawing.repaired[:_SHOWN])
-        more = f" and {len(drawing.repaired) - _SHOWN} more" * (len(drawing.repaired) > _SHOWN)
-        notes.append(
-            f"{drawing.path}: outlines that cross themselves were taken for all that they "
-            f"enclose: {shown}{more}. Look at them in QuPath."
-        )
-    if over:
-        notes.append(
-            f"{drawing.path}: {_several(over)} partly beyond the slide ({width}x{height} pixels) "
-            f"and cut there; the first is {over[0]}."
-        )
-    if drawing.left_aside:
-        shown = ", ".join(f"{count} {kind}" for kind, count in drawing.left_aside.items())
-        notes.append(f"{drawing.path}: features that cover no tissue are left aside: {shown}.")
-    return notes
-
-
-def _several(items: list[Annotation]) -> str:
-    return "1 annotation lies" if len(items) == 1 else f"{len(items)} annotations lie"
+def _slide_of(size: tuple[int, int]) -> Canvas:
+    return Canvas(
+        name="slide",
+        size=size,
+        remedy="Annotations are in pixels of the slide at full resolution: see that they are this "
+        "slide's, exported from this file.",
+    )

@@ -269,6 +269,46 @@ def test_a_damaged_place_is_told_and_the_rest_of_the_slide_is_packed(tmp_path):
     assert 0 < made_by["crops_not_read"]["a"] < 20
 
 
+def test_a_damaged_level_is_told_if_it_is_the_one_that_is_read(tmp_path):
+    write_pair(tmp_path, "a", None, feature("Tumor", rectangle(0, 0, 448, 320)))
+    damage_tile(tmp_path / "slides/a.tif", level=1, number=0)
+
+    assert not packed(tmp_path, out="full").problems
+    found = packed(tmp_path, PackConfig(tile_size=64, mpp=0.5))
+    (problem,) = found.problems
+    assert re.search(r"a\.tif cannot be read at x=\d+, y=\d+ \(level 1\)", problem)
+    assert len(found.indexes["train"]) == 6 - found.indexes["train"].made_by["crops_not_read"]["a"]
+
+
+def test_a_slide_that_is_cut_short_is_told_and_the_others_are_packed(tmp_path):
+    """As after a copy that broke off: where its list of levels is gone, and where only pixels."""
+    for name in "abc":
+        write_pair(tmp_path, name, None, feature("Tumor", rectangle(0, 0, 448, 320)))
+    for name, kept in (("a", 500), ("b", 0.5)):
+        path = tmp_path / f"slides/{name}.tif"
+        data = path.read_bytes()
+        path.write_bytes(data[: kept if kept > 1 else int(len(data) * kept)])
+    found = packed(tmp_path)
+
+    assert [problem.partition(" ")[0].rpartition("/")[2] for problem in found.problems] == [
+        "a.tif",
+        "b.tif",
+    ]
+    assert "c" in found.indexes["train"].table.groups()
+
+
+def test_where_nothing_can_be_read_this_is_said_and_not_that_there_is_no_tissue(tmp_path):
+    write_pair(tmp_path, "a", tissue(64, 64), feature("Tumor", rectangle(0, 0, 64, 64)), levels=1)
+    damage_tile(tmp_path / "slides/a.tif", level=0, number=0)
+
+    with pytest.raises(DatasetError) as raised:
+        packed(tmp_path)
+    said = str(raised.value)
+    assert re.search(r"a\.tif cannot be read at x=0, y=0 \(level 0\)", said)
+    assert said.endswith("1 crops cannot be read; this is the first. Nothing is left for train.")
+    assert not (tmp_path / "out").exists()
+
+
 def test_outlines_that_cross_themselves_and_leave_the_slide_are_notes(tmp_path):
     bow = [[[0, 0], [64, 64], [64, 0], [0, 64], [0, 0]]]
     write_pair(

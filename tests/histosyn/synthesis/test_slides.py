@@ -244,6 +244,57 @@ def test_annotations_without_an_extent_say_what_to_pass(model, tmp_path):
         synthesize_folder(model, tmp_path / "labels", tmp_path / "out", CONFIG)
 
 
+def bad_drawings(folder):
+    """What is wrong with each, by name."""
+    square = [[0, 0], [40, 0], [40, 40], [0, 40], [0, 0]]
+    name = SCHEMA.classes[0].name
+
+    def text(ring=square, name=name):
+        shape = {"type": "Polygon", "coordinates": [ring]}
+        properties = {"classification": {"name": name}}
+        item = {"type": "Feature", "geometry": shape, "properties": properties}
+        return json.dumps({"type": "FeatureCollection", "bbox": [0, 0, 64, 64], "features": [item]})
+
+    files = {
+        "nan": (text([[0, 0], [12345, 0], [9, 9], [0, 0]]).replace("12345", "NaN").encode(),
+                "has a corner, number 2, whose place is no number"),
+        "latin": (text().replace('"bbox"', '"Drüse": 1, "bbox"').encode("latin-1"),
+                  "is not UTF-8 text"),
+        "no-json": (text()[:-9].encode(), "is no JSON"),
+        "unknown": (text(name="Fat").encode(), "'Fat' (1 annotations)"),
+        "elsewhere": (text([[x + 500, y] for x, y in square]).encode(),
+                      "1 annotation lies beyond the image, which has 64x64 pixels; the first is"),
+    }  # fmt: skip
+    for stem, (data, _) in files.items():
+        (folder / f"{stem}.geojson").write_bytes(data)
+    bow = [[0, 0], [40, 40], [40, 0], [0, 40], [0, 0]]
+    (folder / "bow.geojson").write_text(text(bow))
+    (folder / "over.geojson").write_text(text([[x + 30, y] for x, y in square]))
+    return {stem: said for stem, (_, said) in files.items()}
+
+
+@pytest.mark.parametrize("output", ["png", "tiff"])
+def test_bad_annotations_fail_with_a_sentence_each_and_the_rest_is_made(
+    model, tmp_path, caplog, output
+):
+    pytest.importorskip("shapely")
+    (tmp_path / "labels").mkdir()
+    bad = bad_drawings(tmp_path / "labels")
+    config = SlideConfig(output=output, unannotated=SCHEMA.classes[1].name)
+    outcome = synthesize_folder(
+        model, tmp_path / "labels", tmp_path / "out", SynthesisConfig(output=config)
+    )
+    assert sorted(name.partition(".")[0] for name in outcome.made) == ["bow", "over"]
+    assert len(outcome.failed) == len(bad)
+    for path, said in outcome.failed.items():
+        stem = path.rpartition("/")[2].partition(".")[0]
+        assert bad[stem] in said
+        assert said.startswith(path)
+    # What was taken as it is not quite is told.
+    assert "bow.geojson: outlines that cross themselves" in caplog.text
+    assert "over.geojson: 1 annotation lies partly beyond the image (64x64 pixels)" in caplog.text
+
+
 def test_a_resampled_map_has_its_new_size(model, labels, tmp_path):
     from histosyn.synthesis.resolution import SaidResolution
 
