@@ -17,7 +17,7 @@ def faithfulness(**content):
         "synthetic": {"name": "out/tissue", "tiles": 40,
                       "content": {"tiles": side(model=[MODEL])["content"] | content,
                                   "labels": {"sha256": "l" * 64}}},
-        "real": {"name": "/home/me/packed/val", "tiles": 9,
+        "real": {"name": "/data/packed/val", "tiles": 9,
                  "content": {"tiles": {"sha256": "r" * 64, "covers": "dataset.json"}}},
     }  # fmt: skip
     numbers = [
