@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from histosyn.images.origin import marked_options, says_synthetic
 from histosyn.images.resampling import resample
 from histosyn.images.tiles import glass_share
 from histosyn.labels.instances import class_for_objects, read_objects
@@ -64,6 +65,7 @@ def cut_pair(job: Job, schema: LabelSchema, config: PackConfig) -> CutPair:
     if config.bright_to_class_0 is not None:
         labels = np.where((tile > config.bright_to_class_0).all(axis=2), np.uint8(0), labels)
     tile, labels = resample(tile, labels, config.scale_of(job.mpp))
+    synthetic = says_synthetic(job.pair.tile)
     samples, left_out = [], 0
     for name, place, area in _areas(job, labels.shape, config):
         crop = tile[area]
@@ -71,7 +73,8 @@ def cut_pair(job: Job, schema: LabelSchema, config: PackConfig) -> CutPair:
             left_out += 1
             continue
         facts = {"source": job.pair.key, "group": job.group, "mpp": config.mpp or job.mpp} | place
-        samples.append(encoded(name, crop, labels[area], facts, schema, config.tile_format))
+        made = encoded(name, crop, labels[area], facts, schema, config.tile_format, synthetic)
+        samples.append(made)
     return CutPair(samples=tuple(samples), left_out=left_out)
 
 
@@ -115,10 +118,15 @@ def encoded(
     facts: dict[str, Any],
     schema: LabelSchema,
     tile_format: TileFormat,
+    synthetic: bool = False,
 ) -> Sample:
-    """A sample of a tile uint8 (H, W, 3), its label map uint8 (H, W), and what is known of it."""
-    buffer = io.BytesIO()
-    Image.fromarray(tile).save(buffer, **_ENCODERS[tile_format])
+    """A sample of a tile uint8 (H, W, 3), its label map uint8 (H, W), and what is known of it.
+
+    One of a `synthetic` tile keeps the mark of such images.
+    """
+    buffer, options = io.BytesIO(), _ENCODERS[tile_format]
+    marked = marked_options(options["format"]) if synthetic else {}
+    Image.fromarray(tile).save(buffer, **options, **marked)
     return Sample(
         key=key,
         members={

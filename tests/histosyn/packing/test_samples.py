@@ -4,16 +4,19 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from marks import is_marked
 from PIL import Image
 from scipy.io import savemat
 from tissue import SCHEMA, blobs
 
+from histosyn.images.origin import SYNTHETIC_XMP, synthetic_png_bytes
 from histosyn.images.tiles import GLASS_VALUE
-from histosyn.packing.config import PackConfig
+from histosyn.packing.config import PackConfig, TileFormat
 from histosyn.packing.jobs import Job
 from histosyn.packing.samples import Sample, cut_pair
 from histosyn.sources.pairs import Pair
@@ -74,6 +77,30 @@ def test_labels_are_never_lossy(tmp_path: Path, tile_format: str, error: int) ->
         assert image.format == {"png": "PNG", "jpg": "JPEG"}[tile_format]
         # 4:4:4: no plane of colour is smaller than the others
         assert {layer[1:3] for layer in getattr(image, "layer", ())} <= {(1, 1)}
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+@pytest.mark.parametrize("tile_format", ["png", "jpg"])
+def test_crops_of_a_synthetic_tile_keep_its_mark(
+    tmp_path: Path, suffix: str, tile_format: TileFormat
+) -> None:
+    tile, labels = blobs(0, 32)
+    config = PackConfig(tile_size=16, tile_format=tile_format)
+    real = job(tmp_path, tile, labels)
+    marked = tmp_path / f"marked.{suffix}"
+    if suffix == "png":
+        marked.write_bytes(synthetic_png_bytes(Image.fromarray(tile)))
+    elif suffix == "jpg":
+        Image.fromarray(tile).save(marked, xmp=SYNTHETIC_XMP.encode())
+    else:
+        Image.fromarray(tile).save(marked, tiffinfo={700: SYNTHETIC_XMP.encode()})
+    synthetic = replace(real, pair=replace(real.pair, tile=marked))
+    for each, kept in ((real, False), (synthetic, True)):
+        samples = cut_pair(each, SCHEMA, config).samples
+        assert len(samples) == 4
+        tiles = [sample.members[f"tile.{tile_format}"] for sample in samples]
+        assert [is_marked(data) for data in tiles] == [kept] * 4
+        assert not any(is_marked(sample.members["label.png"]) for sample in samples)
 
 
 def test_crops_with_too_little_tissue_are_counted(tmp_path: Path) -> None:
