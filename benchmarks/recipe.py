@@ -112,9 +112,13 @@ def config_of(options: argparse.Namespace, run: str) -> TrainConfig:
 
 
 def synthesize(options: argparse.Namespace) -> None:
-    """Tissue of all held-out label maps, in their own stain; variants of some, in drawn ones."""
-    held_out = options.out / "held-out"
+    """Tissue of all held-out label maps, in their own stain; variants of some, in drawn ones; and
+    tissue of made-up label maps, which may be shown."""
+    held_out, made_up = options.out / "held-out", options.out / "phantom"
     quality.unpack(options.out / "packed", held_out)
+    if not made_up.exists():
+        quality.histosyn("phantom", made_up, "--count", quality.COLUMNS,
+                         "--size", quality.TILE_SIZE)  # fmt: skip
     some = held_out / "varied"
     quality.write_all(
         some, quality.evenly(quality.members_of(options.out / "packed/val", ".label.png"), VARIED)
@@ -128,6 +132,8 @@ def synthesize(options: argparse.Namespace) -> None:
         if not quality.is_newer(variants / "manifest.jsonl", folder / "cpu.json"):
             quality.histosyn("synth", folder, some, variants, "--overwrite",
                              "--variants", VARIANTS)  # fmt: skip
+            quality.histosyn("synth", folder, made_up / "labels", options.out / "made-up" / run,
+                             "--overwrite")  # fmt: skip
 
 
 def takes_stain(run: Path) -> bool:
@@ -203,12 +209,15 @@ def areas(c2st: dict[str, float], judge: str) -> str:
 
 
 def sheet(options: argparse.Namespace) -> None:
-    """Held-out label maps, their real tiles, and what each run makes of them."""
+    """Held-out label maps, their real tiles, and what each run makes of them, to look at; and
+    made-up ones, to show."""
     real = [
         report.read(path) for path in sorted((options.out / "held-out/some-real").glob("*.png"))
     ]
     tissue = {run: options.out / "tissue" / run for run in runs_of(options)}
     report.draw(options.out / "held-out/some", tissue, options.out / "sheet.png", real)
+    made_up = {run: options.out / "made-up" / run for run in runs_of(options)}
+    report.draw(options.out / "phantom/labels", made_up, options.out / "made-up.png")
 
 
 if __name__ == "__main__":

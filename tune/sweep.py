@@ -9,14 +9,14 @@ FOLDER/trials.json     all trials and how their numbers were made
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from eval.statistics.result import Result
-from histosyn.config.earlier import training_as_begun
+from histosyn.config.earlier import going_on, training_as_begun
 from histosyn.config.file import as_toml
 from histosyn.config.train import RESUMABLE_CHANGES
 from histosyn.shards.dataset import open_shards
@@ -81,7 +81,7 @@ def run_sweep(sweep: Sweep) -> Result:
 
 def _run_alone(sweep: Sweep, evaluator: Evaluator) -> Result:
     remove_leftovers(sweep.sweep.folder)
-    _claim_folder(sweep, evaluator.index.identity)
+    sweep = _claim_folder(sweep, evaluator.index.identity)
     waiting = [
         number
         for number in range(sweep.sweep.samples)
@@ -123,10 +123,11 @@ def _require_same_schema(sweep: Sweep, evaluator: Evaluator) -> None:
             )
 
 
-def _claim_folder(sweep: Sweep, validation: str) -> None:
+def _claim_folder(sweep: Sweep, validation: str) -> Sweep:
     """Note the sweep in its folder; ConfigError if the folder is another sweep's.
 
-    The validation shards, whose digest `validation` is, may lie elsewhere than before.
+    Returns it as it was begun: one of an older version goes on without what that did not have. The
+    validation shards, whose digest `validation` is, may lie elsewhere than before.
     """
     path = sweep.sweep.folder / "sweep.json"
     if path.is_file():
@@ -135,6 +136,7 @@ def _claim_folder(sweep: Sweep, validation: str) -> None:
         may_change = _RESUMABLE
         if saved.pop(_VALIDATION_SHA256, None) == validation:
             may_change |= {"sweep.validation"}
+        sweep = replace(sweep, train=going_on(sweep.train, saved["train"]))
         old = sweep_from_dict(saved | {"train": training_as_begun(saved["train"])}, str(path))
         changed = [name for name in old.differences(sweep) if name not in may_change]
         if changed:
@@ -143,6 +145,7 @@ def _claim_folder(sweep: Sweep, validation: str) -> None:
                 "changed. Restore them to go on, or choose another sweep.folder."
             )
     write_json(path, {**sweep.as_plain(), _VALIDATION_SHA256: validation})
+    return sweep
 
 
 def _write_best(sweep: Sweep, best: Row) -> None:

@@ -18,6 +18,7 @@ import pytest
 import torch
 from tissue import pack_blobs
 
+from histosyn.config.earlier import WITHOUT
 from histosyn.config.file import from_dict, load_toml
 from histosyn.config.train import TrainConfig
 from histosyn.models.folder import load_model
@@ -423,6 +424,24 @@ def test_a_sweep_that_was_moved_goes_on(sweeps):
     assert not first.sweep.folder.exists()
     best = from_dict(TrainConfig, load_toml(moved.sweep.folder / "best.toml"), "best.toml")
     assert best.run.folder.parent == moved.sweep.folder
+
+
+@pytest.mark.slow
+def test_an_older_sweep_goes_on_without_what_came_later(sweeps):
+    """Its record knows nothing of settings whose default has become another since."""
+    sweep = sweeps.write(samples=1)
+    begun = sweep.as_plain()
+    for name, settings in WITHOUT.items():
+        begun["train"][name] = {
+            key: value for key, value in begun["train"][name].items() if key not in settings
+        }
+    sweep.sweep.folder.mkdir()
+    (sweep.sweep.folder / "sweep.json").write_text(json.dumps(begun))
+    sweeps.succeed()
+    trained = load_toml(sweep.trial_folder(0) / "config.toml")
+    assert {name: trained[name] | settings for name, settings in WITHOUT.items()} == {
+        name: trained[name] for name in WITHOUT
+    }
 
 
 def trial_process(driver):
