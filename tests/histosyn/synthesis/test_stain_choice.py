@@ -18,6 +18,7 @@ from histosyn.stain.seen import SeenStains
 from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
 from histosyn.synthesis.manifest import MANIFEST, read_manifest
 from histosyn.synthesis.stain_choice import StainChoice
+from histosyn.synthesis.tile import synthesize
 from hpc.errors import DamagedFileError, InputError
 
 SEEN = SeenStains(
@@ -100,6 +101,12 @@ def test_the_stain_is_seen_in_the_tile(model_folder, labels, tmp_path):
         (tile != pixels(tmp_path / "b")[name]).any()
         for name, tile in pixels(tmp_path / "a").items()
     )
+
+
+def test_the_stain_is_seen_in_bfloat16_too(model_folder):
+    halved = load_model(model_folder, precision="bfloat16")
+    one, other = (synthesize(halved, stripes(), 1, SEEN.code(number)) for number in (0, 2))
+    assert (one != other).any()
 
 
 def test_tiles_of_a_manifest_are_made_again_in_their_stain(model_folder, labels, tmp_path):
