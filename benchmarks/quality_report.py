@@ -136,10 +136,14 @@ def effect_of_noise(tissue: Path, again: Path) -> float:
 
 
 def draw(
-    labels: Path, tissue: dict[str, Path], out: Path, real: Sequence[np.ndarray] | None = None
+    labels: Path,
+    tissue: dict[str, Path],
+    out: Path,
+    real: Sequence[np.ndarray] | None = None,
+    schema_name: str = "prostate-3",
 ) -> None:
     """A page: label maps, perhaps their real tiles, and a row a folder of tissue."""
-    schema = load_schema("prostate-3")
+    schema = load_schema(schema_name)
     names = sorted(path.name for path in labels.glob("*.png"))
     rows = {
         "label map": [colorize(read_label_map(labels / name, schema), schema) for name in names]
