@@ -53,6 +53,7 @@ setup(
         "histosyn.labels",
         "histosyn.models",
         "histosyn.networks",
+        "histosyn.new_labels",
         "histosyn.packing",
         "histosyn.paint",
         "histosyn.phantom",

@@ -38,6 +38,11 @@ COMMANDS = (
         "launch.commands.phantom:phantom",
         "Write procedural tissue: tiles and label maps.",
     ),
+    (
+        "labels",
+        "launch.commands.labels:labels",
+        "Make new label maps out of those there are.",
+    ),
     ("init", "launch.commands.init:init", "Write a commented file to start from."),
     (
         "doctor",

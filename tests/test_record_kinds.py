@@ -51,6 +51,12 @@ SAMPLES = {
         "step": 3, "shard": "x.tar", "key": "a", "cause": "cut",
     },
     "histosyn.models.checkpoint_state:_STATES": {"trainer": {"step": 3}, "config": {}, "model": {}},
+    "histosyn.new_labels.records:RECORDS": {
+        "file": "new-000001.png", "number": 1, "seed": 0, "attempt": 2,
+        "sources": [{"file": "a.png", "sha256": SHA, "used": "base"}],
+        "operations": {"size": [64, 64]}, "refused": {"copy": 1}, "recipe": SHA,
+        "pixels_sha256": SHA, "histosyn": "0.1",
+    },
     "histosyn.synthesis.manifest:_LINES": TILE | {"output_sha256": SHA},
     "histosyn.synthesis.provenance:RECORDS": TILE,
     "histosyn.models.files:_CONFIGS": {"weights": {"sha256": SHA, "tensors": {"a": SHA}}},

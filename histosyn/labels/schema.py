@@ -6,7 +6,7 @@ A schema is a TOML file, or one of those that come with histosyn.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cached_property
 from importlib.resources import files
@@ -36,12 +36,15 @@ class LabelClass:
     """One tissue class; `color` is "#rrggbb".
 
     `value` says which values in 0..255 stand for it in index files; if empty, its index does.
+    `objects` says that its connected regions are things of their own, such as nuclei or glands,
+    which new label maps may move; two schemas that differ in nothing else are the same.
     """
 
     name: str
     color: str
     description: str = ""
     value: tuple[int, ...] = ()
+    objects: bool = field(default=False, compare=False)
 
     @property
     def rgb(self) -> tuple[int, int, int]:
@@ -72,6 +75,11 @@ class LabelSchema:
     def palette(self) -> np.ndarray:
         """Class colours, uint8 (K, 3)."""
         return np.array([item.rgb for item in self.classes], dtype=np.uint8)
+
+    @cached_property
+    def object_classes(self) -> tuple[int, ...]:
+        """Indices of the classes whose connected regions are objects."""
+        return tuple(index for index, item in enumerate(self.classes) if item.objects)
 
     @cached_property
     def file_palette(self) -> np.ndarray:
@@ -119,6 +127,7 @@ class LabelSchema:
             {"name": item.name, "color": item.color}
             | ({"description": item.description} if item.description else {})
             | ({"value": as_written(item.value)} if item.value else {})
+            | ({"objects": True} if item.objects else {})
             for item in self.classes
         ]
         return data
@@ -171,6 +180,8 @@ def schema_toml(schema: LabelSchema) -> str:
         lines += ["", "[[classes]]", f"name = {_quoted(item.name)}", f'color = "{item.color}"']
         if item.value:
             lines.append(f"value = {as_written(item.value)}")
+        if item.objects:
+            lines.append("objects = true")
         if item.description:
             lines.append(f"description = {_quoted(item.description)}")
     return "\n".join(lines) + "\n"
@@ -255,8 +266,12 @@ def _check_schema(schema: LabelSchema) -> None:
         raise SchemaError(f"A label schema has 2 to {MAX_CLASSES} classes, not {len(schema)}.")
     for item in schema.classes:
         for what, value in vars(item).items():
-            if what != "value" and not isinstance(value, str):
+            if what not in ("value", "objects") and not isinstance(value, str):
                 raise SchemaError(f"{what} = {value!r} of a class must be text in quotes.")
+        if not isinstance(item.objects, bool):
+            raise SchemaError(
+                f"Class {item.name}: objects = {item.objects!r} must be true or false."
+            )
     for what, values in (
         ("name", [item.name for item in schema.classes]),
         ("color", [item.color.lower() for item in schema.classes]),

@@ -16,7 +16,7 @@ BEGINNING = (
 STAGES = {
     "Data": ("doctor", "pack", "inspect", "unpack", "phantom"),
     "Training": ("init", "train", "status", "tune", "submit"),
-    "Tissue": ("synth", "paint", "import-original"),
+    "Tissue": ("labels", "synth", "paint", "import-original"),
     "Measuring": ("eval", "study"),
 }
 
@@ -77,6 +77,16 @@ ESSENTIALS = {
         "--device",
         "--precision",
         "--overwrite",
+    ),
+    "labels": (
+        "LABELS",
+        "OUT",
+        "--count",
+        "--schema",
+        "--seed",
+        "--size",
+        "--boost",
+        "--processes",
     ),
     "eval fid": (
         "REAL",

@@ -12,6 +12,7 @@ from histosyn.labels.schema import (
     schema_from_dict,
     schema_toml,
 )
+from hpc.errors import SchemaError
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 COLOR = st.integers(0, 0xFFFFFF).map(lambda value: f"#{value:06x}")
@@ -27,7 +28,9 @@ def schemas(draw):
         | st.permutations(range(256)).map(lambda order: [tuple(order[i:16:5]) for i in range(5)])
     )
     classes = tuple(
-        LabelClass(name=name, color=color, description=draw(TEXT), value=value)
+        LabelClass(
+            name=name, color=color, description=draw(TEXT), value=value, objects=draw(st.booleans())
+        )
         for name, color, value in zip(names, colors, values, strict=False)
     )
     ignore = draw(st.none() | st.integers(count, 255))
@@ -38,7 +41,25 @@ def schemas(draw):
 
 @given(schemas())
 def test_a_written_schema_reads_back_the_same(schema):
-    assert parse_schema(schema_toml(schema), "x") == schema
+    again = parse_schema(schema_toml(schema), "x")
+    assert again == schema
+    assert again.object_classes == schema.object_classes
+    assert schema_from_dict(schema.as_dict(), "x").object_classes == schema.object_classes
+
+
+def test_nuclei_and_glands_of_built_in_schemas_are_objects():
+    schema = load_schema("prostate-3")
+    assert [schema.classes[i].name for i in schema.object_classes] == ["epithelium", "nuclei"]
+
+
+def test_what_says_nothing_of_objects_is_the_same_schema():
+    """Models and shards of before are used with the schemas of today."""
+    assert parse_schema(TWO, "x") == parse_schema(TWO + "objects = true\n", "x")
+
+
+def test_objects_are_said_by_true_or_false():
+    with pytest.raises(SchemaError, match="objects = 'yes' must be true or false"):
+        parse_schema(TWO + "objects = 'yes'\n", "x")
 
 
 @pytest.mark.parametrize("name", built_in_schemas())

@@ -1,0 +1,1 @@
+"""New label maps out of those there are: warped, joined, their objects moved. Knows no networks."""
