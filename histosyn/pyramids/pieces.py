@@ -26,6 +26,7 @@ _JPEG_QUALITY = 90
 _WHOLE_LEVELS = 3
 _MAGIC = b"HSPIECE1"
 _HEADER = struct.Struct("<8sIII")
+_CHUNK = 1 << 20
 
 
 def level_sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
@@ -86,7 +87,12 @@ class Pieces:
         return self._section(number, 0).decode()
 
     def levels(self) -> list[Level]:
-        """The levels of the pyramid, from the pieces, which must all be there."""
+        """The levels of the pyramid, from the pieces, which must all be there.
+
+        Raises DamagedFileError naming a piece whose bytes are not those that were written.
+        """
+        for number in range(len(self)):
+            _require_undamaged(self._path(number))
         return [
             Level(size=size, tile=TILE, tiles=self._tiles_of(number, size))
             for number, size in enumerate(level_sizes(self.size))
@@ -154,6 +160,16 @@ class Pieces:
     def _path(self, number: int) -> Path:
         row, column = divmod(number, self.columns)
         return self.folder / f"{row:04d}-{column:04d}.piece"
+
+
+def _require_undamaged(path: Path) -> None:
+    with path.open("rb") as file:
+        magic, _, expected, _ = _HEADER.unpack(file.read(_HEADER.size).ljust(_HEADER.size, b"\0"))
+        found = 0
+        while chunk := file.read(_CHUNK):
+            found = zlib.crc32(chunk, found)
+    if magic != _MAGIC or found != expected:
+        raise DamagedFileError(f"{path} is damaged. Remove it and run the command again.")
 
 
 def _half(size: tuple[int, int]) -> tuple[int, int]:

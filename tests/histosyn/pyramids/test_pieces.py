@@ -105,6 +105,20 @@ def test_a_damaged_piece_is_named(tmp_path, keep):
         list(pieces.levels()[0].tiles)
 
 
+@pytest.mark.parametrize("place", [0, 30, -1])
+def test_a_flipped_byte_in_a_piece_does_not_reach_the_pyramid(tmp_path, place):
+    pieces = Pieces(tmp_path, (300, 300), "deflate")
+    for number in range(len(pieces)):
+        rows, columns = pieces.box(number)
+        pieces.write(number, picture((len(rows), len(columns))))
+    piece = sorted(tmp_path.glob("*.piece"))[1]
+    content = bytearray(piece.read_bytes())
+    content[place] ^= 1
+    piece.write_bytes(content)
+    with pytest.raises(DamagedFileError, match=f"{piece.name} is damaged. Remove it"):
+        pieces.levels()
+
+
 def test_a_mean_of_odd_sides_repeats_the_edge():
     pixels = np.arange(3 * 3, dtype=np.uint8).reshape(3, 3)[..., None] * np.ones(3, np.uint8)
     assert halved(pixels)[..., 0].tolist() == [[2, 4], [7, 8]]
