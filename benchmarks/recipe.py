@@ -21,6 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import quality
 import quality_report as report
 
@@ -218,12 +219,17 @@ def row_of(out: Path, run: str) -> dict[str, str]:
         "AUC network 1, 1/2, 1/4, 1/8": areas(c2st, "network"),
         "AUC textures 1, 1/2, 1/4, 1/8": areas(c2st, "texture"),
         "colour": f"{report.colour_drift(tissue, real):.1f}",
-        "spread of stain": f"{diversity['stain_spread']:.2f}",
-        "variants": f"{diversity['variant_distance']:.2f}",
+        "its spread": f"{spread(tissue) / spread(real):.2f}",
+        "variants": f"{diversity['variant_diversity']:.2f}",
         "weave, most": f"{max(weave):.2f}",
         "spectrum, least to most": f"{min(spectrum):.2f} to {max(spectrum):.2f}",
         "Dice": f"{dice['value']:.3f}",
     }
+
+
+def spread(tiles: np.ndarray) -> float:
+    """Standard deviation of the tiles' mean colours."""
+    return float(tiles.mean(axis=(1, 2)).std(axis=0).mean())
 
 
 def numbers_of(out: Path, run: str, kind: str) -> dict[str, float]:
