@@ -8,8 +8,8 @@ import numpy as np
 
 from histosyn.annotations.painting import is_painted
 from histosyn.doctor.colors import distinct_colors
-from histosyn.doctor.proposal import IGNORE, NAME, Proposal
-from histosyn.labels.schema import MAX_CLASSES, LabelClass, LabelSchema
+from histosyn.doctor.proposal import IGNORE, Proposal
+from histosyn.labels.schema import MAX_CLASSES, PROPOSED, LabelClass, LabelSchema
 from histosyn.slides.summary import SlideSummary
 from hpc.errors import LabelError
 
@@ -60,7 +60,7 @@ def propose_for_annotations(
         LabelClass(name=name, color=color) for name, color in zip(names, chosen, strict=True)
     )
     return Proposal(
-        schema=LabelSchema(name=NAME, classes=classes, ignore=IGNORE),
+        schema=LabelSchema(name=PROPOSED, classes=classes, ignore=IGNORE),
         notes=(*notes, *doubts),
         doubts=tuple(doubts),
         head=_HEAD,

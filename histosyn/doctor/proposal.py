@@ -22,6 +22,7 @@ from histosyn.labels.label_map import COLOR_TOLERANCE, meaning_of
 from histosyn.labels.pixel_values import PixelValues, unpacked_colors
 from histosyn.labels.schema import (
     MAX_CLASSES,
+    PROPOSED,
     LabelClass,
     LabelSchema,
     built_in_schemas,
@@ -31,7 +32,6 @@ from histosyn.labels.schema import (
 from histosyn.labels.unlabelled import ignoring, without_value
 from hpc.errors import LabelError
 
-NAME = "proposed"
 IGNORE = 255
 _TOLD_STRAYS = 8
 # A colour with this share of all pixels that is merged into another one is worth a word.
@@ -298,7 +298,7 @@ def _schema(colors: Sequence[str], ignore: int | None = None) -> LabelSchema:
     classes = tuple(
         LabelClass(name=f"class-{index}", color=color) for index, color in enumerate(colors)
     )
-    return LabelSchema(name=NAME, classes=classes, ignore=ignore)
+    return LabelSchema(name=PROPOSED, classes=classes, ignore=ignore)
 
 
 def _merge_notes(groups: Sequence[Group], counts: ValueCounts) -> list[str]:

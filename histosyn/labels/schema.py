@@ -27,6 +27,8 @@ from hpc.errors import InputError, SchemaError
 from hpc.json_toml import plain_toml
 from hpc.paths import AnyPath, as_path
 
+# The name of a schema that was made from label maps; it says nothing to who was not there.
+PROPOSED = "proposed"
 MAX_CLASSES = 255
 _IGNORE_COLOR = (128, 128, 128)
 

@@ -16,6 +16,7 @@ import torch
 from histosyn.config.train import Settings
 from histosyn.labels.class_values import values_text
 from histosyn.labels.label_map import LabelSchema
+from histosyn.labels.schema import PROPOSED
 from histosyn.models.path import CONFIG, WEIGHTS
 from histosyn.shards.index import DatasetIndex
 from hpc.errors import DamagedFileError, InputError
@@ -212,7 +213,8 @@ def trained_tile_size(config: Settings, index: DatasetIndex) -> tuple[int, int]:
 def class_table(schema: LabelSchema) -> str:
     """The part of a model card that lists the classes."""
     rows = "\n".join(f"| {i} | {c.name} | {c.color} |" for i, c in enumerate(schema.classes))
-    return f"""## Classes ({schema.name})
+    name = "named by no schema file" if schema.name == PROPOSED else schema.name
+    return f"""## Classes ({name})
 
 | index | class | colour |
 |---|---|---|

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from histosyn.labels.label_map import LabelSchema
+from histosyn.labels.schema import PROPOSED
 
 _PLAIN_KEY = re.compile(r"[a-z][a-z0-9_-]*")
 
@@ -36,12 +37,19 @@ def front_matter(
             "hematoxylin-eosin",
             "semantic-image-synthesis",
             "synthetic-data",
-            f"label-schema-{re.sub('[^a-z0-9]+', '-', schema.name.lower()).strip('-')}",
+            *_schema_tags(schema),
         ],
     }
     if results:
         content["model-index"] = [{"name": name, "results": list(results)}]
     return "---\n" + yaml_text(content) + "---\n"
+
+
+def _schema_tags(schema: LabelSchema) -> list[str]:
+    """None for a schema that was made from label maps: its name is not one that others look for."""
+    if schema.name == PROPOSED:
+        return []
+    return [f"label-schema-{re.sub('[^a-z0-9]+', '-', schema.name.lower()).strip('-')}"]
 
 
 def yaml_text(content: dict[str, Any]) -> str:

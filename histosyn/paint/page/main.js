@@ -45,6 +45,8 @@ const screen = {
     $("seed").value = seed;
     editor.stainPanel?.show();
     $("status").textContent = `${map.width} × ${map.height} pixels${editor.name ? `, from ${editor.name}` : ""}`;
+    // The list keeps its empty choice, so that the map at hand can be chosen anew.
+    $("examples").options[0].textContent = editor.name || "a blank map";
     check("palette", String(chosen));
   },
   result({ recipe, blob, seconds }) {

@@ -1,13 +1,18 @@
 """A model's configuration from anywhere: refused at once, with file and field, or used."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from painting import random_model
+from tissue import SCHEMA
 
+from histosyn.labels.schema import PROPOSED
+from histosyn.models.files import class_table
 from histosyn.models.folder import facts_from_dict, load_model
+from histosyn.models.front_matter import front_matter
 from hpc.errors import DamagedFileError, HistosynError
 from hpc.files import sha256_of_file
 
@@ -125,3 +130,10 @@ def test_the_card_begins_with_what_a_hub_reads(tmp_path):
     assert {"license: other", "library_name: histosyn", "pipeline_tag: image-to-image",
             "- label-schema-prostate-3"} <= set(matter.splitlines())  # fmt: skip
     assert body.lstrip().startswith("# A histosyn generator")
+    assert "## Classes (prostate-3)" in body
+
+
+def test_a_card_does_not_call_a_schema_proposed():
+    made = replace(SCHEMA, name=PROPOSED)
+    assert "label-schema" not in front_matter(made)
+    assert "## Classes (named by no schema file)" in class_table(made)

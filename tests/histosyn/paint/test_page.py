@@ -84,6 +84,11 @@ class Person:
     def notice(self):
         return self.page.inner_text("#notice")
 
+    @property
+    def begun_from(self):
+        """What the list "Start from" shows."""
+        return self.page.evaluate("document.querySelector('#examples').selectedOptions[0].text")
+
     def blank(self, width=SIZE, height=SIZE, value=0):
         self.page.evaluate(
             """async ([width, height, value]) => {
@@ -370,6 +375,7 @@ def test_an_example_and_a_blank_of_another_size(person):
     person.page.select_option("#examples", "one")
     person.wait("editor.map.width === 64")
     np.testing.assert_array_equal(person.labels, stripes(48, 64))
+    assert "one" in person.begun_from
     person.tissue()
     person.page.click("#blank")
     person.page.fill("#blank-width", "40")
@@ -378,6 +384,7 @@ def test_an_example_and_a_blank_of_another_size(person):
     person.page.click("#blank-dialog button[value=ok]")
     person.wait("editor.map.width === 40")
     assert person.labels.shape == (56, 40) and (person.labels == 1).all()
+    assert person.begun_from == "a blank map"
     assert person.tissue().shape == (56, 40, 3)
 
 
