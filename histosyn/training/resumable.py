@@ -33,6 +33,7 @@ from histosyn.training.observers import (
     ShowProgressBar,
 )
 from histosyn.training.run_folder import lock_run_folder, run_state_writer, saver_of, watch_steps
+from histosyn.training.run_logs import KeepLogs, open_logs, require_logs
 from histosyn.training.settling import with_settled_run
 from histosyn.training.steps import Observer, StepTrainer
 from histosyn.training.trainable import TrainerKind, Training
@@ -82,6 +83,7 @@ def run_resumable(
                 StopRequest(run.folder, seconds_before_end=run.stop_seconds_before_end)
             )
         with one_error_per_node(topology):
+            require_logs(run)
             device = device_of(topology, run.device)
         with process_group(topology, device, timeout_seconds=run.hang_seconds) as watchdog:
             collectives.run_on_rank_0(lambda: lock_run_folder(run.folder, folder_option, held))
@@ -126,7 +128,8 @@ class _Run(Generic[TrainerKind]):
         with saver_of(self.config) as saver, _reproducible(), self._progress() as show:
             heartbeat = Heartbeat(self.watchdog, self.run_state, saver, run.report_every)
             noting = self._noting()
-            save = self._save(saver, noting, trainer.step if resumed else None)
+            logs = self._logs()
+            save = self._save(saver, (*noting, *logs), trainer.step if resumed else None)
             deferred = (
                 DeferredObservers(self.training.observers(self.deferred_writes)),
                 # They look at a step that is saved.
@@ -139,9 +142,11 @@ class _Run(Generic[TrainerKind]):
                 self._make_up(deferred)
                 before, after = deferred
                 notice = CheckSaver(saver, run.report_every)
-                observers = (*noting, before, save, notice, after, *show, heartbeat)
+                observers = (*noting, before, save, notice, after, *logs, *show, heartbeat)
                 trainer.train(observers, self.stop.agreed, self.stop.at_once)
             save.save_now(trainer)
+            for log in logs:
+                log.close(trainer.step)
         if trainer.stopped is None:
             self._ship(run.folder / "model")
         heartbeat.write(trainer)
@@ -280,6 +285,15 @@ class _Run(Generic[TrainerKind]):
                 )
             )  # fmt: skip
         return tuple(noting)
+
+    def _logs(self) -> tuple[KeepLogs, ...]:
+        """Who keeps the logs for other programs, on the first rank if there are any."""
+        run, step = self.config.run, self.trainer.step
+        if not self.topology.is_first or not (run.tensorboard or run.wandb):
+            return ()
+        keeper = KeepLogs(run, open_logs(self.config, step))
+        keeper.update(step)
+        return (keeper,)
 
     @contextmanager
     def _progress(self) -> Iterator[tuple[Observer[StepTrainer], ...]]:

@@ -15,6 +15,7 @@ from hpc.errors import InputError
 from hpc.files import write_json
 from hpc.log import duration
 from launch.output_checks import check_output_file
+from launch.run_plot import check_plot, draw_runs
 from launch.run_status import RunStatus, next_action, status_of
 from launch.terminal.console import console, say
 
@@ -25,12 +26,13 @@ def status(
     *runs: Path,
     next: Annotated[bool, Parameter(negative="")] = False,
     json: Path | None = None,
+    plot: Path | None = None,
 ) -> None:
     """Tell how training runs stand: state, progress, checkpoints, restarts, hours used.
 
     It reads what the run leaves in its folder, and asks SLURM for its job where there is SLURM.
 
-    Example: histosyn status runs/first
+    Example: histosyn status runs/first --plot curves.svg
 
     Parameters
     ----------
@@ -42,6 +44,9 @@ def status(
         (failed), or restart (it was cut off).
     json
         File for all of it: a list with an object for each run.
+    plot
+        SVG or PNG for the curves of the runs, all in one picture: losses, and how the tissue's
+        energy by frequency compares with that of real tiles (extra report).
     """
     if not runs:
         raise InputError("Name one or more run folders, such as runs/first.")
@@ -51,6 +56,8 @@ def status(
         say(next_action(runs[0]))
         return
     check_output_file(json, "--json")
+    check_output_file(plot, "--plot")
+    check_plot(plot)
     found, complaints = [], []
     out = console()
     for run in runs:
@@ -61,6 +68,9 @@ def status(
             complaints.append(str(error))
     if json is not None:
         write_json(json, [asdict(run) for run in found])
+    if plot is not None and found:
+        draw_runs([Path(run.folder) for run in found], plot)
+        say(f"Curves in {plot}")
     if complaints:
         raise InputError("\n".join(complaints))
 

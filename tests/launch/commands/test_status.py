@@ -13,6 +13,7 @@ import pytest
 
 from hpc.errors import DamagedFileError, InputError
 from launch.cli import main
+from launch.run_plot import check_plot, curves_of, draw_runs
 from launch.run_status import next_action, status_of
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -255,3 +256,39 @@ def test_a_folder_without_a_run_does_not_hide_the_others(run, tmp_path, capsys):
     assert end.value.code == 2
     told = capsys.readouterr()
     assert "is no run folder" in told.err and "running" in told.out
+
+
+def with_losses(folder, *values):
+    folder.mkdir(exist_ok=True)
+    lines = [{"step": 10 * n, "loss/hinge": value} for n, value in enumerate(values, 1)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    spectra = [{"step": 10, "weave_8": 3.0, "weave_32": None}]
+    (folder / "spectra.jsonl").write_text(json.dumps(spectra[0]) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["curves.svg", "curves.png"])
+def test_curves_of_several_runs_go_into_one_picture(tmp_path, name, capsys):
+    pytest.importorskip("matplotlib", reason="the extra `report` is absent")
+    runs = with_losses(tmp_path / "a", 2.0, 1.0), with_losses(tmp_path / "b", 3.0, None, 1.5)
+    main(["status", "--plot", str(tmp_path / name), *map(str, runs)])
+    assert "Curves in" in capsys.readouterr().out
+    first = (tmp_path / name).read_bytes()
+    assert first.startswith(b"<?xml" if name.endswith("svg") else b"\x89PNG")
+    draw_runs(runs, tmp_path / name)
+    assert (tmp_path / name).read_bytes() == first
+
+
+def test_what_is_drawn_is_what_the_records_say(tmp_path):
+    curves = curves_of(with_losses(tmp_path / "a", 2.0, None, 1.0))
+    steps, values = curves["loss/hinge"]
+    assert steps == [10, 20, 30] and values[0] == 2.0 and values[1] != values[1]
+    # An undefined index has no curve.
+    assert list(curves) == ["loss/hinge", "weave_8, synthetic / real"]
+
+
+def test_a_plot_of_nothing_and_of_another_kind_are_refused(tmp_path, run):
+    with pytest.raises(InputError, match=r"must end in \.svg or \.png"):
+        check_plot(tmp_path / "curves.pdf")
+    with pytest.raises(InputError, match="nothing to draw"):
+        draw_runs([run], tmp_path / "curves.svg")
