@@ -155,7 +155,9 @@ def test_the_python_in_readme_and_docs_runs(tmp_path: Path) -> None:
     for path in (tmp_path / "map.png", tmp_path / "label_maps" / "one.png"):
         path.write_bytes(label_png_bytes(blobs(0, 64)[1], SCHEMA))
 
-    run_python_of("README.md", "## From Python", tmp_path, check="assert tile.shape == (64, 64, 3)")
+    run_python_of(
+        "docs/python.md", "## From Python", tmp_path, check="assert tile.shape == (64, 64, 3)"
+    )
     assert [path.name for path in (tmp_path / "tissue").glob("*.png")] == ["one.png"]
     again = "assert tile.dtype == 'uint8'; assert outcome.present == ('one.png',)"
     run_python_of("docs/synthesis.md", "## In Python", tmp_path, check=again)
