@@ -68,6 +68,6 @@ class TensorBoardLog:
     def _write_settings(self, settings: dict[str, Any]) -> None:
         plain = {name: value for name, value in settings.items()
                  if isinstance(value, bool | int | float | str)}  # fmt: skip
-        writer = self.writer.file_writer
+        writer: Any = self.writer.file_writer
         for summary in hparams(plain, dict.fromkeys(_RESULTS, 0.0)):
             writer.add_summary(summary)
