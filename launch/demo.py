@@ -25,7 +25,7 @@ from launch.processes import child_answers
 from launch.terminal.console import open_streams, say
 
 # Under five minutes on two cores without AVX-512, in float32 (benchmarks/README.md).
-STEPS = 200
+STEPS = 170
 PROCESSES = 2
 _LOOK_SECONDS = 1.0
 PAGE = "index.html"
