@@ -46,6 +46,7 @@ upsamplings = 3
 label_channels = 8
 noise_channels = 4
 [train.discriminator]
+pretrained = "none"
 base_channels = 4
 layers = 2
 scales = 1
