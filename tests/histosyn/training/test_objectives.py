@@ -15,7 +15,7 @@ from histosyn.training.run import run_training
 
 CPU = torch.device("cpu")
 UNET = DiscriminatorConfig(kind="unet", base_channels=8, layers=3)
-PATCH = DiscriminatorConfig(base_channels=8, layers=3, scales=2)
+PATCH = DiscriminatorConfig(base_channels=8, layers=3, scales=2, pretrained="none")
 OBJECTIVES = {
     "hinge": (PATCH, LossConfig()),
     "least squares": (PATCH, LossConfig(objective="least_squares")),
