@@ -22,7 +22,7 @@ import subprocess
 import tarfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,23 +147,36 @@ def split_by_patient(file: Path) -> str:
 
 
 def segmenter(options: argparse.Namespace) -> None:
-    run = options.out / "segmenter"
+    train_segmenter(options.out, "bfloat16")
+
+
+def train_segmenter(out: Path, precision: str) -> None:
+    """Who reads the tissue: trained on the real training tiles."""
+    run = out / "segmenter"
     if not (run / "model").exists():
-        histosyn("eval", "segmenter", "train", options.out / "packed/train", run,
+        histosyn("eval", "segmenter", "train", out / "packed/train", run,
                  "--run.steps", SEGMENTER_STEPS, "--data.workers", 0,
-                 "--run.precision", "bfloat16", "--run.hang-seconds", 7200)  # fmt: skip
+                 "--run.precision", precision, "--run.hang-seconds", 7200)  # fmt: skip
 
 
 def train(options: argparse.Namespace) -> None:
-    end = End(seconds=60 * options.cpu_minutes, steps=options.steps)
-    # A process for each run, so that its CPU time is the run's.
-    with ProcessPoolExecutor(
-        options.processes, multiprocessing.get_context("spawn"), max_tasks_per_child=1
-    ) as pool:
-        done = [
-            pool.submit(train_one, config_of(options, run), end, method == "oasis_published")
+    train_side_by_side(
+        options.processes,
+        End(seconds=60 * options.cpu_minutes, steps=options.steps),
+        [
+            (config_of(options, run), method == "oasis_published")
             for run, (method, _) in runs_of(options).items()
-        ]
+        ],
+    )
+
+
+def train_side_by_side(processes: int, end: End, runs: Iterable[tuple[TrainConfig, bool]]) -> None:
+    """Each run, and whether its discriminator is the published one, in a process of its own, so
+    that the CPU time of the process is the run's."""
+    with ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), max_tasks_per_child=1
+    ) as pool:
+        done = [pool.submit(train_one, config, end, published) for config, published in runs]
         for future in done:
             future.result()
 

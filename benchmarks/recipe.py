@@ -17,8 +17,6 @@ import argparse
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -105,12 +103,7 @@ def pack_consep(consep: Path, out: Path) -> None:
 
 
 def segmenter(options: argparse.Namespace) -> None:
-    """Who reads the tissue: trained on the real training tiles."""
-    run = options.out / "segmenter"
-    if not (run / "model").exists():
-        quality.histosyn("eval", "segmenter", "train", options.out / "packed/train", run,
-                         "--run.steps", quality.SEGMENTER_STEPS, "--data.workers", 0,
-                         "--run.hang-seconds", 7200)  # fmt: skip
+    quality.train_segmenter(options.out, "float32")
 
 
 def runs_of(options: argparse.Namespace) -> dict[str, tuple[str, int]]:
@@ -120,14 +113,8 @@ def runs_of(options: argparse.Namespace) -> dict[str, tuple[str, int]]:
 
 def train(options: argparse.Namespace) -> None:
     end = quality.End(seconds=60 * options.cpu_minutes, steps=quality.NO_END)
-    with ProcessPoolExecutor(
-        options.processes, get_context("spawn"), max_tasks_per_child=1
-    ) as pool:
-        for done in [
-            pool.submit(quality.train_one, config_of(options, run), end, False)
-            for run in runs_of(options)
-        ]:
-            done.result()
+    configs = [config_of(options, run) for run in runs_of(options)]
+    quality.train_side_by_side(options.processes, end, [(config, False) for config in configs])
 
 
 def config_of(options: argparse.Namespace, run: str) -> TrainConfig:

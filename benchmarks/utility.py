@@ -14,11 +14,9 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import multiprocessing
 import os
 import subprocess
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import quality
@@ -90,15 +88,8 @@ def make_tissue(options: argparse.Namespace) -> None:
     for name, chosen in patients.items():
         pack_real(options, options.out / name, chosen)
     end = quality.End(seconds=60 * options.cpu_minutes, steps=quality.NO_END)
-    with ProcessPoolExecutor(
-        options.processes, multiprocessing.get_context("spawn"), max_tasks_per_child=1
-    ) as pool:
-        runs = [
-            pool.submit(quality.train_one, config_of(options.out / name), end, False)
-            for name in patients
-        ]
-        for run in runs:
-            run.result()
+    configs = [config_of(options.out / name) for name in patients]
+    quality.train_side_by_side(options.processes, end, [(config, False) for config in configs])
     for name in patients:
         synthesize(options.out / name)
 
