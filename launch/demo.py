@@ -24,8 +24,8 @@ from launch.demo_forecast import REPORT_EVERY, Forecast
 from launch.processes import child_answers
 from launch.terminal.console import open_streams, say
 
-# Under five minutes on two cores without AVX-512, in float32 (benchmarks/README.md).
-STEPS = 170
+# Under five minutes on two slow cores (benchmarks/README.md).
+STEPS = 140
 PROCESSES = 2
 _LOOK_SECONDS = 1.0
 PAGE = "index.html"
