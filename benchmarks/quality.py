@@ -19,6 +19,7 @@ import json
 import multiprocessing
 import os
 import subprocess
+import sys
 import tarfile
 import time
 from collections import Counter
@@ -109,7 +110,7 @@ def main() -> None:
 
 
 def histosyn(*arguments: object) -> None:
-    subprocess.run(["histosyn", *map(str, arguments)], check=True)
+    subprocess.run([sys.executable, "-m", "histosyn", *map(str, arguments)], check=True)
 
 
 def runs_of(options: argparse.Namespace) -> dict[str, tuple[str, int]]:

@@ -16,6 +16,7 @@ import csv
 import io
 import os
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -95,7 +96,16 @@ def make_tissue(options: argparse.Namespace) -> None:
 
 
 def command(options: argparse.Namespace, *arguments: str) -> list[str]:
-    return ["histosyn", "eval", "utility", "--config", f"{options.out}/utility.toml", *arguments]
+    return [
+        sys.executable,
+        "-m",
+        "histosyn",
+        "eval",
+        "utility",
+        "--config",
+        f"{options.out}/utility.toml",
+        *arguments,
+    ]
 
 
 def pack_real(options: argparse.Namespace, folder: Path, patients: Iterable[str]) -> None:
