@@ -106,6 +106,7 @@ setup(
         # py.typed tells type checkers that a package has types (PEP 561).
         **{floor: ["py.typed"] for floor in ("hpc", "histosyn", "eval", "tune")},
         "histosyn.labels": ["schemas/*.toml"],
+        "histosyn.networks": ["table_costs.toml"],
         "eval.study": ["page/*"],
         "eval.report": ["page.css"],
         "histosyn.paint": ["page/*"],

@@ -157,6 +157,8 @@ def _describe(kind: Any) -> str:
         return "one of " + ", ".join(map(str, get_args(kind)))
     if get_origin(kind) is tuple:
         return f"a list, each {_describe(get_args(kind)[0])}"
+    if is_dataclass(kind):
+        return "a table"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
             Path: "a path"}[kind]  # fmt: skip
 

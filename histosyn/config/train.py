@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -303,6 +304,10 @@ class RunConfig(ResumableRunConfig):
     """Compute γ and β for distinct neighbourhoods of labels where that costs less than this share
     of the work for all pixels, by a formula; 1 is what it was fitted for. Unset: as
     `convolutions`, auto."""
+    table_costs: tuple[float, ...] | None = None
+    """That formula's two constants: what a distinct neighbourhood of 3x3 labels costs, and what an
+    addition over those of 5x5. Unset: as they were measured on the first start's device, for as
+    long as the run lasts."""
     compile: bool = False
     """Compile the discriminator with torch.compile: starts slowly; on a GPU, try."""
     recalibrate_batches: int = 16
@@ -315,6 +320,9 @@ class RunConfig(ResumableRunConfig):
         )
         if self.ema_decay >= 1:
             raise ConfigError(f"run.ema_decay = {self.ema_decay} must lie in [0, 1).")
+        costs = self.table_costs
+        if costs is not None and not (len(costs) == 2 and all(0 <= it < inf for it in costs)):
+            raise ConfigError(f"run.table_costs = {costs} must be two numbers, none below 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,8 +363,9 @@ RESUMABLE_CHANGES = frozenset(
     | {f"run.{name}" for name in ("folder", "steps", "device", "report_every", "sample_every",
                                   "checkpoint_every", "keep_last", "keep_every", "on_full_disk",
                                   "channels_last", "compile", "checkpoint_minutes", "log_batches",
-                                  "convolutions", "tables_below", "hang_seconds",
-                                  "stop_seconds_before_end", "tensorboard", "wandb")}
+                                  "convolutions", "tables_below", "table_costs",
+                                  "hang_seconds", "stop_seconds_before_end", "tensorboard",
+                                  "wandb")}
 )  # fmt: skip
 
 

@@ -17,8 +17,9 @@ from typing import Any
 import torch
 
 from histosyn.networks.convolutions import Convolution, Form, computed_as
-from histosyn.networks.modulation import Spade, tables_below, tables_cost
+from histosyn.networks.modulation import Spade, tables_below
 from histosyn.networks.patterns import Level
+from histosyn.networks.table_costs import tables_cost, usual_costs
 from hpc.precision import Precision
 
 _ROUNDS = 6
@@ -68,8 +69,8 @@ def _tables(precision: Precision) -> float:
     work = _modulation(precision, level)
     pixels, tables = _quickest([(partial(tables_below, _NEVER), work),
                                 (partial(tables_below, _ALWAYS), work)])  # fmt: skip
-    usual = tables_cost(level.shares, _LAYER[1], half=precision == "bfloat16")
-    return tables / pixels / usual
+    usual = usual_costs(half=precision == "bfloat16")
+    return tables / pixels / tables_cost(level.shares, _LAYER[1], usual)
 
 
 def _quickest(ways: list[Way]) -> list[float]:

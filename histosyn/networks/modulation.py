@@ -23,13 +23,8 @@ from histosyn.networks.matmul import product
 from histosyn.networks.patterns import Level, Patterns, one_hot
 from histosyn.networks.pixel_blocks import Pixels
 from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
+from histosyn.networks.table_costs import Costs, tables_cost, usual_costs
 
-# What the table of distinct neighbourhoods costs, forward and backward, in multiplications of the
-# dense convolutions: one for a distinct 3x3 neighbourhood, and an addition in the sums over taps of
-# distinct 5x5 ones, whose operands come from memory. Fitted on a CPU to levels of maps with more
-# and more noise, in training and synthesis (benchmarks/README.md): float32, and half precision.
-_FLOAT_COSTS = (1.6, 36.0)
-_HALF_COSTS = (1.2, 54.0)
 # On a CPU larger tensors come fresh from the system each time, page by page: that may take longer
 # than what is computed in them.
 _MOST_VALUES = 6 << 20
@@ -39,26 +34,21 @@ class _Current:
     """What this process computes by."""
 
     tables_below = 1.0
+    costs: Costs | None = None
 
 
 @contextmanager
-def tables_below(cost: float) -> Iterator[None]:
-    """Compute γ and β for distinct neighbourhoods where that costs less (`tables_cost`)."""
-    before, _Current.tables_below = _Current.tables_below, cost
+def tables_below(cost: float, costs: Costs | None = None) -> Iterator[None]:
+    """Compute γ and β for distinct neighbourhoods where that costs less (`tables_cost`).
+
+    What it costs is reckoned with `costs`; without them, with the usual ones.
+    """
+    before = _Current.tables_below, _Current.costs
+    _Current.tables_below, _Current.costs = cost, costs
     try:
         yield
     finally:
-        _Current.tables_below = before
-
-
-def tables_cost(shares: tuple[float, float], hidden: int, *, half: bool) -> float:
-    """What they cost as a multiple of the work for all pixels, on the processor it was fitted on.
-
-    `shares` as `Level.shares`.
-    """
-    multiplication, addition = _HALF_COSTS if half else _FLOAT_COSTS
-    small, large = shares
-    return small * multiplication + large * addition / hidden
+        _Current.tables_below, _Current.costs = before
 
 
 class Modulation(nn.Module):
@@ -113,7 +103,8 @@ class Spade(Modulation):
         """
         weight = self.embed.weight
         half = weight.itemsize < 4 or torch.is_autocast_enabled(weight.device.type)
-        return tables_cost(shares, len(weight), half=half) < _Current.tables_below
+        costs = _Current.costs or usual_costs(half=half)
+        return tables_cost(shares, len(weight), costs) < _Current.tables_below
 
     def _of_patterns(self, patterns: Patterns) -> torch.Tensor:
         parts = self.embed.weight.permute(2, 3, 1, 0).flatten(0, 2)

@@ -6,6 +6,8 @@ The first start settles it by the devices it finds; from then on it stands in th
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
@@ -17,9 +19,12 @@ import torch
 from histosyn.config.earlier import going_on
 from histosyn.config.train import ResumableRunConfig, RunConfig, Settings, TrainConfig
 from histosyn.networks.cpu_choice import Choice, is_measured, settled_choice
+from histosyn.networks.table_costs import Costs, measured_costs, usual_costs
 from hpc import checkpoint, collectives
 from hpc.errors import DamagedFileError
-from hpc.precision import settled
+from hpc.precision import Precision, device_text, settled
+
+logger = logging.getLogger("histosyn")
 
 SettingsKind = TypeVar("SettingsKind", bound=Settings)
 
@@ -46,8 +51,15 @@ def with_settled_run(config: SettingsKind, device: torch.device) -> SettingsKind
     generates = isinstance(run, RunConfig)
     # Others than the generator come in PyTorch's own order.
     usual = None if measured else Choice(convolutions="plain", channels_last=generates)
-    choice = asdict(settled_choice(_wanted(run), kept, precision, usual))
-    if not generates:
+    wanted = _wanted(run)
+    if isinstance(run, RunConfig):
+        costs, fitted_here = _table_costs(run, begun, device, precision)
+        if fitted_here:
+            wanted.setdefault("tables_below", 1.0)
+    choice = asdict(settled_choice(wanted, kept, precision, usual))
+    if generates:
+        choice["table_costs"] = costs
+    else:
         del choice["tables_below"]
     return cast(Any, replace)(config, run=replace(run, precision=precision, **choice))
 
@@ -58,6 +70,30 @@ def _wanted(run: ResumableRunConfig) -> dict[str, Any]:
     wanted["convolutions"] = None if run.convolutions == "auto" else run.convolutions
     wanted["tables_below"] = run.tables_below if isinstance(run, RunConfig) else 1.0
     return {name: it for name, it in wanted.items() if it is not None}
+
+
+def _table_costs(
+    run: RunConfig,
+    begun: Mapping[str, Mapping[str, Any]] | None,
+    device: torch.device,
+    precision: Precision,
+) -> tuple[Costs, bool]:
+    """What tables of neighbourhoods cost, and whether that was now found for the device here.
+
+    As `run` says, or as when it was begun; for a new one as it was measured on rank 0's device.
+    """
+    usual = usual_costs(half=precision == "bfloat16")
+    if run.table_costs is not None:
+        return run.table_costs, False
+    if begun is not None:
+        return tuple(begun["run"].get("table_costs", usual)), False
+    name = device_text(device)
+    found = collectives.run_on_rank_0(partial(measured_costs, name, precision))
+    if found is None:
+        return usual, False
+    if collectives.rank() == 0:
+        logger.info("run.table_costs %s, as measured on %s", list(found.costs), name)
+    return found.costs, True
 
 
 def _begun(checkpoints: Path) -> dict[str, dict[str, Any]] | None:

@@ -56,11 +56,12 @@ class Trainer(StepTrainer):
         form, below = config.run.convolutions, config.run.tables_below
         self._form: Form = "plain" if form == "auto" else form
         self._tables_below = 1.0 if below is None else below
+        self._table_costs = config.run.table_costs
 
     def take_step(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Both networks learn from a batch; losses by "network/term"."""
         inputs = make_step_inputs(self.config, batch, self.step, self.device)
-        with computed_as(self._form), tables_below(self._tables_below):
+        with computed_as(self._form), tables_below(self._tables_below, self._table_costs):
             result = self._update(self.adversaries, self.objective, inputs)
         self.adversaries.ema.update(self.adversaries.generator.network, self.step)
         self.diagnostics = diagnose(result, self.objective.accuracy)

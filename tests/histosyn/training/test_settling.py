@@ -13,7 +13,7 @@ from tissue import pack_blobs, tiny_config
 
 from histosyn.config.file import load_toml
 from histosyn.config.train import TrainConfig
-from histosyn.networks import cpu_choice
+from histosyn.networks import cpu_choice, table_costs
 from histosyn.networks.cpu_choice import Choice
 from histosyn.training import settling, trainer
 from histosyn.training.run import run_training
@@ -116,7 +116,7 @@ def test_ways_stay_as_the_first_start_chose_them(
     used: list[str | float] = []
     for name in ("computed_as", "tables_below"):
         context = getattr(trainer, name)
-        monkeypatch.setattr(trainer, name, lambda it, of=context: used.append(it) or of(it))
+        monkeypatch.setattr(trainer, name, lambda *its, of=context: used.append(its[0]) or of(*its))
     parts = tiny_config(
         shards, tmp_path / "parts", steps=2, checkpoint_every=2, precision="float32"
     )
@@ -160,3 +160,70 @@ def test_nobody_waits_for_a_measurement_who_is_done_before(
     assert form(replace(config, generator=wide)) == "contiguous"
     assert form(replace(config, generator=wide,
                         run=replace(config.run, precision="float64"))) == "plain"  # fmt: skip
+
+
+@pytest.fixture
+def costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of what tables cost on a device that the CPU is taken for."""
+    path = tmp_path / "table_costs.toml"
+    path.write_text(
+        '[[measured]]\ndevice = "a GPU"\nprecision = "float32"\nmultiplication = 0.5\n'
+        'addition = 12.0\ntorch = "2.13.0"\n'
+    )
+    monkeypatch.setenv(table_costs.VARIABLE, str(path))
+    monkeypatch.setattr(settling, "device_text", lambda device: "a GPU")
+    return path
+
+
+def costs_of(folder: Path) -> tuple[float, list[float]]:
+    run = load_toml(folder / "config.toml")["run"]
+    return run["tables_below"], run["table_costs"]
+
+
+def test_costs_of_tables_are_those_of_the_device_for_the_whole_run(
+    shards: Path, tmp_path: Path, costs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resumed where they are others, or where none were measured, it goes on as it was begun."""
+    used: list[object] = []
+    context = trainer.tables_below
+    monkeypatch.setattr(trainer, "tables_below", lambda *its: used.append(its) or context(*its))
+    config = tiny_config(shards, tmp_path / "run", steps=1, precision="float32")
+    run_training(config)
+    costs.write_text(costs.read_text().replace("0.5", "2.5"))
+    run_training(replace(config, run=replace(config.run, steps=2)))
+    monkeypatch.delenv(table_costs.VARIABLE)
+    run_training(replace(config, run=replace(config.run, steps=3)))
+    assert used == [(1.0, (0.5, 12.0))] * 3
+    assert costs_of(tmp_path / "run") == (1.0, [0.5, 12.0])
+
+
+def test_costs_of_tables_may_be_named(shards: Path, tmp_path: Path, costs: Path) -> None:
+    config = tiny_config(shards, tmp_path / "run", precision="float32", table_costs=(2.0, 3.0))
+    settled = with_settled_run(config, torch.device("cpu"))
+    assert settled.run.table_costs == (2.0, 3.0)
+    with pytest.raises(ConfigError, match="must be two numbers"):
+        replace(config.run, table_costs=(2.0,))
+    with pytest.raises(ConfigError, match="must be two numbers"):
+        replace(config.run, table_costs=(2.0, float("nan")))
+
+
+def test_runs_of_unmeasured_devices_and_of_older_versions_have_the_usual_costs(
+    shards: Path, tmp_path: Path, costs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(shards, tmp_path / "run", steps=1, precision="float32")
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(settling, "_begun", lambda checkpoints: {"run": {"steps": 1}})
+    assert with_settled_run(config, cpu).run.table_costs == (1.6, 36.0)
+    monkeypatch.setattr(settling, "_begun", lambda checkpoints: None)
+    assert with_settled_run(config, cpu).run.table_costs == (0.5, 12.0)
+    monkeypatch.setattr(settling, "device_text", lambda device: "another GPU")
+    assert with_settled_run(config, cpu).run.table_costs == (1.6, 36.0)
+
+
+def test_a_damaged_file_of_costs_stops_a_run_before_its_first_step(
+    shards: Path, tmp_path: Path, costs: Path
+) -> None:
+    costs.write_text("[[measured]")
+    with pytest.raises(ConfigError, match=r"table_costs\.toml is not valid TOML"):
+        run_training(tiny_config(shards, tmp_path / "run", steps=1, precision="float32"))
+    assert not (tmp_path / "run/checkpoints").exists()
