@@ -57,6 +57,7 @@ setup(
         "histosyn.export",
         "histosyn.images",
         "histosyn.labels",
+        "histosyn.manifests",
         "histosyn.models",
         "histosyn.networks",
         "histosyn.new_labels",

@@ -57,7 +57,7 @@ SAMPLES = {
         "operations": {"size": [64, 64]}, "refused": {"copy": 1}, "recipe": SHA,
         "pixels_sha256": SHA, "histosyn": "0.1",
     },
-    "histosyn.synthesis.manifest:_LINES": TILE | {"output_sha256": SHA},
+    "histosyn.manifests.manifest:_LINES": TILE | {"output_sha256": SHA},
     "histosyn.synthesis.provenance:RECORDS": TILE,
     "histosyn.models.files:_CONFIGS": {"weights": {"sha256": SHA, "tensors": {"a": SHA}}},
     "histosyn.models.files:_TRAININGS": {"steps": 3, "images_seen": 24, "data_sha256": SHA},

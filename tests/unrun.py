@@ -37,6 +37,7 @@ from eval.utility.config import read_utility
 from histosyn.images.tiles import png_bytes, read_png_text
 from histosyn.labels.instances import read_objects
 from histosyn.labels.label_map import label_png_bytes, load_schema, read_label_map
+from histosyn.manifests.manifest import read_manifest
 from histosyn.models.folder import load_model
 from histosyn.models.original_file import read_state_dict
 from histosyn.paint.upload import read_upload
@@ -44,7 +45,6 @@ from histosyn.shards.dataset import open_shards
 from histosyn.shards.samples_table import SamplesTable
 from histosyn.sources.files import read_source_labels, read_source_tile
 from histosyn.sources.tile_facts import read_tile_facts
-from histosyn.synthesis.manifest import read_manifest
 from hpc import checkpoint
 from hpc.errors import HistosynError
 from hpc.files import sha256_of_file

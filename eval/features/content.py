@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from histosyn.manifests.manifest import read_manifest
 from histosyn.shards.dataset import index_folder
 from histosyn.shards.index import INDEX_NAME
-from histosyn.synthesis.manifest import read_manifest
 from hpc.errors import DatasetError
 from hpc.files import sha256_of_bytes, sha256_of_file
 from hpc.parallel import usable_cores

@@ -9,8 +9,8 @@ from typing import Any
 from eval.report.results_files import Findings, read_results
 from eval.report.run_facts import RunFacts, find_run
 from eval.report.soundness import sound
+from histosyn.manifests.manifest import MANIFEST, Entries, read_manifest
 from histosyn.shards.dataset import index_folder
-from histosyn.synthesis.manifest import MANIFEST, Entries, read_manifest
 from hpc.errors import HistosynError, InputError
 from hpc.files import require_folder
 from hpc.json_toml import content_of, plain_json

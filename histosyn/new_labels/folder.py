@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from histosyn.labels.label_map import LabelSchema, read_label_map
+from histosyn.manifests.manifest import Entries, out_lock, read_manifest, write_manifest
 from histosyn.new_labels.checks import FAULTS
 from histosyn.new_labels.making import Made, Work, file_of, make_map
 from histosyn.new_labels.records import mark_of, marked_png_bytes, pixels_sha256
@@ -18,7 +19,6 @@ from histosyn.new_labels.settings import NewLabelSettings
 from histosyn.new_labels.sources import Sources, read_sources
 from histosyn.new_labels.symmetries import ALL, KEEPING_SHAPE
 from histosyn.new_labels.weights import objects_to_add, source_weights
-from histosyn.synthesis.manifest import Entries, read_manifest, tiles_lock, write_manifest
 from hpc.errors import HistosynError, InputError
 from hpc.files import sha256_of_bytes, write_bytes
 from hpc.job_array import WHOLE, Part
@@ -45,7 +45,7 @@ class Outcome:
 def write_new_labels(
     labels: Path,
     out: Path,
-    schema: LabelSchema,
+    schema: LabelSchema | None,
     count: int,
     settings: NewLabelSettings | None = None,
     *,
@@ -73,7 +73,7 @@ def write_new_labels(
     _refuse_too_many(work.sources, settings, count)
     numbers = list(part.share(count))
     share = ("", "") if part == WHOLE else (f"{work.recipe} {count} {part.count}", str(part))
-    with tiles_lock(out, work=share[0], share=share[1]):
+    with out_lock(out, work=share[0], share=share[1]):
         remove_leftovers(out)
         present = _present(out, work, numbers, overwrite=overwrite)
         missing = [number for number in numbers if file_of(number) not in present]
@@ -95,13 +95,8 @@ def write_new_labels(
 
 def planned_work(sources: Sources, settings: NewLabelSettings) -> Work:
     """What is made of the sources: InputError if no choice of them has so much of a class."""
-    try:
-        weights_N = source_weights(sources.shares, settings.boost, sources.kinds)
-    except InputError as error:
-        text = str(error)
-        for index in settings.boost:
-            text = text.replace(f"{{class {index}}}", sources.schema.classes[index].name)
-        raise InputError(text) from None
+    names = [each.name for each in sources.schema.classes]
+    weights_N = source_weights(sources.shares, settings.boost, names, sources.kinds)
     recipe = settings.digest(
         {one.name: one.sha256 for one in sources.maps},
         sources.schema.as_dict() | {"objects": list(sources.kinds)},

@@ -12,6 +12,7 @@ import numpy as np
 
 from histosyn.new_labels.boundaries import roughened
 from histosyn.new_labels.checks import Fault, fault_of
+from histosyn.new_labels.crumbs import without_crumbs
 from histosyn.new_labels.growing import grown, window_of
 from histosyn.new_labels.objects import rearranged
 from histosyn.new_labels.plan import Plan, planned, random_of
@@ -65,6 +66,7 @@ def make_map(work: Work, number: int) -> Made:
     for attempt in range(work.settings.tries):
         plan = planned(work.settings, work.weights_N, work.sources.sizes, number, attempt)
         labels_HW, told = carried_out(work, plan, number, attempt)
+        labels_HW = _cleared(work, labels_HW, told)
         digest = pixels_sha256(labels_HW)
         fault = _fault(work, labels_HW, digest)
         if fault is not None:
@@ -83,6 +85,18 @@ def make_map(work: Work, number: int) -> Made:
         )
         return Made(labels_HW=labels_HW, record=record, refused=record.refused)
     return Made(labels_HW=None, record=None, refused=dict(refused))
+
+
+def _cleared(work: Work, labels_HW: np.ndarray, told: dict[str, Any]) -> np.ndarray:
+    """Without objects that are too small, which else would be refused."""
+    slack, sources = work.settings.slack, work.sources
+    if slack is None or not sources.kinds:
+        return labels_HW
+    least = sources.seen.least_area / (1 + slack)
+    cleared_HW, crumbs = without_crumbs(labels_HW, sources.kinds, least.tolist(), sources.ignore)
+    if crumbs:
+        told["crumbs"] = crumbs
+    return cleared_HW
 
 
 def _fault(work: Work, labels_HW: np.ndarray, digest: str) -> Fault | None:

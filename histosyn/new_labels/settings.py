@@ -11,7 +11,7 @@ from hpc.errors import InputError
 from hpc.files import sha256_of_bytes
 
 # Raised when the same settings give other maps.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)

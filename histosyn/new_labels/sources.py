@@ -10,34 +10,38 @@ from pathlib import Path
 
 import numpy as np
 
-from histosyn.labels.label_map import LabelSchema, read_label_map
+from histosyn.labels.label_map import LabelSchema
 from histosyn.new_labels.records import pixels_sha256
 from histosyn.new_labels.regions import Layers, taken_apart
 from histosyn.new_labels.seen import MapFacts, Seen, facts_of, seen_in
-from histosyn.sources.pairs import images_by_key
+from histosyn.shards.label_maps import StoredMap, stored_maps
 from hpc.errors import InputError, LabelError
 from hpc.files import sha256_of_bytes
 from hpc.parallel import map_in_order
 
 # Maps in memory at a time, of this process.
 _KEPT = 64
-_DONORS = 16
+_DONORS = 64
 _TILE_SUFFIXES = (".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SourceMap:
-    """One label map: its file, the digests of that and of its class indices.
+    """One label map: where it lies, the digests of that and of its class indices.
 
     `size` is (H, W), `class_pixels` (K,).
     """
 
-    path: Path
-    name: str
+    stored: StoredMap
     sha256: str
     pixels_sha256: str
     size: tuple[int, int]
     class_pixels: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """What the manifest calls it."""
+        return self.stored.name
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,35 +70,36 @@ class Sources:
 
     def read(self, number: int) -> np.ndarray:
         """Class indices, uint8 (H, W), not to be written to."""
-        return _kept(self.maps[number].path, self.schema)
+        return _kept(self.maps[number].stored, self.schema)
 
     def apart(self, number: int) -> Layers:
         """The same, taken apart."""
-        return _apart(self.maps[number].path, self.schema, self.kinds)
+        return _apart(self.maps[number].stored, self.schema, self.kinds)
 
 
 def read_sources(
-    folder: Path, schema: LabelSchema, processes: int | None, *, objects: bool = True
+    folder: Path, schema: LabelSchema | None, processes: int | None, *, objects: bool = True
 ) -> Sources:
-    """Read and measure all label maps below `folder`; without `objects` no class is of objects.
+    """Read and measure all label maps of `folder`; without `objects` no class is of objects.
 
-    Raises InputError for an empty folder, LabelError for what is no label map of the schema, and
-    InputError if objects fill every map, so that nothing is known of what is below them.
+    `folder` holds files or shards; the latter need no schema. Raises InputError for an empty
+    folder, LabelError for what is no label map of the schema, SchemaError if shards have another
+    one, and InputError if objects fill every map, so that nothing is known of what is below them.
     """
-    paths = images_by_key(folder, "folder of label maps")
+    stored, schema = stored_maps(folder, schema)
     kinds = schema.object_classes if objects else ()
-    measured = partial(_measured, folder=folder, schema=schema, kinds=kinds)
+    measured = partial(_measured, schema=schema, kinds=kinds)
     maps: list[SourceMap] = []
 
     def facts() -> Iterator[MapFacts]:
-        for one, of_map in map_in_order(measured, list(paths.values()), processes):
+        for one, of_map in map_in_order(measured, stored, processes):
             maps.append(one)
             yield of_map
 
     try:
         seen = seen_in(facts(), len(schema), len(kinds))
     except LabelError as error:
-        if all(path.suffix.lower() in _TILE_SUFFIXES for path in paths.values()):
+        if all(Path(one.name).suffix.lower() in _TILE_SUFFIXES for one in stored):
             error.add_note("These look like tiles: LABELS is the folder of their label maps.")
         raise
     _refuse_full(maps, schema, kinds)
@@ -108,15 +113,13 @@ def read_sources(
 
 
 def _measured(
-    path: Path, *, folder: Path, schema: LabelSchema, kinds: Sequence[int]
+    stored: StoredMap, *, schema: LabelSchema, kinds: Sequence[int]
 ) -> tuple[SourceMap, MapFacts]:
-    data = path.read_bytes()
-    labels_HW = read_label_map(path, schema)
+    labels_HW = stored.read(schema)
     facts = facts_of(labels_HW, len(schema), kinds)
     one = SourceMap(
-        path=path,
-        name=path.relative_to(folder).as_posix(),
-        sha256=sha256_of_bytes(data),
+        stored=stored,
+        sha256=sha256_of_bytes(stored.data()),
         pixels_sha256=pixels_sha256(labels_HW),
         size=facts.size,
         class_pixels=facts.class_pixels,
@@ -137,12 +140,12 @@ def _refuse_full(maps: Sequence[SourceMap], schema: LabelSchema, kinds: Sequence
 
 
 @lru_cache(maxsize=_KEPT)
-def _kept(path: Path, schema: LabelSchema) -> np.ndarray:
-    labels_HW = read_label_map(path, schema)
+def _kept(stored: StoredMap, schema: LabelSchema) -> np.ndarray:
+    labels_HW = stored.read(schema)
     labels_HW.flags.writeable = False
     return labels_HW
 
 
 @lru_cache(maxsize=_DONORS)
-def _apart(path: Path, schema: LabelSchema, kinds: tuple[int, ...]) -> Layers:
-    return taken_apart(_kept(path, schema), kinds, schema.ignore)
+def _apart(stored: StoredMap, schema: LabelSchema, kinds: tuple[int, ...]) -> Layers:
+    return taken_apart(_kept(stored, schema), kinds, schema.ignore)

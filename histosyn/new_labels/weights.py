@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -15,13 +15,16 @@ _STEEPEST = 1e4
 
 
 def source_weights(
-    shares_NK: np.ndarray, boost: Mapping[int, float], kinds: Collection[int] = ()
+    shares_NK: np.ndarray,
+    boost: Mapping[int, float],
+    names: Sequence[str],
+    kinds: Collection[int] = (),
 ) -> np.ndarray:
     """Probabilities (N,) of drawing each map: the mean share of each class is `boost` times usual.
 
     Of all such probabilities these are nearest to equal ones (exponential tilting). Of `kinds`,
-    whose objects can be put in, it is as much of that as maps can have. Raises InputError, by the
-    index of the class (`{class 3}` in the text), if no draw has so much of another one.
+    whose objects can be put in, it is as much of that as maps can have. Raises InputError, which
+    calls the classes by their `names`, if no draw has so much of another one.
     """
     wanted = {}
     for index, factor in boost.items():
@@ -30,7 +33,7 @@ def source_weights(
         if (factor * usual > reach and index not in kinds) or not usual:
             times = f"{reach / usual:.2f}" if usual else "0"
             raise InputError(
-                f"No choice among these maps has so much of {{class {index}}}: at most {times} "
+                f"No choice among these maps has so much of {names[index]}: at most {times} "
                 "times as much as they have. Ask for less."
             )
         wanted[index] = min(factor * usual, reach)

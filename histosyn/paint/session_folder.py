@@ -16,9 +16,9 @@ from itertools import count
 from pathlib import Path
 
 from histosyn.labels.label_map import label_png_bytes
+from histosyn.manifests.manifest import out_lock, write_manifest
 from histosyn.paint.painting import Painting
 from histosyn.paint.renderer import Renderer
-from histosyn.synthesis.manifest import tiles_lock, write_manifest
 from histosyn.synthesis.provenance import entry_of, tile_png_bytes
 from histosyn.synthesis.rerolls import areas_png_bytes
 from hpc.errors import HistosynError
@@ -52,7 +52,7 @@ class SessionFolder:
             try:
                 if self.folder.exists() and not self.folder.is_dir():
                     raise NotADirectoryError(0, "it is a file, not a folder", str(self.folder))
-                with tiles_lock(self.folder / "tiles"):
+                with out_lock(self.folder / "tiles"):
                     name = self._free(_fit(name))
                     self._write(renderer, painting, name)
             except OSError as error:

@@ -84,6 +84,25 @@ class ShardReader:
             raise self._error(shard, entry, str(fault)) from fault
         return RawSample(key=entry.key, tile=tile, label=label)
 
+    def labels(self, shard: int, sample: int) -> np.ndarray:
+        """The label map alone, uint8 (H, W); raises as `read`."""
+        entry = self._entry(shard, sample)
+        try:
+            return self._read_labels(shard, entry)
+        except _FaultError as fault:
+            raise self._error(shard, entry, str(fault)) from fault
+        except (HistosynError, MemoryError) as error:
+            cause = without_remedy(error) or "not enough memory for it"
+            raise self._error(shard, entry, cause) from error
+
+    def label_file(self, shard: int, sample: int) -> bytes:
+        """The encoded label map alone, its checksum compared; raises as `read`."""
+        entry = self._entry(shard, sample)
+        try:
+            return self._bytes(shard, entry.key, entry.label, (LABEL_SUFFIX,))
+        except _FaultError as fault:
+            raise self._error(shard, entry, str(fault)) from fault
+
     def check_shards(self) -> None:
         """Look at the size of every shard; raises DatasetError for the first that has another.
 

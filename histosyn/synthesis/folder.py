@@ -17,12 +17,12 @@ from typing import Any
 
 from histosyn.images.tiles import read_tile
 from histosyn.labels.instances import warn_of_objects
+from histosyn.manifests.manifest import Entries, out_lock, read_manifest, write_manifest
 from histosyn.models.fixed_size import require_sizes
 from histosyn.models.folder import Model
 from histosyn.synthesis.blank_tiles import blank_fault, warn_of_blank_tiles
 from histosyn.synthesis.changes import write_change
 from histosyn.synthesis.job_tile import MadeTile, made_tile, with_areas, without_rerolls
-from histosyn.synthesis.manifest import Entries, read_manifest, tiles_lock, write_manifest
 from histosyn.synthesis.plan import (
     Job,
     SynthesisConfig,
@@ -141,7 +141,7 @@ def _claim(
     """Keep others out for as long as `held` holds, and tidy; what the manifests tell of `out`."""
     whole = config.part == WHOLE
     work, share = ("", "") if whole else (config.work(model, labels), str(config.part))
-    held.enter_context(tiles_lock(out, work=work, share=share))
+    held.enter_context(out_lock(out, work=work, share=share))
     remove_leftovers(out, below=True)
     return read_manifest(out)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from histosyn.synthesis.manifest import read_manifest_file
+from histosyn.manifests.manifest import read_manifest_file
 from histosyn.synthesis.provenance import RECORDS, Painted, Record, Rerolled
 from histosyn.synthesis.rerolls import Rerolls, read_areas
 from hpc.errors import InputError

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from histosyn.manifests.manifest import read_manifest, read_manifest_file
 from histosyn.networks.inference import Precision
-from histosyn.synthesis.manifest import read_manifest, read_manifest_file
 from histosyn.synthesis.provenance import mark_of
 from hpc import collectives
 from hpc.errors import InputError

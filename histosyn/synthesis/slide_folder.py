@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from histosyn.manifests.manifest import Entries
 from histosyn.models.folder import Model
-from histosyn.synthesis.manifest import Entries
 from histosyn.synthesis.plan import Job, SynthesisConfig
 from histosyn.synthesis.provenance import entry_of
 from histosyn.synthesis.slides import SlideWork

@@ -13,11 +13,11 @@ import numpy as np
 from histosyn.images.folder import find_images
 from histosyn.images.strips import tiff_tiles
 from histosyn.images.tiles import read_tile
+from histosyn.manifests.manifest import MANIFEST, Entries, read_manifest
 from histosyn.models.folder import Model
 from histosyn.pyramids.bigtiff import Codec
 from histosyn.sources.naming import composed
 from histosyn.synthesis.job_tile import made_tile
-from histosyn.synthesis.manifest import MANIFEST, Entries, read_manifest
 from histosyn.synthesis.plan import Job
 from histosyn.synthesis.provenance import RECORDS, Record, mark_of, tile_png_bytes
 from histosyn.synthesis.slide_config import SlideConfig

@@ -24,7 +24,7 @@ def labels(
     /,
     *,
     count: int,
-    schema: str,
+    schema: str | None = None,
     seed: int = 0,
     size: str | None = None,
     boost: Annotated[tuple[str, ...], Parameter(negative=())] = (),
@@ -60,14 +60,16 @@ def labels(
     Parameters
     ----------
     labels
-        Folder of label maps in the schema. Give those of training patients only.
+        Folder of label maps, or of shards such as packed/train, whose label maps are then taken.
+        Give those of training patients only.
     out
         Folder for new-000000.png, new-000001.png, ...
     count
         Number of maps; more are the same ones and more.
     schema
         prostate-2, prostate-3, colon-10, or a TOML file; a class with `objects = true` is one whose
-        connected regions are objects, such as nuclei or glands (docs/labels.md).
+        connected regions are objects, such as nuclei or glands (docs/labels.md). Of shards it is
+        theirs.
     seed
         Decides the maps.
     size
@@ -122,16 +124,17 @@ def labels(
     from histosyn.labels.schema import load_schema
     from histosyn.new_labels.folder import refusals_text, write_new_labels
     from histosyn.new_labels.settings import NewLabelSettings, parse_range
+    from histosyn.shards.label_maps import stored_maps
     from hpc.job_array import WHOLE, parse_part
     from hpc.log import set_up_logging, track
     from hpc.topology import Topology
 
     set_up_logging(Topology())
-    loaded = load_schema(schema)
+    _, meaning = stored_maps(labels, None if schema is None else load_schema(schema))
     settings = NewLabelSettings(
         seed=seed,
         size=None if size is None else _size(size),
-        boost=dict(_boost(text, loaded) for text in boost),
+        boost=dict(_boost(text, meaning) for text in boost),
         join=join,
         flips=flips,
         turn=parse_range(turn, "--turn", -180, 180),
@@ -150,7 +153,7 @@ def labels(
     done = write_new_labels(
         labels,
         out,
-        loaded,
+        meaning,
         count,
         settings,
         processes=processes,

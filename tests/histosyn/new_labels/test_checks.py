@@ -54,6 +54,7 @@ def test_objects_of_another_size_are_refused():
     assert fault_of(facts(small), SEEN, 0.0) == "small object"
 
 
+NAMES = ("background", "stroma", "nuclei", "mucin")
 shares = st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=2, max_size=9)
 
 
@@ -63,7 +64,7 @@ def test_boosted_classes_have_the_share_asked_for(rows, factor, index):
     usual, most = shares_NK[:, index].mean(), shares_NK[:, index].max()
     least = shares_NK[:, index].min()
     try:
-        weights = source_weights(shares_NK, {index: factor})
+        weights = source_weights(shares_NK, {index: factor}, NAMES)
     except InputError:
         assert factor * usual > usual + 0.9 * (most - usual) or usual == 0
         return
@@ -74,22 +75,22 @@ def test_boosted_classes_have_the_share_asked_for(rows, factor, index):
 
 
 def test_without_boost_maps_are_drawn_alike():
-    assert source_weights(np.eye(4), {}).tolist() == [0.25] * 4
+    assert source_weights(np.eye(4), {}, NAMES).tolist() == [0.25] * 4
 
 
 def test_two_classes_are_boosted_together():
     rng = np.random.default_rng(0)
     shares_NK = rng.dirichlet((1, 1, 3), 50)
-    weights = source_weights(shares_NK, {0: 1.3, 1: 1.4})
+    weights = source_weights(shares_NK, {0: 1.3, 1: 1.4}, NAMES)
     usual = shares_NK.mean(axis=0)
     assert weights @ shares_NK[:, :2] == pytest.approx(usual[:2] * (1.3, 1.4), rel=0.02)
 
 
 def test_what_the_choice_of_maps_cannot_give_objects_do():
     shares_NK = np.array([[0.8, 0.2], [0.7, 0.3]])
-    with pytest.raises(InputError, match="at most 1.18 times"):
-        source_weights(shares_NK, {1: 3.0})
-    weights = source_weights(shares_NK, {1: 3.0}, kinds=(1,))
+    with pytest.raises(InputError, match="so much of stroma: at most 1.18 times"):
+        source_weights(shares_NK, {1: 3.0}, NAMES)
+    weights = source_weights(shares_NK, {1: 3.0}, NAMES, kinds=(1,))
     drawn = weights @ shares_NK[:, 1]
     assert drawn == pytest.approx(0.295)
     assert objects_to_add(shares_NK, weights, {1: 3.0})[1] == pytest.approx(0.75 / 0.295 - 1)

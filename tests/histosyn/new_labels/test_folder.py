@@ -7,6 +7,7 @@ import signal
 import numpy as np
 import pytest
 from new_label_maps import BACKGROUND, NUCLEUS, SCHEMA, glands_map, write_maps
+from tissue import pack_blobs
 
 from histosyn.labels.label_map import label_png_bytes, read_label_map
 from histosyn.labels.schema import LabelClass, LabelSchema
@@ -228,3 +229,15 @@ def test_what_is_no_range(text):
 def test_a_range_and_a_single_value():
     assert parse_range("0:0.5", "--thin", 0, 1) == Range(low=0, high=0.5)
     assert parse_range("1", "--zoom", 0.25, 4) == Range(low=1, high=1)
+
+
+def test_label_maps_of_shards(tmp_path):
+    shards = pack_blobs(tmp_path, count=8)
+    settings = NewLabelSettings(slack=None)
+    for processes in (1, 2):
+        out = tmp_path / f"new-{processes}"
+        outcome = write_new_labels(shards, out, None, 5, settings, processes=processes)
+        assert outcome.made == 5
+    assert files_of(tmp_path / "new-1") == files_of(tmp_path / "new-2")
+    line = json.loads((tmp_path / "new-1" / "manifest.jsonl").read_text().splitlines()[0])
+    assert line["sources"][0]["file"].startswith("tile-")

@@ -13,8 +13,8 @@ from PIL import Image
 from tissue import SCHEMA
 
 from histosyn.labels.label_map import label_png_bytes, read_label_map
+from histosyn.manifests.manifest import read_manifest
 from histosyn.paint.browser import opening_page
-from histosyn.synthesis.manifest import read_manifest
 from histosyn.synthesis.rerolls import margin
 
 pytestmark = pytest.mark.slow

@@ -8,9 +8,9 @@ from tissue import SCHEMA
 
 from histosyn.images.tiles import read_tile
 from histosyn.labels.label_map import label_png_bytes
+from histosyn.manifests.manifest import read_manifest
 from histosyn.models.folder import load_model
 from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
-from histosyn.synthesis.manifest import read_manifest
 from histosyn.synthesis.reroll_choice import RerollChoice
 from histosyn.synthesis.rerolls import margin
 from hpc.errors import InputError

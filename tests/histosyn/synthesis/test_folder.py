@@ -16,10 +16,10 @@ from tissue import SCHEMA, blobs
 from histosyn.config.train import GeneratorConfig
 from histosyn.images.tiles import png_bytes, read_png_text
 from histosyn.labels.label_map import label_png_bytes, schema_from_dict
+from histosyn.manifests.manifest import MANIFEST, read_manifest
 from histosyn.models.folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator, Noise
 from histosyn.synthesis.folder import Outcome, SynthesisConfig, synthesize_folder
-from histosyn.synthesis.manifest import MANIFEST, read_manifest
 from hpc.errors import DamagedFileError, DatasetError, InputError
 from hpc.files import sha256_of_file
 from hpc.job_array import Part

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from histosyn.manifests.manifest import read_manifest, read_manifest_file, write_manifest
 from histosyn.synthesis.from_manifest import repeated_records
-from histosyn.synthesis.manifest import read_manifest, read_manifest_file, write_manifest
 from histosyn.synthesis.provenance import (
     Painted,
     Record,

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from ranks import run_ranks
 
-from histosyn.synthesis.manifest import MANIFEST, write_manifest
+from histosyn.manifests.manifest import MANIFEST, write_manifest
 from histosyn.synthesis.precision import precision_of_tiles
 from histosyn.synthesis.provenance import (
     RECORDS,

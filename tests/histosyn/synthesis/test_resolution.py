@@ -12,9 +12,9 @@ from histosyn.images.file import size_in_header
 from histosyn.images.resampling import resample_labels
 from histosyn.images.tiles import read_png_text, read_tile
 from histosyn.labels.label_map import label_image, label_png_bytes
+from histosyn.manifests.manifest import MANIFEST, read_manifest
 from histosyn.models.folder import load_model
 from histosyn.synthesis.folder import SynthesisConfig, synthesize, synthesize_folder
-from histosyn.synthesis.manifest import MANIFEST, read_manifest
 from histosyn.synthesis.resolution import EQUAL_WITHIN, SaidResolution, resampling, resolutions_of
 from hpc.errors import DatasetError, InputError
 from hpc.randomness import key_of

@@ -15,9 +15,9 @@ from tissue import SCHEMA
 from histosyn.annotations.outlines import collection_text, feature_text, regions_of
 from histosyn.labels.field import write_field
 from histosyn.labels.label_map import label_png_bytes
+from histosyn.manifests.manifest import read_manifest
 from histosyn.models.folder import load_model
 from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
-from histosyn.synthesis.manifest import read_manifest
 from histosyn.synthesis.provenance import mark_of
 from histosyn.synthesis.slide_config import SlideConfig
 from histosyn.synthesis.slides import SlideWork

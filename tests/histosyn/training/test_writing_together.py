@@ -15,12 +15,12 @@ from painting import random_model, stripes
 from tissue import SCHEMA, write_folders
 
 from histosyn.labels.label_map import label_png_bytes
+from histosyn.manifests.manifest import MANIFEST, read_manifest
 from histosyn.models.folder import load_model
 from histosyn.paint.painting import Painting
 from histosyn.paint.renderer import Renderer
 from histosyn.paint.session_folder import SessionFolder
 from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
-from histosyn.synthesis.manifest import MANIFEST, read_manifest
 from histosyn.synthesis.provenance import mark_of
 from histosyn.synthesis.rerolls import Rerolls
 from hpc.errors import InputError

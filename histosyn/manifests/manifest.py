@@ -1,4 +1,4 @@
-"""`manifest.jsonl` of a folder of synthetic tiles: label map, model and seed of each file.
+"""`manifest.jsonl` of an OUT folder: how each file in it was made, a line a file.
 
 The tasks of a job array write one manifest each, so that none waits for another or overwrites what
 it wrote. The next run over the whole folder makes them one.
@@ -36,7 +36,7 @@ class Entry:
 
 _LINES = Records(
     kind=Entry,
-    remedy="In an OUT folder, delete it: it is made anew from the tiles. Elsewhere, copy it again.",
+    remedy="In an OUT folder, delete it: it is made anew from the files. Elsewhere, copy it again.",
     error=InputError,
 )
 
@@ -70,8 +70,8 @@ def write_manifest(out: Path, entries: Entries, part: Part = WHOLE) -> None:
         path.unlink()
 
 
-def tiles_lock(out: Path, *, work: str = "", share: str = "") -> AbstractContextManager[None]:
-    """Who writes tiles and manifests into `out` holds this; see `hpc.locks` for work and share.
+def out_lock(out: Path, *, work: str = "", share: str = "") -> AbstractContextManager[None]:
+    """Who writes files and manifests into `out` holds this; see `hpc.locks` for work and share.
 
     Raises InputError, which names the other, if another process writes there.
     """
@@ -85,7 +85,7 @@ def tiles_lock(out: Path, *, work: str = "", share: str = "") -> AbstractContext
 
 
 def _of_parts(out: Path) -> list[Path]:
-    """Oldest first: if two know a tile, the one written last knows what it is now."""
+    """Oldest first: if two know a file, the one written last knows what it is now."""
     return sorted(out.glob(_OF_PARTS), key=lambda path: path.stat().st_mtime_ns)
 
 
