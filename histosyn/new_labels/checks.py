@@ -22,14 +22,11 @@ FAULTS: dict[str, str] = {
 def fault_of(new: MapFacts, seen: Seen, slack: float) -> Fault | None:
     """What is impossible in a map of these facts, if anything.
 
-    `slack` is how far lengths and areas may be beyond what was seen, as a share of it. A window of
-    a larger map may be all border: per pixel, what is allowed grows as its side shrinks.
+    `slack` is how far lengths and areas may be beyond what was seen, as a share of it.
     """
     if ((new.borders > 0) & (seen.border_density == 0)).any():
         return "touching"
-    smaller = max(np.sqrt(seen.pixels / new.pixels), 1.0)
-    most_KK = seen.border_density * new.pixels * (1 + slack) * smaller
-    if (new.borders > most_KK).any():
+    if (new.borders > longest_borders(seen, new.pixels, slack)).any():
         return "border"
     for kind, (whole, cut) in enumerate(zip(new.whole_areas, new.cut_areas, strict=True)):
         if max(whole.max(initial=0), cut.max(initial=0)) > seen.most_area[kind] * (1 + slack):
@@ -37,3 +34,12 @@ def fault_of(new: MapFacts, seen: Seen, slack: float) -> Fault | None:
         if whole.size and whole.min() < seen.least_area[kind] / (1 + slack):
             return "small object"
     return None
+
+
+def longest_borders(seen: Seen, pixels: int, slack: float) -> np.ndarray:
+    """How many edges of pixels may lie between each two classes of so large a map, (K, K).
+
+    A window of a larger map may be all border: per pixel it grows as the side shrinks.
+    """
+    smaller = max(np.sqrt(seen.pixels / pixels), 1.0)
+    return np.asarray(seen.border_density * pixels * (1 + slack) * smaller)

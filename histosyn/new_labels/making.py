@@ -12,10 +12,13 @@ import numpy as np
 
 from histosyn.new_labels.boundaries import roughened
 from histosyn.new_labels.checks import Fault, fault_of
+from histosyn.new_labels.contacts import parted
 from histosyn.new_labels.crumbs import without_crumbs
 from histosyn.new_labels.growing import grown, window_of
+from histosyn.new_labels.likeness import KindLikeness
 from histosyn.new_labels.objects import rearranged
 from histosyn.new_labels.plan import Plan, planned, random_of
+from histosyn.new_labels.procedural import drawn
 from histosyn.new_labels.records import Record, Source, pixels_sha256
 from histosyn.new_labels.regions import taken_apart
 from histosyn.new_labels.seams import joined
@@ -45,6 +48,20 @@ class Work:
         """The digests of the sources, none of which is new."""
         return frozenset(one.pixels_sha256 for one in self.sources.maps)
 
+    @cached_property
+    def pools(self) -> dict[int, KindLikeness]:
+        """By kind, a source that has most of its shapes, for those that have none."""
+        measured = (self.sources.likeness(number) for number in range(len(self.sources.maps)))
+        best: dict[int, KindLikeness] = {}
+        for kind in (kind for one in measured for kind in one.kinds):
+            if kind.kind not in best or _shapes(kind) > _shapes(best[kind.kind]):
+                best[kind.kind] = kind
+        return best
+
+
+def _shapes(kind: KindLikeness) -> int:
+    return sum(map(len, kind.shapes))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Made:
@@ -64,8 +81,7 @@ def make_map(work: Work, number: int) -> Made:
     """Make map `number`: the first attempt that is possible, of as many as the settings allow."""
     refused: Counter[str] = Counter()
     for attempt in range(work.settings.tries):
-        plan = planned(work.settings, work.weights_N, work.sources.sizes, number, attempt)
-        labels_HW, told = carried_out(work, plan, number, attempt)
+        labels_HW, told, used = _attempted(work, number, attempt)
         labels_HW = _cleared(work, labels_HW, told)
         digest = pixels_sha256(labels_HW)
         fault = _fault(work, labels_HW, digest)
@@ -77,7 +93,7 @@ def make_map(work: Work, number: int) -> Made:
             number=number,
             seed=work.settings.seed,
             attempt=attempt,
-            sources=_sources(work.sources, plan),
+            sources=used,
             operations=told,
             refused=dict(sorted(refused.items())),
             recipe=work.recipe,
@@ -85,6 +101,17 @@ def make_map(work: Work, number: int) -> Made:
         )
         return Made(labels_HW=labels_HW, record=record, refused=record.refused)
     return Made(labels_HW=None, record=None, refused=dict(refused))
+
+
+def _attempted(
+    work: Work, number: int, attempt: int
+) -> tuple[np.ndarray, dict[str, Any], tuple[Source, ...]]:
+    """A map, its operations and sources as the manifest tells them."""
+    if work.settings.like:
+        return drawn_like(work, number, attempt)
+    plan = planned(work.settings, work.weights_N, work.sources.sizes, number, attempt)
+    labels_HW, told = carried_out(work, plan, number, attempt)
+    return labels_HW, told, _sources(work.sources, plan)
 
 
 def _cleared(work: Work, labels_HW: np.ndarray, told: dict[str, Any]) -> np.ndarray:
@@ -107,6 +134,25 @@ def _fault(work: Work, labels_HW: np.ndarray, digest: str) -> Fault | None:
         return None
     facts = facts_of(labels_HW, len(work.sources.schema), work.sources.kinds)
     return fault_of(facts, work.sources.seen, slack)
+
+
+def drawn_like(
+    work: Work, number: int, attempt: int
+) -> tuple[np.ndarray, dict[str, Any], tuple[Source, ...]]:
+    """A map from nothing, uint8 (H, W), in the measures of one of the sources."""
+    sources, settings = work.sources, work.settings
+
+    def rng(purpose: str) -> np.random.Generator:
+        return random_of(settings, number, attempt, f"like {purpose}")
+
+    base = int(rng("choice").choice(len(work.weights_N), p=work.weights_N))
+    size = settings.size or sources.sizes[base]
+    labels_HW, counts = drawn(sources.likeness(base), work.pools, size, rng, work.more)
+    if settings.slack is not None:
+        labels_HW = parted(labels_HW, sources.seen, settings.slack)
+    names = {sources.schema.classes[kind].name: count for kind, count in counts.items()}
+    told = {"size": list(size), "drawn": names}
+    return labels_HW, told, (_source(sources, base, "like"),)
 
 
 def carried_out(
@@ -162,7 +208,9 @@ def _sources(sources: Sources, plan: Plan) -> tuple[Source, ...]:
         used.append(("join", plan.partner))
     if plan.changes is not None and plan.changes.crowd and sources.kinds:
         used.append(("objects", plan.donor))
-    return tuple(
-        Source(file=sources.maps[number].name, sha256=sources.maps[number].sha256, used=what)
-        for what, number in used
-    )
+    return tuple(_source(sources, number, what) for what, number in used)
+
+
+def _source(sources: Sources, number: int, used: str) -> Source:
+    one = sources.maps[number]
+    return Source(file=one.name, sha256=one.sha256, used=used)

@@ -42,10 +42,12 @@ def parse_range(text: str, option: str, least: float, most: float) -> Range:
 class NewLabelSettings:
     """The operations and their ranges; `histosyn labels --help` says what each is.
 
-    `size` is (H, W), or None for that of each source. `boost` is by index of the class.
+    `size` is (H, W), or None for that of each source. `boost` is by index of the class. With `like`
+    maps are drawn from nothing, after measures of the sources: the operations then do not count.
     """
 
     seed: int = 0
+    like: bool = False
     size: tuple[int, int] | None = None
     boost: Mapping[int, float] = field(default_factory=dict)
     join: float = 0.3
@@ -72,7 +74,8 @@ class NewLabelSettings:
     def bends(self) -> bool:
         """Whether something changes that is more than a flip and a choice of maps."""
         return (
-            self.join > 0
+            self.like
+            or self.join > 0
             or self.changes_objects
             or self.size is not None
             or max(self.bend.high, self.roughen.high) > 0

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from histosyn.labels.label_map import LabelSchema
+from histosyn.new_labels.likeness import Likeness, likeness_of
 from histosyn.new_labels.records import pixels_sha256
 from histosyn.new_labels.regions import Layers, taken_apart
 from histosyn.new_labels.seen import MapFacts, Seen, facts_of, seen_in
@@ -22,6 +23,7 @@ from hpc.parallel import map_in_order
 # Maps in memory at a time, of this process.
 _KEPT = 64
 _DONORS = 64
+_LIKENESSES = 4096
 _TILE_SUFFIXES = (".jpg", ".jpeg")
 
 
@@ -75,6 +77,10 @@ class Sources:
     def apart(self, number: int) -> Layers:
         """The same, taken apart."""
         return _apart(self.maps[number].stored, self.schema, self.kinds)
+
+    def likeness(self, number: int) -> Likeness:
+        """The same, measured: what a map from nothing takes from it."""
+        return _likeness(self.maps[number].stored, self.schema, self.kinds)
 
 
 def read_sources(
@@ -149,3 +155,8 @@ def _kept(stored: StoredMap, schema: LabelSchema) -> np.ndarray:
 @lru_cache(maxsize=_DONORS)
 def _apart(stored: StoredMap, schema: LabelSchema, kinds: tuple[int, ...]) -> Layers:
     return taken_apart(_kept(stored, schema), kinds, schema.ignore)
+
+
+@lru_cache(maxsize=_LIKENESSES)
+def _likeness(stored: StoredMap, schema: LabelSchema, kinds: tuple[int, ...]) -> Likeness:
+    return likeness_of(_apart(stored, schema, kinds), kinds, schema.ignore)

@@ -20,10 +20,11 @@ _Share = Annotated[float, Parameter(validator=InRange(gte=0, lte=1))]
 
 def labels(
     labels: Path,
-    out: Path,
+    out: Path | None = None,
     /,
     *,
     count: int,
+    like: Path | None = None,
     schema: str | None = None,
     seed: int = 0,
     size: str | None = None,
@@ -57,15 +58,22 @@ def labels(
 
     Example: histosyn labels labels new --schema prostate-3 --count 500
 
+    Example: histosyn labels new --like labels --schema prostate-3 --count 500
+
     Parameters
     ----------
     labels
         Folder of label maps, or of shards such as packed/train, whose label maps are then taken.
         Give those of training patients only.
+        With --like there is OUT alone.
     out
         Folder for new-000000.png, new-000001.png, ...
     count
         Number of maps; more are the same ones and more.
+    like
+        Draw maps from nothing, like those of this folder, instead of out of parts of them: density,
+        size, shape, spacing and direction of objects, and the ground below, are measured in one of
+        them for each. --size, --boost, --slack and --tries count; the operations do not.
     schema
         prostate-2, prostate-3, colon-10, or a TOML file; a class with `objects = true` is one whose
         connected regions are objects, such as nuclei or glands (docs/labels.md). Of shards it is
@@ -120,6 +128,7 @@ def labels(
         Processes on this machine; by default as many as the cores are good for. The maps are the
         same for any number.
     """
+    labels, out = _folders(labels, out, like)
     check_inputs(folders={"folder of label maps": labels}, schema=schema)
     from histosyn.labels.schema import load_schema
     from histosyn.new_labels.folder import refusals_text, write_new_labels
@@ -133,6 +142,7 @@ def labels(
     _, meaning = stored_maps(labels, None if schema is None else load_schema(schema))
     settings = NewLabelSettings(
         seed=seed,
+        like=like is not None,
         size=None if size is None else _size(size),
         boost=dict(_boost(text, meaning) for text in boost),
         join=join,
@@ -172,6 +182,17 @@ def labels(
             f"{done.failed[0]}: {refusals_text(done.refused)}. The others are done. Give more "
             "--slack, milder ranges, or more label maps."
         )
+
+
+def _folders(first: Path, second: Path | None, like: Path | None) -> tuple[Path, Path]:
+    """The folder of label maps and OUT."""
+    if like is None and second is not None:
+        return first, second
+    if like is not None and second is None:
+        return like, first
+    raise InputError(
+        "Give LABELS and OUT, or, to draw maps from nothing, OUT alone with --like LABELS."
+    )
 
 
 def _size(text: str) -> tuple[int, int]:

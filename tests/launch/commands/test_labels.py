@@ -70,3 +70,11 @@ def test_maps_that_cannot_be_made_are_named_and_the_code_is_1(tmp_path, capsys):
     assert stop.value.code == 1
     said = capsys.readouterr().err.replace("\n", " ")
     assert "1 maps could not be made in 20 attempts each, such as number 0" in said
+
+
+def test_maps_from_nothing(labels, tmp_path, capsys):
+    options = "--schema", "prostate-3", "--count", "2", "--slack", "1"
+    run(tmp_path / "new", "--like", labels, *options)
+    assert "2 made, 0 already there, of 4 label maps" in capsys.readouterr().out.replace("\n", " ")
+    for tokens in ((tmp_path / "new",), (labels, tmp_path / "other", "--like", labels)):
+        assert "OUT alone with --like LABELS" in refused(capsys, *tokens, *options)
