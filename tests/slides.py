@@ -28,6 +28,7 @@ def write_slide(
     mpp: float | None = 0.25,
     levels: int = 3,
     compression: str | None = "zlib",
+    xmp: bytes = b"",
 ) -> Path:
     """A tiled TIFF that OpenSlide reads, each level half the one before."""
     import tifffile
@@ -44,6 +45,7 @@ def write_slide(
                 compression=compression,
                 subfiletype=int(number > 0),
                 metadata=None,
+                extratags=[(700, 1, None, xmp, True)] if xmp else [],
                 resolution=per_centimetre and tuple(value / 2**number for value in per_centimetre),
                 resolutionunit="CENTIMETER" if mpp else "NONE",
             )

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image, PngImagePlugin
 
 from histosyn.images.file import opened_header
+from histosyn.images.strips import tiff_notes
 from histosyn.images.tiles import png_bytes
 from hpc.errors import DatasetError
 
@@ -35,7 +36,10 @@ def synthetic_png_bytes(image: Image.Image, text: dict[str, str] | None = None) 
 
 
 def says_synthetic(path: Path) -> bool:
-    """Whether an image carries the mark, whoever gave it."""
+    """Whether an image or a slide carries the mark, whoever gave it."""
+    in_tiff = tiff_notes(path)
+    if in_tiff is not None:
+        return SOURCE_TYPE.encode() in in_tiff
     try:
         with opened_header(path, str(path)) as image:
             xmp = image.info.get("xmp", b"")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from histosyn.images.limits import MAX_PIXELS
 from histosyn.images.png_rows import png_parts, png_size
-from histosyn.images.tiff_segments import stored_parts, tiff_parts, tiff_size, tiff_text
+from histosyn.images.tiff_segments import stored_parts, tiff_parts, tiff_size, tiff_text, tiff_xmp
 from hpc.errors import DatasetError
 from hpc.files import open_regular_file
 from hpc.limits import raised_limit
@@ -23,6 +23,7 @@ from hpc.limits import raised_limit
 # The largest sides that positions of noise are made for; 131,072 pixels squared.
 MAX_FIELD_PIXELS = raised_limit("HISTOSYN_MAX_FIELD_PIXELS", 1 << 34, "pixels")
 _PNG = b"\x89PNG\r\n\x1a\n"
+Told = TypeVar("Told")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -46,11 +47,20 @@ def field_size(path: Path) -> tuple[int, int] | None:
 
 def tiff_description(path: Path) -> str:
     """The description in a TIFF of any size; empty for what has none, or is none."""
+    return _told(path, tiff_text) or ""
+
+
+def tiff_notes(path: Path) -> bytes | None:
+    """The XMP packet in a TIFF of any size; empty for one that has none, None for what is none."""
+    return _told(path, tiff_xmp)
+
+
+def _told(path: Path, by: Callable[[IO[bytes]], Told]) -> Told | None:
     try:
         with open_regular_file(path) as file:
-            return tiff_text(file) if _kind(file) == "tiff" else ""
-    except (OSError, struct.error, SyntaxError, ValueError, KeyError):
-        return ""
+            return by(file) if _kind(file) == "tiff" else None
+    except (OSError, struct.error, SyntaxError, ValueError, TypeError, KeyError):
+        return None
 
 
 def tiff_tiles(path: Path) -> Iterator[tuple[tuple[int, int], bytes]]:

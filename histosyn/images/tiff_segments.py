@@ -18,7 +18,7 @@ _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258,
 _DESCRIPTION, _ORIENTATION, _SAMPLES, _PLANAR, _PREDICTOR, _COLORMAP = 270, 274, 277, 284, 317, 320
 _STRIPS, _ROWS, _STRIP_BYTES = 273, 278, 279
 _TILE_WIDTH, _TILE_LENGTH, _TILES, _TILE_BYTES = 322, 323, 324, 325
-_EXTRA_SAMPLES, _SAMPLE_FORMAT = 338, 339
+_EXTRA_SAMPLES, _SAMPLE_FORMAT, _XMP = 338, 339, 700
 _LOSSLESS = {1, 5, 8, 32773, 32946}
 _BIG = 43
 # What says how pixels are to be read, and is the same in each part: tag, and its type.
@@ -47,6 +47,11 @@ def tiff_size(file: IO[bytes]) -> tuple[int, int]:
 def tiff_text(file: IO[bytes]) -> str:
     """What the first image is described as; empty without a description."""
     return str(_tags(file).get(_DESCRIPTION, ""))
+
+
+def tiff_xmp(file: IO[bytes]) -> bytes:
+    """The XMP packet of the first image (XMP specification, part 3); empty without one."""
+    return bytes(_tags(file).get(_XMP, b""))
 
 
 def tiff_parts(file: IO[bytes], name: str, most_pixels: int) -> Iterator[tuple[int, int, bytes]]:

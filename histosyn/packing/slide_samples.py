@@ -9,6 +9,7 @@ import numpy as np
 from histosyn.annotations.geojson import read_drawing
 from histosyn.annotations.grid import Grid
 from histosyn.annotations.painting import Painting
+from histosyn.images.origin import says_synthetic
 from histosyn.images.tiles import glass_share
 from histosyn.labels.schema import LabelSchema
 from histosyn.packing.config import Overlaps, PackConfig
@@ -34,6 +35,7 @@ def cut_windows(job: SlideJob, schema: LabelSchema, config: PackConfig) -> CutPa
     slide, painting = _opened(job.pair, schema, config.overlaps, job.stamps)
     blank = blank_class(schema, config)
     rows, columns = window_starts(job.size, job.mpp, config, str(job.pair.slide))
+    synthetic = says_synthetic(job.pair.slide)
     samples, unread, left_out = [], [], 0
     for number in range(job.first, job.stop):
         row, column = divmod(number, len(columns))
@@ -49,7 +51,7 @@ def cut_windows(job: SlideJob, schema: LabelSchema, config: PackConfig) -> CutPa
         place = {"row": row, "column": column, "x": round(grid.left), "y": round(grid.top)}
         facts = {"source": job.source, "group": job.group, "mpp": config.mpp or job.mpp} | place
         name = f"{job.key}_r{row}c{column}"
-        samples.append(encoded(name, *cut, facts, schema, config.tile_format))
+        samples.append(encoded(name, *cut, facts, schema, config.tile_format, synthetic))
     return CutPair(samples=tuple[Sample, ...](samples), left_out=left_out, unread=tuple(unread))
 
 

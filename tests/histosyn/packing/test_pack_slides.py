@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import tarfile
 
 import numpy as np
 import pytest
+from marks import is_marked
 from PIL import Image
 from slides import damage_tile, feature, rectangle, tissue, write_geojson, write_slide
 
 from histosyn.doctor.annotation_proposal import propose_for_annotations
+from histosyn.images.origin import SYNTHETIC_XMP
 from histosyn.labels.schema import LabelClass, LabelSchema
 from histosyn.packing import writing
 from histosyn.packing.config import PackConfig
@@ -89,6 +92,20 @@ def test_tiles_and_label_maps_are_those_of_the_slide(tmp_path):
     for (tile, label), (expected_tile, expected_label) in zip(written, windows, strict=True):
         assert np.array_equal(tile, expected_tile)
         assert np.array_equal(label, expected_label)
+
+
+@pytest.mark.parametrize("xmp", [b"", SYNTHETIC_XMP.encode()])
+def test_tiles_of_a_synthetic_slide_keep_its_mark(tmp_path, xmp):
+    write_pair(tmp_path, xmp=xmp)
+    packed(tmp_path)
+    with tarfile.open(tmp_path / "out/train/shard-000000.tar") as shard:
+        tiles = [
+            shard.extractfile(member).read()
+            for member in shard
+            if member.name.endswith(".tile.png")
+        ]
+    assert len(tiles) == CONFIG.samples_per_shard
+    assert all(is_marked(tile) == bool(xmp) for tile in tiles)
 
 
 def test_at_another_resolution(tmp_path):
