@@ -73,17 +73,21 @@ def _of_tiles(folder: Path, seen: SeenStains) -> Callable[[int, str], Code]:
                 f"--stain {folder} has no tile called {name}, and the label map {name} is to get "
                 "its stain. Add it, or give one tile for all."
             )
-        return _of_tile(tiles[name], seen)
+        # Of a tile of glass alone the stain is the mean one: there is little to see it in.
+        return seen.completed(_measured(tiles[name]).double().numpy())
 
     return lambda key, name: code_of(name)
 
 
 def _of_tile(path: Path, seen: SeenStains) -> Code:
-    tile_HWC = read_tile(require_file(path, "--stain"))
-    code_S = stain_code(as_floats(tile_HWC))[0]
+    code_S = _measured(path)
     if torch.isnan(code_S[0]):
         raise InputError(f"--stain {path} shows no tissue whose stain could be taken, only glass.")
     return seen.completed(code_S.double().numpy())
+
+
+def _measured(path: Path) -> torch.Tensor:
+    return stain_code(as_floats(read_tile(require_file(path, "--stain"))))[0]
 
 
 def _of_group(group: str, seen: SeenStains) -> list[int]:

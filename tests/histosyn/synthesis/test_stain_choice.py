@@ -94,6 +94,17 @@ def test_each_tile_gets_the_stain_of_the_one_of_its_name(model_folder, labels, t
     assert not (tmp_path / "less").exists() or not list((tmp_path / "less").glob("*.png"))
 
 
+def test_a_tile_of_glass_among_them_leaves_the_mean_stain(model_folder, labels, tmp_path):
+    for number, name in enumerate(("x", "y")):
+        (tmp_path / f"{name}.png").write_bytes(png_bytes(Image.fromarray(blobs(number, 64)[0])))
+    (tmp_path / "z.png").write_bytes(png_bytes(Image.new("RGB", (64, 64), (250, 250, 250))))
+    entries = made(model_folder, labels, tmp_path / "o", stain=StainChoice(reference=tmp_path))
+    stained = {name.split(".")[0]: entry["stain"] for name, entry in entries.items()}
+    glass = -np.log(251 / 256)
+    np.testing.assert_allclose(stained["z"], [*SEEN.mean[:-1], glass], atol=1e-3)
+    assert stained["x"] == list(SEEN.code(0))
+
+
 def test_the_stain_is_seen_in_the_tile(model_folder, labels, tmp_path):
     for group in ("a", "b"):
         made(model_folder, labels, tmp_path / group, stain=StainChoice(group=group))
