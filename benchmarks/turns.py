@@ -68,10 +68,11 @@ def _serve(connection: Connection, make: Make, arguments: tuple[Any, ...], devic
         work()
         connection.send(_now(on_gpu) - started)
     peak = torch.cuda.max_memory_allocated() if on_gpu else _peak_bytes()
-    connection.send(((peak - before) / _MIB, _operations(work)))
+    connection.send(((peak - before) / _MIB, operations_of(work)))
 
 
-def _operations(work: Callable[[], Any]) -> int:
+def operations_of(work: Callable[[], Any]) -> int:
+    """Multiplications and additions in matrix products and convolutions of doing it once."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import flop_registry
