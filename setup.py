@@ -86,6 +86,7 @@ setup(
         "eval.faithfulness",
         "eval.features",
         "eval.file_history",
+        "eval.label_maps",
         "eval.memorization",
         "eval.report",
         "eval.segmenter",

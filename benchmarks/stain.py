@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from eval.stain.differences import Values, distance_number
+from eval.statistics.differences import Values, distance_number
 
 TILES = 10
 BETWEEN = 0.6

@@ -112,6 +112,11 @@ EVAL_COMMANDS = (
         "Whether readers tell synthetic tiles from real ones.",
     ),
     (
+        "labels",
+        "launch.commands.eval_labels:labels",
+        "Whether new label maps are like real ones, and new.",
+    ),
+    (
         "faithfulness",
         "launch.commands.eval_faithfulness:faithfulness",
         "Whether synthetic tiles show the tissue that was asked for.",

@@ -14,6 +14,7 @@ _MEASURES = {
     "fid": "distances between features of real and synthetic tiles",
     "c2st": "classifier two-sample tests",
     "diversity": "diversity of variants and of stain",
+    "labels": "new label maps beside real ones",
     "stain": "optical densities of hematoxylin and eosin",
     "memorization": "distance to the nearest training tile",
     "faithfulness": "agreement of a segmenter with the label maps asked for",

@@ -10,6 +10,7 @@ from eval.report.claims_of_tissue import (
     diversity_claims,
     faithfulness_claims,
     fid_claims,
+    label_claims,
     memorization_claims,
     stain_claims,
     utility_claims,
@@ -27,6 +28,7 @@ _CLAIMS: dict[str, Callable[[Finding], Iterator[Claim]]] = {
     "stain": stain_claims,
     "diversity": diversity_claims,
     "memorization": memorization_claims,
+    "labels": label_claims,
     "faithfulness": faithfulness_claims,
     "utility": utility_claims,
 }

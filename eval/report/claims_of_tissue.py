@@ -152,6 +152,36 @@ def memorization_claims(one: Finding) -> Iterator[Claim]:
             )
 
 
+def label_claims(one: Finding) -> Iterator[Claim]:
+    """Each distance against its floor; and whether new maps are new."""
+    for number in one.numbers:
+        floor = _ends(number.details.get("floor"))
+        if floor is None and number.name != "nearest_agreement":
+            continue
+        if number.name == "nearest_agreement":
+            above = number.details.get("more_than_any_real", 0)
+            yield claim_of(
+                number,
+                claim="New label maps are no copies of real ones",
+                found=f"agreement with the nearest real map, over that of real maps with those of "
+                f"other patients: {digits(number.value)}; {above} of {number.n} agree more than "
+                "any real map",
+                reference="1: as much",
+                verdict="not shown" if above == 0 else "against",
+                source=one.file,
+            )
+            continue
+        what, _, of = number.name.partition(" ")
+        yield claim_of(
+            number,
+            claim="New label maps are as real ones" + f": {words(what)} {of}".rstrip(),
+            found=f"distance {digits(number.value)} {number.details.get('unit', '')}".rstrip(),
+            reference=_floor_words(floor),
+            verdict=against_range(number.value, floor),
+            source=one.file,
+        )
+
+
 def faithfulness_claims(one: Finding) -> Iterator[Claim]:
     """The mean Dice of the sides, and their difference."""
     for number in one.numbers:

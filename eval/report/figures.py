@@ -11,6 +11,7 @@ from eval.report.figures_of_readers import agreement_figure, discrimination_figu
 from eval.report.figures_of_tissue import (
     c2st_figure,
     faithfulness_figure,
+    labels_figure,
     memorization_figure,
     spectrum_figure,
     stain_figure,
@@ -25,6 +26,7 @@ _DRAWS = {
     "fid": spectrum_figure,
     "stain": stain_figure,
     "memorization": memorization_figure,
+    "labels": labels_figure,
     "faithfulness": faithfulness_figure,
 }
 

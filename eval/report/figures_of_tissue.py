@@ -215,3 +215,36 @@ def faithfulness_figure(one: Finding) -> Iterator[Figure]:
                       for n in found),
         height=1.2 + 0.45 * len(classes),
     )  # fmt: skip
+
+
+def labels_figure(one: Finding) -> Iterator[Figure]:
+    """Distances of new label maps over what halves of the real ones have among themselves."""
+    found = []
+    for number in one.numbers:
+        floor = number.details.get("floor")
+        if number.value is not None and isinstance(floor, dict) and floor["range"][1] > 0:
+            found.append((number, floor["range"]))
+    if not found:
+        return
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        for place, (number, (low, high)) in enumerate(found):
+            ends = None if number.interval is None else tuple(e / high for e in number.interval)
+            axes.fill_between([low / high, 1.0], place - 0.35, place + 0.35, color=FLOOR)
+            error_bar(axes, place, (number.value or 0) / high, ends, SYNTHETIC)
+        axes.axvline(1, color=REAL, linewidth=0.8, linestyle="--")
+        names = [number.name.replace("_", " ", 1) for number, _ in found]
+        axes.set_yticks(range(len(found)), names, fontsize=8)
+        axes.invert_yaxis()
+        axes.set_xlabel("distance, over the largest between halves of the real maps")
+
+    beyond = sum((number.value or 0) > high for number, (_, high) in found)
+    yield drawn(
+        draw,
+        title="New label maps beside real ones",
+        caption="1 (dashed): the largest distance between halves of the real label maps; grey: all "
+        "of these. Beyond it new maps differ from real ones. Bars: 95 % intervals.",
+        alt=f"{len(found)} distances of label maps, {beyond} of them beyond the real-versus-real "
+        "floor.",
+    )

@@ -94,6 +94,15 @@ def _diversity(one: Finding) -> str:
     )
 
 
+def _labels(one: Finding) -> str:
+    return (
+        f"New label maps ({_n(one, 'new')}) were compared with {_n(one, 'real')} real ones by "
+        "Wasserstein distances of class shares, of number, size and spacing of objects and of "
+        f"borders, beside distances between halves of the real maps{_patients(one)}; each new map "
+        "was laid on every real one, at all places and under eight symmetries."
+    )
+
+
 def _faithfulness(one: Finding) -> str:
     return (
         "A segmenter trained on real tiles read the synthetic ones; Dice and IoU with the label "
@@ -131,7 +140,7 @@ def _discrimination(one: Finding) -> str:
 
 _SENTENCES = {
     "fid": _fid, "c2st": _c2st, "stain": _stain, "memorization": _memorization,
-    "diversity": _diversity, "faithfulness": _faithfulness, "utility": _utility,
+    "diversity": _diversity, "labels": _labels, "faithfulness": _faithfulness, "utility": _utility,
     "agreement": _agreement, "discrimination": _discrimination,
 }  # fmt: skip
 

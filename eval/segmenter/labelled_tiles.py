@@ -161,7 +161,8 @@ class ShardLabels:
 
     def read(self, key: str) -> NDArray[np.uint8]:
         """The label map of a sample."""
-        return self._tiles.read(self._rows[key])[1]
+        reader = self._tiles.reader
+        return reader.labels(*reader.index.place(self._rows[key]))
 
     def group(self, key: str) -> str | None:
         """The sample's group."""

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from eval.features.tile_batches import OnBadTile
 from eval.stain.deconvolution import STAINS, STATISTICS, stain_vectors
-from eval.stain.differences import Values, distance_number
 from eval.stain.drift import drift
 from eval.stain.sides import Show, Side, Stained, measured
+from eval.statistics.differences import Values, distance_number
 from eval.statistics.group_ratios import Estimate, ratio_number, spread_of
 from eval.statistics.interval import few_drawn
 from eval.statistics.result import Number, Result

@@ -62,7 +62,7 @@ def stored_maps(
     an object. Raises InputError for an empty folder and for files without a schema, SchemaError if
     shards have another one, DatasetError for damaged shards.
     """
-    if not _holds_shards(folder):
+    if not holds_shards(folder):
         paths = images_by_key(folder, "folder of label maps")
         if schema is None:
             raise InputError(
@@ -84,7 +84,8 @@ def stored_maps(
     return maps, schema or index.schema
 
 
-def _holds_shards(folder: Path) -> bool:
+def holds_shards(folder: Path) -> bool:
+    """Whether a folder is one of shards, whoever made them."""
     return index_folder(folder) is not None or (folder.is_dir() and bool(foreign_shards(folder)))
 
 

@@ -60,7 +60,7 @@ def distance_number(
     real, synthetic = real.known(), synthetic.known()
     n = min(len(real.values_N), len(synthetic.values_N))
     if n < _FEWEST:
-        reason = f"fewer than {_FEWEST} tiles of a side have enough of it"
+        reason = f"fewer than {_FEWEST} of a side have enough of it"
         return Number(name=name, value=None, n=n, method=method, reason=reason)
     both = np.concatenate([real.values_N, synthetic.values_N])
     is_real_N = np.arange(len(both)) < len(real.values_N)

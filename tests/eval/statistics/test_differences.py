@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
-from eval.stain.differences import Values, distance_number, floor_of
+from eval.statistics.differences import Values, distance_number, floor_of
 
 NUMBERS = st.lists(st.floats(-5, 5), min_size=2, max_size=20)
 
