@@ -31,7 +31,7 @@ DOORS = {
         "histosyn/images/origin.py", "histosyn/labels/label_map.py",
         "histosyn/phantom/data_set.py", "histosyn/new_labels/records.py",
         "histosyn/synthesis/rerolls.py", "eval/report/gallery.py",
-        "eval/utility/plot.py", "launch/commands/inspect.py",
+        "eval/utility/plot.py", "launch/commands/eval_labels.py", "launch/commands/inspect.py",
     },
     # Label maps of many channels, which Pillow does not read.
     ("tifffile.TiffFile", "tifffile.imread", "tifffile.memmap"): {"histosyn/images/planes.py"},

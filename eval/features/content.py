@@ -25,7 +25,8 @@ class Content:
     """The `sha256` of what `covers` says, and what a manifest of synthesis tells of the tiles.
 
     `recorded` counts the tiles that the manifest lists; `model_sha256` and `seeds` are those of
-    all of them, sorted. Tiles that are not recorded may have been made by anything.
+    all of them, sorted. Tiles that are not recorded may have been made by anything. `selected_by`
+    are the segmenters by whose reading tiles were selected (`histosyn synth --keep-if-read`).
     """
 
     sha256: str
@@ -33,6 +34,7 @@ class Content:
     recorded: int = 0
     model_sha256: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
+    selected_by: tuple[str, ...] = ()
 
 
 def content_of_file(path: Path) -> Content:
@@ -77,6 +79,11 @@ def content_of_digests(folder: Path, digests: Mapping[str, str]) -> Content:
         recorded=len(entries),
         model_sha256=_distinct(entries, "model_sha256", str),
         seeds=_distinct(entries, "seed", int),
+        selected_by=_distinct(
+            [entry["selected"] for entry in entries if isinstance(entry.get("selected"), dict)],
+            "segmenter_sha256",
+            str,
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from eval.report.answers import classes, listed, training
 from eval.report.numbers import digits
 from eval.report.results_files import Finding
-from eval.report.sources import Sources
+from eval.report.sources import Sources, content_of_side
 
 _ASSUMED = (
     "Nothing here shows that the images are fit for diagnosis: agreement and distances are "
@@ -151,7 +151,29 @@ def limits(sources: Sources) -> list[str]:
     for one in sources.findings.found:
         for warning in one.warnings:
             said.setdefault(warning, []).append(one.file)
-    return [f"{text} ({', '.join(files)})" for text, files in said.items()] + list(_ASSUMED)
+    told = [f"{text} ({', '.join(files)})" for text, files in said.items()]
+    return told + list(_selection(sources)) + list(_ASSUMED)
+
+
+def _selection(sources: Sources) -> Iterator[str]:
+    """Where tiles were selected, by manifests or by what results say of them."""
+    tries = [entry["selected"] for one in sources.tissue for entry in one.entries.values()
+             if isinstance(entry.get("selected"), dict)]  # fmt: skip
+    sides = [(one.file, content_of_side(one.inputs.get("synthetic")))
+             for one in sources.findings.found]  # fmt: skip
+    measured = [file for file, content in sides if content and content.get("selected_by")]
+    if not tries and not measured:
+        return
+    told = ""
+    if tries:
+        total = sum(int(one.get("tried") or 1) for one in tries)
+        told = f" {len(tries)} tiles were kept of {total} tried."
+    where = f" ({', '.join(measured)})" if measured else ""
+    yield (
+        "Synthetic tiles were selected by what a segmenter reads in them: they are easier to read "
+        f"than what the generator makes, and less varied, and measures of them are biased.{told}"
+        f"{where}"
+    )
 
 
 def _features(one: Finding) -> str:

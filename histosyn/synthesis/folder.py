@@ -33,6 +33,7 @@ from histosyn.synthesis.plan import (
 from histosyn.synthesis.provenance import entry_of, tile_png_bytes
 from histosyn.synthesis.rerolls import areas_png_bytes
 from histosyn.synthesis.scale_checks import report_scale
+from histosyn.synthesis.selection import tries_text
 from histosyn.synthesis.slide_folder import Piece, opened_slides, problem_of
 from histosyn.synthesis.tile import synthesize, synthesize_painted
 from hpc import collectives
@@ -68,6 +69,8 @@ class Outcome:
     present: tuple[str, ...]
     failed: dict[str, str]
     blank: dict[str, str]
+    # What was tried and kept, where tiles were selected.
+    selected: str | None = None
 
 
 def synthesize_folder(
@@ -124,6 +127,7 @@ def synthesize_folder(
             present=tuple(sorted(present)),
             failed=failed,
             blank=blank,
+            selected=None if config.selection is None else tries_text(list(entries.values())),
         )
 
 

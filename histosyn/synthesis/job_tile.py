@@ -15,6 +15,7 @@ from histosyn.synthesis.label_fields import labels_of
 from histosyn.synthesis.plan import Job
 from histosyn.synthesis.provenance import Record, Rerolled
 from histosyn.synthesis.rerolls import Rerolls, areas_png_bytes, painting_key
+from histosyn.synthesis.selection import selected
 from histosyn.synthesis.tile import synthesize, synthesize_painted
 from hpc.errors import InputError, LabelError
 from hpc.files import sha256_of_bytes
@@ -49,8 +50,12 @@ def made_tile(model: Model, job: Job, memory_gib: float = DEFAULT_MEMORY_GIB) ->
         raise LabelError(f"{job.label} was replaced after synthesis began. Start it again.")
     rerolls = _rerolls(model, job, record, labels_HW)
     if rerolls is None:
-        key = _key(job, record.seed)
-        pixels = synthesize(model, labels_HW, key, record.stain, memory_gib)
+        make = partial(_tried, model, job, record, labels_HW, memory_gib)
+        if job.selection is None:
+            pixels = make(0 if record.selected is None else record.selected.kept or 0)
+        else:
+            pixels, told = selected(job.selection, labels_HW, make)
+            record = replace(record, selected=told)
     else:
         key_for = partial(_key, job) if record.painted is None else painting_key
         pixels, _ = synthesize_painted(
@@ -99,6 +104,15 @@ def _rerolls(model: Model, job: Job, record: Record, labels_HW: np.ndarray) -> R
     if job.again is None or told is None:
         return None
     return rerolls_of(told, job.again, labels_HW.shape)
+
+
+def _tried(
+    model: Model, job: Job, record: Record, labels_HW: np.ndarray, memory_gib: float, number: int
+) -> np.ndarray:
+    """The tile of a try; the first is the one that it would be without selection."""
+    key = _key(job, record.seed)
+    key = key if number == 0 else key_of(key, "try", number)
+    return synthesize(model, labels_HW, key, record.stain, memory_gib)
 
 
 def _key(job: Job, seed: int) -> int:

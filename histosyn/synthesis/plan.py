@@ -16,9 +16,16 @@ from histosyn.sources.naming import composed
 from histosyn.sources.pairs import images_by_key
 from histosyn.synthesis.from_manifest import repeated_records
 from histosyn.synthesis.label_fields import DRAWINGS, label_source
-from histosyn.synthesis.provenance import Record, entry_of, mark_of, same_but_for_version
+from histosyn.synthesis.provenance import (
+    Record,
+    as_made,
+    entry_of,
+    mark_of,
+    same_but_for_version,
+)
 from histosyn.synthesis.reroll_choice import RerollChoice
 from histosyn.synthesis.resolution import SaidResolution, resampling, resolutions_of
+from histosyn.synthesis.selection import Selection
 from histosyn.synthesis.slide_config import SlideConfig
 from histosyn.synthesis.stain_choice import StainChoice
 from hpc.errors import InputError
@@ -52,6 +59,8 @@ class SynthesisConfig:
     edited: bool = False
     # Parts that get noise of their own.
     reroll: RerollChoice | None = None
+    # Tiles are tried until a segmenter reads what was asked for.
+    selection: Selection | None = None
 
     def __post_init__(self) -> None:
         if self.variants < 1:
@@ -60,6 +69,11 @@ class SynthesisConfig:
             raise InputError("--edited is for --like: name the manifest of the tiles before.")
         if self.reroll is not None and (self.like is not None or self.output.output == "tiff"):
             raise InputError("--reroll is for tiles of a seed: leave out --like and --output tiff.")
+        if self.selection is not None and (self.like is not None or self.reroll is not None):
+            raise InputError(
+                "--keep-if-read is for tiles that are made for the first time: leave out --like "
+                "and --reroll. Tiles of a manifest are made as it says, selected ones too."
+            )
         if self.like is None:
             return
         object.__setattr__(self, "like", as_path(self.like, "like"))
@@ -86,7 +100,7 @@ class SynthesisConfig:
             repr(self.stain), *self.output.identity,
         ]  # fmt: skip
         identity = [*facts, like, model.sha256, model.precision, str(labels.resolve())]
-        identity += [self.edited, repr(self.reroll)]
+        identity += [self.edited, repr(self.reroll), repr(self.selection)]
         return sha256_of_bytes(json.dumps(identity).encode())
 
 
@@ -106,6 +120,7 @@ class Job:
     # What it looked like before, to be compared with.
     before: Path | None = None
     reroll: RerollChoice | None = None
+    selection: Selection | None = None
 
     @property
     def is_slide(self) -> bool:
@@ -199,7 +214,7 @@ def tile_state(path: Path, job: Job, manifest: Mapping[str, dict[str, Any]]) -> 
         except OSError:
             return _MISSING  # to be told when it is read to be made
     if same_but_for_version(found, record):
-        return TileState(state="done", entry=entry_of(record, sha256))
+        return TileState(state="done", entry=entry_of(as_made(record, found), sha256))
     return TileState(state="mismatched")
 
 
@@ -230,13 +245,20 @@ def _jobs(model: Model, labels: Path, config: SynthesisConfig) -> list[Job]:
                 stain=stain_of(key_of(config.seed, "stain", key, variant), key),
                 codec=config.output.codec if is_slide else None,
                 drawn=source.drawn,
+                selected=None if config.selection is None else config.selection.asked,
             )
+            if is_slide and config.selection is not None:
+                raise InputError(
+                    f"{path} is to become a pyramid, which --keep-if-read does not select. Leave "
+                    "it out, or cut it into tiles."
+                )
             jobs[output] = Job(
                 key=key,
                 label=path,
                 record=record,
                 mpp_is_said=key in mpp_of,
                 reroll=config.reroll,
+                selection=config.selection,
             )
     return list(jobs.values())
 

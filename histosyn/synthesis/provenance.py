@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ from histosyn.pyramids.bigtiff import Notes
 from histosyn.stain.names import NAMES
 from hpc.errors import InputError
 from hpc.json_toml import plain_json
-from hpc.records import FileName, NearFileName, Positive, Records, Resolution, Text
+from hpc.records import Count, FileName, NearFileName, Positive, Records, Resolution, Text
 
 # A byte a pixel says which noise it has; 0 is the image's own.
 MOST_REROLLS = 255
@@ -51,6 +51,26 @@ class Rerolled:
     seeds: Annotated[tuple[int, ...], Meta(max_length=MOST_REROLLS)]
     areas: NearFileName
     areas_sha256: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selected:
+    """A tile was chosen among tries with other noise by what a segmenter reads in it.
+
+    Asked for was a Dice of `least_dice` in at most `most_tries`; of `tried` ones number `kept`,
+    from 0 on, is the tile, read with a Dice of `dice`.
+    """
+
+    segmenter_sha256: Text
+    least_dice: float
+    most_tries: Positive
+    tried: Positive | None = None
+    kept: Count | None = None
+    dice: float | None = None
+
+
+# What is known of a selection only when the tile is made.
+_OF_TRIES = ("tried", "kept", "dice")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +119,7 @@ class Record:
     codec: Text | None = None
     drawn: Drawn | None = None
     rerolled: Rerolled | None = None
+    selected: Selected | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in the manifest."""
@@ -109,6 +130,9 @@ class Record:
             data["painted"]["seeds"] = list(self.painted.seeds)
         if self.rerolled is not None:
             data["rerolled"]["seeds"] = list(self.rerolled.seeds)
+        if self.selected is not None:
+            told = data["selected"].items()
+            data["selected"] = {name: value for name, value in told if value is not None}
         return {name: value for name, value in data.items() if value is not None}
 
 
@@ -153,9 +177,20 @@ def mark_of(source: Path | bytes) -> dict[str, Any] | None:
 
 def same_but_for_version(found: dict[str, Any], record: Record) -> bool:
     """The version that made a tile is told, but does not matter; older ones told no float32."""
-    return {"precision": "float32"} | found | {"histosyn": None} == record.as_dict() | {
-        "histosyn": None
-    }
+    known = {"precision": "float32"} | found | {"histosyn": None}
+    wanted = record.as_dict() | {"histosyn": None}
+    if record.selected is not None and record.selected.tried is None and "selected" in known:
+        # Not yet known of what is to be made.
+        tries = {name: value for name, value in known["selected"].items() if name not in _OF_TRIES}
+        known = known | {"selected": tries}
+    return known == wanted
+
+
+def as_made(record: Record, found: dict[str, Any]) -> Record:
+    """The record of a tile that is there: with what its mark tells of the tries."""
+    if record.selected is None or record.selected.tried is not None:
+        return record
+    return replace(record, selected=RECORDS.convert(found).selected)
 
 
 def entry_of(record: Record, output_sha256: str) -> dict[str, Any]:

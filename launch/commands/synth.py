@@ -38,6 +38,9 @@ def synth(
     edited: bool = False,
     reroll: str | None = None,
     reroll_seed: int = 1,
+    keep_if_read: Path | None = None,
+    least_dice: Annotated[float, Parameter(validator=InRange(gt=0, lte=1))] = 0.8,
+    most_tries: Annotated[int, Parameter(validator=InRange(gte=1))] = 8,
     part: str | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "float32", "bfloat16"] = "float32",
@@ -112,6 +115,14 @@ def synth(
         maps. Pictures and shares as with --edited.
     reroll_seed
         Decides the noise there.
+    keep_if_read
+        A segmenter (`histosyn eval segmenter train`): each tile is tried with other noise until it
+        reads what the label map asks for, and the best is kept. The manifest says what was tried
+        and kept. Selected tiles are easier to read than others, which biases what is measured.
+    least_dice
+        Mean Dice of the classes in the label map that is well enough.
+    most_tries
+        Tries for a tile.
     part
         Make one part only, such as 3/16, while other processes make the others. Then run the
         command without it: it makes what is missing and writes one manifest. `histosyn submit
@@ -129,6 +140,7 @@ def synth(
     said = SaidResolution(source_mpp=source_mpp, base_mpp=base_mpp, table=resolutions)
     check_inputs(
         model=model,
+        segmenter=keep_if_read,
         folders={"folder of label maps": labels},
         files={"--like": like, "--resolutions": resolutions},
         paths={"--stain": stain},
@@ -146,6 +158,7 @@ def synth(
     from hpc.process_group import device_of, process_group
     from hpc.topology import detect
     from launch.label_folder import label_folder
+    from launch.reading import Reading
 
     topology = detect()
     set_up_logging(topology)
@@ -172,6 +185,9 @@ def synth(
     with process_group(topology, here):
         chosen = precision_of_tiles(precision, here, out, like=like, part=config.part)
         ready = load_model(model, here, chosen)
+        if keep_if_read is not None:
+            reading = Reading(segmenter=keep_if_read, least_dice=least_dice, most_tries=most_tries)
+            config = replace(config, selection=reading.selection(ready.facts.schema, here))
         maps = label_folder(labels, out, lambda jobs, total: track(jobs, total=total, what="maps"))
         if maps.mpp and ready.facts.mpp and like is None and not said.given:
             config = replace(config, resolution=SaidResolution(source_mpp=maps.mpp))
@@ -188,6 +204,8 @@ def synth(
     if not topology.is_first:
         return
     say(f"{len(outcome.made)} made, {len(outcome.present)} already there, in {out}")
+    if outcome.selected is not None:
+        say(outcome.selected)
     if outcome.failed:
         raise PartialFailureError(
             "\n".join(outcome.failed.values())
