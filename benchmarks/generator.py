@@ -33,7 +33,7 @@ def make_pass(case: Case, device: torch.device) -> Callable[[], object]:
     case.prepare()
     config = config_of(case)
     labels = case.labels(BATCH, device)
-    noise = keyed_noise(config, labels, range(BATCH))
+    noise = keyed_noise(config, labels.shape[1:], range(BATCH), device)
     if case.way == REFERENCE:
         plain = PlainGenerator(config.generator, case.classes).to(device)
         return functools.partial(there_and_back, plain, config, labels, noise.entry)

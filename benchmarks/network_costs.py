@@ -22,8 +22,8 @@ from turns import Cost, take_turns
 from histosyn.config.presets import PRESETS
 from histosyn.config.train import GeneratorConfig
 from histosyn.networks import modulation
+from histosyn.networks.levels import LabelPyramid
 from histosyn.networks.matmul import product
-from histosyn.networks.patterns import LabelPyramid
 from hpc.precision import device_text
 
 REFERENCE = "plain float32"

@@ -7,11 +7,14 @@ same order every time on any device. Differentiable as often as wanted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch.nn import functional
+
+from hpc.packed_integers import Packer
 
 # Larger bags are summed piece by piece: float32 keeps its digits, and a GPU finds enough to do.
 _PIECE = 512
@@ -67,6 +70,25 @@ class Bags:
         number = torch.arange(len(bag), device=bag.device) - bags[bag]
         offsets = self.offsets[bag] + number * _PIECE
         return torch.cat([offsets, self.offsets[-1:]]), bags
+
+    def pack(self, packer: Packer, *, gradients: bool) -> Any:
+        """Put all that sums need, and their gradients; what `unpacked` must know besides."""
+        packer.put(self.members)
+        packer.put(self.offsets)
+        for tensor in self._pieces or ():
+            packer.put(tensor)
+        back = self.transposed.pack(packer, gradients=False) if gradients else None
+        return self.rows, self._pieces is not None, back
+
+    @classmethod
+    def unpacked(cls, plan: Any, tensors: Iterator[torch.Tensor]) -> Bags:
+        """What was packed, wherever it is now: nothing is asked of it any more."""
+        rows, in_pieces, back = plan
+        bags = cls(next(tensors), next(tensors), rows)
+        bags._pieces = (next(tensors), next(tensors)) if in_pieces else None
+        if back is not None:
+            bags.transposed = cls.unpacked(back, tensors)
+        return bags
 
     def sum(self, table_RC: torch.Tensor) -> torch.Tensor:
         """The sums (B, C), without a gradient."""

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from histosyn.networks.convolutions import Convolution, Form, computed_as
+from histosyn.networks.levels import Level
 from histosyn.networks.modulation import Spade, tables_below
-from histosyn.networks.patterns import Level
 from histosyn.networks.table_costs import tables_cost, usual_costs
 from hpc.precision import Precision
 

@@ -52,9 +52,14 @@ class SharedRows:
 
     def add(self, number: int, sums_M2C: torch.Tensor) -> None:
         """Take g·x and g of the pixels of block `number`."""
+        summation = self._pixels.summation
+        of_runs = summation.sums(number, sums_M2C)
+        if len(self._pixels.blocks) == 1:
+            self._sums = of_runs
+            return
         if number == 0:
-            self._sums = self._pixels.summation.buffer(sums_M2C)
-        self._pixels.summation.add(self._sums, number, sums_M2C)
+            self._sums = of_runs.new_empty(summation.runs.rows, of_runs.shape[1])
+        self._sums[summation.runs_of(number)] = of_runs
 
     def gradients(self) -> Gradients:
         """When all blocks were added."""

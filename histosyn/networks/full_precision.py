@@ -12,7 +12,8 @@ from torch.nn import functional
 
 def own_precision(x: torch.Tensor) -> torch.autocast:
     """A context in which operations on the device of x keep the types of their operands."""
-    return torch.autocast("cuda" if x.is_cuda else "cpu", enabled=False)
+    # Where there are no numbers there is no autocast either.
+    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
 
 
 def doubled(x_NCHW: torch.Tensor) -> torch.Tensor:

@@ -24,14 +24,16 @@ from histosyn.networks.batch_moments import measure
 from histosyn.networks.convolutions import Convolution
 from histosyn.networks.filtered_doubling import filtered_doubling
 from histosyn.networks.full_precision import doubled
+from histosyn.networks.levels import Level, levels_of
 from histosyn.networks.matmul import pointwise
 from histosyn.networks.modulation import modulation
 from histosyn.networks.noise import Noise, draw_noise
-from histosyn.networks.patterns import LabelPyramid, Level, one_hot
+from histosyn.networks.patterns import one_hot
 from histosyn.networks.recompute import recomputed
 from histosyn.networks.spectral import spectral_norm
 from histosyn.networks.stain_input import StainInput
 from hpc.errors import InputError
+from hpc.packed_integers import PackedIntegers
 
 __all__ = ["Generator", "Noise", "block_widths", "draw_noise"]
 
@@ -64,7 +66,8 @@ class Generator(nn.Module):
     ) -> torch.Tensor:
         """Tiles (N, 3, H, W) in [-1, 1] for label maps (N, H, W).
 
-        `levels`, if at hand, are what `levels_of` gives for them: several forwards may share them.
+        The label maps may be on the host, where their neighbourhoods are found. `levels`, if at
+        hand, are what `levels_of` gives for them: several forwards may share them.
         Raises InputError if entry is linear and the label maps are not of the size it is made for.
         """
         height, width = labels_NHW.shape[1:]
@@ -74,10 +77,15 @@ class Generator(nn.Module):
             x = self.rise(number, x, levels[number], noise.at(number), noise.stain)
         return torch.tanh(self.leave(x)[..., :height, :width])
 
-    def levels_of(self, labels_NHW: torch.Tensor) -> Sequence[Level]:
-        """The label maps at each block's resolution, coarsest first, for the three steps below."""
-        padded_NHW = _pad(labels_NHW, self.config.stride)
-        return LabelPyramid(padded_NHW, self.config.stride, self.classes).levels
+    def levels_of(
+        self, labels_NHW: torch.Tensor, found: PackedIntegers | None = None
+    ) -> Sequence[Level]:
+        """The label maps at each block's resolution, coarsest first, for the three steps below.
+
+        `found` are their `histosyn.networks.label_tables`, on the device, if they are at hand.
+        """
+        device = self.exit.weight.device
+        return levels_of(labels_NHW, self.config.stride, self.classes, device, found)
 
     def enter(self, levels: Sequence[Level], noise: Noise) -> torch.Tensor:
         """Features on the coarsest grid."""
@@ -185,12 +193,3 @@ def _enlarged(x_NChw: torch.Tensor, level: Level) -> torch.Tensor:
     if x_NChw.shape[2:] == level.labels_NHW.shape[1:]:
         return x_NChw
     return doubled(x_NChw)
-
-
-def _pad(labels_NHW: torch.Tensor, stride: int) -> torch.Tensor:
-    """Repeat the last row and column until `stride` divides both sides."""
-    bottom, right = (-side % stride for side in labels_NHW.shape[1:])
-    if not (bottom or right):
-        return labels_NHW
-    padded = functional.pad(labels_NHW[:, None].float(), (0, right, 0, bottom), mode="replicate")
-    return padded[:, 0].to(labels_NHW.dtype)

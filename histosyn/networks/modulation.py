@@ -19,8 +19,9 @@ from histosyn.networks.bags import bag_sums
 from histosyn.networks.batch_moments import Moments
 from histosyn.networks.convolutions import Convolution
 from histosyn.networks.fused_modulation import modulate
+from histosyn.networks.levels import Level
 from histosyn.networks.matmul import product
-from histosyn.networks.patterns import Level, Patterns, one_hot
+from histosyn.networks.patterns import Patterns, one_hot
 from histosyn.networks.pixel_blocks import Pixels
 from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 from histosyn.networks.table_costs import Costs, tables_cost, usual_costs

@@ -1,24 +1,26 @@
-"""The label map at each resolution of a network, and what all layers of a resolution share.
+"""The distinct neighbourhoods of label maps.
 
 A convolution of a label map sees a 3x3 neighbourhood, a second one on top of it 5x5 pixels. Label
-maps are piecewise constant, so there are few distinct neighbourhoods: `Level.patterns` numbers
-them. The number is exact, no hash: labels are digits of an integer, which is replaced by its rank
-among those that occur (`torch.unique`) before it could overflow. Any number of classes and any size
-will do.
+maps are piecewise constant, so there are few distinct neighbourhoods, which are numbered here. The
+number is exact, no hash: labels are digits of an integer, which is replaced by its rank among those
+that occur (`torch.unique`) before it could overflow. Any number of classes and any size will do.
+
+How many there are is known when they are found. A GPU would have to be waited for, so they are
+found on the host (`histosyn.networks.levels`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import torch
 from torch.nn import functional
 
 from histosyn.networks.bags import Bags, starts
-from histosyn.networks.boxes import sampled
 from histosyn.networks.pixel_blocks import Pixels
+from hpc.packed_integers import Packer
 
 # The label of pixels that belong to no class.
 IGNORED = 255
@@ -50,67 +52,34 @@ class Patterns:
         pixels = max(len(self.pixels), 1)
         return len(self.parts) / pixels, len(self.taps) / pixels
 
+    def pack(self, packer: Packer, *, gradients: bool) -> Any:
+        """As `Bags.pack`."""
+        of_parts, of_taps = (bags.pack(packer, gradients=gradients) for bags in self._bags)
+        return of_parts, self.rows, of_taps, self.pixels.pack(packer, gradients=gradients)
 
-class Level:
-    """A batch of label maps at one resolution: `labels_NHW`, int64 in [0, classes) or IGNORED.
+    @property
+    def _bags(self) -> tuple[Bags, Bags]:
+        return self.parts, self.taps
 
-    `shares` are those of the image that these are a window of, if they are: whole or in windows,
-    an image is to be computed in the same way.
-    """
-
-    def __init__(
-        self, labels_NHW: torch.Tensor, classes: int, shares: tuple[float, float] | None = None
-    ) -> None:
-        self.labels_NHW = labels_NHW
-        self.classes = classes
-        self._shares = shares
-
-    @cached_property
-    def pixels(self) -> Pixels:
-        """The pixels in raster order, each with a row of its own."""
-        return Pixels(self.labels_NHW.shape, self.labels_NHW.device)
-
-    @cached_property
-    def pixels_of_classes(self) -> Pixels:
-        """The pixels by class; number `classes` stands for no class."""
-        index = self.labels_NHW.clamp(max=self.classes)
-        return Pixels(
-            self.labels_NHW.shape, self.labels_NHW.device, index.flatten(), self.classes + 1
+    @classmethod
+    def unpacked(cls, plan: Any, tensors: Iterator[torch.Tensor], device: torch.device) -> Patterns:
+        """As `Pixels.unpacked`."""
+        of_parts, rows, of_taps, of_pixels = plan
+        return cls(
+            parts=Bags.unpacked(of_parts, tensors),
+            rows=rows,
+            taps=Bags.unpacked(of_taps, tensors),
+            pixels=Pixels.unpacked(of_pixels, tensors, device),
         )
 
-    @cached_property
-    def patterns(self) -> Patterns:
-        """The distinct neighbourhoods."""
-        return find_patterns(self.labels_NHW, self.classes)
 
-    @cached_property
-    def shares(self) -> tuple[float, float]:
-        """Distinct 3x3 and 5x5 neighbourhoods, each as a share of the pixels.
+def find_patterns(
+    labels_NHW: torch.Tensor, classes: int, device: torch.device | None = None
+) -> Patterns:
+    """The distinct 3x3 and 5x5 neighbourhoods of label maps (N, H, W), int64.
 
-        Of a single map that is large, as `sampled` parts of it have them.
-        """
-        if self._shares is not None:
-            return self._shares
-        boxes = sampled(self.labels_NHW.shape[1:])
-        if len(self.labels_NHW) > 1 or len(boxes) == 1:
-            return self.patterns.shares
-        return mean_shares((box.of(self.labels_NHW) for box in boxes), self.classes)
-
-
-class LabelPyramid:
-    """Levels of a batch of label maps, each side twice as long as that of the level before.
-
-    `stride` divides both sides of the label maps; the first level has a pixel for each cell of
-    `stride` x `stride` pixels, the last one is the label maps themselves.
+    `device` is where features are computed, if it is another one than that of the label maps.
     """
-
-    def __init__(self, labels_NHW: torch.Tensor, stride: int, classes: int) -> None:
-        factors = [stride >> number for number in range(stride.bit_length())]
-        self.levels = tuple(Level(shrink(labels_NHW, factor), classes) for factor in factors)
-
-
-def find_patterns(labels_NHW: torch.Tensor, classes: int) -> Patterns:
-    """The distinct 3x3 and 5x5 neighbourhoods of label maps (N, H, W)."""
     outside = classes + 1
     digits = functional.pad(labels_NHW.clamp(max=classes), (2, 2, 2, 2), value=outside)
     # Centres are the pixels and one ring around them, which 5x5 neighbourhoods reach into.
@@ -129,7 +98,9 @@ def find_patterns(labels_NHW: torch.Tensor, classes: int) -> Patterns:
         parts=_parts(labels_R9, classes),
         rows=rows,
         taps=Bags.of_equal_size(tap_P9, rows * 9),
-        pixels=Pixels(labels_NHW.shape, labels_NHW.device, large_NHW.flatten(), len(found)),
+        pixels=Pixels(
+            labels_NHW.shape, device or labels_NHW.device, large_NHW.flatten(), len(found)
+        ),
     )
 
 

@@ -7,13 +7,15 @@ there is one block.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 
 from histosyn.networks.bags import Bags, quickly_sorted, starts, sum_of_rows
+from hpc.packed_integers import Packer
 
 # Pixels of a piece, about. Small enough for the cache with 64 channels of float32, large enough
 # that the time is spent in kernels.
@@ -24,6 +26,7 @@ class Pixels:
     """The M pixels of label maps (N, H, W) in raster order; pixel m has the row `index_M[m]`.
 
     Without an index, each pixel has a row of its own. `rows` is how many rows the table has.
+    `device` is where features are computed; the index may still be on the host.
     """
 
     def __init__(
@@ -67,53 +70,97 @@ class Pixels:
         """How values of pixels with the same row are summed."""
         if self.index_M is None:
             raise ValueError("pixels without an index have nothing to sum")
-        piece = torch.arange(len(self), device=self.device) // (
-            self._image_rows * self.shape_NHW[2]
-        )
-        keys = piece * self.rows + self.index_M
-        below = (int(piece[-1]) + 1) * self.rows if len(self) else 0
-        key, order = torch.sort(quickly_sorted(keys, below), stable=True)
+        piece_pixels = self._image_rows * self.shape_NHW[2]
+        position = torch.arange(len(self), device=self.index_M.device)
+        pieces = -(-len(self) // piece_pixels)
+        keys = position // piece_pixels * self.rows + self.index_M
+        key, order = torch.sort(quickly_sorted(keys, pieces * self.rows), stable=True)
         runs, counts = torch.unique_consecutive(key, return_counts=True)
         first = starts(counts)
-        pixels = [self.of(block) for block in self.blocks]
-        edges = torch.tensor([0, *(part.stop for part in pixels)], device=self.device)
-        run_edges = torch.searchsorted(first, edges).tolist()
-        parts = [
-            _Part(
-                runs=slice(start, stop),
-                members=order[part] - part.start,
-                offsets=first[start : stop + 1] - part.start,
-            )
-            for part, start, stop in zip(pixels, run_edges, run_edges[1:], strict=False)
-        ]
-        return Summation(parts=parts, runs=Bags.grouped(runs % self.rows, self.rows))
+        blocks = self._block_starts
+        edges = torch.searchsorted(first, first.new_tensor([*blocks, len(self)]))
+        block = torch.repeat_interleave(edges.diff() + 1)
+        begins = first.new_tensor(blocks)[block] if blocks else block
+        return Summation(
+            blocks=(*blocks, len(self)),
+            # Blocks are pieces, or there is only one of them.
+            members=order % piece_pixels if len(blocks) > 1 else order,
+            offsets=first[torch.arange(len(block), device=block.device) - block] - begins,
+            edges=tuple(edges.tolist()),
+            runs=Bags.grouped(runs % self.rows, self.rows),
+        )
 
+    @property
+    def _block_starts(self) -> list[int]:
+        return [self.of(block).start for block in self.blocks]
 
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """Of a block: its runs of pixels in one piece that have the same row."""
+    def pack(self, packer: Packer, *, gradients: bool) -> Any:
+        """Put the index and, for gradients, the summation; as `Bags.pack`."""
+        assert self.index_M is not None
+        packer.put(self.index_M)
+        back = self.summation.pack(packer) if gradients else None
+        return self.shape_NHW, self.rows, back
 
-    runs: slice
-    members: torch.Tensor
-    offsets: torch.Tensor
+    @classmethod
+    def unpacked(cls, plan: Any, tensors: Iterator[torch.Tensor], device: torch.device) -> Pixels:
+        """What was packed for this kind of device."""
+        shape_NHW, rows, back = plan
+        pixels = cls(shape_NHW, device, next(tensors), rows)
+        if back is not None:
+            pixels.summation = Summation.unpacked(back, tensors)
+        return pixels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Summation:
-    """Sums over pixels with the same row: first within each piece, then over pieces."""
+    """Sums over pixels with the same row: first within each piece, then over pieces.
 
-    parts: list[_Part]
+    Block k has the pixels from `blocks[k]` to `blocks[k + 1]` and the runs, of pixels in one piece
+    that have the same row, from `edges[k]` to `edges[k + 1]`. Run by run, `members` are its pixels,
+    counted from the block's first, and `offsets` where runs begin in them and the last one ends.
+    """
+
+    blocks: tuple[int, ...]
+    members: torch.Tensor
+    offsets: torch.Tensor
+    edges: tuple[int, ...]
     runs: Bags
 
-    def buffer(self, like_MC: torch.Tensor) -> torch.Tensor:
-        """Where `add` puts the sums of runs."""
-        return like_MC.new_empty(self.runs.rows, like_MC.shape[1])
+    def sums(self, number: int, values_MC: torch.Tensor) -> torch.Tensor:
+        """The sums of the runs of a block, from the values of its pixels."""
+        return sum_of_rows(values_MC, *self._parts[number])
 
-    def add(self, buffer: torch.Tensor, block: int, values_MC: torch.Tensor) -> None:
-        """Sum the values of the pixels of a block, run by run."""
-        part = self.parts[block]
-        buffer[part.runs] = sum_of_rows(values_MC, part.members, part.offsets)
+    @cached_property
+    def _parts(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        if len(self.edges) == 2:
+            return [(self.members, self.offsets)]
+        return [
+            (
+                self.members[self.blocks[k] : self.blocks[k + 1]],
+                self.offsets[self.edges[k] + k : self.edges[k + 1] + k + 1],
+            )
+            for k in range(len(self.edges) - 1)
+        ]
 
-    def total(self, buffer: torch.Tensor) -> torch.Tensor:
-        """The sums (rows, C), when all blocks were added."""
-        return self.runs.sum(buffer)
+    def runs_of(self, number: int) -> slice:
+        """The runs of a block."""
+        return slice(self.edges[number], self.edges[number + 1])
+
+    def pack(self, packer: Packer) -> Any:
+        """As `Bags.pack`."""
+        packer.put(self.members)
+        packer.put(self.offsets)
+        return self.blocks, self.edges, self.runs.pack(packer, gradients=False)
+
+    @classmethod
+    def unpacked(cls, plan: Any, tensors: Iterator[torch.Tensor]) -> Summation:
+        """As `Bags.unpacked`."""
+        blocks, edges, runs = plan
+        return cls(
+            blocks=blocks, edges=edges, members=next(tensors), offsets=next(tensors),
+            runs=Bags.unpacked(runs, tensors),
+        )  # fmt: skip
+
+    def total(self, sums: torch.Tensor) -> torch.Tensor:
+        """The sums (rows, C), from those of all runs."""
+        return self.runs.sum(sums)

@@ -70,9 +70,12 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         ):
             return  # or track_running_stats=False
         self.num_batches_tracked += 1
-        momentum = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         # A batch that is empty on all ranks says nothing.
-        weight = (count > 0).to(self.running_mean.dtype) * momentum
+        weight = (count > 0).to(self.running_mean.dtype)
+        if self.momentum is None:
+            weight = weight / self.num_batches_tracked
+        else:
+            weight = weight * self.momentum
         unbiased_C = variance_C * (count / (count - 1).clamp(min=1))
         self.running_mean.lerp_(mean_C.to(self.running_mean.dtype), weight)
         self.running_var.lerp_(unbiased_C.to(self.running_var.dtype), weight)

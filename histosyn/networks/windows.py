@@ -25,8 +25,10 @@ import torch
 from histosyn.config.train import GeneratorConfig
 from histosyn.networks.boxes import Box, hull, sampled
 from histosyn.networks.generator import Generator, block_widths
+from histosyn.networks.levels import Level
 from histosyn.networks.noise import Noise, entry_noise, pixel_noise
-from histosyn.networks.patterns import Level, mean_shares
+from histosyn.networks.patterns import mean_shares
+from hpc.device_copies import sent
 
 _REACH_OF_LABELS = 2
 _REACH_OF_ENLARGING = 2
@@ -47,7 +49,7 @@ class Scene:
     """An image that is to be made in windows.
 
     `size` are its height and width in pixels, both whole numbers of `stride`s; `labels(box, step)`
-    gives every `step`-th label of a box of pixels in both directions, int64 (1, h, w).
+    gives every `step`-th label of a box of pixels in both directions, int64 (1, h, w) on the host.
     """
 
     size: tuple[int, int]
@@ -164,8 +166,9 @@ class WindowedGenerator:
 
     def _level(self, number: int, box: Box) -> Level:
         step = self._config.stride >> number
-        labels = self._scene.labels(_pixels(box, step), step).to(self._device)
-        return Level(labels, self._network.classes, self._shares[number])
+        host_NHW = self._scene.labels(_pixels(box, step), step)
+        labels_NHW = sent(host_NHW, self._device)
+        return Level(labels_NHW, self._network.classes, self._shares[number], host_NHW)
 
 
 def shares_of(scene: Scene, config: GeneratorConfig, classes: int) -> Shares:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from hpc.packed_integers import PackedIntegers
+
 
 @dataclass(frozen=True, kw_only=True)
 class BadSample:
@@ -23,7 +25,8 @@ class Batch:
 
     `tiles_NCHW` is uint8, `labels_NHW` uint8 class indices; `positions_N` says where in the global
     batch each sample stands: what random numbers are keyed by. `keys` are the samples' names, and
-    `bad` lists the samples that were replaced.
+    `bad` lists the samples that were replaced. `tables` is what the stream was asked to find in the
+    label maps, if anything.
     """
 
     number: int
@@ -32,9 +35,13 @@ class Batch:
     positions_N: torch.Tensor
     keys: list[str]
     bad: tuple[BadSample, ...] = ()
+    tables: PackedIntegers | None = None
 
     def pin_memory(self) -> Batch:
         """The same batch in page-locked memory, from which a GPU copies without waiting."""
         return replace(
-            self, tiles_NCHW=self.tiles_NCHW.pin_memory(), labels_NHW=self.labels_NHW.pin_memory()
+            self,
+            tiles_NCHW=self.tiles_NCHW.pin_memory(),
+            labels_NHW=self.labels_NHW.pin_memory(),
+            tables=None if self.tables is None else self.tables.pin_memory(),
         )

@@ -7,7 +7,7 @@ ranks changes what a batch holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Literal
 
@@ -22,6 +22,7 @@ from histosyn.shards.reader import ShardReader
 from histosyn.shards.sample_order import OrderedSample, SampleOrder
 from histosyn.shards.worker_transfer import PinnedAfterPipe, Piped, Receiver, send
 from hpc.errors import ConfigError, HistosynError, SampleError
+from hpc.packed_integers import PackedIntegers
 from hpc.parallel import IN_A_SCRIPT, end_with_parent, kill_at_exit
 from hpc.preemption import signals_blocked
 from hpc.shared_memory import starting_processes
@@ -29,6 +30,8 @@ from hpc.socket_folder import keep_sockets_short
 from hpc.topology import Topology
 
 OnBadSample = Literal["error", "skip"]
+# Of the label maps (N, H, W) of a batch.
+Find = Callable[[torch.Tensor], PackedIntegers]
 _Sent = Batch | Piped | PinnedAfterPipe | HistosynError
 # Batches that each worker may have ready: what bounds the memory of loading.
 _PREFETCHED_BATCHES = 2
@@ -48,6 +51,8 @@ class ShardStream:
     Tiles and label maps are flipped and turned if `augmented`, and cut to random squares of `crop`
     pixels; `stain_jitter`, in [0, 1), is the most by which each stain changes, as a share.
 
+    `find`, run where a batch is read, makes its `Batch.tables` of its label maps; it is pickled.
+
     A sample that cannot be used is an error, or with `on_bad_sample="skip"` replaced by another of
     its epoch, the same one wherever and whenever this batch is read.
     """
@@ -66,6 +71,7 @@ class ShardStream:
         draws: EpochSampling | None = None,
         on_bad_sample: OnBadSample = "error",
         workers: int = 0,
+        find: Find | None = None,
     ) -> None:
         self.reader = reader
         self.index = reader.index
@@ -87,6 +93,7 @@ class ShardStream:
             seed=seed,
             augmentation=Augmentation(crop=crop, oriented=augmented, stain_jitter=stain_jitter),
             on_bad_sample=on_bad_sample,
+            find=find,
         )
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
@@ -140,8 +147,10 @@ class _Batches(Dataset[Batch | Piped | HistosynError]):
         seed: int,
         augmentation: Augmentation,
         on_bad_sample: OnBadSample,
+        find: Find | None,
     ) -> None:
         self.reader = reader
+        self.find = find
         self.draws = draws
         self.positions = positions
         self.global_batch = global_batch
@@ -171,13 +180,15 @@ class _Batches(Dataset[Batch | Piped | HistosynError]):
             self._sample(number * self.global_batch + position, bad) for position in self.positions
         ]
         tiles, labels, keys = zip(*samples, strict=True)
+        labels_NHW = torch.from_numpy(np.stack(labels))
         return Batch(
             number=number,
             tiles_NCHW=torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).contiguous(),
-            labels_NHW=torch.from_numpy(np.stack(labels)),
+            labels_NHW=labels_NHW,
             positions_N=torch.arange(self.positions.start, self.positions.stop),
             keys=list(keys),
             bad=tuple(bad),
+            tables=None if self.find is None else self.find(labels_NHW),
         )
 
     def _sample(self, position: int, bad: list[BadSample]) -> tuple[np.ndarray, np.ndarray, str]:

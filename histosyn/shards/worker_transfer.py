@@ -6,7 +6,7 @@ room for a batch, it is lost there with a traceback, and training waits for it f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,27 @@ class Piped:
 
     arrays: dict[str, np.ndarray]
     rest: dict[str, Any]
+    numbers: np.ndarray | None
 
     @classmethod
     def of(cls, batch: Batch) -> Piped:
         """The same content."""
         values = dict(vars(batch))
         arrays = {name: values.pop(name).numpy() for name in _TENSORS}
-        return cls(arrays=arrays, rest=values)
+        numbers = None
+        if batch.tables is not None:
+            numbers = batch.tables.numbers.numpy()
+            values["tables"] = replace(batch.tables, numbers=torch.empty(0))
+        return cls(arrays=arrays, rest=values, numbers=numbers)
 
     def batch(self) -> Batch:
         """As it was."""
         tensors = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
-        return Batch(**(tensors | self.rest))
+        batch = Batch(**(tensors | self.rest))
+        if batch.tables is None or self.numbers is None:
+            return batch
+        tables = replace(batch.tables, numbers=torch.from_numpy(self.numbers))
+        return replace(batch, tables=tables)
 
     def pin_memory(self) -> PinnedAfterPipe:
         """For a GPU: see `Batch.pin_memory`."""
@@ -58,6 +67,8 @@ def send(batch: Batch) -> Batch | Piped:
     try:
         for name in _TENSORS:
             getattr(batch, name).share_memory_()
+        if batch.tables is not None:
+            batch.tables.numbers.share_memory_()
     except RuntimeError:
         return Piped.of(batch)
     return batch

@@ -13,6 +13,8 @@ Legend: N batch, H W pixels, S the numbers of a code.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -36,7 +38,7 @@ def stain_code(tiles_N3HW: torch.Tensor) -> torch.Tensor:
     tiles = tiles_N3HW.float() if tiles_N3HW.itemsize < 4 else tiles_N3HW
     density_N3M = -torch.log(((tiles.flatten(2) + 1) * 127.5 + 1).clamp(1, 256) / 256)
     tissue_N1M = (density_N3M.detach().mean(1, keepdim=True) > TISSUE_DENSITY).to(tiles)
-    matrix = torch.from_numpy(unmixing()).to(tiles)
+    matrix = _unmixing_on(tiles.device, tiles.dtype)
     stains_N3M = torch.einsum("ncm,cs->nsm", density_N3M, matrix)
     mean_N3 = _mean(stains_N3M, tissue_N1M)
     variance_N3 = _mean((stains_N3M - mean_N3[..., None]).square(), tissue_N1M)
@@ -51,6 +53,13 @@ def stain_code(tiles_N3HW: torch.Tensor) -> torch.Tensor:
 def as_floats(tile_HWC: NDArray[np.uint8]) -> torch.Tensor:
     """A tile as it is read, as a batch of one (1, 3, H, W) in [-1, 1], float32."""
     return torch.from_numpy(tile_HWC).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+@cache
+def _unmixing_on(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Sent once: a device would have to be waited for each time."""
+    with torch.inference_mode(False):
+        return torch.from_numpy(unmixing()).to(device, dtype)
 
 
 def _mean(values_NCM: torch.Tensor, weights_N1M: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,7 @@ import torch
 
 from histosyn.networks.boxes import Box, around, box_of
 from histosyn.networks.generator import Generator, Noise
-from histosyn.networks.patterns import Level
+from histosyn.networks.levels import Level
 
 _REACH_OF_LABELS = 2
 _REACH_OF_CONVOLUTIONS = 2
@@ -67,7 +67,7 @@ class ActivationCache:
     @contextmanager
     def image(self, levels: Sequence[Level]) -> Iterator[None]:
         """Make an image of these label maps; with those of another size it shares nothing."""
-        labels = [level.labels_NHW for level in levels]
+        labels = [level.on_host() for level in levels]
         if [each.shape for each in labels] != [each.shape for each in self._labels]:
             self._kept, self._labels = {}, labels
         self._levels, self._new = levels, {}
@@ -104,7 +104,7 @@ class ActivationCache:
             part = network.rise(
                 number,
                 (window.coarser() if number else window).of(x.values),
-                Level(window.of(level.labels_NHW), level.classes),
+                level.window(window),
                 None if pixel_noise is None else window.of(pixel_noise),
                 noise.stain,
             )

@@ -21,6 +21,7 @@ from histosyn.networks.windows import (
 )
 from histosyn.stain.seen import Code
 from hpc.determinism import deterministic
+from hpc.device_copies import sent
 from hpc.errors import HistosynError, InputError
 from hpc.weights import is_finite
 
@@ -61,7 +62,7 @@ class FieldTissue:
             size=(_up(height, self._stride), _up(width, self._stride)),
             labels=partial(_labels, self._field),
             noise_key=self._noise_key,
-            stain=None if self._stain is None else torch.tensor([self._stain], device=device),
+            stain=None if self._stain is None else sent(torch.tensor([self._stain]), device),
         )
 
     @torch.inference_mode()

@@ -22,6 +22,7 @@ from histosyn.images.tiles import png_bytes
 from histosyn.networks.generator import Generator, Noise, draw_noise
 from histosyn.stain.seen import Code
 from histosyn.synthesis.activation_cache import ActivationCache, Recomputed
+from hpc.device_copies import sent
 from hpc.errors import DatasetError
 from hpc.randomness import key_of
 
@@ -90,7 +91,7 @@ def paint_tissue(
     keys = [key_for(each) for each in (seed, *rerolls.used_seeds)]
     noises = _noises(keys, network.config, height, width, device)
     if stain is not None:
-        codes = torch.tensor([stain], device=device)
+        codes = sent(torch.tensor([stain]), device)
         noises = [replace(noise, stain=codes) for noise in noises]
     areas = _Areas(rerolls, network.config, device)
     coarse, fine = _halves(network.config)
@@ -104,7 +105,7 @@ def paint_tissue(
 
     # Features of another stain are others everywhere.
     own = (keys[0], stain)
-    levels = network.levels_of(torch.from_numpy(labels_HW).long()[None].to(device))
+    levels = network.levels_of(torch.from_numpy(labels_HW).long()[None])
     with cache.image(levels):
         passes = []
         for key, noise in zip(keys, noises, strict=True):
@@ -139,7 +140,7 @@ class _Areas:
 
     def __init__(self, rerolls: Rerolls, config: GeneratorConfig, device: torch.device) -> None:
         self.numbers = rerolls.used
-        areas_HW = torch.from_numpy(rerolls.areas_HW).to(device).float()
+        areas_HW = sent(torch.from_numpy(rerolls.areas_HW), device).float()
         bottom, right = (-side % config.stride for side in areas_HW.shape)
         # What is padded is no area of its own: it is cut off again.
         self.areas_NCHW = functional.pad(areas_HW[None, None], (0, right, 0, bottom))

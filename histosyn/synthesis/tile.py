@@ -28,6 +28,7 @@ from histosyn.synthesis.field_tissue import (
 )
 from histosyn.synthesis.rerolls import Rerolls, paint_tissue, painting_key
 from hpc.determinism import deterministic
+from hpc.device_copies import sent
 from hpc.errors import LabelError
 
 _NAMED_CLASSES = 12
@@ -64,10 +65,10 @@ def synthesize(
     if height * width > WHOLE_UP_TO:
         field = ArrayField(labels_HW)
         return FieldTissue(model, field, int(noise_key), stain, memory_gib).whole()
-    labels = torch.from_numpy(labels_HW).long()[None].to(device)
+    labels = torch.from_numpy(labels_HW).long()[None]
     noise = draw_noise([int(noise_key)], model.facts.generator, height, width, device)
     if stain is not None:
-        noise = replace(noise, stain=torch.tensor([stain], device=device))
+        noise = replace(noise, stain=sent(torch.tensor([stain]), device))
     with deterministic():
         return _as_tile(model, model.network(labels, noise))
 

@@ -7,9 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from histosyn.config.train import DataConfig, Settings
+from histosyn.config.train import DataConfig, Settings, TrainConfig
 from histosyn.labels.object_sizes import SAMPLE, Sizes, measure_objects
+from histosyn.networks.label_tables import label_tables
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.reader import ShardReader
 from histosyn.shards.staging import stage, staging_folder
@@ -24,15 +26,23 @@ from hpc.randomness import distinct_integers, key_of
 from hpc.topology import Topology
 
 
-def open_stream(config: Settings, topology: Topology) -> ShardStream:
+def open_stream(
+    config: Settings, topology: Topology, device: torch.device | None = None
+) -> ShardStream:
     """This rank's stream; every rank calls it, and all of them raise the same error if it fails.
+
+    For a generator that is trained on a `device`, batches come with the tables of its label maps.
 
     Raises InputError or DatasetError if there are no shards to train on, SampleError (unless bad
     samples are to be skipped) or DatasetError for those that are damaged as a whole.
     """
     data = config.data
+    reader = _open_reader(data)
+    find = None
+    if isinstance(config, TrainConfig) and device is not None:
+        find = label_tables(config, len(reader.index.schema), device)
     return ShardStream(
-        _open_reader(data),
+        reader,
         global_batch=data.global_batch,
         seed=config.run.seed,
         topology=topology,
@@ -42,6 +52,7 @@ def open_stream(config: Settings, topology: Topology) -> ShardStream:
         rare_class_threshold=data.rare_class_threshold,
         on_bad_sample=data.on_bad_sample,
         workers=data.workers,
+        find=find,
     )
 
 

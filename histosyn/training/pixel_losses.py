@@ -18,6 +18,7 @@ from torch.nn import functional
 from histosyn.networks.discriminator import Features
 from histosyn.training.losses import Compute, DiscriminatorOutputs
 from hpc import collectives
+from hpc.device_copies import sent
 from hpc.randomness import uniform
 
 
@@ -84,7 +85,7 @@ def mix_regions(labels_NHW: torch.Tensor, classes: int, keys: Sequence[int]) -> 
     `keys` has one an image. Cuts follow the label map's borders, which tell nothing by themselves.
     """
     throws = [uniform(key, np.arange(classes)) < 0.5 for key in keys]
-    real_NK = torch.from_numpy(np.stack(throws)).to(labels_NHW.device)
+    real_NK = sent(torch.from_numpy(np.stack(throws)), labels_NHW.device)
     index = labels_NHW.clamp(max=classes - 1).flatten(1)
     return real_NK.gather(1, index).view_as(labels_NHW)
 

@@ -24,6 +24,7 @@ from histosyn.shards.reader import ShardReader
 from histosyn.shards.stream import ShardStream
 from histosyn.stain.code import stain_code
 from histosyn.training.step_inputs import autocast, keyed_noise, position_keys, to_float
+from hpc.device_copies import sent
 from hpc.preemption import Reason, StopRequested
 from hpc.progress import ProgressLog, timed
 from hpc.randomness import key_of
@@ -86,9 +87,9 @@ class Recalibration:
             self._kept = list(self._read())
         for number, (labels_NHW, positions, stain_NS) in enumerate(self._kept):
             keys = position_keys(self.config, "recalibration", number, positions)
-            labels_NHW = labels_NHW.to(self.device, non_blocking=True).long()
-            noise = keyed_noise(self.config, labels_NHW, keys)
-            yield labels_NHW, replace(noise, stain=stain_NS)
+            noise = keyed_noise(self.config, labels_NHW.shape[1:], keys, self.device)
+            stain_NS = None if stain_NS is None else sent(stain_NS, self.device)
+            yield labels_NHW.long(), replace(noise, stain=stain_NS)
 
     def _read(self) -> Iterator[_Labels]:
         """As they are trained on, in an order of their own."""

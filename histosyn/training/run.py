@@ -61,7 +61,7 @@ class GeneratorTraining:
     def __init__(self, config: TrainConfig, topology: Topology, device: torch.device) -> None:
         self.config = config
         self.topology = topology
-        stream = open_stream(config, topology)
+        stream = open_stream(config, topology, device)
         _check_tiles(config, stream.index)
         adversaries = Adversaries(config, len(stream.index.schema), device)
         self._stains = SeenStains()

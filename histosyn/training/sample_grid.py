@@ -21,6 +21,7 @@ from histosyn.stain.code import as_floats, stain_code
 from histosyn.training.grid_picture import grid_picture
 from histosyn.training.trainer import Trainer
 from hpc.deferred_writes import DeferredWrites
+from hpc.device_copies import sent
 from hpc.errors import DatasetError, SampleError
 from hpc.files import write_bytes
 from hpc.log import RecordsFile
@@ -79,10 +80,10 @@ class SampleGrid:
     def _synthesize(self, generator: Generator, number: int) -> np.ndarray:
         weight = generator.exit.weight
         height, width = self.labels[number].shape
-        labels = torch.from_numpy(self.labels[number]).long()[None].to(weight.device)
+        labels = torch.from_numpy(self.labels[number]).long()[None]
         key = key_of(self.seed, "sample grid", number)
         noise = draw_noise([key], generator.config, height, width, weight.device)
-        noise = replace(noise, stain=self._stains[number])
+        noise = replace(noise, stain=sent(self._stains[number], weight.device))
         return to_uint8(generator(labels, noise.to(weight.device, weight.dtype)))[0]
 
 

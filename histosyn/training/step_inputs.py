@@ -15,6 +15,8 @@ from histosyn.networks.noise import Noise, draw_noise
 from histosyn.shards.batch import Batch
 from histosyn.stain.code import stain_code
 from histosyn.training.pixel_losses import mix_regions
+from hpc.device_copies import CopyStream, sent
+from hpc.packed_integers import PackedIntegers
 from hpc.randomness import key_of
 
 
@@ -23,6 +25,7 @@ class StepInputs:
     """`labels_NHW` int64 and `tiles_NCHW` float in [-1, 1] of this rank's part of a global batch.
 
     `positions` say where in the global batch its samples stand: random numbers are keyed by that.
+    `tables` is what was found in the label maps for the generator (see `LabelTables`), if it was.
     """
 
     config: TrainConfig
@@ -30,10 +33,12 @@ class StepInputs:
     positions: tuple[int, ...]
     labels_NHW: torch.Tensor
     tiles_NCHW: torch.Tensor
+    tables: PackedIntegers | None = None
 
     def noise(self, purpose: str) -> Noise:
         """The generator's noise, another for each `purpose`, with the stain of the real tiles."""
-        noise = keyed_noise(self.config, self.labels_NHW, self._keys(purpose))
+        size, device = self.labels_NHW.shape[1:], self.labels_NHW.device
+        noise = keyed_noise(self.config, size, self._keys(purpose), device)
         return replace(noise, stain=self.stains)
 
     @cached_property
@@ -50,16 +55,29 @@ class StepInputs:
 
 
 def make_step_inputs(
-    config: TrainConfig, batch: Batch, step: int, device: torch.device
+    config: TrainConfig,
+    batch: Batch,
+    step: int,
+    device: torch.device,
+    copies: CopyStream | None = None,
 ) -> StepInputs:
-    """Move a batch to the device; only there it grows from bytes to numbers."""
-    tiles_uint8 = batch.tiles_NCHW.to(device, non_blocking=True)
+    """Move a batch to the device; only there it grows from bytes to numbers.
+
+    With `copies` it is moved beside the step before, if that is still being computed.
+    """
+    copies = copies or CopyStream(device)
+    with copies.beside():
+        tiles_uint8, labels_uint8 = sent(batch.tiles_NCHW, device), sent(batch.labels_NHW, device)
+        tables = None if batch.tables is None else batch.tables.to(device)
+    numbers = () if tables is None else (tables.numbers,)
+    copies.arrived((tiles_uint8, labels_uint8, *numbers))
     return StepInputs(
         config=config,
         step=step,
         positions=tuple(batch.positions_N.tolist()),
-        labels_NHW=batch.labels_NHW.to(device, non_blocking=True).long(),
+        labels_NHW=labels_uint8.long(),
         tiles_NCHW=arranged(to_float(tiles_uint8, config), config),
+        tables=tables,
     )
 
 
@@ -75,10 +93,11 @@ def position_keys(
     return [key_of(config.run.seed, purpose, number, position) for position in positions]
 
 
-def keyed_noise(config: TrainConfig, labels_NHW: torch.Tensor, keys: Sequence[int]) -> Noise:
-    """Noise for these label maps, one key each, on their device and in the weights' precision."""
-    height, width = labels_NHW.shape[1:]
-    noise = draw_noise(keys, config.generator, height, width, labels_NHW.device)
+def keyed_noise(
+    config: TrainConfig, size: Sequence[int], keys: Sequence[int], device: torch.device
+) -> Noise:
+    """Noise for label maps of this height and width, one key each, in the weights' precision."""
+    noise = draw_noise(keys, config.generator, size[0], size[1], device)
     noise = noise.to(dtype_of(config))
     return replace(noise, entry=arranged(noise.entry, config))
 

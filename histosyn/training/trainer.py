@@ -6,6 +6,7 @@ average (EMA) follows.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ import torch
 from histosyn.config.train import TrainConfig
 from histosyn.networks.convolutions import Form, computed_as
 from histosyn.networks.generator import Generator
+from histosyn.networks.label_tables import label_tables
 from histosyn.networks.modulation import tables_below
 from histosyn.shards.batch import Batch
 from histosyn.shards.stream import ShardStream
@@ -23,6 +25,7 @@ from histosyn.training.recalibration import Recalibration
 from histosyn.training.step_inputs import make_step_inputs
 from histosyn.training.steps import StepTrainer
 from histosyn.training.updates import UPDATES
+from hpc.device_copies import CopyStream
 
 # In a checkpoint; those of older versions always were.
 AVERAGE_IS_READY = "average_is_ready"
@@ -52,6 +55,9 @@ class Trainer(StepTrainer):
         )
         self._update = UPDATES[config.run.updates]
         self._recalibration = recalibration
+        # For batches of other sources: those of the stream come with it.
+        self._find = label_tables(config, adversaries.generator.network.classes, device)
+        self._copies = CopyStream(device)
         # Settled by whoever starts a run; for others it is as PyTorch has it.
         form, below = config.run.convolutions, config.run.tables_below
         self._form: Form = "plain" if form == "auto" else form
@@ -60,7 +66,9 @@ class Trainer(StepTrainer):
 
     def take_step(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Both networks learn from a batch; losses by "network/term"."""
-        inputs = make_step_inputs(self.config, batch, self.step, self.device)
+        if batch.tables is None:
+            batch = replace(batch, tables=self._find(batch.labels_NHW))
+        inputs = make_step_inputs(self.config, batch, self.step, self.device, self._copies)
         with computed_as(self._form), tables_below(self._tables_below, self._table_costs):
             result = self._update(self.adversaries, self.objective, inputs)
         self.adversaries.ema.update(self.adversaries.generator.network, self.step)

@@ -39,7 +39,8 @@ def simultaneous(adversaries: Adversaries, objective: Objective, inputs: StepInp
     """Both optimizers step by gradients at the weights before the step."""
     generator, discriminator = adversaries.generator, adversaries.discriminator
     with autocast(inputs.config, inputs.tiles_NCHW.device):
-        synthetic = generator.ddp(inputs.labels_NHW, inputs.noise("noise"))
+        levels = generator.network.levels_of(inputs.labels_NHW, inputs.tables)
+        synthetic = generator.ddp(inputs.labels_NHW, inputs.noise("noise"), levels)
         shown = synthetic.detach().requires_grad_()
         outputs = _judge(discriminator.ddp, objective, inputs, shown)
         losses, loss = _evaluate(generator.name, objective.generator, outputs, inputs.step)
@@ -58,7 +59,7 @@ def alternating(adversaries: Adversaries, objective: Objective, inputs: StepInpu
     with autocast(inputs.config, inputs.tiles_NCHW.device):
         with torch.no_grad():
             # Both forwards look at the same label maps, whose neighbourhoods are found once.
-            levels = generator.network.levels_of(inputs.labels_NHW)
+            levels = generator.network.levels_of(inputs.labels_NHW, inputs.tables)
             noise = inputs.noise("discriminator's noise")
             shown = generator.network(inputs.labels_NHW, noise, levels)
         outputs = _judge(discriminator.ddp, objective, inputs, shown)

@@ -92,6 +92,12 @@ class Sim(TorchDispatchMode):
             _Idle.tally = before
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if torch.is_inference_mode_enabled():
+            # There operations that are made of others come as they were called.
+            with torch.inference_mode(False), torch.no_grad(), self:
+                result = func.decompose(*args, **kwargs or {})
+            if result is not NotImplemented:
+                return result
         return _run(_Idle.tally, func, args, kwargs or {})
 
 

@@ -11,12 +11,14 @@ from tissue import SCHEMA
 from torch.nn import functional
 
 from histosyn.config.train import GeneratorConfig
-from histosyn.networks import patterns, pixel_blocks
+from histosyn.networks import levels as levels_module
+from histosyn.networks import pixel_blocks
 from histosyn.networks.batch_moments import measure
 from histosyn.networks.generator import Generator, Noise, block_widths, draw_noise
 from histosyn.networks.inference import Precision, made_ready
+from histosyn.networks.levels import LabelPyramid
 from histosyn.networks.modulation import Spade
-from histosyn.networks.patterns import LabelPyramid, one_hot, shrink
+from histosyn.networks.patterns import one_hot, shrink
 from hpc.errors import InputError
 
 CONFIG = GeneratorConfig(
@@ -235,8 +237,8 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: ModuleType, name: str) -> li
 @pytest.mark.parametrize(
     ("modulation", "owner", "name"),
     [
-        ("spade", patterns, "find_patterns"),
-        ("class_table", patterns, "Pixels"),
+        ("spade", levels_module, "find_patterns"),
+        ("class_table", levels_module, "Pixels"),
         ("spade", pixel_blocks, "Summation"),
         ("class_table", pixel_blocks, "Summation"),
     ],

@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from histosyn.networks import bags, batch_moments, modulation, pixel_blocks
 from histosyn.networks.batch_moments import measure
+from histosyn.networks.levels import LabelPyramid, Level
 from histosyn.networks.modulation import ClassTable, Modulation, Spade
-from histosyn.networks.patterns import IGNORED, LabelPyramid, Level, find_patterns, one_hot
+from histosyn.networks.patterns import IGNORED, find_patterns, one_hot
 from hpc.collectives import rank
 
 CHANNELS, HIDDEN, SLOPE = 3, 4, 0.2

@@ -10,7 +10,7 @@ from histosyn.config.train import GeneratorConfig
 from histosyn.networks.boxes import Box
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import made_ready
-from histosyn.networks.patterns import Level
+from histosyn.networks.levels import Level
 from histosyn.networks.windows import (
     LEAST_CELLS,
     Reach,
@@ -136,7 +136,7 @@ def test_shares_of_a_large_image_are_those_of_its_levels(monkeypatch):
 
         return sampled(size, side=32)
 
-    for module in ("patterns", "windows"):
+    for module in ("levels", "windows"):
         monkeypatch.setattr(f"histosyn.networks.{module}.sampled", fewer)
     levels = Generator(config, CLASSES).levels_of(labels)
     assert shares_of(scene_of(labels), config, CLASSES) == [level.shares for level in levels]

@@ -15,6 +15,7 @@ from histosyn.shards.batch import Batch
 from histosyn.shards.dataset import open_shards
 from histosyn.shards.stream import ShardStream
 from histosyn.shards.worker_transfer import Piped, Receiver, send
+from hpc.packed_integers import PackedIntegers
 
 
 def batch():
@@ -22,6 +23,7 @@ def batch():
     return Batch(
         number=5, tiles_NCHW=tiles, labels_NHW=tiles[:, 0].clone(),
         positions_N=torch.arange(2), keys=["a", "b"],
+        tables=PackedIntegers(numbers=torch.arange(5).int(), sizes=(2, 3), plan=("a", 1)),
     )  # fmt: skip
 
 
@@ -30,6 +32,9 @@ def same(one, other):
     for name in ("tiles_NCHW", "labels_NHW", "positions_N"):
         mine, theirs = getattr(one, name), getattr(other, name)
         assert torch.equal(mine, theirs) and mine.dtype == theirs.dtype
+    assert one.tables.plan == other.tables.plan
+    for mine, theirs in zip(one.tables.tensors(), other.tables.tensors(), strict=True):
+        assert torch.equal(mine, theirs)
 
 
 def test_without_workers_nothing_is_sent():
@@ -41,6 +46,7 @@ def test_where_there_is_no_room_it_goes_through_a_pipe(monkeypatch, caplog):
     monkeypatch.setattr(worker_transfer, "get_worker_info", lambda: "a worker")
     shared = send(batch())
     assert isinstance(shared, Batch) and shared.tiles_NCHW.is_shared()
+    assert shared.tables.numbers.is_shared()
 
     def no_room(tensor):
         raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>")

@@ -11,7 +11,7 @@ from scripted import saved
 from torch import nn
 
 from histosyn.config.train import LossConfig
-from histosyn.networks import patterns
+from histosyn.networks import levels
 from histosyn.training.adversaries import Adversaries
 from histosyn.training.losses import DiscriminatorOutputs, Mixture
 from histosyn.training.objectives import make_objective
@@ -228,13 +228,13 @@ def test_each_network_forwards_as_often_as_the_order_asks(updates, matching, exp
 
 @pytest.mark.parametrize("updates", list(UPDATES))
 def test_label_neighbourhoods_are_found_once_a_step(updates, monkeypatch):
-    widths, find = [], patterns.find_patterns
+    widths, find = [], levels.find_patterns
 
-    def counted(labels_NHW, classes):
+    def counted(labels_NHW, classes, device):
         widths.append(labels_NHW.shape[2])
-        return find(labels_NHW, classes)
+        return find(labels_NHW, classes, device)
 
-    monkeypatch.setattr(patterns, "find_patterns", counted)
+    monkeypatch.setattr(levels, "find_patterns", counted)
     moved(with_run(BASE, updates=updates))
     assert sorted(widths) == [2, 4, 8, 16, 32]
 
