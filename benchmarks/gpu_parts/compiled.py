@@ -13,8 +13,8 @@ from gpu_parts.models import labels_for, random_model
 from gpu_parts.timing import Cost, arithmetic, cost_of
 from gpu_parts.trainers import batches_of, config_for, step_of, trainer_of
 from histosyn.networks.generator import draw_noise
+from histosyn.networks.levels import Level
 from histosyn.networks.modulation import tables_below
-from histosyn.networks.patterns import Level
 
 
 def graphs(bench: Bench) -> Iterator[Row]:

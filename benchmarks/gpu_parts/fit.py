@@ -21,8 +21,9 @@ from gpu_parts.bench import Bench, Row
 from gpu_parts.models import precisions_of_models
 from gpu_parts.timing import arithmetic, cost_of
 from histosyn.config.file import as_literal
+from histosyn.networks.levels import Level
 from histosyn.networks.modulation import Spade, tables_below
-from histosyn.networks.patterns import Level, shrink
+from histosyn.networks.patterns import shrink
 from histosyn.networks.table_costs import DeviceCosts, read_table_costs, tables_cost
 from hpc.files import write_text
 from hpc.precision import device_text
@@ -107,14 +108,16 @@ def _layers(bench: Bench, precision: str) -> Iterator[tuple[Row, Timed]]:
             )  # fmt: skip
 
 
+@cache
 def _level(side: int, noise: float, device: torch.device) -> Level:
-    """Of maps four times as large, as the middle levels of a pyramid are."""
+    """Of maps four times as large, as the middle levels of a pyramid are; with its tables."""
     maps = _maps(4 * side if side <= 128 else side)
     maps = shrink(maps, maps.shape[1] // side).repeat(_TILES // 2, 1, 1)
     random = torch.Generator().manual_seed(0)
     others = torch.randint(0, _CLASSES, maps.shape, generator=random)
     noisy = torch.rand(maps.shape, generator=random) < noise
-    return Level(torch.where(noisy, others, maps).to(device), _CLASSES)
+    host = torch.where(noisy, others, maps)
+    return Level(host.to(device), _CLASSES, host_NHW=host)
 
 
 @cache

@@ -28,6 +28,8 @@ from histosyn.config.train import TrainConfig
 from histosyn.networks.noise import draw_noise
 from histosyn.training.step_inputs import make_step_inputs
 
+# In turn.
+_BATCHES = 4
 # Ours, most telling first; None stands for the plain step.
 _TABLES, _DENSE = {"run": {"tables_below": 1.0}}, {"run": {"tables_below": 0.0}}
 WAYS: dict[str, Settings | None] = {
@@ -99,15 +101,14 @@ def _networks(bench: Bench, size: int, channels: int, way: str) -> Make:
 
 
 def _our_step(bench: Bench, config: TrainConfig) -> Make:
-    """The step of a run, from a batch on the host to the moving average."""
+    """The step of a run, from a batch on the host, with its tables, to the moving average."""
     trainer = trainer_of(config, bench.device)
-    # Each batch once, so that nothing is found in the second round that was found in the first.
-    count = bench.scale.warm_up + bench.scale.repeats + 1
-    step = step_of(trainer, batches_of(trainer.stream, count))
 
     def make(precision: str) -> tuple[Callable[[], Any], AbstractContextManager[Any]]:
         trainer.config = replace(config, run=replace(config.run, precision=precision))
-        return step, nullcontext()
+        # Which tables it needs depends on the precision.
+        batches = batches_of(stream_of(trainer.config, bench.device), _BATCHES)
+        return step_of(trainer, batches), nullcontext()
 
     return make
 

@@ -43,10 +43,10 @@ def synthesis(bench: Bench) -> Iterator[Row]:
 
 
 def _tile(bench: Bench, size: int, channels: int, precision: str, generator: Row) -> Row:
-    """The network alone, from a label map on the device, and the whole way to pixels."""
+    """The network alone, from a label map on the host, and the whole way to pixels."""
     model = random_model(bench, channels, precision, bench.device, **generator)
     labels_HW = labels_for(size)
-    labels = torch.from_numpy(labels_HW).long()[None].to(bench.device)
+    labels = torch.from_numpy(labels_HW).long()[None]
     noise = draw_noise([1], model.facts.generator, size, size, bench.device)
     times = {"warm_up": bench.scale.warm_up, "repeats": bench.scale.repeats}
     with arithmetic(precision):

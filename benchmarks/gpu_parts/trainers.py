@@ -44,14 +44,14 @@ def config_for(
     return from_dict(TrainConfig, sections, "benchmarks/gpu.py")
 
 
-def stream_of(config: TrainConfig) -> ShardStream:
-    """What it is trained on, without workers of its own unless the configuration has some."""
-    return open_stream(config, Topology())
+def stream_of(config: TrainConfig, device: torch.device | None = None) -> ShardStream:
+    """What it is trained on; for a device, with the tables of its label maps."""
+    return open_stream(config, Topology(), device)
 
 
 def trainer_of(config: TrainConfig, device: torch.device) -> Trainer:
     """At its first step, with the weights that the seed decides."""
-    stream = stream_of(config)
+    stream = stream_of(config, device)
     adversaries = Adversaries(config, len(stream.index.schema), device)
     if config.generator.stain:
         adversaries.standardize_stains(stains_of_shards(stream.reader))
