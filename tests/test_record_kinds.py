@@ -127,7 +127,7 @@ SAMPLES = {
     },
     "eval.utility.trainings:_TESTS": {
         "data_sha256": SHA, "segmenter_sha256": SHA, "training": {}, "tiles": 3,
-        "units": ["a"], "confusion": [[[1, 2], [3, 4]]],
+        "units": ["a"], "confusion": [[[1, 2], [3, 4]]], "minutes": 1.5,
     },
     "tune.trial_folder:_EVALUATIONS": {"step": 3, "images_seen": 24, "distance": 1.5},
     "tune.trial_folder:_DECISIONS": {"step": 3, "decision": "go on"},

@@ -218,6 +218,16 @@ def utility_claims(one: Finding) -> Iterator[Claim]:
             verdict=_equivalence(number.details.get("equivalence")),
             source=one.file,
         )
+        if (number.details.get("conclusions") or {}).get("superior"):
+            least = number.details.get("superiority_margin")
+            yield claim_of(
+                number,
+                claim="A segmenter learns more with synthetic tiles",
+                found=str(number.details.get("statement")),
+                reference=f"more than {digits(least)}, set beforehand",
+                verdict="shown",
+                source=one.file,
+            )
 
 
 def _equivalence(test: Any) -> Verdict:

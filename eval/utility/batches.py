@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 
-from eval.utility.config import UtilityConfig
+from eval.utility.arms import work_of
+from eval.utility.config import ArmPlan, UtilityConfig
 from eval.utility.plan import PlannedTraining, Sources
 from histosyn.shards.batch import Batch
 from histosyn.shards.index import DatasetIndex
@@ -43,41 +45,61 @@ class Mixture:
             )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sequel:
+    """`steps` batches of the first source, and those of the second from there on."""
+
+    first: BatchSource
+    steps: int
+    second: BatchSource
+
+    @property
+    def index(self) -> DatasetIndex:
+        """All shards."""
+        one, other = self.first.index, self.second.index
+        return replace(one, shards=(*one.shards, *other.shards))
+
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """Batches `start`, `start` + 1, ... without end."""
+        if start < self.steps:
+            yield from islice(self.first.batches(start), self.steps - start)
+        yield from self.second.batches(max(start - self.steps, 0))
+
+
 def open_batches_of(
     planned: PlannedTraining, sources: Sources, config: UtilityConfig
 ) -> BatchSource:
     """The batches that a training sees; each arm has as many tiles a step."""
-    data = config.data
-    synthetic = data.synthetic_tiles_a_step
-    if planned.arm == "synthetic":
-        return _stream(sources.synthetic_for(planned), planned, config, tiles=data.global_batch)
-    if planned.arm == "real+synthetic":
-        return Mixture(
-            first=_real(sources, planned, config, tiles=data.global_batch - synthetic),
-            second=_stream(sources.synthetic_for(planned), planned, config, tiles=synthetic),
-        )
-    return _real(sources, planned, config, tiles=data.global_batch)
+    plan = sources.arm(planned)
+    work = work_of(plan, config)
 
+    def real(tiles: int) -> ShardStream:
+        chosen = Subset(sources.real.index, sources.rows(planned.share, planned.seed))
+        return _stream(sources.real, planned, plan, config, tiles=tiles, draws=chosen)
 
-def _real(
-    sources: Sources, planned: PlannedTraining, config: UtilityConfig, *, tiles: int
-) -> ShardStream:
-    chosen = Subset(sources.real.index, sources.rows(planned.share, planned.seed))
-    return _stream(sources.real, planned, config, tiles=tiles, draws=chosen)
+    def synthetic(tiles: int) -> ShardStream:
+        return _stream(sources.synthetic_for(planned), planned, plan, config, tiles=tiles)
+
+    if not work.real:
+        return synthetic(work.synthetic)
+    if work.synthetic:
+        return Mixture(first=real(work.real), second=synthetic(work.synthetic))
+    if work.before:
+        return Sequel(first=synthetic(work.real), steps=work.before, second=real(work.real))
+    return real(work.real)
 
 
 def _stream(
-    reader: ShardReader, planned: PlannedTraining, config: UtilityConfig, *, tiles: int,
-    draws: Subset | None = None,
+    reader: ShardReader, planned: PlannedTraining, plan: ArmPlan, config: UtilityConfig, *,
+    tiles: int, draws: Subset | None = None,
 ) -> ShardStream:  # fmt: skip
     data = config.data
-    jitter = data.control_stain_jitter if planned.arm == "augmentation" else data.stain_jitter
     return ShardStream(
         reader,
         global_batch=tiles,
         seed=planned.seed,
         crop=data.crop,
-        stain_jitter=jitter,
+        stain_jitter=data.control_stain_jitter if plan.strong else data.stain_jitter,
         draws=draws,
         workers=data.workers,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +20,18 @@ from hpc.temporary_names import remove_leftovers
 
 Arm = Literal["real", "augmentation", "real+synthetic", "synthetic"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
+Schedule = Literal["added", "replacing", "pretrained", "alone"]
 SAVED_NAME = "config.toml"
 # Stands for a seed's number in the name of a folder of synthetic tiles.
 SEED = "{seed}"
+# Stands for a share, such as 0.25, in the name of a folder of crossed synthetic tiles.
+SHARE = "{share}"
+# By so much of itself a ratio may be off because a step has whole tiles.
+_RATIO_OFF = 1 / 3
 # What may be added or changed while an experiment goes on: nothing that a number depends on.
 RESUMABLE_CHANGES = frozenset(
     {"experiment.folder", "experiment.arms", "experiment.shares", "experiment.seeds"}
+    | {f"crossed.{name}" for name in ("names", "shards", "schedules", "ratios", "strong")}
     | {f"data.{name}" for name in ("real", "test", "synthetic", "synthetic_tiles",
                                    "synthetic_labels", "workers")}
     | {f"training.{name}" for name in ("device", "report_every", "checkpoint_every",
@@ -69,7 +76,7 @@ class DataConfig:
                 raise ConfigError(f"data.{name} = {getattr(self, name)} must lie in (0, 1).")
         if (self.synthetic_tiles is None) != (self.synthetic_labels is None):
             raise ConfigError("data.synthetic_tiles and data.synthetic_labels go together.")
-        if bool(self.synthetic) == (self.synthetic_tiles is not None):
+        if self.synthetic and self.synthetic_tiles is not None:
             raise ConfigError(
                 "Name the synthetic tiles once: data.synthetic for shards, or "
                 "data.synthetic_tiles and data.synthetic_labels for folders."
@@ -105,12 +112,14 @@ class ExperimentConfig:
     """Shares of the real patients to learn from: the learning curve."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """One training each: other weights, other order, other patients for shares below 1."""
+    superiority_margin: float = 0.0
+    """An arm is better if its mean Dice is shown to be larger by more than this."""
     replicates: int = 2000
     """Resamples for the intervals."""
 
     def __post_init__(self) -> None:
         settle_paths(self, "experiment")
-        require_at_least(self, replicates=1)
+        require_at_least(self, replicates=1, superiority_margin=0.0)
         if not 0 < self.margin < 1:
             raise ConfigError(f"experiment.margin = {self.margin} must lie in (0, 1).")
         if "real" not in self.arms:
@@ -121,6 +130,61 @@ class ExperimentConfig:
                 raise ConfigError(f"experiment.{name} is empty or names one twice.")
         if not all(0 < share <= 1 for share in self.shares):
             raise ConfigError(f"experiment.shares = {list(self.shares)} must lie in (0, 1].")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmPlan:
+    """An arm: how synthetic tiles are learnt from (None: not at all), and of which set they are.
+
+    `of` None is data.synthetic; `ratio`, synthetic tiles for each real one, None that of
+    data.synthetic_part. `strong`: stains are jittered as in the arm augmentation, on both sides.
+    """
+
+    name: str
+    schedule: Schedule | None
+    of: str | None = None
+    ratio: float | None = None
+    strong: bool = False
+
+    @property
+    def uses_real(self) -> bool:
+        """Whether real tiles are learnt from."""
+        return self.schedule != "alone"
+
+    @property
+    def uses_synthetic(self) -> bool:
+        """Whether synthetic tiles are learnt from."""
+        return self.schedule is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossedConfig:
+    """More arms: each set of synthetic tiles in each schedule, ratio and augmentation."""
+
+    names: tuple[str, ...] = ()
+    """Sets of synthetic tiles by a word for each, such as same, new, selected."""
+    shards: tuple[Path, ...] = ()
+    """Their folders of shards, in the same order; {share} and {seed} in a name stand for those."""
+    schedules: tuple[Schedule, ...] = ("added",)
+    """added: to as many real tiles, in more steps; replacing: of each step, in as many steps;
+    pretrained: first these, then the real ones; alone."""
+    ratios: tuple[float, ...] = (1.0,)
+    """Synthetic tiles for each real one."""
+    strong: tuple[bool, ...] = (False,)
+    """Whether stains are jittered by control_stain_jitter, in real and synthetic tiles."""
+
+    def __post_init__(self) -> None:
+        settle_paths(self, "crossed")
+        if len(self.names) != len(self.shards):
+            raise ConfigError("crossed.names and crossed.shards go together, one for each.")
+        for name in ("names", "schedules", "ratios", "strong"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values) or not (values or name == "names"):
+                raise ConfigError(f"crossed.{name} is empty or names one twice.")
+        if not all(0 < ratio <= 64 for ratio in self.ratios):
+            raise ConfigError(f"crossed.ratios = {list(self.ratios)} must lie in (0, 64].")
+        if bad := [name for name in self.names if not re.fullmatch(r"[\w.-]{1,40}", name)]:
+            raise ConfigError(f"crossed.names: {bad[0]!r} is no word of letters and digits.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,14 +221,47 @@ class UtilityConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    crossed: CrossedConfig = field(default_factory=CrossedConfig)
 
     def __post_init__(self) -> None:
+        self._check_arms()
         shares, shards = len(self.experiment.shares), len(self.data.synthetic)
         if shards not in (0, 1, shares):
             raise ConfigError(
                 f"data.synthetic names {shards} folders for {shares} shares. Give one for all, or "
                 "one for each, made by generators that saw no more than that share."
             )
+
+    def synthetic_tiles_a_step(self, plan: ArmPlan) -> int:
+        """How many tiles of a step are synthetic where both kinds are in each."""
+        if plan.ratio is None:
+            return self.data.synthetic_tiles_a_step
+        batch = self.data.global_batch
+        return min(max(round(batch * plan.ratio / (1 + plan.ratio)), 1), batch - 1)
+
+    def _check_arms(self) -> None:
+        data, crossed, arms = self.data, self.crossed, self.experiment.arms
+        needed = any("synthetic" in arm for arm in arms)
+        if needed and not data.synthetic and data.synthetic_tiles is None:
+            raise ConfigError(
+                "Name the synthetic tiles once: data.synthetic for shards, or "
+                "data.synthetic_tiles and data.synthetic_labels for folders."
+            )
+        if crossed.names and True in crossed.strong and "augmentation" not in arms:
+            raise ConfigError(
+                "crossed.strong needs the arm augmentation: real tiles with the same jitter, which "
+                "such arms are compared with. Add it to experiment.arms."
+            )
+        mixed = crossed.names and {"added", "replacing"} & set(crossed.schedules)
+        for ratio in crossed.ratios if mixed else ():
+            synthetic = self.synthetic_tiles_a_step(ArmPlan(name="", schedule="added", ratio=ratio))
+            found = synthetic / (data.global_batch - synthetic)
+            if abs(found / ratio - 1) > _RATIO_OFF:
+                raise ConfigError(
+                    f"crossed.ratios: {ratio:g} is not to be had with data.global_batch = "
+                    f"{data.global_batch}: the nearest is {found:.3g}. Choose another batch; of 20 "
+                    "tiles 4, 10 and 16 are ratios of 0.25, 1 and 4."
+                )
 
 
 def read_utility(path: Path) -> UtilityConfig:

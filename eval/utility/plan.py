@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
-from eval.utility.config import SEED, Arm, UtilityConfig
+from eval.utility.arms import arm_plans
+from eval.utility.config import SEED, SHARE, ArmPlan, UtilityConfig
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.shards.dataset import ensure_index, open_shards
 from histosyn.shards.index import INDEX_NAME, DatasetIndex
@@ -26,14 +28,15 @@ _FROM_SHARD = ".label"
 class PlannedTraining:
     """One training: an arm, the share of real patients it sees (or compares with), a seed."""
 
-    arm: Arm
+    arm: str
     share: float
     seed: int
 
     @property
     def name(self) -> str:
         """Its folder below `trainings/`."""
-        return f"{self.arm.replace('+', '-and-')}-{self.share:g}-seed-{self.seed}"
+        arm = self.arm.replace("+", "-and-").replace(" ", "-")
+        return f"{arm}-{self.share:g}-seed-{self.seed}"
 
 
 def planned_trainings(config: UtilityConfig) -> list[PlannedTraining]:
@@ -46,17 +49,26 @@ def planned_trainings(config: UtilityConfig) -> list[PlannedTraining]:
     return [
         PlannedTraining(arm=arm, share=share, seed=seed)
         for seed in experiment.seeds
-        for arm in experiment.arms
-        for share in shares_of(arm, config)
+        for plan in arm_plans(config).values()
+        for arm, share in product((plan.name,), shares_of(plan, config))
     ]
 
 
-def shares_of(arm: Arm, config: UtilityConfig) -> tuple[float, ...]:
+def shares_of(plan: ArmPlan, config: UtilityConfig) -> tuple[float, ...]:
     """The shares at which an arm is trained."""
     shares = config.experiment.shares
-    if arm == "synthetic" and len(config.data.synthetic) <= 1:
-        return (max(shares),)
-    return shares
+    if plan.uses_real:
+        return shares
+    by_share = (
+        len(config.data.synthetic) > 1
+        if plan.of is None
+        else SHARE in str(_crossed_folder(plan.of, config))
+    )
+    return shares if by_share else (max(shares),)
+
+
+def _crossed_folder(name: str, config: UtilityConfig) -> Path:
+    return config.crossed.shards[config.crossed.names.index(name)]
 
 
 def patients_of(names: Iterable[str], share: float, seed: int) -> list[str]:
@@ -110,19 +122,36 @@ class Sources:
 
     def synthetic_for(self, planned: PlannedTraining) -> ShardReader:
         """The synthetic tiles of the training's share and seed."""
-        return self._synthetic[self._folder(planned.share, planned.seed)]
+        return self._synthetic[self._folder(self.arm(planned), planned.share, planned.seed)]
 
-    def _folder(self, share: float, seed: int) -> Path:
+    def arm(self, planned: PlannedTraining) -> ArmPlan:
+        """What the training's arm is."""
+        return arm_plans(self.config)[planned.arm]
+
+    def _folder(self, plan: ArmPlan, share: float, seed: int) -> Path:
+        if plan.of is not None:
+            name = str(_crossed_folder(plan.of, self.config)).replace(SHARE, f"{share:g}")
+            return Path(name.replace(SEED, str(seed)))
         one_for_all = len(self._folders) == 1
         number = 0 if one_for_all else self.config.experiment.shares.index(share)
         return Path(str(self._folders[number]).replace(SEED, str(seed)))
 
     def _all_folders(self) -> list[Path]:
         """Each once, in the order of shares and seeds."""
-        experiment = self.config.experiment
-        shares = experiment.shares[: len(self._folders)]
-        folders = (self._folder(share, seed) for share in shares for seed in experiment.seeds)
-        return list(dict.fromkeys(folders))
+        return list(dict.fromkeys(self._each_folder()))
+
+    def _each_folder(self) -> Iterator[Path]:
+        experiment, plans = self.config.experiment, arm_plans(self.config)
+        if self._folders:
+            own = ArmPlan(name="", schedule="alone")
+            for share, seed in product(experiment.shares[: len(self._folders)], experiment.seeds):
+                yield self._folder(own, share, seed)
+        crossed = {plan.of: plan for plan in plans.values() if plan.of is not None}
+        for plan in crossed.values():
+            several = [each for each in plans.values() if each.of == plan.of]
+            shares = {share for each in several for share in shares_of(each, self.config)}
+            for share, seed in product(sorted(shares), experiment.seeds):
+                yield self._folder(plan, share, seed)
 
     def patients(self, share: float, seed: int) -> list[str]:
         """The patients of a share, at least one: a larger share of a seed holds a smaller one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import cycle, islice
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -21,6 +22,10 @@ _COLOURS = {
     "real+synthetic": "#0072b2",
     "synthetic": "#d55e00",
 }
+# Of crossed arms, in their order.
+_MORE_COLOURS = ("#009e73", "#cc79a7", "#56b4e9", "#f0e442", "#7f3c8d", "#8c564b", "#999999")
+# For which there is room beside the curve.
+_MOST_ARMS = 14
 _FONT_PIXELS = 16
 _LINES = 5
 _RADIUS = 5
@@ -29,11 +34,15 @@ _STEP_ASIDE = 6
 
 
 def draw_curve(result: Result, path: Path) -> None:
-    """Write a PNG: a line an arm, bars for the intervals. Scores without a value are left out."""
-    points: defaultdict[str, list[Number]] = defaultdict(list)
+    """Write a PNG: a line an arm, bars for the intervals. Scores without a value are left out.
+
+    Of many arms the first are drawn; the result has all.
+    """
+    every: defaultdict[str, list[Number]] = defaultdict(list)
     for number in result.numbers:
         if number.name == "mean_dice" and number.value is not None:
-            points[number.details["arm"]].append(number)
+            every[number.details["arm"]].append(number)
+    points = dict(islice(every.items(), _MOST_ARMS))
     image = Image.new("RGB", _SIZE, "white")
     _Curve(ImageDraw.Draw(image), points).draw()
     write_bytes(path, png_bytes(image))
@@ -55,10 +64,16 @@ class _Curve:
     def draw(self) -> None:
         """The frame, then a series an arm."""
         self._frame()
+        colours = self._colours()
         for number, (arm, series) in enumerate(self.points.items()):
             middle = (len(self.points) - 1) / 2
-            self._series(series, _COLOURS[arm], aside=(number - middle) * _STEP_ASIDE)
-            self._legend(arm, number)
+            self._series(series, colours[arm], aside=(number - middle) * _STEP_ASIDE)
+            self._legend(arm, colours[arm], number)
+
+    def _colours(self) -> dict[str, str]:
+        crossed = [arm for arm in self.points if arm not in _COLOURS]
+        others = zip(crossed, cycle(_MORE_COLOURS))
+        return _COLOURS | dict(others)
 
     def _frame(self) -> None:
         width, height = _SIZE
@@ -86,9 +101,9 @@ class _Curve:
             box = (x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS)
             self.canvas.ellipse(box, fill=colour)
 
-    def _legend(self, arm: str, number: int) -> None:
+    def _legend(self, arm: str, colour: str, number: int) -> None:
         x, y = _SIZE[0] - _RIGHT + 30, _TOP + 20 + number * 28
-        self.canvas.line((x, y, x + 24, y), fill=_COLOURS[arm], width=3)
+        self.canvas.line((x, y, x + 24, y), fill=colour, width=3)
         self._text(x + 34, y, arm, anchor="lm")
 
     def _text(self, x: float, y: float, text: str, anchor: str) -> None:
@@ -97,7 +112,7 @@ class _Curve:
     def _share(self, number: Number) -> float:
         """Synthetic tiles alone hold no real patients; several sets stand at their shares."""
         arm = number.details["arm"]
-        alone = arm == "synthetic" and len(self.points[arm]) == 1
+        alone = number.details["schedule"] == "alone" and len(self.points[arm]) == 1
         return 0.0 if alone else number.details["real_share"]
 
     def _x(self, share: float) -> float:

@@ -16,7 +16,8 @@ from eval.segmenter.pixel_scores import Floats
 from eval.statistics.equivalence import EQUIVALENCE_LEVEL, equivalence_test
 from eval.statistics.interval import INTERVAL_LEVEL, few_drawn, with_interval
 from eval.statistics.result import Number, Result
-from eval.utility.config import UtilityConfig
+from eval.utility.arms import twin_of, work_of
+from eval.utility.config import SEED, SHARE, UtilityConfig
 from eval.utility.plan import PlannedTraining, Sources, planned_trainings
 from eval.utility.scores import Group, drawn_by, groups_of, values_of
 from eval.utility.trainings import Outcome
@@ -25,6 +26,7 @@ from hpc.errors import DatasetError
 
 _MEAN_DICE = "mean_dice"
 _FEW_SEEDS = 3
+_MANY_ARMS = 12
 _ONE_SYNTHETIC = (
     "One set of synthetic tiles serves every share: unless its generator saw no more than the "
     "smallest share of the real patients, the arms with synthetic tiles know more than their share "
@@ -53,10 +55,11 @@ def report_utility(outcomes: Sequence[Outcome], sources: Sources, config: Utilit
         settings={"margin": config.experiment.margin, "interval_level": INTERVAL_LEVEL,
                   "equivalence_level": EQUIVALENCE_LEVEL, "steps": config.training.steps,
                   "global_batch": config.data.global_batch,
+                  "superiority_margin": config.experiment.superiority_margin,
                   "replicates": config.experiment.replicates,
                   "config": as_plain(config)},
         numbers=(
-            *(number for group in groups for number in _scores(group, classes)),
+            *(number for group in groups for number in _scores(group, classes, config)),
             *(
                 _difference(group, reference, config)
                 for group in groups
@@ -67,6 +70,8 @@ def report_utility(outcomes: Sequence[Outcome], sources: Sources, config: Utilit
         tables={
             "trainings": [_training_row(item) for item in outcomes],
             "missing": missing,
+            # On whatever machines they ran: nothing else of a result depends on that.
+            "minutes": [{**asdict(item.planned), "minutes": item.minutes} for item in outcomes],
         },
     )  # fmt: skip
 
@@ -77,13 +82,13 @@ def missing_trainings(outcomes: Sequence[Outcome], config: UtilityConfig) -> lis
     return [planned for planned in planned_trainings(config) if planned not in done]
 
 
-def _scores(group: Group, classes: list[str]) -> list[Number]:
+def _scores(group: Group, classes: list[str], config: UtilityConfig) -> list[Number]:
     """Mean Dice first, then that of each class."""
     columns = [len(classes), *range(len(classes))]
-    return [_score(group, column, [*classes, None][column]) for column in columns]
+    return [_score(group, column, [*classes, None][column], config) for column in columns]
 
 
-def _score(group: Group, column: int, of_class: str | None) -> Number:
+def _score(group: Group, column: int, of_class: str | None, config: UtilityConfig) -> Number:
     values_S = group.values_SX[:, column]
     value = float(values_S.mean())
     defined = not np.isnan(value)
@@ -97,6 +102,7 @@ def _score(group: Group, column: int, of_class: str | None) -> Number:
         details={
             "arm": group.arm,
             "real_share": group.share,
+            **_described(group, config),
             "seeds": list(group.seeds),
             "sd_over_seeds": None if more is None else float(more),
             **({} if of_class is None else {"class": of_class}),
@@ -111,9 +117,10 @@ def _with_interval(number: Number, group: Group, replicates_B: Floats) -> Number
 
 
 def _references(group: Group, groups: Sequence[Group]) -> list[Group]:
-    """Real tiles of the same share, and all real tiles; nothing is compared with itself."""
-    real = [other for other in groups if other.arm == "real" and other.seeds == group.seeds]
-    full = max((other.share for other in groups if other.arm == "real"), default=None)
+    """Real tiles of the same share and augmentation, and all of them; none with itself."""
+    twin = twin_of(group.plan)
+    real = [other for other in groups if other.arm == twin and other.seeds == group.seeds]
+    full = max((other.share for other in groups if other.arm == twin), default=None)
     return [other for other in real if other is not group and other.share in (group.share, full)]
 
 
@@ -130,6 +137,7 @@ def _difference(group: Group, reference: Group, config: UtilityConfig) -> Number
         details={
             "arm": group.arm,
             "real_share": group.share,
+            **_described(group, config),
             "reference": reference.arm,
             "reference_share": reference.share,
             "seeds": list(group.seeds),
@@ -140,9 +148,41 @@ def _difference(group: Group, reference: Group, config: UtilityConfig) -> Number
     # One seed's chance is in no interval, and may be larger than any margin.
     shown = number.interval is not None and len(group.seeds) > 1
     test = equivalence_test(replicates_B, margin) if shown else None
-    verdict = _nothing(number) if test is None else _verdict(test, margin)
-    statement = f"{group.title} against {reference.title}: {verdict}"
-    return replace(number, details=number.details | {"equivalence": test, "statement": statement})
+    superiority = config.experiment.superiority_margin
+    verdict = _nothing(number) if test is None else _verdict(test, margin, superiority)
+    told = {
+        "equivalence": test,
+        "statement": f"{group.title} against {reference.title}: {verdict}",
+        "conclusions": None if test is None else conclusions(test, margin, superiority),
+        "superiority_margin": superiority,
+    }
+    return replace(number, details=number.details | told)
+
+
+def conclusions(test: dict[str, Any], margin: float, superiority: float) -> dict[str, bool]:
+    """Which of three claims is shown, each by a one-sided test at 5 % (or two of them)."""
+    low, _ = test["interval"]
+    defined = test["equivalent"] is not None
+    return {
+        "superior": defined and low > superiority,
+        "non_inferior": defined and low > -margin,
+        "equivalent": bool(test["equivalent"]),
+    }
+
+
+def _described(group: Group, config: UtilityConfig) -> dict[str, Any]:
+    """What a crossed arm is, and what a training of it costs in tiles."""
+    plan = group.plan
+    work = work_of(plan, config)
+    return {
+        "schedule": plan.schedule,
+        "set": plan.of,
+        "strong": plan.strong,
+        "ratio": work.synthetic_tiles / work.real_tiles if work.real_tiles else None,
+        "steps": work.all_steps,
+        "real_tiles_seen": work.real_tiles,
+        "synthetic_tiles_seen": work.synthetic_tiles,
+    }
 
 
 def _nothing(number: Number) -> str:
@@ -151,7 +191,7 @@ def _nothing(number: Number) -> str:
     return f"nothing is shown: {number.reason or number.details['interval_note']}"
 
 
-def _verdict(test: dict[str, Any], margin: float) -> str:
+def _verdict(test: dict[str, Any], margin: float, superiority: float) -> str:
     """In words, at the level of two one-sided 5 % tests."""
     low, high = test["interval"]
     if test["equivalent"] is None:
@@ -164,7 +204,8 @@ def _verdict(test: dict[str, Any], margin: float) -> str:
         verdict = f"worse by more than {margin:g}"
     else:
         verdict = f"not shown to be non-inferior by a margin of {margin:g}"
-    better = "; better" if low > 0 else ""
+    by = f" by more than {superiority:g}" if superiority else ""
+    better = f"; better{by}" if low > superiority else ""
     return f"{verdict}{better}"
 
 
@@ -205,12 +246,23 @@ def _warnings(groups: list[Group], missing: list[str], config: UtilityConfig) ->
     found = [] if few is None else [few]
     if min(len(group.seeds) for group in groups) < _FEW_SEEDS:
         found.append(f"Fewer than {_FEW_SEEDS} seeds: how much chance there is, is hardly known.")
-    with_synthetic = any("synthetic" in group.arm for group in groups)
+    with_synthetic = any(group.plan.uses_synthetic and not group.plan.of for group in groups)
     shares = {group.share for group in groups}
     if with_synthetic and len(config.data.synthetic) <= 1 and min(shares) < max(shares):
         found.append(_ONE_SYNTHETIC)
     elif with_synthetic and min(shares) < 1 and not config.data.synthetic_by_seed:
         found.append(_NOT_BY_SEED)
+    for name in {group.plan.of: None for group in groups if group.plan.of is not None}:
+        path = str(config.crossed.shards[config.crossed.names.index(name)])
+        if SHARE not in path and min(shares) < max(shares):
+            found.append(f"{name}: {_ONE_SYNTHETIC}")
+        elif SEED not in path and min(shares) < 1:
+            found.append(f"{name}: {_NOT_BY_SEED}")
+    if len(groups) > _MANY_ARMS:
+        found.append(
+            f"{len(groups)} arms and shares are compared: of twenty that gain nothing one is "
+            "likely to be called better. Name the one that counts before you look."
+        )
     if missing:
         found.append(
             f"{len(missing)} trainings are not done yet, such as {missing[0]}: what is compared "

@@ -16,7 +16,8 @@ import numpy as np
 
 from eval.segmenter.pixel_scores import Counts, Floats, dice, mean_of_defined
 from eval.statistics.bootstrap import resamples
-from eval.utility.config import Arm, UtilityConfig
+from eval.utility.arms import arm_plans
+from eval.utility.config import ArmPlan, UtilityConfig
 from eval.utility.plan import planned_trainings
 from eval.utility.trainings import Outcome
 
@@ -28,12 +29,17 @@ class Group:
     The last column is the mean over classes.
     """
 
-    arm: Arm
+    plan: ArmPlan
     share: float
     seeds: tuple[int, ...]
     outcomes: tuple[Outcome, ...]
     values_SX: Floats
     replicates_BX: Floats
+
+    @property
+    def arm(self) -> str:
+        """Its name."""
+        return self.plan.name
 
     @property
     def patients(self) -> int:
@@ -43,22 +49,27 @@ class Group:
     @property
     def title(self) -> str:
         """What a report calls it; synthetic tiles alone are of a set, not of real patients."""
-        if self.arm != "synthetic":
+        if self.plan.uses_real:
             return f"{self.arm} at {self.share:.0%}"
-        return "synthetic alone" + (f" (set of {self.share:.0%})" if self.share < 1 else "")
+        name = "synthetic alone" if self.plan.of is None else self.arm
+        return name + (f" (set of {self.share:.0%})" if self.share < 1 else "")
 
 
 def groups_of(outcomes: Sequence[Outcome], config: UtilityConfig) -> list[Group]:
     """In the order of the configuration."""
-    of: defaultdict[tuple[Arm, float], list[Outcome]] = defaultdict(list)
+    of: defaultdict[tuple[str, float], list[Outcome]] = defaultdict(list)
     for planned in planned_trainings(config):
         of[planned.arm, planned.share] += [item for item in outcomes if item.planned == planned]
-    order = {arm: number for number, arm in enumerate(config.experiment.arms)}
+    plans = arm_plans(config)
+    order = {arm: number for number, arm in enumerate(plans)}
     keys = sorted((key for key in of if of[key]), key=lambda key: (order[key[0]], key[1]))
-    return [_group(*key, of[key], config.experiment.replicates) for key in keys]
+    return [
+        _group(plans[arm], share, of[arm, share], config.experiment.replicates)
+        for arm, share in keys
+    ]
 
 
-def _group(arm: Arm, share: float, outcomes: list[Outcome], replicates: int) -> Group:
+def _group(plan: ArmPlan, share: float, outcomes: list[Outcome], replicates: int) -> Group:
     """Patients and seeds are drawn by fixed keys: groups with the same ones get the same draws."""
     patients = len(outcomes[0].units)
     drawn_BU = np.concatenate(list(resamples(patients, replicates=replicates, key=(0, 1))))
@@ -68,7 +79,7 @@ def _group(arm: Arm, share: float, outcomes: list[Outcome], replicates: int) -> 
     # What is undefined for a drawn seed is undefined; what is not drawn does not matter.
     sums_BX = np.where(weights_SB1 > 0, weights_SB1 * by_seed_SBX, 0.0).sum(axis=0)
     return Group(
-        arm=arm,
+        plan=plan,
         share=share,
         seeds=tuple(item.planned.seed for item in outcomes),
         outcomes=tuple(outcomes),

@@ -16,24 +16,29 @@ from eval.segmenter.labelled_tiles import ShardTiles
 from eval.segmenter.model import load_segmenter
 from eval.segmenter.pixel_scores import Counts
 from eval.segmenter.training import train_segmenter
+from eval.utility.arms import arm_plans, work_of
 from eval.utility.batches import open_batches_of
 from eval.utility.config import UtilityConfig, saved_precision
 from eval.utility.plan import PlannedTraining, Sources
 from hpc.errors import ConfigError
 from hpc.files import sha256_of_bytes, write_json
+from hpc.log import RecordsFile
 from hpc.precision import settled
 from hpc.preemption import StopRequest
 from hpc.process_group import device_of
 from hpc.records import Count, Records, Text
 from hpc.topology import Topology
 
-_TEST_NAME = "test.json"
+_TEST_NAME, _METRICS = "test.json", "metrics.jsonl"
 _BATCH_SIZE = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """Confusion matrices (U, K, K) of a training's segmenter on the test tiles, by patient."""
+    """Confusion matrices (U, K, K) of a training's segmenter on the test tiles, by patient.
+
+    `minutes` are those that its steps took, on whatever machine that was.
+    """
 
     planned: PlannedTraining
     units: tuple[str, ...]
@@ -41,6 +46,7 @@ class Outcome:
     tiles: int
     segmenter_sha256: str
     training: dict[str, Any]
+    minutes: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +59,7 @@ class _Test:
     tiles: Count
     units: tuple[str, ...]
     confusion: tuple[tuple[tuple[Count, ...], ...], ...]
+    minutes: float | None = None
 
 
 _TESTS = Records(kind=_Test, remedy="Remove it and run the command again.")
@@ -115,6 +122,7 @@ def find_outcome(
         tiles=found.tiles,
         segmenter_sha256=found.segmenter_sha256,
         training=found.training,
+        minutes=found.minutes,
     )
 
 
@@ -131,6 +139,7 @@ def _train(
 
 def _training_config(planned: PlannedTraining, config: UtilityConfig) -> SegmenterConfig:
     training, data = config.training, config.data
+    steps = work_of(arm_plans(config)[planned.arm], config).all_steps
     return SegmenterConfig(
         data=DataConfig(
             shards=data.real, global_batch=data.global_batch, crop=data.crop,
@@ -140,22 +149,24 @@ def _training_config(planned: PlannedTraining, config: UtilityConfig) -> Segment
         optimizer=config.optimizer,
         loss=config.loss,
         run=RunConfig(
-            folder=folder_of(planned, config), seed=planned.seed, keep_last=1, **asdict(training)
+            folder=folder_of(planned, config), seed=planned.seed, keep_last=1,
+            **asdict(training) | {"steps": steps},
         ),
     )  # fmt: skip
 
 
 def _training_facts(planned: PlannedTraining, sources: Sources) -> dict[str, Any]:
     """What a model says of its training besides what is recorded of every training."""
+    plan = sources.arm(planned)
     facts: dict[str, Any] = {
         "arm": planned.arm,
         "real_share": planned.share,
         "data_sha256": _data_sha256(planned, sources),
     }
-    if planned.arm != "synthetic":
+    if plan.uses_real:
         facts["real_patients"] = sources.patients(planned.share, planned.seed)
         facts["real_tiles"] = len(sources.rows(planned.share, planned.seed))
-    if planned.arm in ("synthetic", "real+synthetic"):
+    if plan.uses_synthetic:
         facts["synthetic_tiles"] = len(sources.synthetic_for(planned).index)
     return facts
 
@@ -163,10 +174,11 @@ def _training_facts(planned: PlannedTraining, sources: Sources) -> dict[str, Any
 def _data_sha256(planned: PlannedTraining, sources: Sources) -> str:
     """Of all that the segmenter is trained and tested on."""
     learnt: list[object] = []
-    if planned.arm != "synthetic":
+    plan = sources.arm(planned)
+    if plan.uses_real:
         rows = sources.rows(planned.share, planned.seed).tolist()
         learnt += [sources.real.index.identity, rows]
-    if planned.arm in ("synthetic", "real+synthetic"):
+    if plan.uses_synthetic:
         learnt.append(sources.synthetic_for(planned).index.identity)
     return sha256_of_bytes(json.dumps([learnt, sources.test.index.identity]).encode())
 
@@ -188,5 +200,18 @@ def _test(planned: PlannedTraining, model: Path, sources: Sources, config: Utili
             "tiles": len(confusions.label_keys),
             "units": list(units),
             "confusion": confusion_UKK.tolist(),
+            "minutes": _minutes(folder_of(planned, config)),
         },
     )
+
+
+def _minutes(folder: Path) -> float | None:
+    """Of all its reports together: what a restart did again is not counted."""
+    seconds, before = 0.0, 0
+    for report in RecordsFile(folder / _METRICS).look().records:
+        images, speed = report.get("images_seen"), report.get("images_per_second")
+        if not isinstance(images, int) or not isinstance(speed, (int, float)) or speed <= 0:
+            return None
+        seconds += (images - before) / speed
+        before = images
+    return round(seconds / 60, 3) if before else None

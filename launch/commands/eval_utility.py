@@ -39,9 +39,10 @@ def utility(
     """Does a segmenter that learns from synthetic tiles do as well on real, held-out patients?
 
     Trains one segmenter for each arm (real tiles, real tiles with more augmentation, real and
-    synthetic, synthetic alone), share of the real patients and seed, with equal steps; tests all of
-    them on other patients; and says whether an arm is no worse than real tiles by the margin that
-    the configuration sets. Running it again goes on where it stopped. The result goes into the
+    synthetic, synthetic alone; and sets of synthetic tiles added, replacing or learnt from before,
+    in several ratios), share of the real patients and seed; tests all of them on other patients;
+    and says whether an arm is no worse than real tiles, or better, by the margins that the
+    configuration sets. Running it again goes on where it stopped. The result goes into the
     experiment's folder as utility.json and utility.png.
 
     Example: histosyn eval utility --config utility.toml
@@ -52,6 +53,7 @@ def utility(
     ----------
     config
         TOML file: [data] real, test, synthetic; [experiment] margin, folder, arms, shares, seeds;
+        [crossed] names, shards, schedules, ratios, strong (docs/faithfulness.md);
         [training], [network], [optimizer] and [loss] as for the segmenter.
     part
         Do one part of the trainings only, such as 3/8, while other processes do the others.
@@ -170,6 +172,8 @@ def _show(result: Result, folder: Path) -> None:
         "mean Dice",
         "sd over seeds",
         "minus real of that share",
+        "tiles seen, real + synthetic",
+        "minutes",
     ):
         table.add_column(title)
     for number in scores:
@@ -179,8 +183,11 @@ def _show(result: Result, folder: Path) -> None:
             _patients(number),
             number_text(number, notes),
             "" if spread is None else f"{spread:.3f}",
-            *(number_text(other, notes) for other in differences if _same_share(number, other)),
-        )
+            next((number_text(other, notes) for other in differences
+                  if _same_share(number, other)), ""),
+            f"{number.details['real_tiles_seen']} + {number.details['synthetic_tiles_seen']}",
+            _minutes(number, result),
+        )  # fmt: skip
     out = console()
     out.print(table)
     for line in notes.lines():
@@ -197,7 +204,7 @@ def _show(result: Result, folder: Path) -> None:
 def _patients(number: Number) -> str:
     """Synthetic tiles alone hold none, however many their generator has seen."""
     share = f"{number.details['real_share']:.0%}"
-    if number.details["arm"] != "synthetic":
+    if number.details["schedule"] != "alone":
         return share
     return "none" if number.details["real_share"] == 1 else f"none (set of {share})"
 
@@ -209,3 +216,12 @@ def _same_share(score: Number, difference: Number) -> bool:
         theirs["real_share"],
         theirs["reference_share"],
     )
+
+
+def _minutes(number: Number, result: Result) -> str:
+    """Of a training, on average over seeds."""
+    details = number.details
+    of = details["arm"], details["real_share"]
+    rows = [row for row in result.tables["minutes"] if (row["arm"], row["share"]) == of]
+    known = [row["minutes"] for row in rows if row["minutes"] is not None]
+    return f"{sum(known) / len(known):.1f}" if known else ""
