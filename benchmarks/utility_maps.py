@@ -116,7 +116,7 @@ def config_of(folder: Path) -> TrainConfig:
 
 
 def make_tissue(options: argparse.Namespace, folder: Path) -> None:
-    """As many tiles of each set, enough for the largest ratio."""
+    """The tiles of each set: of new maps enough for the largest ratio, of one's own one each."""
     real = folder / "real/train"
     times = math.ceil(max(options.ratios))
     own = quality.members_of(real, ".label.png")
@@ -129,7 +129,7 @@ def make_tissue(options: argparse.Namespace, folder: Path) -> None:
                          "--run.steps", options.steps, "--data.workers", 0)  # fmt: skip
     tries = ("--keep-if-read", folder / "segmenter", "--least-dice", 0.85)
     for name, labels, more in (
-        ("same", folder / "labels", ("--variants", times)),
+        ("same", folder / "labels", ()),
         ("new", folder / "new-labels", ()),
         ("selected", folder / "new-labels", tries),
     ):
