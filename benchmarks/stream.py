@@ -5,6 +5,9 @@
 packs 256-px tiles twice, as PNG and as JPEG (quality 95), and reads the same samples in three ways,
 in turns, in one process without loader workers: tile to uint8 RGB, label map to class indices.
 Without folders it draws phantom tissue. Prints medians, and what each part of our reading costs.
+Last, batches with the tables of label neighbourhoods for the default generator on a GPU, found by
+one to four loader workers: the time from one batch to the next, with them and without, in turns.
+`--only-neighbourhoods` leaves the rest out.
 """
 
 from __future__ import annotations
@@ -23,9 +26,11 @@ import torch
 import webdataset
 from PIL import Image
 
+from histosyn.config.train import DataConfig, RunConfig, TrainConfig
 from histosyn.images.file import opened_image
 from histosyn.images.tiles import read_tile
 from histosyn.labels.label_map import LabelSchema, load_schema
+from histosyn.networks.label_tables import label_tables
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import SCHEMA, write_phantom
 from histosyn.shards.dataset import open_shards
@@ -35,12 +40,14 @@ from histosyn.shards.stream import ShardStream
 
 REPEATS = 7
 BATCH = 8
+WORKERS = (1, 2, 3, 4)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--schema", help="of TILES and LABELS")
+    parser.add_argument("--only-neighbourhoods", action="store_true")
     arguments = parser.parse_args()
     if bool(arguments.folders) != bool(arguments.schema):
         parser.error("TILES and LABELS need --schema, and the phantom that stands in for them none")
@@ -49,6 +56,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         tiles, labels = arguments.folders or phantom(root)
+        if arguments.only_neighbourhoods:
+            packed = PackConfig(tile_size=256, tile_format="jpg", samples_per_shard=64)
+            pack(tiles, labels, root / "jpg", schema, packed)
+            neighbourhoods(root / "jpg" / "train")
+            return
         print("| format | KiB a tile | reader | samples a second | against webdataset |")
         print("|---|---|---|---|---|")
         for kind in ("png", "jpg"):
@@ -58,6 +70,8 @@ def main() -> None:
         print()
         for kind in ("png", "jpg"):
             explain(open_shards(root / kind / "train"), kind)
+        print()
+        neighbourhoods(root / "jpg" / "train")
 
 
 def phantom(root: Path) -> tuple[Path, Path]:
@@ -181,6 +195,51 @@ def explain(reader: ShardReader, kind: str) -> None:
     rest = medians["all"] - sum(value for name, value in medians.items() if name != "all")
     text = ", ".join(f"{name} {value:.2f}" for name, value in medians.items())
     print(f"{kind}, ms a sample: {text}, rest (reading, headers, checks) {rest:.2f}")
+
+
+def neighbourhoods(shards: Path) -> None:
+    """What it costs to find them, and whether workers keep it off the step."""
+    reader = open_shards(shards)
+    config = TrainConfig(
+        data=DataConfig(shards=shards, global_batch=BATCH), run=RunConfig(precision="bfloat16")
+    )
+    find = label_tables(config, len(reader.index.schema), torch.device("cuda"))
+    alone = ShardStream(reader, global_batch=BATCH, seed=0)
+    batches = list(islice(alone.batches(), REPEATS))
+    costs = []
+    for batch in batches:
+        started = time.process_time()
+        made = find(batch.labels_NHW)
+        costs.append((time.process_time() - started) * 1000)
+    started = time.process_time()
+    list(islice(alone.batches(), REPEATS))
+    reading = (time.process_time() - started) / REPEATS * 1000
+    mib = made.numbers.nbytes / 2**20
+    print(f"A batch of {BATCH} tiles, ms of one core: reading {reading:.0f}, "
+          f"neighbourhoods {statistics.median(costs):.0f}; tables of {mib:.1f} MiB.\n")  # fmt: skip
+    print("| workers | ms a batch without | ms a batch with neighbourhoods |")
+    print("|---|---|---|")
+    for workers in WORKERS:
+        streams = {
+            name: ShardStream(
+                reader, global_batch=BATCH, seed=0, workers=workers, find=given
+            ).batches()
+            for name, given in (("without", None), ("with", find))
+        }
+        milliseconds: dict[str, list[float]] = {name: [] for name in streams}
+        for turn in range(REPEATS + 1):
+            for name, stream in streams.items():
+                started = time.perf_counter()
+                # As many as are at hand already, and as many again.
+                for _ in range(4 * workers):
+                    next(stream)
+                if turn:
+                    spent = (time.perf_counter() - started) / (4 * workers) * 1000
+                    milliseconds[name].append(spent)
+        medians = {name: statistics.median(values) for name, values in milliseconds.items()}
+        print(f"| {workers} | {medians['without']:.0f} | {medians['with']:.0f} |", flush=True)
+        for stream in streams.values():
+            stream.close()
 
 
 if __name__ == "__main__":

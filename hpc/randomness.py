@@ -39,16 +39,21 @@ def key_of(seed: int, *purpose: str | int) -> int:
     return int.from_bytes(digest, "little", signed=True)
 
 
-def bits(key: int, positions: Positions) -> Positions:
-    """64 random bits a position, as int64 of the same shape."""
-    mixed = positions * _signed(_GOLDEN_GAMMA) + _signed(key + _GOLDEN_GAMMA)
+def bits(key: int | Positions, positions: Positions) -> Positions:
+    """64 random bits a position, as int64 of the same shape.
+
+    Several keys at once, int64, give what each of them would give; they are broadcast.
+    """
+    # A sum of arrays wraps around as well.
+    start = _signed(key + _GOLDEN_GAMMA) if isinstance(key, int) else key + _signed(_GOLDEN_GAMMA)
+    mixed = positions * _signed(_GOLDEN_GAMMA) + start
     for shift, multiplier in zip(_SHIFTS, _MULTIPLIERS, strict=False):
         mixed = (mixed ^ _shift_right(mixed, shift)) * _signed(multiplier)
     return mixed ^ _shift_right(mixed, _SHIFTS[2])
 
 
-def uniform(key: int, positions: Positions) -> Positions:
-    """Uniform numbers in [0, 1), float64."""
+def uniform(key: int | Positions, positions: Positions) -> Positions:
+    """Uniform numbers in [0, 1), float64; keys as for `bits`."""
     mantissa = _shift_right(bits(key, positions), 11)
     # Explicitly, because torch turns integer times float into float32.
     if isinstance(mantissa, np.ndarray | np.generic):
@@ -56,8 +61,8 @@ def uniform(key: int, positions: Positions) -> Positions:
     return mantissa.double() * 2.0**-53
 
 
-def normal(key: int, positions: Positions) -> Positions:
-    """Standard normal numbers, float64. Positions must lie in [0, 2^62)."""
+def normal(key: int | Positions, positions: Positions) -> Positions:
+    """Standard normal numbers, float64; keys as for `bits`. Positions must lie in [0, 2^62)."""
     xp: Any = _namespace(positions)
     # 1 - u lies in (0, 1], so that the logarithm is finite.
     radius = xp.sqrt(-2.0 * xp.log(1.0 - uniform(key, 2 * positions)))

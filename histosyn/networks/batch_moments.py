@@ -6,7 +6,7 @@ variance", 1979, so large means cost no digits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,11 +17,17 @@ _AXES = (0, 2, 3)
 _BLOCK = 1 << 17
 
 
+Count = torch.Tensor | float
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Moments:
-    """Of features over all ranks: values a channel, their mean and biased variance (C,)."""
+    """Of features over all ranks: values a channel, their mean and biased variance (C,).
 
-    count: torch.Tensor
+    The count is a number where this process alone knows it.
+    """
+
+    count: Count
     mean_C: torch.Tensor
     variance_C: torch.Tensor
 
@@ -37,7 +43,7 @@ class Statistics:
 
     mean_C: torch.Tensor
     scale_C: torch.Tensor
-    count: torch.Tensor | None = None
+    count: Count | None = None
     eps: float = 0.0
 
 
@@ -45,9 +51,20 @@ class Statistics:
 def measure(x_NCHW: torch.Tensor) -> Moments:
     """The moments of features (N, C, H, W), best in channels_last; every rank calls it."""
     rows_MC = x_NCHW.permute(0, 2, 3, 1).flatten(0, 2)
-    step = max(_BLOCK // rows_MC.shape[1], 1) if x_NCHW.device.type == "cpu" else len(rows_MC)
-    local = torch.stack([_moments_of(part) for part in rows_MC.split(max(step, 1))])
-    return _merged(collectives.stack_over_ranks(_merged_as_one(local)))
+    if x_NCHW.device.type != "cpu" and len(rows_MC):
+        local = _in_one_pass(rows_MC)
+    else:
+        parts = rows_MC.split(max(_BLOCK // rows_MC.shape[1], 1))
+        local = _merged(torch.stack([_moments_of(part) for part in parts]))
+    if collectives.world_size() == 1:
+        return replace(local, count=float(len(rows_MC)))
+    return _merged(collectives.stack_over_ranks(_as_one(local)))
+
+
+def _in_one_pass(rows_MC: torch.Tensor) -> Moments:
+    """By Welford's method, as PyTorch computes it on a GPU."""
+    variance_C, mean_C = torch.var_mean(at_least_float32(rows_MC), dim=0, correction=0)
+    return Moments(count=float(len(rows_MC)), mean_C=mean_C, variance_C=variance_C)
 
 
 def global_moments(x_NCHW: torch.Tensor) -> Moments:
@@ -79,9 +96,17 @@ def _moments_of(rows_MC: torch.Tensor) -> torch.Tensor:
     return torch.cat([mean_C.new_full((1,), len(wide)), mean_C, m2_C])
 
 
-def _merged_as_one(parts: torch.Tensor) -> torch.Tensor:
-    merged = _merged(parts)
-    return torch.cat([merged.count[None], merged.mean_C, merged.variance_C * merged.count])
+def _as_one(moments: Moments) -> torch.Tensor:
+    """Count, mean and M2 as one vector (1 + 2C,)."""
+    count = moments.count
+    if not isinstance(count, torch.Tensor):
+        count = moments.mean_C.new_full((), count)
+    return torch.cat([count[None], moments.mean_C, moments.variance_C * count])
+
+
+def at_least_one(count: Count) -> Count:
+    """To divide by."""
+    return count.clamp(min=1) if isinstance(count, torch.Tensor) else max(count, 1.0)
 
 
 def _merged(parts: torch.Tensor) -> Moments:

@@ -31,5 +31,8 @@ class Ema(Generic[Network]):
         theirs = dict(network.named_parameters())
         torch._foreach_lerp_(list(mine.values()), [theirs[name] for name in mine], 1 - decay)
         buffers = dict(network.named_buffers())
-        for name, buffer in self.network.named_buffers():
-            buffer.copy_(buffers[name])
+        own = dict(self.network.named_buffers())
+        # Only those of one type can be copied together.
+        for dtype in {buffer.dtype for buffer in own.values()}:
+            names = [name for name, buffer in own.items() if buffer.dtype == dtype]
+            torch._foreach_copy_([own[name] for name in names], [buffers[name] for name in names])

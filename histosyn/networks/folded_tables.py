@@ -39,7 +39,7 @@ class SharedRows:
     ) -> None:
         self._table_R2C, self._statistics = table_R2C, statistics
         self._pixels, self._index_M = pixels, index_M
-        self._a, self._b = (rows.to(dtype) for rows in _fold(table_R2C, statistics))
+        self._a, self._b = (rows.to(dtype) for rows in fold(table_R2C, statistics))
         self._sums = self._a.new_empty(0, table_R2C.shape[1])
 
     def a(self, part: slice) -> torch.Tensor:
@@ -54,9 +54,6 @@ class SharedRows:
         """Take g·x and g of the pixels of block `number`."""
         summation = self._pixels.summation
         of_runs = summation.sums(number, sums_M2C)
-        if len(self._pixels.blocks) == 1:
-            self._sums = of_runs
-            return
         if number == 0:
             self._sums = of_runs.new_empty(summation.runs.rows, of_runs.shape[1])
         self._sums[summation.runs_of(number)] = of_runs
@@ -88,11 +85,11 @@ class OwnRows:
 
     def a(self, part: slice) -> torch.Tensor:
         """A for consecutive pixels."""
-        return _scale(self._table_M2C[part], self._statistics).to(self._dtype)
+        return scaled(self._table_M2C[part], self._statistics).to(self._dtype)
 
     def a_b(self, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
         """A and B for consecutive pixels."""
-        a, b = _fold(self._table_M2C[part], self._statistics)
+        a, b = fold(self._table_M2C[part], self._statistics)
         return a.to(self._dtype), b.to(self._dtype)
 
     def add(self, number: int, sums_M2C: torch.Tensor) -> None:
@@ -118,13 +115,15 @@ def folded_rows(
     return SharedRows(table_R2C, pixels, pixels.index_M, statistics, dtype)
 
 
-def _scale(table_R2C: torch.Tensor, statistics: Statistics) -> torch.Tensor:
+def scaled(table_R2C: torch.Tensor, statistics: Statistics) -> torch.Tensor:
+    """A, for each row."""
     gamma = table_R2C[:, : len(statistics.mean_C)].to(statistics.mean_C.dtype)
     return (gamma + 1).mul_(statistics.scale_C)
 
 
-def _fold(table_R2C: torch.Tensor, statistics: Statistics) -> tuple[torch.Tensor, torch.Tensor]:
-    a = _scale(table_R2C, statistics)
+def fold(table_R2C: torch.Tensor, statistics: Statistics) -> tuple[torch.Tensor, torch.Tensor]:
+    """A and B, for each row."""
+    a = scaled(table_R2C, statistics)
     beta = table_R2C[:, len(statistics.mean_C) :].to(a.dtype)
     return a, torch.addcmul(beta, a, statistics.mean_C, value=-1)
 
@@ -140,7 +139,7 @@ def _unfold(
     da, db = sums_R2C.to(mean_C.dtype).chunk(2, dim=1)
     dgamma, dbeta = out_R2C.chunk(2, dim=1)
     centred = torch.addcmul(da, db, mean_C, value=-1)
-    a = _scale(table_R2C, statistics)
+    a = scaled(table_R2C, statistics)
     dgamma.copy_(centred * scale_C)
     dbeta.copy_(db)
     # In place: no tensor more than is needed.

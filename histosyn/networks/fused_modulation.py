@@ -21,7 +21,14 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from histosyn.networks.batch_moments import Statistics, global_moments, per_channel
+from histosyn.networks import whole_modulation
+from histosyn.networks.batch_moments import (
+    Count,
+    Statistics,
+    at_least_one,
+    global_moments,
+    per_channel,
+)
 from histosyn.networks.folded_tables import Gradients, folded_rows
 from histosyn.networks.full_precision import doubled
 from histosyn.networks.pixel_blocks import Pixels
@@ -80,6 +87,9 @@ def _forward(
     slope: float,
 ) -> torch.Tensor:
     x = _image_rows(x_NChw)
+    if len(pixels.blocks) == 1:
+        y = whole_modulation.forward(x, table_R2C, pixels, statistics, slope)
+        return y.view(*pixels.shape_NHW, x.shape[2]).permute(0, 3, 1, 2)
     y = x.new_empty(len(pixels), x.shape[2])
     rows = folded_rows(table_R2C, pixels, statistics, x.dtype)
     split = _Split(x, pixels)
@@ -103,6 +113,11 @@ def _backward(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     x = _image_rows(x_NChw)
     dy, y = (_image_rows(tensor).flatten(0, 1) for tensor in (dy_NCHW.to(x.dtype), y_NCHW))
+    batch, channels, height, width = x_NChw.shape
+    if len(pixels.blocks) == 1:
+        given = (pixels, statistics, slope)
+        dx, dtable = whole_modulation.backward(dy, x, table_R2C, y, *given)
+        return dx.view(batch, height, width, channels).permute(0, 3, 1, 2), dtable
     dx = torch.empty_like(x)
     rows = folded_rows(table_R2C, pixels, statistics, x.dtype)
     split = _Split(x, pixels)
@@ -117,7 +132,6 @@ def _backward(
     gradients = rows.gradients()
     if statistics.count is not None:
         _add_through_statistics(dx, x, gradients, statistics, statistics.count, split)
-    batch, channels, height, width = x_NChw.shape
     return dx.view(batch, height, width, channels).permute(0, 3, 1, 2), gradients.table_R2C
 
 
@@ -133,12 +147,12 @@ def _add_through_statistics(
     x: torch.Tensor,
     gradients: Gradients,
     statistics: Statistics,
-    count: torch.Tensor,
+    count: Count,
     split: _Split,
 ) -> None:
     """dx += dμ/m + dσ²·2·(x − μ)/m, dσ² = −ds·s³/2, m values over all ranks."""
     both = torch.stack([gradients.mean_C, gradients.scale_C])
-    dmean_C, dscale_C = collectives.sum_over_ranks(both) / count.clamp(min=1)
+    dmean_C, dscale_C = collectives.sum_over_ranks(both) / at_least_one(count)
     per_value_C = -dscale_C * statistics.scale_C**3
     constant_C = (dmean_C - per_value_C * statistics.mean_C).to(x.dtype)
     for block in split.blocks:

@@ -30,8 +30,9 @@ from histosyn.networks.modulation import modulation
 from histosyn.networks.noise import Noise, draw_noise
 from histosyn.networks.patterns import one_hot
 from histosyn.networks.recompute import recomputed
-from histosyn.networks.spectral import spectral_norm
+from histosyn.networks.spectral import estimate_ahead, spectral_norm
 from histosyn.networks.stain_input import StainInput
+from histosyn.networks.sync_batchnorm import kept_together
 from hpc.errors import InputError
 from hpc.packed_integers import PackedIntegers
 
@@ -72,9 +73,12 @@ class Generator(nn.Module):
         """
         height, width = labels_NHW.shape[1:]
         levels = self.levels_of(labels_NHW) if levels is None else levels
-        x = self.enter(levels, noise)
-        for number in range(len(self.blocks)):
-            x = self.rise(number, x, levels[number], noise.at(number), noise.stain)
+        if self.training:
+            estimate_ahead(self)
+        with kept_together():
+            x = self.enter(levels, noise)
+            for number in range(len(self.blocks)):
+                x = self.rise(number, x, levels[number], noise.at(number), noise.stain)
         return torch.tanh(self.leave(x)[..., :height, :width])
 
     def levels_of(

@@ -5,14 +5,20 @@ Any window of an image sees the same noise as the whole image, on any device and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
 
 from histosyn.config.train import GeneratorConfig
+from hpc.device_copies import sent
 from hpc.randomness import grid_positions, normal
+
+# Positions of images of more pixels are made anew each time rather than kept.
+_MOST_KEPT = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +53,56 @@ def draw_noise(
 ) -> Noise:
     """Noise, float32, for images of `height` x `width` pixels, one key an image."""
     rows, columns = -(-height // config.stride), -(-width // config.stride)
-    return Noise(
-        entry=entry_noise(keys, config, range(rows), range(columns), device),
-        pixels=tuple(
-            pixel_noise(
-                keys, config, number, range(rows << number), range(columns << number), device
+    grids = _grids(config, rows, columns, device)
+    # All of it in one draw: on a GPU each operation takes its time to start, however small it is.
+    drawn_NM = _normal(keys, grids.positions_M)
+    parts = drawn_NM.split(list(grids.sizes), dim=1)
+    whole = zip(parts, grids.shapes, strict=True)
+    entry, *pixels = (part.unflatten(1, shape) for part, shape in whole)
+    return Noise(entry=entry, pixels=tuple(pixels))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Grids:
+    """The positions of `Noise.entry` and of each of `Noise.pixels`, one after another."""
+
+    positions_M: torch.Tensor
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(map(math.prod, self.shapes))
+
+
+def _grids(config: GeneratorConfig, rows: int, columns: int, device: torch.device) -> _Grids:
+    fields = (config.entry, config.noise_channels, config.pixel_noise, config.upsamplings)
+    if rows * columns << 2 * config.upsamplings > _MOST_KEPT:
+        return _grids_of(*fields, rows, columns, device)
+    # The same at every step. As inference tensors they could not be used in training.
+    with torch.inference_mode(False):
+        return _kept_grids_of(*fields, rows, columns, device)
+
+
+def _grids_of(
+    entry: str, channels: int, pixel_noise: bool, upsamplings: int, rows: int, columns: int,
+    device: torch.device,
+) -> _Grids:  # fmt: skip
+    grids = [_entry_positions(entry, channels, range(rows), range(columns), device)]
+    for number in range(upsamplings + 1 if pixel_noise else 0):
+        channel = channels + number
+        grids.append(
+            grid_positions(
+                range(channel, channel + 1),
+                range(rows << number), range(columns << number), device,
             )
-            for number in range(config.upsamplings + 1)
-        )
-        if config.pixel_noise
-        else (),
-    )
+        )  # fmt: skip
+    shapes = [tuple(grid.shape) for grid in grids]
+    if entry == "linear":
+        shapes[0] = (channels,)
+    return _Grids(positions_M=torch.cat([grid.flatten() for grid in grids]), shapes=tuple(shapes))
+
+
+_kept_grids_of = lru_cache(maxsize=4)(_grids_of)
 
 
 def entry_noise(
@@ -67,14 +112,20 @@ def entry_noise(
 
     Half of the channels differ from cell to cell, half have the same position everywhere.
     """
-    if config.entry == "linear":
-        grid = grid_positions(config.noise_channels, range(1), range(1), device)
-        return _normal(keys, grid).flatten(1)
-    whole = config.noise_channels // 2
+    positions = _entry_positions(config.entry, config.noise_channels, rows, columns, device)
+    drawn = _normal(keys, positions)
+    return drawn.flatten(1) if config.entry == "linear" else drawn
+
+
+def _entry_positions(
+    entry: str, channels: int, rows: range, columns: range, device: torch.device
+) -> torch.Tensor:
+    if entry == "linear":
+        return grid_positions(channels, range(1), range(1), device)
+    whole = channels // 2
     everywhere = grid_positions(whole, range(1), range(1), device)
     everywhere = everywhere.expand(whole, len(rows), len(columns))
-    others = grid_positions(range(whole, config.noise_channels), rows, columns, device)
-    return _normal(keys, torch.cat([everywhere, others]))
+    return torch.cat([everywhere, grid_positions(range(whole, channels), rows, columns, device)])
 
 
 def pixel_noise(
@@ -94,4 +145,8 @@ def pixel_noise(
 
 
 def _normal(keys: Sequence[int], positions: torch.Tensor) -> torch.Tensor:
-    return torch.stack([normal(key, positions) for key in keys]).float()
+    """(N, ...), one key each. On a CPU key by key, because larger tensors are slower there."""
+    if positions.device.type == "cpu":
+        return torch.stack([normal(key, positions).float() for key in keys])
+    keys_N = sent(torch.tensor(keys, dtype=torch.int64), positions.device)
+    return normal(keys_N.view(-1, *[1] * positions.dim()), positions[None]).float()

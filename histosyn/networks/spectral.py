@@ -8,6 +8,7 @@ the weights: after the step v = Wᵀu/‖Wᵀu‖, so σ = ‖Wᵀu‖ needs no 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -19,6 +20,9 @@ from histosyn.networks.full_precision import own_precision
 from histosyn.networks.recompute import computed_again
 
 Layer = TypeVar("Layer", bound=nn.Module)
+
+# u, v and σ.
+Estimate = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 _EPS = 1e-12
 _FIRST_ITERATIONS = 15
@@ -41,6 +45,8 @@ class SpectralNorm(nn.Module):
         super().__init__()
         matrix = weight.detach().flatten(1)
         first = torch.randn_like(matrix[0])
+        # What was estimated ahead for the next forward pass.
+        self._estimate: Estimate | None = None
         self.register_buffer("_u", matrix.new_empty(len(matrix)))
         self.register_buffer("_v", functional.normalize(first, dim=0, eps=_EPS))
         # Without numbers, on the meta device, there is nothing to estimate.
@@ -50,26 +56,64 @@ class SpectralNorm(nn.Module):
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         """The normalized weight, in its own precision: autocast is for the convolutions."""
         with own_precision(weight):
-            matrix = weight.detach().flatten(1)
-            if self.training and not computed_again():
-                sigma = self._iterate(matrix)
+            if self._estimate is not None:
+                left, right, sigma = self._estimate
+                self._estimate = None
+            elif self.training and not computed_again():
+                left, right, sigma = self._iterate(weight.detach().flatten(1))
             else:
-                sigma = torch.dot(self._u, torch.mv(matrix, self._v))
-            # Copies, because the next forward pass changes the vectors in place.
-            return _Divided.apply(weight, self._u.clone(), self._v.clone(), sigma)
+                # Copies, because the next forward pass changes the vectors in place.
+                left, right = self._u.clone(), self._v.clone()
+                sigma = torch.dot(left, torch.mv(weight.detach().flatten(1), right))
+            return _Divided.apply(weight, left, right, sigma)
 
     def right_inverse(self, value: torch.Tensor) -> torch.Tensor:
         """What is assigned is taken as it is."""
         return value
 
-    @torch.no_grad()
-    def _iterate(self, matrix: torch.Tensor) -> torch.Tensor:
-        """One step; returns σ."""
-        self._u.copy_(functional.normalize(torch.mv(matrix, self._v), dim=0, eps=_EPS))
-        product = torch.mv(matrix.T, self._u)
-        sigma = product.norm()
-        self._v.copy_(product / sigma.clamp_min(_EPS))
-        return sigma
+    def _iterate(self, matrix: torch.Tensor) -> Estimate:
+        """One step."""
+        (estimate,) = _iterated([self], [matrix])
+        return estimate
+
+
+@torch.no_grad()
+def _iterated(norms: Sequence[SpectralNorm], matrices: Sequence[torch.Tensor]) -> list[Estimate]:
+    """One step of all norms; what is small is done for all of them in one operation."""
+    lefts = _normalized([torch.mv(m, n._v) for n, m in zip(norms, matrices, strict=True)])[0]
+    rights, sigmas = _normalized([torch.mv(m.T, u) for u, m in zip(lefts, matrices, strict=True)])
+    torch._foreach_copy_([norm._u for norm in norms], lefts)
+    torch._foreach_copy_([norm._v for norm in norms], rights)
+    return list(zip(lefts, rights, sigmas, strict=True))
+
+
+def _normalized(vectors: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Vectors of norm 1, and what their norms were."""
+    norms = torch._foreach_norm(vectors)
+    divisors = torch._foreach_clamp_min(norms, _EPS)
+    return [it / divisor for it, divisor in zip(vectors, divisors, strict=True)], list(norms)
+
+
+def estimate_ahead(network: nn.Module) -> None:
+    """Estimate the spectral norms of all layers that a forward pass in training will ask for.
+
+    The same numbers as layer by layer, in fewer operations. Call it right before the forward pass
+    of a network that uses each layer once.
+    """
+    found: list[tuple[SpectralNorm, torch.Tensor]] = []
+    for layer in network.modules():
+        if parametrize.is_parametrized(layer, "weight"):
+            made: Any = layer.parametrizations
+            norms = [it for it in made.weight if isinstance(it, SpectralNorm)]
+            found += [(norm, made.weight.original) for norm in norms]
+    if not found or not all(norm.training for norm, _ in found):
+        return
+    with own_precision(found[0][1]):
+        estimates = _iterated(
+            [norm for norm, _ in found], [weight.detach().flatten(1) for _, weight in found]
+        )
+    for (norm, _), estimate in zip(found, estimates, strict=True):
+        norm._estimate = estimate
 
 
 class _Divided(torch.autograd.Function):
@@ -96,6 +140,8 @@ class _Divided(torch.autograd.Function):
             composite = weight / torch.dot(left, torch.mv(weight.flatten(1), right))
             (dw,) = torch.autograd.grad(composite, weight, gradient, create_graph=True)
             return dw, None, None, None
-        along = torch.dot(gradient.flatten(), normalized.flatten())
-        dw = torch.addr(gradient.flatten(1), left * along, right, alpha=-1).div_(sigma)
+        # Flattened once: a gradient in channels_last is copied by it.
+        rows = gradient.flatten(1)
+        along = torch.dot(rows.flatten(), normalized.flatten())
+        dw = torch.addr(rows, left * along, right, alpha=-1).div_(sigma)
         return dw.view_as(weight), None, None, None

@@ -7,15 +7,22 @@ in the forward pass, one in the backward pass.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
 from torch import nn
 
 from histosyn.networks.batch_moments import (
+    Count,
     Moments,
     Statistics,
     at_least_float32,
+    at_least_one,
     global_moments,
     per_channel,
 )
@@ -61,7 +68,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         )
 
     @torch.no_grad()
-    def _keep(self, count: torch.Tensor, mean_C: torch.Tensor, variance_C: torch.Tensor) -> None:
+    def _keep(self, count: Count, mean_C: torch.Tensor, variance_C: torch.Tensor) -> None:
         if (
             computed_again()
             or self.num_batches_tracked is None
@@ -69,16 +76,75 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
             or self.running_var is None
         ):
             return  # or track_running_stats=False
+        waiting = _WAITING.get()
+        if (
+            waiting is not None
+            and self.momentum is not None
+            and isinstance(count, float)
+            and count > 0
+        ):
+            unbiased = count / max(count - 1, 1.0)
+            waiting.append(_Seen(norm=self, mean_C=mean_C, variance_C=variance_C, times=unbiased))
+            return
         self.num_batches_tracked += 1
         # A batch that is empty on all ranks says nothing.
-        weight = (count > 0).to(self.running_mean.dtype)
+        weight: Any = (count > 0).to(self.running_mean) if torch.is_tensor(count) else count > 0
         if self.momentum is None:
-            weight = weight / self.num_batches_tracked
+            weight = weight * self.num_batches_tracked.to(self.running_mean.dtype).reciprocal()
         else:
             weight = weight * self.momentum
-        unbiased_C = variance_C * (count / (count - 1).clamp(min=1))
+        unbiased_C = variance_C * (count / at_least_one(count - 1))
         self.running_mean.lerp_(mean_C.to(self.running_mean.dtype), weight)
         self.running_var.lerp_(unbiased_C.to(self.running_var.dtype), weight)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Seen:
+    """What a norm is to take into its running statistics; the variance counts `times`."""
+
+    norm: SyncBatchNorm2d
+    mean_C: torch.Tensor
+    variance_C: torch.Tensor
+    times: float
+
+
+_WAITING: ContextVar[list[_Seen] | None] = ContextVar("statistics that wait", default=None)
+
+
+@contextmanager
+def kept_together() -> Iterator[None]:
+    """Running statistics of all norms that are used here change at the end, in a few operations."""
+    token = _WAITING.set([])
+    try:
+        yield
+        _keep_all(_WAITING.get() or [])
+    finally:
+        _WAITING.reset(token)
+
+
+@torch.no_grad()
+def _keep_all(seen: list[_Seen]) -> None:
+    for momentum, group in groupby(sorted(seen, key=_momentum), key=_momentum):
+        same = list(group)
+        norms = [each.norm for each in same]
+        counts: list[Any] = [norm.num_batches_tracked for norm in norms]
+        torch._foreach_add_(counts, 1)
+        means: list[Any] = [norm.running_mean for norm in norms]
+        torch._foreach_lerp_(means, _of_type(means, [each.mean_C for each in same]), momentum)
+        variances: list[Any] = [norm.running_var for norm in norms]
+        unbiased = torch._foreach_mul(
+            _of_type(variances, [each.variance_C for each in same]), [each.times for each in same]
+        )
+        torch._foreach_lerp_(variances, unbiased, momentum)
+
+
+def _momentum(seen: _Seen) -> float:
+    assert seen.norm.momentum is not None
+    return seen.norm.momentum
+
+
+def _of_type(like: list[Any], tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [tensor.to(each.dtype) for each, tensor in zip(like, tensors, strict=True)]
 
 
 class _Normalize(torch.autograd.Function):
@@ -93,6 +159,7 @@ class _Normalize(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         moments = global_moments(x)
         count, mean, variance = moments.count, moments.mean_C, moments.variance_C
+        assert isinstance(count, torch.Tensor)
         scale = torch.rsqrt(variance + eps)
         y = ((at_least_float32(x) - per_channel(mean)) * per_channel(scale)).to(x.dtype)
         ctx.save_for_backward(x, mean, scale, count)

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn.utils import get_total_norm, parametrize
+from torch.nn.utils import parametrize
 
 from histosyn.networks.discriminator import Features
+from histosyn.networks.spectral import estimate_ahead
 from histosyn.training.adversaries import Adversaries, Adversary
 from histosyn.training.losses import DiscriminatorOutputs, LossTerm, Mixture
 from histosyn.training.objectives import Objective
@@ -88,6 +89,7 @@ def _judge(
     if any(term.differentiates_tiles and term.due(inputs.step) for term in objective.discriminator):
         tiles = tiles.detach().requires_grad_()
     with parametrize.cached():
+        _estimate_ahead(discriminator, inputs)
         synthetic = discriminator(synthetic_NCHW, labels)
         if not objective.mixes:
             real, mixture = discriminator(tiles, labels), None
@@ -115,6 +117,7 @@ def _judge_frozen(
     """Judge for the generator: real tiles only give features to match."""
     matched = any(term.matches_real and term.due(inputs.step) for term in objective.generator)
     with parametrize.cached():
+        _estimate_ahead(discriminator, inputs)
         synthetic = discriminator(synthetic_NCHW, inputs.labels_NHW)
         with torch.no_grad():
             real = discriminator(inputs.tiles_NCHW, inputs.labels_NHW) if matched else []
@@ -126,6 +129,12 @@ def _judge_frozen(
         synthetic=synthetic,
         stain_NS=inputs.stains,
     )
+
+
+def _estimate_ahead(discriminator: nn.Module, inputs: StepInputs) -> None:
+    # What is compiled does it by itself.
+    if not inputs.config.run.compile:
+        estimate_ahead(discriminator)
 
 
 def _evaluate(
@@ -150,7 +159,8 @@ def _learn(
     weights = list(adversary.network.parameters())
     adversary.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(output, gradient, inputs=weights)
-    norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
     adversary.optimizer.step()
     return {adversary.name: norm}
 

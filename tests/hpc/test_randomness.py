@@ -67,6 +67,19 @@ def test_numpy_and_torch_draw_the_same(key, where):
     assert normal(key, where) == pytest.approx(normal(key, there).numpy(), rel=1e-12, abs=1e-12)
 
 
+@given(st.lists(keys, min_size=1, max_size=4), positions)
+def test_several_keys_at_once_draw_what_each_draws(several, where):
+    there = torch.from_numpy(where)
+    together = torch.tensor(several)[:, None]
+
+    assert torch.equal(bits(together, there), torch.stack([bits(key, there) for key in several]))
+    assert np.array_equal(
+        uniform(np.array(several)[:, None], where), np.stack([uniform(k, where) for k in several])
+    )
+    drawn = torch.stack([normal(key, there) for key in several])
+    torch.testing.assert_close(normal(together, there), drawn, rtol=1e-12, atol=1e-12)
+
+
 @given(keys, positions)
 def test_ranges(key, where):
     numbers = uniform(key, where)

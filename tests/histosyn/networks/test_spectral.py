@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from histosyn.networks.recompute import recomputed
-from histosyn.networks.spectral import spectral_norm
+from histosyn.networks.spectral import estimate_ahead, spectral_norm
 
 
 def layers() -> tuple[nn.Conv2d, nn.Conv2d]:
@@ -44,6 +44,26 @@ def test_second_derivatives() -> None:
         penalty = sum(gradient.square().sum() for gradient in first)
         found.append(torch.autograd.grad(penalty, [x, weight]))
     torch.testing.assert_close(*found)
+
+
+def test_estimated_ahead_is_estimated_once_and_the_same() -> None:
+    """For all layers of a network at once; in eval mode, and where some layer is, not at all."""
+    networks = []
+    for ahead in (False, True):
+        torch.manual_seed(0)
+        network = nn.Sequential(*(spectral_norm(nn.Conv2d(3, 3, side).double()) for side in (3, 1)))
+        for _ in range(2):
+            if ahead:
+                estimate_ahead(network)
+            weights = [layer.weight for layer in network]
+        if ahead:
+            network[0].eval()
+            network[0].parametrizations.eval()
+            before = network.state_dict(), [it.clone() for it in network.state_dict().values()]
+            estimate_ahead(network)
+            torch.testing.assert_close(list(before[0].values()), before[1])
+        networks.append((weights, network.state_dict()))
+    torch.testing.assert_close(*networks)
 
 
 def test_the_norm_is_one() -> None:

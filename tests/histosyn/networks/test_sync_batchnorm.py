@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from ranks import run_ranks
 from torch import nn
 
-from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
+from histosyn.networks.batch_moments import measure as moments_of
+from histosyn.networks.sync_batchnorm import SyncBatchNorm2d, kept_together
 from hpc.collectives import rank
 
 CHANNELS = 5
@@ -170,6 +173,22 @@ def test_bfloat16_keeps_float32_statistics() -> None:
 def test_alone_it_is_batch_norm() -> None:
     x = whole_batch(3, 0.0, 1.0, torch.float32)
     assert torch.equal(SyncBatchNorm2d(CHANNELS)(x), nn.BatchNorm2d(CHANNELS)(x))
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_statistics_kept_together_are_those_kept_one_by_one(momentum: float | None) -> None:
+    x = whole_batch(3, 2.0, 0.5, torch.float64)
+    found = []
+    for together in (nullcontext, kept_together):
+        norms = [SyncBatchNorm2d(x.shape[1], momentum=momentum).double() for _ in range(3)]
+        norms[2].momentum = 0.3
+        for _ in range(2):
+            with together():
+                for norm, times in zip(norms, (1, 4, 1), strict=True):
+                    norm.statistics(moments_of(x), times)
+                    norm.statistics(moments_of(x[:0]), times)
+        found.append([norm.state_dict() for norm in norms])
+    torch.testing.assert_close(*found)
 
 
 def test_an_empty_batch_changes_nothing() -> None:
