@@ -60,15 +60,47 @@ def computed_as(form: Form) -> Iterator[None]:
 
 
 class Convolution(nn.Conv2d):
-    """`nn.Conv2d`, in whatever form is asked for when it is computed."""
+    """`nn.Conv2d`, in whatever form is asked for when it is computed.
+
+    With `one_kernel` sums are made in one order, however large the input is: on a CPU, PyTorch has
+    kernels of its own for small inputs, which on some processors round differently from oneDNN.
+    There is no gradient then.
+    """
+
+    one_kernel = False
 
     def _conv_forward(
         self, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
+        if self.one_kernel and _is_for_onednn(input, weight):
+            return self._by_onednn(input, weight, bias)
         if _CURRENT.form == "plain" or not _is_small(input, weight) or input.is_contiguous():
             return super()._conv_forward(input, weight, bias)
         y_NCHW = super()._conv_forward(input.contiguous(), weight, bias)
         return y_NCHW.contiguous(memory_format=torch.channels_last)
+
+    def _by_onednn(
+        self, x_NCHW: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        assert not isinstance(self.padding, str)
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            rims = self._reversed_padding_repeated_twice
+            x_NCHW, padding = functional.pad(x_NCHW, rims, mode=self.padding_mode), (0, 0)
+        return torch.mkldnn_convolution(
+            x_NCHW, weight, bias, padding, self.stride, self.dilation, self.groups
+        )
+
+
+def _is_for_onednn(x_NCHW: torch.Tensor, weight: torch.Tensor) -> bool:
+    return (
+        torch.backends.mkldnn.is_available()
+        and x_NCHW.device.type == "cpu"
+        and x_NCHW.dtype == weight.dtype == torch.float32
+        and x_NCHW.numel() > 0
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+    )
 
 
 def _is_small(x_NCHW: torch.Tensor, weight: torch.Tensor, factor: int = 1) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from histosyn.networks.convolutions import Convolution
 from histosyn.networks.generator import Generator
 from histosyn.networks.modulation import Spade
 
@@ -30,6 +31,8 @@ def made_ready(network: Generator, precision: Precision = "float32") -> Generato
         weight = network.entry.weight
         weight.data = weight.data.contiguous(memory_format=torch.channels_last)
     for module in network.modules():
+        if isinstance(module, Convolution):
+            module.one_kernel = True
         if isinstance(module, Spade):
             # Read tap by tap: so they lie in memory.
             weight = module.gamma_beta.weight
