@@ -130,6 +130,9 @@ class DiscriminatorConfig:
     """Kind patch: convolutions before the one that gives the scores. Kind unet: halvings."""
     scales: int = 2
     """Kind patch: copies that look at the tile at full, half, ... resolution."""
+    grain_channels: int = 0
+    """Kind patch: channels of one more discriminator, of a few pixels at full resolution, whose
+    matter is the finest detail; 0: none."""
     pretrained: PretrainedChoice | None = None
     """Kind patch: also judge the features of this frozen network, from an installed package.
     Unset: efficientnet-lite0 with kind patch, none with kind unet."""
@@ -140,8 +143,10 @@ class DiscriminatorConfig:
 
     def __post_init__(self) -> None:
         require_at_most(self, base_channels=4096, layers=12, scales=8)
-        require_at_most(self, pretrained_channels=4096)
-        require_at_least(self, base_channels=1, layers=1, scales=0, pretrained_channels=1)
+        require_at_most(self, pretrained_channels=4096, grain_channels=4096)
+        require_at_least(
+            self, base_channels=1, layers=1, scales=0, pretrained_channels=1, grain_channels=0
+        )
         if self.pretrained is None:
             usual = "efficientnet-lite0" if self.kind == "patch" else "none"
             object.__setattr__(self, "pretrained", usual)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from histosyn.config.train import DiscriminatorConfig
 from histosyn.networks.convolutions import Convolution
+from histosyn.networks.discriminator_grain import GrainDiscriminator
 from histosyn.networks.patterns import one_hot
 from histosyn.networks.spectral import spectral_norm
 
@@ -29,6 +30,8 @@ class MultiscaleDiscriminator(nn.Module):
         self.scales = nn.ModuleList(
             _Patches(config, self.classes + 3) for _ in range(config.scales)
         )
+        grain = config.grain_channels
+        self.grain = GrainDiscriminator(grain, self.classes) if grain else None
 
     def forward(self, tiles_NCHW: torch.Tensor, labels_NHW: torch.Tensor) -> Features:
         """Features and scores for tiles (N, 3, H, W) in [-1, 1] with label maps (N, H, W)."""
@@ -36,6 +39,9 @@ class MultiscaleDiscriminator(nn.Module):
         if self.classes:
             x = torch.cat([x, one_hot(labels_NHW, self.classes, x.dtype)], dim=1)
         features = []
+        if self.grain is not None:
+            # The scores alone: no two tiles have the same grain, so there is nothing to match.
+            features.append([self.grain(x)])
         for scale, patches in enumerate(self.scales):
             if scale:
                 x = functional.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
