@@ -5,9 +5,10 @@
 Squares of 256 pixels at 1 µm, of all label maps, turned and turned over at random, laid side by
 side. RUN is a run or model folder of their schema, such as `fast-0` of benchmarks/recipe.py. Then
 OpenSlide is asked for what came. Printed: levels; mean colours of the pieces of 2048 pixels; how
-much neighbouring columns differ across borders of pieces, and across others. OUT/overview.jpg is
-the field at a twentieth, OUT/details.png eight places of 512 pixels at full resolution. What is
-there already is not made again.
+much neighbouring columns differ across borders of pieces, and across others; how alike tissue of
+equal label squares is. OUT/zoom.jpg shows the whole field, then its middle at an eighth, a half and
+full resolution, OUT/details.png eight places at full resolution. Tissue that is there already is
+not made again.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ SCHEMA = "prostate-3"
 SQUARE = 256
 PIECE = 2048
 DETAIL = 512
-OVERVIEW = 1024
+ZOOM = 448
 
 
 def main() -> None:
+    # The field is our own, and larger than what Pillow takes from strangers.
+    Image.MAX_IMAGE_PIXELS = None
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -59,8 +62,9 @@ def main() -> None:
         print("microns per pixel:", slide.properties.get(openslide.PROPERTY_NAME_MPP_X))
         tell_colours(slide)
         tell_seams(slide)
-        overview = slide.get_thumbnail((OVERVIEW, OVERVIEW))
-        overview.save(options.out / "overview.jpg", quality=88, **marked_options("JPEG"))
+        with Image.open(field) as labels:
+            tell_repetition(slide, np.asarray(labels))
+        zoomed(slide).save(options.out / "zoom.jpg", quality=88, **marked_options("JPEG"))
         details(slide).save(options.out / "details.png", **marked_options("PNG"))
 
 
@@ -118,6 +122,35 @@ def step(slide: openslide.OpenSlide, column: int, top: int) -> float:
     """Mean difference of two columns over a piece's height."""
     left, right = np.moveaxis(pixels(slide, (column - 1, top), (2, PIECE)), 1, 0)
     return float(np.abs(left - right).mean())
+
+
+def tell_repetition(slide: openslide.OpenSlide, field: np.ndarray) -> None:
+    """Of all squares that are the first one again, in its position; less each class's mean."""
+    first, side = field[:SQUARE, :SQUARE], len(field)
+    grays = [
+        pixels(slide, (left, top), (SQUARE, SQUARE)).mean(axis=2)
+        for top in range(0, side, SQUARE)
+        for left in range(0, side, SQUARE)
+        if np.array_equal(field[top : top + SQUARE, left : left + SQUARE], first)
+    ]
+    for gray in grays:
+        for index in np.unique(first):
+            gray[first == index] -= gray[first == index].mean()
+    alike = [np.corrcoef(grays[0].ravel(), other.ravel())[0, 1] for other in grays[1:]]
+    print("tissue of equal squares correlates:", np.round(alike, 2))
+
+
+def zoomed(slide: openslide.OpenSlide) -> Image.Image:
+    side = slide.dimensions[0]
+    page = Image.new("RGB", (4 * ZOOM, ZOOM))
+    for number, scale in enumerate([side / ZOOM, 8, 2, 1]):
+        shown = int(ZOOM * scale)
+        level = slide.get_best_level_for_downsample(scale)
+        read = round(shown / slide.level_downsamples[level])
+        start = (side - shown) // 2
+        part = slide.read_region((start, start), level, (read, read)).convert("RGB")
+        page.paste(part.resize((ZOOM, ZOOM), Image.Resampling.LANCZOS), (number * ZOOM, 0))
+    return page
 
 
 def details(slide: openslide.OpenSlide) -> Image.Image:
