@@ -11,7 +11,8 @@ computed once for all windows that lie in its own.
 
 A value does not depend on the window that it is computed in as long as sums are made in one order.
 That is so on a CPU (oneDNN, AVX2 and AVX-512, both precisions) for windows of `LEAST_CELLS` squared
-and more and channels that are powers of two; and whether γ and β are computed for pixels or
+and more and channels that are powers of two, if no other kernel is taken for small ones
+(`Convolution.one_kernel`); and whether γ and β are computed for pixels or
 for distinct neighbourhoods is decided for the image as a whole (`Level.shares`).
 """
 
