@@ -53,7 +53,7 @@ def test_tiles_without_tissue_are_left_out_and_two_are_needed():
     assert distance_number("d", some, values([0.2, 0.2], "b"), "m").n == 2
     none = distance_number("d", some, values([np.nan, 0.2], "b"), "m")
     assert none.value is None
-    assert "fewer than 2 tiles" in none.reason
+    assert "fewer than 2 of a side" in none.reason
     single = distance_number("d", some, values([0.2, 0.5], "b", 2), "m")
     assert single.interval is None
     assert "single" in single.details["interval_note"]
