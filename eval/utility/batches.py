@@ -29,8 +29,7 @@ class Mixture:
     @property
     def index(self) -> DatasetIndex:
         """All shards."""
-        one, other = self.first.index, self.second.index
-        return replace(one, shards=(*one.shards, *other.shards))
+        return _together(self.first.index, self.second.index)
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """Batches `start`, `start` + 1, ... without end."""
@@ -56,14 +55,17 @@ class Sequel:
     @property
     def index(self) -> DatasetIndex:
         """All shards."""
-        one, other = self.first.index, self.second.index
-        return replace(one, shards=(*one.shards, *other.shards))
+        return _together(self.first.index, self.second.index)
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """Batches `start`, `start` + 1, ... without end."""
         if start < self.steps:
             yield from islice(self.first.batches(start), self.steps - start)
         yield from self.second.batches(max(start - self.steps, 0))
+
+
+def _together(one: DatasetIndex, other: DatasetIndex) -> DatasetIndex:
+    return replace(one, shards=(*one.shards, *other.shards))
 
 
 def open_batches_of(
