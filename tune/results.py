@@ -44,7 +44,8 @@ class Row:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
-        best = min(self.evaluations, key=lambda item: item.distance, default=None)
+        measured = [item for item in self.evaluations if item.distance is not None]
+        best = min(measured, key=lambda item: item.distance or 0.0, default=None)
         return {
             "number": self.candidate.number,
             "folder": str(self.candidate.training.run.folder),

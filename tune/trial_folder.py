@@ -1,4 +1,4 @@
-"""A trial's files in its run folder: evaluations, decisions, and its outcome.
+"""A trial's files in its run folder: what it is, evaluations, decisions, times, and its outcome.
 
 These files, not Tune's, are the truth about a sweep. They are whole whenever a job is killed, hold
 no code, and outlive a change of Ray.
@@ -6,26 +6,74 @@ no code, and outlive a change of Ray.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from histosyn.config.file import from_dict, load_toml
 from histosyn.config.train import TrainConfig
 from hpc.files import make_folder, write_json
 from hpc.log import RecordsFile
-from hpc.records import Count, Records
+from hpc.records import Count, Records, Seconds
 
 Ending = Literal["finished", "stopped", "diverged", "failed"]
+# Where a trial's values come from: the base configuration, the file's [[start]], or a sampler.
+Origin = Literal["defaults", "start", "random", "grid", "tpe"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A measurement that was known when a trial's values were suggested: whose, and of which step.
+
+    Step 0: that the trial was under way without one, or diverged.
+    """
+
+    trial: Count
+    step: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suggestion:
+    """What a trial is, from before it starts: its values by dotted field, and their origin.
+
+    `seed` is that of its training. `repeats` is the number of the trial that it repeats with
+    another seed, if it does. `learnt_from` is all that the sampler knew.
+    """
+
+    number: Count
+    origin: Origin
+    values: dict[str, Any]
+    seed: int
+    repeats: Count | None = None
+    learnt_from: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """One measurement: the Fréchet distance after `step` steps."""
+    """One measurement after `step` steps: the values of the objective's measures by name.
+
+    Sweeps of before there were several measured a distance only. It is None where none is measured.
+    """
 
     step: Count
     images_seen: Count
-    distance: float
+    distance: float | None
+    values: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """The values by measure, in whichever version it was written."""
+        return self.values or ({} if self.distance is None else {"distance": self.distance})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Seconds that a trial's process has spent until the measurement at `step`, since the one
+    before or since it began; what a kill cost is not in them.
+    """
+
+    step: Count
+    seconds: Seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +102,43 @@ _REMEDY = "Restore it from a copy; or remove the trial's folder, and the trial i
 _EVALUATIONS = Records(kind=Evaluation, remedy=_REMEDY, finite=False)
 _DECISIONS = Records(kind=Decision, remedy=_REMEDY)
 _OUTCOMES = Records(kind=Outcome, remedy="Delete it: the trial then goes on.")
+_SUGGESTIONS = Records(kind=Suggestion, remedy=_REMEDY)
+_TIMES = Records(kind=Spent, remedy="Delete it: only the hours spent are told by it.")
 
 
 class TrialFolder:
     """The sweep's files in a trial's run folder.
 
-    `evaluations.jsonl`, `decisions.jsonl` (that it goes on) and `outcome.json` (that it has ended).
+    `trial.json` (what it is), `evaluations.jsonl`, `times.jsonl`, `decisions.jsonl` (that it goes
+    on) and `outcome.json` (that it has ended).
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._evaluations = RecordsFile(path / "evaluations.jsonl", _EVALUATIONS)
         self._decisions = RecordsFile(path / "decisions.jsonl", _DECISIONS)
+        self._times = RecordsFile(path / "times.jsonl", _TIMES)
         self._outcome = path / "outcome.json"
+        self._suggestion = path / "trial.json"
+
+    def suggestion(self) -> Suggestion | None:
+        """What the trial is; None if it was not decided, or before that was written down."""
+        if not self._suggestion.is_file():
+            return None
+        return _SUGGESTIONS.read(self._suggestion)
+
+    def suggest(self, suggestion: Suggestion) -> None:
+        """Write down what the trial is going to be."""
+        make_folder(self.path)
+        write_json(self._suggestion, asdict(suggestion))
+
+    def seconds(self) -> float:
+        """What its processes have spent on it, as far as measurements came of it."""
+        return float(sum(record["seconds"] for record in self._times.read()))
+
+    def add_seconds(self, step: int, seconds: float) -> None:
+        """Note what was spent until the measurement at `step`, since the last note."""
+        self._times.append({"step": step, "seconds": seconds})
 
     def evaluations(self) -> dict[int, Evaluation]:
         """All measurements by step, in the order of steps."""
