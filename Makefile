@@ -8,9 +8,9 @@ FETCHED = Installing histosyn and its packages into $(VENV), once. What is missi
 
 .PHONY: demo test test-slow check docs wheel clean
 
-## Phantom tissue -> training -> synthesis -> numbers -> runs/demo/index.html
+## The shipped model's tissue -> numbers -> runs/demo/index.html; then a minute of training
 demo: $(VENV)/.installed
-	$(BIN)/python -m launch.demo runs/demo
+	$(BIN)/histosyn demo runs/demo --train
 
 ## Minutes on two cores
 test: $(VENV)/.installed-dev

@@ -100,6 +100,7 @@ setup(
         "launch",
         "launch.command_line",
         "launch.commands",
+        "launch.demo",
         "launch.jobs",
         "launch.system_check",
         "launch.terminal",
@@ -112,6 +113,7 @@ setup(
         "eval.study": ["page/*"],
         "eval.report": ["page.css"],
         "histosyn.paint": ["page/*"],
+        "launch.demo": ["model/*", "labels/*"],
         "launch": ["py.typed", "starting_files/*", "templates/*"],
     },
     install_requires=[

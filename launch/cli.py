@@ -33,6 +33,7 @@ from launch.terminal.console import (
 
 # name, "module:function", one line of help
 COMMANDS = (
+    ("demo", "launch.commands.demo:demo", "See what all this does, in a minute, without data."),
     (
         "phantom",
         "launch.commands.phantom:phantom",
@@ -79,6 +80,7 @@ COMMANDS = (
     ),
 )
 EVAL_COMMANDS = (
+    ("demo", "launch.commands.demo:demo", "See what all this does, in a minute, without data."),
     ("fid", "launch.commands.eval_fid:fid", "Distances between two folders of tiles."),
     ("merge", "launch.commands.eval_fid:merge", "Compare what parts of `eval fid` measured."),
     (
@@ -129,6 +131,7 @@ EVAL_COMMANDS = (
     ("report", "launch.commands.report:report", "The same as histosyn report."),
 )
 STUDY_COMMANDS = (
+    ("demo", "launch.commands.demo:demo", "See what all this does, in a minute, without data."),
     (
         "plan",
         "launch.commands.study_plan:plan",
@@ -146,6 +149,7 @@ STUDY_COMMANDS = (
     ),
 )
 SEGMENTER_COMMANDS = (
+    ("demo", "launch.commands.demo:demo", "See what all this does, in a minute, without data."),
     (
         "train",
         "launch.commands.eval_segmenter:train",
@@ -153,12 +157,14 @@ SEGMENTER_COMMANDS = (
     ),
 )
 SUBMIT_COMMANDS = (
+    ("demo", "launch.commands.demo:demo", "See what all this does, in a minute, without data."),
     ("train", "launch.commands.submit:submit_train", "Submit a training job to SLURM."),
     ("pack", "launch.commands.submit:submit_pack", "Submit the packing of tiles or slides."),
     ("synth", "launch.commands.submit:submit_synth", "Submit the synthesis of a folder to SLURM."),
     ("tune", "launch.commands.submit:submit_tune", "Submit a sweep to SLURM."),
 )
 SUBMIT_EVAL_COMMANDS = (
+    ("demo", "launch.commands.demo:demo", "See what all this does, in a minute, without data."),
     ("fid", "launch.commands.submit:submit_fid", "Submit the measurement of a Fréchet distance."),
 )
 

@@ -59,7 +59,7 @@ DOORS = {
     ("csv.reader", "csv.DictReader", "pandas.*", "polars.*"): {"histosyn/tables/table.py"},
     # Programs, and what runs what it reads.
     ("subprocess.*",): {
-        "launch/demo.py", "launch/paint_demo.py", "launch/processes.py", "launch/jobs/slurm.py",
+        "launch/demo/running.py", "launch/processes.py", "launch/jobs/slurm.py",
         "launch/system_check/processes.py", "launch/system_check/scheduler.py",
         "launch/system_check/storage.py",
     },

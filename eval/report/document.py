@@ -21,8 +21,8 @@ from eval.statistics.result import versions
 from hpc.errors import HistosynError, InputError
 
 SCHEMA_VERSION = 1
-# An answer that stands below the heading.
-NOTE = "note"
+# Answers that are no item: below the heading, and what a reader is to do next, line by line.
+NOTE, NEXT = "note", "next"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,7 @@ class Document:
 
     title: str
     note: str | None
+    next_steps: str | None
     claims: tuple[Claim, ...]
     notices: tuple[str, ...]
     figures: tuple[Figure, ...]
@@ -64,6 +65,7 @@ class Document:
             "kind": "report",
             "title": self.title,
             "note": self.note,
+            "next": self.next_steps,
             "claims": [claim.as_dict() for claim in self.claims],
             "notices": list(self.notices),
             "provenance": {part: dict(rows) for part, rows in self.provenance.items()},
@@ -83,9 +85,9 @@ def document_of(
     sources: Sources, *, title: str | None = None, seed: int = 0, stated: Mapping[str, str] = {}
 ) -> Document:
     """Make the report. Raises InputError for answers to items that there are none of."""
-    unknown = sorted(set(stated) - {item.id for item in ITEMS} - {NOTE})
+    unknown = sorted(set(stated) - {item.id for item in ITEMS} - {NOTE, NEXT})
     if unknown:
-        known = ", ".join([NOTE, *(item.id for item in ITEMS)])
+        known = ", ".join([NOTE, NEXT, *(item.id for item in ITEMS)])
         raise InputError(f"There is no item {unknown[0]!r}. Known are: {known}.")
     notices = list(sources.notices)
     gallery = draw_gallery(sources, seed)
@@ -95,6 +97,7 @@ def document_of(
     return Document(
         title=title or _title(sources),
         note=stated.get(NOTE),
+        next_steps=stated.get(NEXT),
         claims=tuple(claims_of(sources.findings)),
         notices=tuple(notices),
         figures=figures,

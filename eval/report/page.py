@@ -32,6 +32,7 @@ def page_of(document: Document) -> str:
     sections = [
         ("claims", "What was claimed, and what was found", _claims(document)),
         ("gallery", "Tissue, unpicked", _gallery(document)),
+        ("next", "What to do next", _next(document)),
         ("plots", "Plots", _figures(document)),
         ("limits", "Limits", _list(document.limits)),
         (
@@ -142,6 +143,12 @@ def _gallery(document: Document) -> str:
         for one in document.sheets
     ]
     return "".join(parts)
+
+
+def _next(document: Document) -> str:
+    """Line by line as it was written: it may hold commands."""
+    text = document.next_steps
+    return f"<pre>{escape(text.strip())}</pre>" if text else ""
 
 
 def _legend(gallery: Gallery) -> str:

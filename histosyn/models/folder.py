@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +36,7 @@ from histosyn.models.files import (
 )
 from histosyn.models.front_matter import front_matter
 from histosyn.models.path import CONFIG, SEGMENTER, WEIGHTS, model_kind
+from histosyn.models.stored import Stored, how_stored
 from histosyn.networks.generator import Generator
 from histosyn.networks.inference import Precision, made_ready
 from histosyn.pretrained.packages import Pretrained
@@ -111,13 +112,15 @@ class ModelFacts:
 class Model:
     """A generator ready for inference, and what is known of it, as `load_model` gives it.
 
-    `sha256` is that of its weights file, which tells models apart.
+    `sha256` is that of its weights file, which tells models apart; `stored` is how that file holds
+    numbers, `precision` how they are computed with.
     """
 
     network: Generator
     facts: ModelFacts
     sha256: str
     precision: Precision = "float32"
+    stored: Stored = "float32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,7 +288,8 @@ def _load_model_folder(path: Path, device: torch.device, precision: Precision) -
         _take_over(network, files.state)
     except RuntimeError as error:
         raise damaged_model(path, error) from error
-    return _ready(network, facts, files.sha256, device, precision)
+    ready = _ready(network, facts, files.sha256, device, precision)
+    return replace(ready, stored=how_stored(files.state))
 
 
 def _load_checkpoint(path: Path, device: torch.device, precision: Precision) -> Model:

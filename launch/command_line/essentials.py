@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Where to begin, from top to bottom: what for, and the command line.
 BEGINNING = (
-    ("Look", "histosyn paint --demo"),
+    ("Look", "histosyn demo"),
     ("Check", "histosyn doctor tiles labels"),
     ("Pack", "histosyn pack tiles labels packed --groups patients.csv --val 0.2"),
     ("Train", "histosyn train --data.shards packed/train --run.folder runs/first"),
@@ -14,6 +14,7 @@ BEGINNING = (
 
 # Commands by what they are for; one that is named nowhere comes last.
 STAGES = {
+    "Beginning": ("demo",),
     "Data": ("doctor", "pack", "inspect", "unpack", "phantom"),
     "Training": ("init", "train", "status", "tune", "submit"),
     "Tissue": ("labels", "synth", "paint", "import-original"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -20,6 +20,7 @@ def export(
     out: Path,
     *,
     results: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
+    weights: Literal["float32", "bfloat16"] | None = None,
     onnx: bool = False,
     check: bool = True,
 ) -> None:
@@ -40,6 +41,9 @@ def export(
     results
         Results of `histosyn eval fid`, `c2st` and `faithfulness` (their --json) for the card of the
         model folder, README.md: only such as were measured on tiles of this very model.
+    weights
+        How the model folder stores numbers. bfloat16 takes half the space and rounds them, which
+        makes a model of its own with slightly other tissue. Default: as MODEL does.
     onnx
         Write ONNX.
     check
@@ -50,7 +54,14 @@ def export(
         raise ConfigError(
             "--results is for the card of a model folder; ONNX has none. Leave out one."
         )
+    if weights and (onnx or results):
+        other = "ONNX" if onnx else "a card with --results, which are of the weights as they were"
+        raise ConfigError(
+            f"--weights {weights} makes a model folder with other weights; it does not go with "
+            f"{other}. Leave out one."
+        )
     from histosyn.models.folder import load_model, save_weights
+    from histosyn.models.stored import stored_as
     from hpc.files import write_bytes
 
     loaded = load_model(model)
@@ -58,7 +69,8 @@ def export(
         if out.exists() and out.resolve() == model.resolve():
             raise InputError(f"{out} is the model itself. Choose another folder.")
         measured = _measured(results, loaded.sha256)
-        save_weights(out, loaded.network.state_dict(), loaded.facts, measured)
+        state = stored_as(weights or loaded.stored, loaded.network.state_dict())
+        save_weights(out, state, loaded.facts, measured)
         say(f"model folder {out}")
         return
     from histosyn.export.agreement import TOLERANCE, disagreement

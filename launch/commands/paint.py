@@ -53,8 +53,7 @@ def paint(
     model
         A model folder, a checkpoint, or a run folder (its newest checkpoint).
     demo
-        Paint with a model of phantom tissue: that of `make demo` if it is there, else a small one
-        that is trained first, in a few minutes, and kept for the next time.
+        Paint with the small model of phantom tissue that comes with histosyn.
     labels
         Folder of label maps to start from, in the model's schema.
     out
@@ -92,17 +91,17 @@ def paint(
     set_up_logging(Topology())
     examples = {} if labels is None else images_by_key(labels, "folder of label maps")
     token = secrets.token_urlsafe(24)
-    # First of all the address: if it is taken, nothing was loaded or trained in vain.
+    # First of all the address: if it is taken, nothing was loaded in vain.
     with (
         listen_on_port(port, token)
         if socket is None
         else listen_on_socket(socket, token) as endpoint
     ):
         if model is None:
-            from launch.paint_demo import demo_labels, demo_model
+            from launch.demo.shipped import MODEL, shipped_labels
 
-            model = demo_model()
-            examples = examples or demo_labels()
+            model = MODEL
+            examples = examples or shipped_labels()
         renderer = Renderer(
             load_model(model, device_of(Topology(), device)), name=_name(model, demo)
         )

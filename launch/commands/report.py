@@ -51,7 +51,7 @@ def report(
         Heading of the report.
     facts
         TOML file with answers that no run knows, such as `ethics = "..."`: each is an item of the
-        list in the report. `note` stands below the heading.
+        list in the report. `note` stands below the heading, `next` is what a reader is to do next.
     seed
         Seed of the gallery.
     """

@@ -78,6 +78,27 @@ def test_a_model_is_exported_as_a_folder_and_as_onnx(folders, capsys):
     assert "published is a folder. Name a file" in shown(capsys)
 
 
+def test_half_the_space_makes_a_model_of_its_own(folders, capsys):
+    main(["export", "model", "half", "--weights", "bfloat16"])
+    main(["export", "half", "same"])
+    whole, half, same = (
+        (folders / name / "model.safetensors").read_bytes() for name in ("model", "half", "same")
+    )
+    assert len(half) < 0.6 * len(whole)
+    assert same == half
+    main(["synth", "model", "labels", "tissue"])
+    main(["synth", "half", "labels", "tissue-of-half"])
+    tiles = [np.asarray(Image.open(folders / name / "a.png"), float)
+             for name in ("tissue", "tissue-of-half")]  # fmt: skip
+    assert 0 < np.abs(tiles[0] - tiles[1]).mean() < 4
+    for other in (["--onnx"], ["--results", "fid.json"]):
+        (folders / "fid.json").touch()
+        with pytest.raises(SystemExit) as exit_info:
+            main(["export", "model", "no", "--weights", "bfloat16", *other])
+        assert exit_info.value.code == 2
+    assert "--weights bfloat16 makes a model folder with other weights" in shown(capsys)
+
+
 def test_what_was_measured_stands_in_the_card(folders, capsys):
     random = np.random.default_rng(0)
     (folders / "real").mkdir()

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from hpc.errors import HistosynError
 from hpc.log import RecordsFile
-from launch.demo import Step, _run
-from launch.demo_forecast import Forecast
+from launch.demo import running
+from launch.demo.forecast import Forecast
+from launch.demo.plan import Step
 
 
 def report(step: int, eta_seconds: int) -> dict[str, object]:
@@ -55,10 +57,14 @@ sys.exit(3)
 """
 
 
-def test_a_step_that_runs_is_watched_and_its_exit_code_returned(
-    tmp_path: Path, metrics: RecordsFile, capfd: pytest.CaptureFixture[str]
+def test_a_step_that_runs_is_watched_and_its_failure_told(
+    tmp_path: Path,
+    metrics: RecordsFile,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    command = [sys.executable, "-c", WRITES_REPORTS, str(metrics.path), "3"]
-    step = Step(title="train", command=command, makes=tmp_path / "model")
-    assert _run(step, Forecast(tmp_path)) == 3
+    monkeypatch.setattr(running, "_HISTOSYN", (sys.executable, "-c", WRITES_REPORTS))
+    step = Step(title="a training", command=(str(metrics.path), "3"), makes=tmp_path / "model")
+    with pytest.raises(HistosynError, match="demo: a training: .* Run the same command again"):
+        running._run(step, Forecast(tmp_path))
     assert capfd.readouterr().out.count("in bfloat16: 99 seconds to go") == 1
