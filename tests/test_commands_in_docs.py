@@ -1,43 +1,26 @@
 """Every command line in README and docs names commands and options that there are.
 
-Those of the tutorial are run (`tests/test_tutorial.py`); the others need data of the reader's own.
+All are run (`tests/test_tutorial.py`, `tests/test_commands_run.py`), or a mark says why not.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
+from docs_blocks import PAGES, blocks, words_of
 
 from launch.cli import build_app
 
-ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-# Of shells, or of none that is named.
-BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-SHELL = ("", "bash", "sh")
 CALL = re.compile(r"^ *(?:\w+=\S* |torchrun .*? |.*&& )?histosyn (?P<words>.*)")
 EVERYWHERE = {"--debug", "--help", "--help-all", "--version"}
 
 
 def calls(page: Path) -> list[list[str]]:
-    """The words after `histosyn` of each line of a block, without comments."""
-    found = []
-    for kind, block in BLOCK.findall(page.read_text("utf-8")):
-        for line in block.replace("\\\n", " ").splitlines() if kind in SHELL else ():
-            match = CALL.search(re.sub(r"(^|\s)#.*", "", line).rstrip())
-            if match:
-                found.append(split(match["words"]))
-    return found
-
-
-def split(words: str) -> list[str]:
-    try:
-        return shlex.split(words)
-    except ValueError:
-        return words.split()
+    """The words after `histosyn` of each line of a block."""
+    lines = (line for block in blocks(page) for line in block.lines)
+    return [words_of(match["words"]) for match in map(CALL.search, lines) if match]
 
 
 def wrong(words: list[str]) -> list[str]:
@@ -65,6 +48,20 @@ def told(words: list[str]) -> tuple[set[str], set[str]]:
 def test_commands_and_options_exist(page: Path) -> None:
     mistakes = {" ".join(words): found for words in calls(page) if (found := wrong(words))}
     assert not mistakes
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_is_no_command_of_ours_is_marked_as_not_run(page: Path) -> None:
+    found = blocks(page)
+    silent = [line for block in found for line in filter(block.is_run, block.lines)
+              if not line.startswith("histosyn ")]  # fmt: skip
+    assert not silent, "mark them: <!-- not run: why -->"
+    assert all(len(why) > 8 for block in found for why in block.not_run.values())
+    # A mark that is about nothing is a slip of the pen.
+    for block in found:
+        for command in block.not_run:
+            words = (line.removeprefix("histosyn ") for line in block.lines)
+            assert any(line.startswith(command) for line in words), command
 
 
 def test_the_pages_are_read_and_mistakes_seen() -> None:

