@@ -8,7 +8,7 @@ from pathlib import Path
 from histosyn.shards.dataset import ensure_index, index_folder, open_shards, require_shards
 from histosyn.shards.unpacking import Track, unpack
 from hpc import collectives
-from hpc.errors import HistosynError
+from hpc.errors import HistosynError, InputError
 from hpc.log import logger
 
 
@@ -25,7 +25,8 @@ def label_folder(
 ) -> LabelFolder:
     """`labels` as it is, or if it holds shards, the folder OUT-labels with their label maps.
 
-    All ranks call it; the first one writes. Raises as `unpack`.
+    All ranks call it; the first one writes. Raises as `unpack`, and InputError if that folder has
+    label maps besides, which would be synthesized, too.
     """
     if not _holds_shards(labels):
         return LabelFolder(path=labels)
@@ -34,11 +35,22 @@ def label_folder(
     def write() -> float | None:
         ensure_index(labels)
         done = unpack(labels, beside, "labels", track)
+        _require_no_others(beside, labels, done.made + done.present)
         if done.made:
             logger.info("The label maps of %s are in %s, as files.", labels, beside)
         return open_shards(labels).index.mpp
 
     return LabelFolder(path=beside, mpp=collectives.run_on_rank_0(write))
+
+
+def _require_no_others(folder: Path, shards: Path, count: int) -> None:
+    """Such as those of shards that were packed anew, with other tiles."""
+    found = sum(1 for _ in folder.rglob("*.png"))
+    if found > count:
+        raise InputError(
+            f"{folder} has {found - count} more label maps than {shards}, which would "
+            "be synthesized, too. Remove that folder, or choose another OUT."
+        )
 
 
 def _holds_shards(folder: Path) -> bool:

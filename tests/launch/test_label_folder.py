@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tissue import pack_blobs
 
 from histosyn.shards.unpacking import unpack
+from hpc.errors import InputError
 from launch.label_folder import label_folder
 
 
@@ -23,3 +25,10 @@ def test_those_of_shards_are_written_beside_the_tiles(tmp_path: Path) -> None:
     unpack(shards, tmp_path / "plain", "labels")
     for path in (tmp_path / "plain").iterdir():
         assert (found.path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_label_maps_of_other_shards_do_not_mix_with_them(tmp_path: Path) -> None:
+    label_folder(pack_blobs(tmp_path / "a", 3, 32), tmp_path / "tissue")
+    fewer = pack_blobs(tmp_path / "b", 2, 32)
+    with pytest.raises(InputError, match="has 1 more label maps than"):
+        label_folder(fewer, tmp_path / "tissue")
