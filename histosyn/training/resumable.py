@@ -310,14 +310,14 @@ class _Run(Generic[TrainerKind]):
     def _announce(self) -> None:
         trainer, index = self.trainer, self.trainer.stream.index
         if self.topology.is_first:
-            count = self.topology.world_size
+            count, config = self.topology.world_size, self.config
+            epochs = f"{config.run.steps * config.data.global_batch / len(index):.4g}"
             logger.info(
-                "%s: step %d of %d (%.4g epochs), %d tiles of %dx%d, schema %s (%d classes), "
+                "%s: step %d of %d (%s epoch%s), %d tiles of %dx%d, schema %s (%d classes), "
                 "%d process%s, %s, %s",
-                self.config.run.folder, trainer.step, self.config.run.steps,
-                self.config.run.steps * self.config.data.global_batch / len(index), len(index),
-                *index.tile_size, index.schema.name, len(index.schema.classes), count,
-                "es" * (count > 1), trainer.device, self.config.run.precision,
+                config.run.folder, trainer.step, config.run.steps, epochs, "s" * (epochs != "1"),
+                len(index), *index.tile_size, index.schema.name, len(index.schema.classes), count,
+                "es" * (count > 1), trainer.device, config.run.precision,
             )  # fmt: skip
 
     def _ended(self) -> Stopped | None:

@@ -9,16 +9,16 @@ BEGINNING = (
     ("Pack", "histosyn pack tiles labels packed --groups patients.csv --val 0.2"),
     ("Train", "histosyn train --data.shards packed/train --run.folder runs/first"),
     ("Make", "histosyn synth runs/first packed/val tissue"),
-    ("Measure", "histosyn eval fid packed/val tissue"),
+    ("Measure", "histosyn eval fid packed/val tissue --extractor efficientnet-lite2"),
 )
 
-# Commands by what they are for; one that is named nowhere comes last.
+# Commands by what they are for.
 STAGES = {
     "Beginning": ("demo",),
     "Data": ("doctor", "pack", "inspect", "unpack", "phantom"),
     "Training": ("init", "train", "status", "tune", "submit"),
-    "Tissue": ("labels", "synth", "paint", "import-original"),
-    "Measuring": ("eval", "study"),
+    "Tissue": ("labels", "synth", "paint", "verify", "export", "import-original"),
+    "Measuring": ("eval", "study", "report"),
 }
 
 # Of commands with many options those that come first.

@@ -167,6 +167,9 @@ NOTES: dict[str, str] = {
     "scheduler": "The learning rates are constant.",
     "direction": "Tissue is made of label maps, always.",
     "no_instance": "Label maps have classes, no instances.",
+    "netg": "There is one kind of generator: --generator.modulation says how it sees label maps.",
+    "lambda_l1": "No loss compares pixels: --loss.perceptual compares features of a network.",
+    "use_vae": "Tissue varies by its noise, and by its stain: --generator.stain.",
     "model": "What is trained is told by --preset and the settings of --help-all.",
     "phase": "Training is `histosyn train`, making tiles `histosyn synth`.",
     "partition": f"{_SITE_FILE}partition.",
@@ -176,6 +179,9 @@ NOTES: dict[str, str] = {
     "mem": f"{_SITE_FILE}memory.",
     "memory": f"{_SITE_FILE}memory.",
     "cpus_per_task": f"{_SITE_FILE}cpus_per_task.",
+    "batch_size": "Label maps have sizes of their own: each is computed alone, and large ones in "
+    "windows. Several at a time: --processes.",
+    "num_samples": "It stands in the file of --config: samples, below [sweep].",
     "verbose": "All that there is to tell is told; --debug shows the traceback of an error.",
     "v": "All that there is to tell is told; --debug shows the traceback of an error.",
     "quiet": "Progress goes to standard error: 2>/dev/null silences it.",
@@ -196,6 +202,9 @@ NOTES_OF: dict[str, tuple[str, ...]] = {
          "gpu_ids"),
         _TRAININGS,
     ),
+    **dict.fromkeys(("netg", "lambda_l1", "use_vae"), ("train",)),
+    "batch_size": ("synth",),
+    "num_samples": ("tune",),
 }  # fmt: skip
 
 # Commands that other programs have, or users expect -> the command line to type.
