@@ -80,7 +80,6 @@ COMMANDS = (
     ),
 )
 EVAL_COMMANDS = (
-    ("demo", "launch.commands.demo:demo", "See what all this does, in a minute, without data."),
     ("fid", "launch.commands.eval_fid:fid", "Distances between two folders of tiles."),
     ("merge", "launch.commands.eval_fid:merge", "Compare what parts of `eval fid` measured."),
     (
@@ -131,7 +130,6 @@ EVAL_COMMANDS = (
     ("report", "launch.commands.report:report", "The same as histosyn report."),
 )
 STUDY_COMMANDS = (
-    ("demo", "launch.commands.demo:demo", "See what all this does, in a minute, without data."),
     (
         "plan",
         "launch.commands.study_plan:plan",
@@ -149,7 +147,6 @@ STUDY_COMMANDS = (
     ),
 )
 SEGMENTER_COMMANDS = (
-    ("demo", "launch.commands.demo:demo", "See what all this does, in a minute, without data."),
     (
         "train",
         "launch.commands.eval_segmenter:train",
@@ -157,14 +154,12 @@ SEGMENTER_COMMANDS = (
     ),
 )
 SUBMIT_COMMANDS = (
-    ("demo", "launch.commands.demo:demo", "See what all this does, in a minute, without data."),
     ("train", "launch.commands.submit:submit_train", "Submit a training job to SLURM."),
     ("pack", "launch.commands.submit:submit_pack", "Submit the packing of tiles or slides."),
     ("synth", "launch.commands.submit:submit_synth", "Submit the synthesis of a folder to SLURM."),
     ("tune", "launch.commands.submit:submit_tune", "Submit a sweep to SLURM."),
 )
 SUBMIT_EVAL_COMMANDS = (
-    ("demo", "launch.commands.demo:demo", "See what all this does, in a minute, without data."),
     ("fid", "launch.commands.submit:submit_fid", "Submit the measurement of a Fréchet distance."),
 )
 

@@ -92,3 +92,10 @@ def test_the_beginning_is_made_of_commands_and_options_that_there_are() -> None:
         _, *words = line.split()
         path = next(path for path in PATHS if tuple(words[: len(path)]) == path)
         assert names_of(path).issuperset(word for word in words if word.startswith("--"))
+
+
+def test_no_command_stands_in_two_tables_but_the_report() -> None:
+    targets = [target for table in (TABLE, EVAL_COMMANDS, STUDY_COMMANDS, SUBMIT_COMMANDS)
+               for _, target, _ in table]  # fmt: skip
+    twice = {target for target in targets if targets.count(target) > 1}
+    assert twice == {"launch.commands.report:report"}
