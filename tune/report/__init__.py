@@ -1,0 +1,1 @@
+"""Shows sweeps: leaderboard, page, table on a terminal. Draws what a record says; no Ray."""

@@ -1,0 +1,312 @@
+"""The page of a sweep, in the manner of `histosyn report`: one file, nothing to fetch or run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from html import escape
+
+from eval.report.drawing import Figure, can_draw
+from eval.report.markup import (
+    bullets,
+    claims_table,
+    definitions,
+    notice,
+    plots,
+    table_markup,
+    whole_page,
+)
+from eval.report.numbers import digits
+from eval.report.one_claim import Claim, Verdict
+from eval.report.tables import Table
+from hpc.extras import install_command
+from tune.report.figures import (
+    curves_figure,
+    hours_figure,
+    importance_figure,
+    parallel_figure,
+    seeds_figure,
+    setting_text,
+)
+from tune.report.findings import Findings
+from tune.report.hours import unit_of
+from tune.report.importance import Importances
+from tune.report.record import Measure, State, SweepRecord, Trial
+from tune.report.spread import Spread
+
+_FOOT = "Made by histosyn report. Synthetic images show no patient and are not for diagnosis."
+_STATES: tuple[State, ...] = (
+    "finished",
+    "stopped",
+    "diverged",
+    "failed",
+    "running",
+    "waiting",
+    "unfinished",
+)
+_NO_PLOTS = "Plots are missing: they need matplotlib. "
+
+
+def page_of(found: Findings, title: str | None = None) -> str:
+    """The whole page; a sweep that still runs has one, too."""
+    record = found.record
+    return whole_page(
+        title or f"Sweep: {record.name}",
+        _summary(found),
+        [
+            ("claims", "Better than the defaults?", _claims(found)),
+            ("best", "The best setting", _best(record)),
+            ("tissue", "Tissue of the best and of the defaults", _tissue(record)),
+            ("curves", "All trials", _drawn(_of_trials(record))),
+            ("importance", "What mattered", _importance(found)),
+            ("hours", "Hours", _hours(found)),
+            ("limits", "Limits", bullets(list(_limits(found)))),
+            ("leaderboard", "Leaderboard", _leaderboard(record)),
+            ("provenance", "Provenance", definitions(record.provenance)),
+        ],
+        _FOOT,
+    )
+
+
+def _summary(found: Findings) -> str:
+    record = found.record
+    searched = len(record.searched)
+    counts = Counter(trial.state for trial in record.searched)
+    states = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts[state])
+    text = (
+        f"{searched} trials of {len(record.settings)} settings ({states}), by {record.search}, "
+        f"early stopping: {record.stopping}. {_outcome(record)}"
+    )
+    notices = [*record.notices, *([] if can_draw() else [_NO_PLOTS + install_command("tune")])]
+    return f"<p class='summary'>{escape(text)}</p>{notice(notices)}"
+
+
+def _outcome(record: SweepRecord) -> str:
+    best, default = record.best, record.default
+    if best is None or best.last is None:
+        return "No trial has a rank yet."
+    if best is default:
+        return f"The defaults are the best of them: {_told(record, best)}."
+    against = f"; the defaults, trial {default.number}: {_told(record, default)}" if default else ""
+    return f"Best is trial {best.number}: {_told(record, best)}{against}."
+
+
+def _told(record: SweepRecord, trial: Trial) -> str:
+    if trial.last is None:
+        return "not measured"
+    values = [f"{one.words} {digits(trial.last.values[one.name])} (n = {one.n})"
+              for one in record.measures if one.name in trial.last.values]  # fmt: skip
+    return f"{', '.join(values)} at {trial.last.images_seen:,} images seen, seed {trial.seed}"
+
+
+def _claims(found: Findings) -> str:
+    record = found.record
+    if record.best is None:
+        return ""
+    if record.default is None:
+        return "<p>The sweep has no trial of the defaults, so this is not known.</p>"
+    if record.best is record.default:
+        return "<p>None of the trials was better than the defaults.</p>"
+    if not found.spreads:
+        return (
+            "<p>Not decided: the best setting was trained with one seed only, and chosen because "
+            "its number is good. Repeat both with other seeds to know.</p>"
+        )
+    rows = claims_table([_claim(spread) for spread in found.spreads])
+    noise = "".join(f"<p>{escape(_noise(found, one))}</p>" for one in record.measures)
+    return rows + _drawn(seeds_figure(found.spreads)) + noise
+
+
+def _claim(spread: Spread) -> Claim:
+    number, measure = spread.difference, spread.measure
+    ends = number.interval
+    return Claim(
+        claim=f"The best setting is better than the defaults: {measure.words}",
+        found=f"{_mean(spread.default.values)} with the defaults, {_mean(spread.best.values)} "
+        f"with the best: {'better' if (number.value or 0) > 0 else 'worse'} by "
+        f"{digits(abs(number.value or 0))}",
+        value=number.value,
+        interval=ends,
+        interval_level=number.interval_level,
+        n=number.n,
+        reference="0, no difference; n are trainings with different seeds",
+        verdict=_verdict(ends),
+        source=f"at {spread.images_seen:,} images seen; {measure.n} tiles",
+    )  # fmt: skip
+
+
+def _verdict(ends: tuple[float, float] | None) -> Verdict:
+    if ends is None or ends[0] <= 0 <= ends[1]:
+        return "not shown"
+    return "shown" if ends[0] > 0 else "against"
+
+
+def _mean(values: tuple[float, ...]) -> str:
+    return digits(sum(values) / len(values))
+
+
+def _noise(found: Findings, measure: Measure) -> str:
+    noise = found.noises.get(measure.name)
+    if noise is None:
+        return f"How noisy the {measure.words} is, is not known: no setting was run twice."
+    return (
+        f"How noisy it is: the {measure.words} of one setting varies from seed to seed with a "
+        f"standard deviation of {digits(noise.deviation)} ({noise.runs} runs). Two single runs "
+        f"that differ by less than {digits(noise.reach)} are not told apart; {noise.alike} of "
+        f"{noise.others} other trials measured at as many images seen are that near to the best."
+    )
+
+
+def _best(record: SweepRecord) -> str:
+    best, default = record.best, record.default
+    if best is None:
+        return ""
+    rows = tuple(
+        (setting.name, _value(default, setting.name), _value(best, setting.name), _range(record, i))
+        for i, setting in enumerate(record.settings)
+    )
+    head = ("setting", "defaults", f"best (trial {best.number})", "searched")
+    table = Table(caption="What to train with", head=head, rows=rows, numeric=(1, 2))
+    command = f"histosyn train --config {record.folder}/best.toml"
+    return f"{table_markup(table)}<p>To train it: <code>{escape(command)}</code></p>"
+
+
+def _value(trial: Trial | None, name: str) -> str:
+    return "–" if trial is None or name not in trial.values else setting_text(trial.values[name])
+
+
+def _range(record: SweepRecord, place: int) -> str:
+    setting = record.settings[place]
+    if setting.choices:
+        return "one of " + ", ".join(map(str, setting.choices))
+    scale = ", by logarithm" if setting.logarithmic else ""
+    return f"{setting.low:g} to {setting.high:g}{scale}"
+
+
+def _tissue(record: SweepRecord) -> str:
+    if not record.tissue:
+        return ""
+    names = {record.best.number if record.best else None: "best",
+             record.default.number if record.default else None: "defaults"}  # fmt: skip
+    steps = {step for _, step, _ in record.tissue}
+    shown = "".join(
+        f'<figure><img src="{address}" alt="Label maps, real tiles and synthetic tiles of trial '
+        f'{number}"><figcaption>Trial {number} ({names.get(number, "trial")}), step {step:,}: '
+        f"{step * record.global_batch:,} images seen</figcaption></figure>"
+        for number, step, address in record.tissue
+    )
+    differs = " They are not of the same step: do not compare." if len(steps) > 1 else ""
+    return (
+        "<p>The same training label maps and the same noise, chosen by the seed before anything "
+        f"was trained, none picked.{differs}</p><div class='sides'>{shown}</div>"
+    )
+
+
+def _of_trials(record: SweepRecord) -> Iterator[Figure]:
+    for measure in record.measures:
+        yield from curves_figure(record, measure)
+    yield from parallel_figure(record)
+
+
+def _drawn(figures: Iterator[Figure]) -> str:
+    return plots(figures) if can_draw() else ""
+
+
+def _importance(found: Findings) -> str:
+    known = found.importances
+    if isinstance(known, str):
+        return f"<p>{escape(known)}</p>"
+    skill = known.skill.value or 0.0
+    told = (
+        f"It explains {digits(100 * skill)} % of how trials rank that it has not seen."
+        if skill > 0
+        else "It predicts trials that it has not seen no better than their mean does, so the "
+        "importances below mean nothing: more trials, or wider ranges, would be needed."
+    )
+    text = (
+        "A random forest learns from two thirds of the trials how settings rank, and is tried on "
+        f"the rest, {len(found.record.settings)} settings, many times over. {told}"
+    )
+    return f"<p>{escape(text)}</p>" + _drawn(importance_figure(known))
+
+
+def _hours(found: Findings) -> str:
+    if not found.costs:
+        return ""
+    unit = unit_of(found.record)
+    rows: list[tuple[str, ...]] = []
+    for state in _STATES:
+        of = [cost for cost in found.costs if cost.trial.state == state]
+        if of:
+            rows.append((state, str(len(of)), digits(sum(cost.spent for cost in of)),
+                         digits(sum(cost.saved for cost in of))))  # fmt: skip
+    rows.append(("all", str(len(found.costs)), digits(found.spent), digits(found.saved)))
+    repeats = sum(cost.trial.repeats is not None for cost in found.costs)
+    also = f", {repeats} of them repeats with other seeds" if repeats else ""
+    caption = f"{unit[:1].upper()}{unit[1:]} of {len(found.costs)} trials{also}"
+    head = ("state", "trials", "spent", "saved by ending early")
+    table = Table(caption=caption, head=head, rows=tuple(rows), numeric=(1, 2, 3))
+    share = 100 * found.saved / ((found.spent + found.saved) or 1.0)
+    text = (
+        f"<p>Ending early saved {share:.0f} % of what all trials to their end would have cost.</p>"
+    )
+    return text + table_markup(table) + _drawn(hours_figure(found.record, found.costs))
+
+
+def _limits(found: Findings) -> Iterator[str]:
+    record = found.record
+    yield from record.limits
+    ranked = [trial for trial in record.ranked if trial.objective is not None]
+    if len(ranked) > 1:
+        yield (
+            f"The best is the best of {len(ranked)} on the same tiles, which flatters it. Report a "
+            "number that is measured on tiles that no trial has seen."
+        )
+    if len({trial.last.images_seen for trial in ranked if trial.last}) > 1:
+        yield (
+            "Trials were stopped after different numbers of images seen, and each is ranked by its "
+            "last measurement: one that was stopped early might have become better."
+        )
+    if found.spreads and min(len(one.best.values) for one in found.spreads) < 3:
+        yield "Few seeds: an interval from two or three trainings leans on normal deviations."
+    if isinstance(found.importances, Importances):
+        yield (
+            f"Importance is of {found.importances.n} trials at {found.importances.images_seen:,} "
+            "images seen, within the ranges that were searched: another range is another "
+            "importance, and what matters early need not matter at the end."
+        )
+
+
+def _leaderboard(record: SweepRecord) -> str:
+    names = short_names([setting.name for setting in record.settings])
+    head = ("rank", "trial", "state", record.objective_words, "images seen", "seed", *names)
+    again = [trial for trial in record.trials if trial.repeats is not None]
+    rows = tuple(_row(record, rank, trial) for rank, trial in
+                 [*enumerate(record.ranked, 1), *((0, trial) for trial in again)])  # fmt: skip
+    measures = "; ".join(f"{one.words}: {one.how}, n = {one.n} tiles" for one in record.measures)
+    reasons = [f"Trial {trial.number} {trial.state}: {trial.reason}" for trial in record.trials
+               if trial.reason]  # fmt: skip
+    table = Table(caption=measures, head=head, rows=rows, numeric=tuple(range(3, len(head))))
+    return f"<div class='trials'>{table_markup(table)}</div>{bullets(reasons)}"
+
+
+def short_names(names: list[str]) -> list[str]:
+    """Dotted names without their sections, where that leaves them different."""
+    last = [name.rpartition(".")[2] for name in names]
+    return [short if last.count(short) == 1 else name
+            for short, name in zip(last, names, strict=True)]  # fmt: skip
+
+
+def _row(record: SweepRecord, rank: int, trial: Trial) -> tuple[str, ...]:
+    last, repeats = trial.last, trial.repeats
+    place = str(rank) if rank and trial.objective is not None else "–"
+    origin = f"{trial.number}, defaults" if trial is record.default else str(trial.number)
+    return (
+        place,
+        origin if repeats is None else f"{trial.number}, repeats {repeats}",
+        trial.state,
+        digits(trial.objective),
+        "–" if last is None else f"{last.images_seen:,}",
+        str(trial.seed),
+        *(_value(trial, setting.name) for setting in record.settings),
+    )
