@@ -97,6 +97,7 @@ setup(
         "eval.two_samples",
         "eval.utility",
         "tune",
+        "tune.report",
         "launch",
         "launch.command_line",
         "launch.commands",

@@ -149,8 +149,8 @@ def parallel_figure(record: SweepRecord) -> Iterator[Figure]:
         draw,
         title="Which settings the good trials have",
         caption=f"A line a trial ({len(ranked)} with a rank), from setting to setting to what it "
-        "is ranked by, the better the higher. The bluer, the "
-        "better; thick: the best; dashed: the defaults. A trial that was stopped early has the value it was stopped with.",
+        "is ranked by, the better the higher. The bluer, the better; thick: the best; dashed: the "
+        "defaults. A trial that was stopped early has the value that it was stopped with.",
         alt="Parallel coordinates. " + _told_of_best(record),
         height=3.6,
     )

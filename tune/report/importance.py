@@ -37,8 +37,8 @@ LEVEL = 0.95
 # With fewer, or fewer than two for each setting, chance decides which setting comes first.
 FEWEST = 10
 _FEWEST_EACH = 2
-_SPLITS = 50
-_TREES = 50
+_SPLITS = 30
+_TREES = 40
 # Of very many trials, each is given the setting of so many others.
 _MOST_EXCHANGES = 16
 _HELD_OUT = 1 / 3
