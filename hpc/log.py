@@ -20,6 +20,7 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta
 from rich.console import Console
+from rich.live import Live
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -105,6 +106,13 @@ def progress_bar(*, total: int, done: int, what: str) -> Iterator[Callable[[int]
     with Progress(*_COLUMNS, console=_terminal()) as progress:
         task = progress.add_task(what, total=total, completed=done)
         yield lambda completed: progress.update(task, completed=completed)
+
+
+@contextmanager
+def live_display() -> Iterator[Callable[[Any], None]]:
+    """What stands below the log lines on a terminal; the block calls what it gets to change it."""
+    with Live(console=_terminal(), auto_refresh=False, vertical_overflow="ellipsis") as live:
+        yield lambda shown: live.update(shown, refresh=True)
 
 
 def track(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:

@@ -9,7 +9,7 @@ from tune.report.record import Measure, Measurement, Setting, SweepRecord, Trial
 
 BATCH = 8
 DISTANCE = Measure(
-    name="distance", words="Fréchet distance", n=48, floor=0.9,
+    name="distance", words="Fréchet distance", n=48, yardstick=(0.9, "real tiles to each other"),
     how="features of EfficientNet-Lite2 (ImageNet), seed 0",
 )  # fmt: skip
 SETTINGS = (
@@ -33,7 +33,7 @@ def true_distance(values, images_seen):
     return valley * (1 + 2.5 * math.exp(-images_seen / 9000))
 
 
-def made_up(count=16, *, repeats=2, seed=0, stopping=True, noise=0.35, failing=True):
+def made_up(count=16, *, repeats=3, seed=0, stopping=True, noise=0.35, failing=True):
     """A sweep of `count` trials, halved after 1000 steps, the best and the defaults repeated."""
     random = np.random.default_rng(seed)
     drawn = [DEFAULTS, *({
@@ -52,18 +52,27 @@ def made_up(count=16, *, repeats=2, seed=0, stopping=True, noise=0.35, failing=T
         worst = max(trials, key=lambda trial: trial.values["optimizer.generator_lr"]).number
         trials[worst] = replace(ended(trials[worst], "diverged", RUNGS[0]), objective=None,
                                 reason="loss/generator is not finite at step 731.")  # fmt: skip
+    trials = with_ranks(trials)
     record = SweepRecord(
-        name="made-up", folder="runs/sweeps/made-up", measures=(DISTANCE,), settings=SETTINGS,
-        trials=tuple(trials), steps=RUNGS[-1], global_batch=BATCH, stopping="ASHA",
+        name="made-up", best_file="runs/sweeps/made-up/best.toml", measures=(DISTANCE,),
+        settings=SETTINGS, trials=tuple(trials), planned=count,
+        stopping="ASHA",
     )  # fmt: skip
     more = [
-        replace(one_trial(count + place, trial.values, random, noise), repeats=trial.number,
-                seed=1 + place % repeats)
-        for place, trial in enumerate(
-            trial for trial in (record.best, record.default) for _ in range(repeats)
-        )
+        replace(one_trial(trial.number, trial.values, random, noise), repeats=trial.number,
+                seed=seed, rank=None)
+        for trial in {record.best.number: record.best, 0: record.default}.values()
+        for seed in range(1, repeats + 1)
     ]  # fmt: skip
     return replace(record, trials=(*trials, *more))
+
+
+def with_ranks(trials):
+    """Those that came furthest first, by their objective."""
+    order = sorted((trial for trial in trials if trial.objective is not None),
+                   key=lambda trial: (-trial.step, trial.objective))  # fmt: skip
+    ranks = {trial.number: rank for rank, trial in enumerate(order, 1)}
+    return [replace(trial, rank=ranks.get(trial.number)) for trial in trials]
 
 
 def one_trial(number, values, random, noise=0.35):
@@ -76,7 +85,8 @@ def one_trial(number, values, random, noise=0.35):
     return Trial(
         number=number, values=values, state="finished", origin="random" if number else "defaults",
         objective=measurements[-1].values["distance"], measurements=measurements, step=RUNGS[-1],
-        process_seconds=RUNGS[-1] * (0.5 + 0.05 * random.random()), precision="float32",
+        steps=RUNGS[-1], process_seconds=RUNGS[-1] * (0.5 + 0.05 * random.random()),
+        precision="float32",
     )  # fmt: skip
 
 

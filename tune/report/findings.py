@@ -9,7 +9,7 @@ from eval.statistics.result import Number, Result
 from hpc.errors import InputError
 from tune.report.hours import Cost, costs_of, unit_of
 from tune.report.importance import Importances, importances_of
-from tune.report.record import SweepRecord
+from tune.report.record import SweepRecord, Trial
 from tune.report.spread import Noise, Spread, noise_of, spread_of
 
 
@@ -40,11 +40,11 @@ class Findings:
             kind="sweep report",
             inputs={"sweep": record.name, **{part: dict(rows) for part, rows
                                              in record.provenance.items()}},
-            settings={"search": record.search, "stopping": record.stopping, "steps": record.steps,
+            settings={"search": record.search, "stopping": record.stopping,
                       "searched": [setting.name for setting in record.settings]},
             numbers=tuple(self._numbers()),
             warnings=(*record.notices, *record.limits),
-            tables={"trials": [_plain(record, number) for number in range(len(record.ranked))]},
+            tables={"trials": [_plain(trial) for trial in record.ranked]},
         )  # fmt: skip
 
     def _numbers(self) -> Iterator[Number]:
@@ -96,14 +96,13 @@ def best_and_defaults(record: SweepRecord) -> Iterator[Number]:
                     n=measure.n,
                     method=f"{measure.words}, {measure.how}",
                     details={"trial": trial.number, "images_seen": trial.last.images_seen,
-                             "seed": trial.seed, "floor": measure.floor},
+                             "seed": trial.seed, "yardstick": measure.yardstick},
                 )  # fmt: skip
 
 
-def _plain(record: SweepRecord, place: int) -> dict[str, object]:
-    trial = record.ranked[place]
+def _plain(trial: Trial) -> dict[str, object]:
     return {
-        "rank": place + 1 if trial.objective is not None else None,
+        "rank": trial.rank,
         "number": trial.number,
         "state": trial.state,
         "objective": trial.objective,

@@ -27,17 +27,17 @@ class Cost:
 
 
 def costs_of(record: SweepRecord) -> list[Cost]:
-    """The costs of all trials whose time is known, in the order of numbers.
+    """The costs of all trials whose time is known, in the order of numbers and seeds.
 
     The remaining steps are reckoned at the trial's own seconds a step, measurements included.
     """
     known = [trial for trial in record.trials if trial.process_seconds]
-    return [_cost(trial, record.steps) for trial in sorted(known, key=lambda one: one.number)]
+    return [_cost(trial) for trial in sorted(known, key=lambda one: (one.number, one.seed))]
 
 
-def _cost(trial: Trial, steps: int) -> Cost:
+def _cost(trial: Trial) -> Cost:
     spent = (trial.process_seconds or 0.0) / _HOUR
-    left = spent * (steps - trial.step) / trial.step if trial.step else 0.0
+    left = spent * (trial.steps - trial.step) / trial.step if trial.step else 0.0
     return Cost(trial=trial, spent=spent, left=max(left, 0.0))
 
 

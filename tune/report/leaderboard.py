@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from typing import Any
 
 from tune.report.record import SweepRecord, Trial
@@ -32,20 +31,17 @@ def _head(record: SweepRecord) -> list[str]:
             *about, *settings, "reason"]  # fmt: skip
 
 
-def _rows(record: SweepRecord) -> Iterator[list[Any]]:
-    for place, trial in enumerate(record.ranked, 1):
-        yield _row(record, trial, place if trial.objective is not None else "")
-    for trial in record.trials:
-        if trial.repeats is not None:
-            yield _row(record, trial, "")
+def _rows(record: SweepRecord) -> list[list[Any]]:
+    again = [trial for trial in record.trials if trial.repeats is not None]
+    return [_row(record, trial) for trial in (*record.ranked, *again)]
 
 
-def _row(record: SweepRecord, trial: Trial, rank: int | str) -> list[Any]:
+def _row(record: SweepRecord, trial: Trial) -> list[Any]:
     last = trial.last
     measured = [cell for one in record.measures for cell in (
         None if last is None else last.values.get(one.name), one.how, one.n)]  # fmt: skip
-    cells = [rank, trial.number, trial.state, trial.objective, *measured,
-             None if last is None else last.images_seen, trial.step, record.steps, trial.seed,
+    cells = [trial.rank, trial.number, trial.state, trial.objective, *measured,
+             None if last is None else last.images_seen, trial.step, trial.steps, trial.seed,
              trial.origin, trial.repeats, trial.precision, trial.process_seconds,
              *(trial.values.get(setting.name) for setting in record.settings),
              trial.reason]  # fmt: skip

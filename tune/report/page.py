@@ -18,32 +18,16 @@ from eval.report.markup import (
 )
 from eval.report.numbers import digits
 from eval.report.one_claim import Claim, Verdict
-from eval.report.tables import Table
 from hpc.extras import install_command
-from tune.report.figures import (
-    curves_figure,
-    hours_figure,
-    importance_figure,
-    parallel_figure,
-    seeds_figure,
-    setting_text,
-)
+from tune.report.figures_of_findings import hours_figure, importance_figure, seeds_figure
+from tune.report.figures_of_trials import curves_figure, parallel_figure
 from tune.report.findings import Findings
-from tune.report.hours import unit_of
 from tune.report.importance import Importances
-from tune.report.record import Measure, State, SweepRecord, Trial
+from tune.report.page_tables import STATES, best_table, hours_table, leaderboard_table
+from tune.report.record import Measure, SweepRecord, Trial
 from tune.report.spread import Spread
 
 _FOOT = "Made by histosyn report. Synthetic images show no patient and are not for diagnosis."
-_STATES: tuple[State, ...] = (
-    "finished",
-    "stopped",
-    "diverged",
-    "failed",
-    "running",
-    "waiting",
-    "unfinished",
-)
 _NO_PLOTS = "Plots are missing: they need matplotlib. "
 
 
@@ -72,7 +56,7 @@ def _summary(found: Findings) -> str:
     record = found.record
     searched = len(record.searched)
     counts = Counter(trial.state for trial in record.searched)
-    states = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts[state])
+    states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     text = (
         f"{searched} trials of {len(record.settings)} settings ({states}), by {record.search}, "
         f"early stopping: {record.stopping}. {_outcome(record)}"
@@ -110,7 +94,7 @@ def _claims(found: Findings) -> str:
     if not found.spreads:
         return (
             "<p>Not decided: the best setting was trained with one seed only, and chosen because "
-            "its number is good. Repeat both with other seeds to know.</p>"
+            "its number is good. <code>sweep.repeat_best</code> trains both with other seeds.</p>"
         )
     rows = claims_table([_claim(spread) for spread in found.spreads])
     noise = "".join(f"<p>{escape(_noise(found, one))}</p>" for one in record.measures)
@@ -118,18 +102,16 @@ def _claims(found: Findings) -> str:
 
 
 def _claim(spread: Spread) -> Claim:
-    number, measure = spread.difference, spread.measure
-    ends = number.interval
+    number, measure, ends = spread.difference, spread.measure, spread.ends
     return Claim(
         claim=f"The best setting is better than the defaults: {measure.words}",
-        found=f"{_mean(spread.default.values)} with the defaults, {_mean(spread.best.values)} "
-        f"with the best: {'better' if (number.value or 0) > 0 else 'worse'} by "
-        f"{digits(abs(number.value or 0))}",
-        value=number.value,
+        found=f"{digits(spread.default.mean)} with the defaults, {digits(spread.best.mean)} with "
+        f"the best: {'better' if spread.gained > 0 else 'worse'} by {digits(abs(spread.gained))}",
+        value=spread.gained,
         interval=ends,
         interval_level=number.interval_level,
         n=number.n,
-        reference="0, no difference; n are trainings with different seeds",
+        reference="0, no difference; n are seeds that both were trained with",
         verdict=_verdict(ends),
         source=f"at {spread.images_seen:,} images seen; {measure.n} tiles",
     )  # fmt: skip
@@ -139,10 +121,6 @@ def _verdict(ends: tuple[float, float] | None) -> Verdict:
     if ends is None or ends[0] <= 0 <= ends[1]:
         return "not shown"
     return "shown" if ends[0] > 0 else "against"
-
-
-def _mean(values: tuple[float, ...]) -> str:
-    return digits(sum(values) / len(values))
 
 
 def _noise(found: Findings, measure: Measure) -> str:
@@ -158,29 +136,12 @@ def _noise(found: Findings, measure: Measure) -> str:
 
 
 def _best(record: SweepRecord) -> str:
-    best, default = record.best, record.default
+    best = record.best
     if best is None:
         return ""
-    rows = tuple(
-        (setting.name, _value(default, setting.name), _value(best, setting.name), _range(record, i))
-        for i, setting in enumerate(record.settings)
-    )
-    head = ("setting", "defaults", f"best (trial {best.number})", "searched")
-    table = Table(caption="What to train with", head=head, rows=rows, numeric=(1, 2))
-    command = f"histosyn train --config {record.folder}/best.toml"
-    return f"{table_markup(table)}<p>To train it: <code>{escape(command)}</code></p>"
-
-
-def _value(trial: Trial | None, name: str) -> str:
-    return "–" if trial is None or name not in trial.values else setting_text(trial.values[name])
-
-
-def _range(record: SweepRecord, place: int) -> str:
-    setting = record.settings[place]
-    if setting.choices:
-        return "one of " + ", ".join(map(str, setting.choices))
-    scale = ", by logarithm" if setting.logarithmic else ""
-    return f"{setting.low:g} to {setting.high:g}{scale}"
+    command = f"histosyn train --config {record.best_file}"
+    table = table_markup(best_table(record, best))
+    return f"{table}<p>To train it: <code>{escape(command)}</code></p>"
 
 
 def _tissue(record: SweepRecord) -> str:
@@ -188,14 +149,14 @@ def _tissue(record: SweepRecord) -> str:
         return ""
     names = {record.best.number if record.best else None: "best",
              record.default.number if record.default else None: "defaults"}  # fmt: skip
-    steps = {step for _, step, _ in record.tissue}
     shown = "".join(
-        f'<figure><img src="{address}" alt="Label maps, real tiles and synthetic tiles of trial '
-        f'{number}"><figcaption>Trial {number} ({names.get(number, "trial")}), step {step:,}: '
-        f"{step * record.global_batch:,} images seen</figcaption></figure>"
-        for number, step, address in record.tissue
+        f'<figure><img src="{one.picture}" alt="Label maps, real tiles and synthetic tiles of '
+        f'trial {one.trial}"><figcaption>Trial {one.trial} ({names.get(one.trial, "other")}), step '
+        f"{one.step:,}: {one.images_seen:,} images seen</figcaption></figure>"
+        for one in record.tissue
     )
-    differs = " They are not of the same step: do not compare." if len(steps) > 1 else ""
+    unequal = len({one.images_seen for one in record.tissue}) > 1
+    differs = " But they are not after equally many images: do not compare." if unequal else ""
     return (
         "<p>The same training label maps and the same noise, chosen by the seed before anything "
         f"was trained, none picked.{differs}</p><div class='sides'>{shown}</div>"
@@ -233,30 +194,17 @@ def _importance(found: Findings) -> str:
 def _hours(found: Findings) -> str:
     if not found.costs:
         return ""
-    unit = unit_of(found.record)
-    rows: list[tuple[str, ...]] = []
-    for state in _STATES:
-        of = [cost for cost in found.costs if cost.trial.state == state]
-        if of:
-            rows.append((state, str(len(of)), digits(sum(cost.spent for cost in of)),
-                         digits(sum(cost.saved for cost in of))))  # fmt: skip
-    rows.append(("all", str(len(found.costs)), digits(found.spent), digits(found.saved)))
-    repeats = sum(cost.trial.repeats is not None for cost in found.costs)
-    also = f", {repeats} of them repeats with other seeds" if repeats else ""
-    caption = f"{unit[:1].upper()}{unit[1:]} of {len(found.costs)} trials{also}"
-    head = ("state", "trials", "spent", "saved by ending early")
-    table = Table(caption=caption, head=head, rows=tuple(rows), numeric=(1, 2, 3))
     share = 100 * found.saved / ((found.spent + found.saved) or 1.0)
     text = (
         f"<p>Ending early saved {share:.0f} % of what all trials to their end would have cost.</p>"
     )
-    return text + table_markup(table) + _drawn(hours_figure(found.record, found.costs))
+    return text + table_markup(hours_table(found)) + _drawn(hours_figure(found.record, found.costs))
 
 
 def _limits(found: Findings) -> Iterator[str]:
     record = found.record
     yield from record.limits
-    ranked = [trial for trial in record.ranked if trial.objective is not None]
+    ranked = [trial for trial in record.ranked if trial.rank is not None]
     if len(ranked) > 1:
         yield (
             f"The best is the best of {len(ranked)} on the same tiles, which flatters it. Report a "
@@ -264,11 +212,14 @@ def _limits(found: Findings) -> Iterator[str]:
         )
     if len({trial.last.images_seen for trial in ranked if trial.last}) > 1:
         yield (
-            "Trials were stopped after different numbers of images seen, and each is ranked by its "
-            "last measurement: one that was stopped early might have become better."
+            "Trials were stopped after different numbers of images seen. Those that came furthest "
+            "rank first, for others would have gone on changing."
         )
-    if found.spreads and min(len(one.best.values) for one in found.spreads) < 3:
-        yield "Few seeds: an interval from two or three trainings leans on normal deviations."
+    if found.spreads:
+        yield (
+            f"The difference from the defaults rests on {found.spreads[0].difference.n} seeds, on "
+            "these tiles: another choice of tiles, or of patients, is not in its interval."
+        )
     if isinstance(found.importances, Importances):
         yield (
             f"Importance is of {found.importances.n} trials at {found.importances.images_seen:,} "
@@ -278,35 +229,6 @@ def _limits(found: Findings) -> Iterator[str]:
 
 
 def _leaderboard(record: SweepRecord) -> str:
-    names = short_names([setting.name for setting in record.settings])
-    head = ("rank", "trial", "state", record.objective_words, "images seen", "seed", *names)
-    again = [trial for trial in record.trials if trial.repeats is not None]
-    rows = tuple(_row(record, rank, trial) for rank, trial in
-                 [*enumerate(record.ranked, 1), *((0, trial) for trial in again)])  # fmt: skip
-    measures = "; ".join(f"{one.words}: {one.how}, n = {one.n} tiles" for one in record.measures)
     reasons = [f"Trial {trial.number} {trial.state}: {trial.reason}" for trial in record.trials
                if trial.reason]  # fmt: skip
-    table = Table(caption=measures, head=head, rows=rows, numeric=tuple(range(3, len(head))))
-    return f"<div class='trials'>{table_markup(table)}</div>{bullets(reasons)}"
-
-
-def short_names(names: list[str]) -> list[str]:
-    """Dotted names without their sections, where that leaves them different."""
-    last = [name.rpartition(".")[2] for name in names]
-    return [short if last.count(short) == 1 else name
-            for short, name in zip(last, names, strict=True)]  # fmt: skip
-
-
-def _row(record: SweepRecord, rank: int, trial: Trial) -> tuple[str, ...]:
-    last, repeats = trial.last, trial.repeats
-    place = str(rank) if rank and trial.objective is not None else "–"
-    origin = f"{trial.number}, defaults" if trial is record.default else str(trial.number)
-    return (
-        place,
-        origin if repeats is None else f"{trial.number}, repeats {repeats}",
-        trial.state,
-        digits(trial.objective),
-        "–" if last is None else f"{last.images_seen:,}",
-        str(trial.seed),
-        *(_value(trial, setting.name) for setting in record.settings),
-    )
+    return table_markup(leaderboard_table(record)) + bullets(reasons)

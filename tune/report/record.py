@@ -17,8 +17,8 @@ DEFAULTS = "defaults"
 class Measure:
     """Something that trials are ranked by: `name` in records, `words` for people.
 
-    `how` says with what it is measured, `n` on how many tiles; `floor` is what real tiles have
-    among themselves. Where there are several, trials are ranked by the weighted mean of ranks.
+    `how` says with what it is measured, `n` on how many tiles; `yardstick` is what real tiles
+    reach, and of what. Where there are several, trials are ranked by the weighted mean of ranks.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Measure:
     n: int
     lower_is_better: bool = True
     weight: float = 1.0
-    floor: float | None = None
+    yardstick: tuple[float, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +68,11 @@ class Measurement:
 class Trial:
     """A trial. `values` are its settings, as far as it has them; `origin` is whence they come.
 
-    `objective` is what it is ranked by: None if it cannot be. `repeats` is the trial that it is
-    once more, with another seed. `process_seconds` are seconds times processes, None if unknown;
-    `seconds_left` is until its last step, if it trains and is not stopped.
+    `rank` is 1 for the best: those that came furthest come first, by their `objective`; None if it
+    has none. `repeats` is the trial that it is
+    once more, with another seed; it bears the same number. `step` of `steps` are done.
+    `process_seconds` are seconds times processes, None if unknown; `seconds_left` is until its
+    last step, if it trains and is not stopped.
     """
 
     number: int
@@ -80,9 +82,11 @@ class Trial:
     seed: int = 0
     repeats: int | None = None
     reason: str | None = None
+    rank: int | None = None
     objective: float | None = None
     measurements: tuple[Measurement, ...] = ()
     step: int = 0
+    steps: int = 0
     process_seconds: float | None = None
     seconds_left: float | None = None
     precision: str | None = None
@@ -100,33 +104,41 @@ class Trial:
         return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tissue:
+    """The sample grid of a trial after so many images seen: a PNG in a data address."""
+
+    trial: int
+    step: int
+    images_seen: int
+    picture: str
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SweepRecord:
-    """A sweep. `steps` are those of a trial that goes on to its end, of `global_batch` images.
+    """A sweep. `best_file` is the best setting's configuration, for `histosyn train`; `planned` the
+    number of trials without repeats, of which some may not be known yet.
 
-    `tissue` are pictures of the same label maps at the same step: trial's number, step, and a PNG
-    in a data address. `provenance` has rows of name and text, by part.
+    `tissue` are sample grids. `provenance` has rows of name and text, by part.
     """
 
     name: str
-    folder: str
+    best_file: str
     measures: tuple[Measure, ...]
     settings: tuple[Setting, ...]
     trials: tuple[Trial, ...]
-    steps: int
-    global_batch: int
+    planned: int = 0
     search: str = "random search"
     stopping: str = "none"
     device: str = "cpu"
-    at_a_time: int | None = None
     notices: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
-    tissue: tuple[tuple[int, int, str], ...] = ()
+    tissue: tuple[Tissue, ...] = ()
     provenance: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
     @property
     def lower_is_better(self) -> bool:
-        """Of what trials are ranked by; a mean of ranks is the better the lower."""
+        """Of what trials are ranked by; a weighted rank is the better the lower."""
         return self.measures[0].lower_is_better if len(self.measures) == 1 else True
 
     @property
@@ -134,7 +146,7 @@ class SweepRecord:
         """What trials are ranked by, in words."""
         if len(self.measures) == 1:
             return self.measures[0].words
-        return "weighted mean of ranks"
+        return "weighted rank"
 
     @cached_property
     def searched(self) -> tuple[Trial, ...]:
@@ -145,19 +157,13 @@ class SweepRecord:
     @cached_property
     def ranked(self) -> tuple[Trial, ...]:
         """The trials that are no repeats, best first; those without a rank last, by number."""
-        sign = 1 if self.lower_is_better else -1
-
-        def key(trial: Trial) -> float:
-            known = trial.objective is not None and not math.isnan(trial.objective)
-            return sign * trial.objective if known and trial.objective is not None else math.inf
-
-        return tuple(sorted(self.searched, key=key))
+        return tuple(sorted(self.searched, key=lambda trial: trial.rank or math.inf))
 
     @property
     def best(self) -> Trial | None:
         """The best trial, if any has a rank."""
         first = self.ranked[0] if self.ranked else None
-        return first if first is not None and first.objective is not None else None
+        return first if first is not None and first.rank is not None else None
 
     @property
     def default(self) -> Trial | None:
@@ -172,6 +178,11 @@ class SweepRecord:
     def counted(self, *states: State) -> int:
         """How many trials are in these states."""
         return sum(trial.state in states for trial in self.trials)
+
+
+def setting_text(value: Any) -> str:
+    """A value of a setting as people read it."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def common_images(trials: Sequence[Trial], measure: str) -> int | None:

@@ -1,7 +1,7 @@
 """The best setting beside the defaults, each with several seeds: is it better by more than chance?
 
-The run that was chosen as the best was chosen because its number is low: it flatters its setting.
-So the setting is judged by other seeds of it alone, while all runs of the defaults count.
+The run that was chosen as the best was chosen because its number is good: it flatters its setting.
+So what counts are runs of both settings that nothing was chosen by, with the same other seeds.
 """
 
 from __future__ import annotations
@@ -13,51 +13,54 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from eval.statistics.paired import paired_difference
 from eval.statistics.result import Number
 from tune.report.record import Measure, SweepRecord, Trial, common_images
 
-LEVEL = 0.95
-# From two runs of each on there is a spread.
+# From two runs of one setting on there is a spread.
 _FEWEST = 2
-_METHOD = (
-    "mean of the defaults' runs minus mean of the best setting's other seeds, where lower is "
-    "better, else the reverse: above 0 the best setting is better; {measure}, {how}, n = {n} tiles,"
-    " at {images:,} images seen"
-)
-_INTERVAL = "Welch's t interval over runs with other seeds (Welch 1947)"
-# Of the difference of two single runs, 95 % lie within this many standard deviations of a run.
+_METHOD = "mean difference of trainings with the same seed, other than the sweep's"
+# Of the differences of two single runs, 95 % lie within this many standard deviations of a run.
 _REPEATABILITY = stats.norm.ppf(0.975) * math.sqrt(2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """One setting's runs: values by seed of those that count, and of the one that was chosen."""
+    """One setting's runs: values by seed, and that of the sweep itself, which does not count."""
 
     trial: int
-    seeds: tuple[int, ...]
-    values: tuple[float, ...]
-    chosen: tuple[int, float] | None = None
+    by_seed: dict[int, float]
+    first: float | None = None
 
     @property
     def mean(self) -> float:
         """The mean of the runs that count."""
-        return float(np.mean(self.values))
-
-    @property
-    def deviation(self) -> float | None:
-        """Their standard deviation; None of a single one."""
-        return float(np.std(self.values, ddof=1)) if len(self.values) >= _FEWEST else None
+        return float(np.mean(list(self.by_seed.values())))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """Both settings, measured at the same number of images seen, and their difference."""
+    """Both settings, measured at the same number of images seen: the best one less the defaults."""
 
     measure: Measure
     images_seen: int
     best: Runs
     default: Runs
     difference: Number
+
+    @property
+    def gained(self) -> float:
+        """By how much the best setting is better; negative if it is worse."""
+        sign = -1 if self.measure.lower_is_better else 1
+        return sign * (self.difference.value or 0.0)
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The interval of what is gained."""
+        found = self.difference.interval
+        if found is None or not self.measure.lower_is_better:
+            return found
+        return -found[1], -found[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,34 +80,34 @@ class Noise:
 
 
 def spread_of(record: SweepRecord, measure: Measure) -> Spread | None:
-    """Compare the best setting with the defaults; None if no other seeds of the best were run."""
+    """Compare the best setting with the defaults; None if they were not both repeated."""
     best, default = record.best, record.default
-    if best is None or default is None or best.number == default.number:
+    if best is None or default is None or best is default:
         return None
-    again, defaults = record.again(best.number), (default, *record.again(default.number))
-    images = common_images((best, *again, *defaults), measure.name)
-    if not again or images is None:
+    ours, theirs = record.again(best.number), record.again(default.number)
+    images = common_images((*ours, *theirs), measure.name)
+    if not ours or not theirs or images is None:
         return None
-    ours = _runs(best.number, again, images, measure, chosen=best)
-    theirs = _runs(default.number, defaults, images, measure)
+    found = [_runs(trial, again, images, measure)
+             for trial, again in ((best, ours), (default, theirs))]  # fmt: skip
+    name = f"{measure.name}_of_best_less_defaults"
     return Spread(
         measure=measure,
         images_seen=images,
-        best=ours,
-        default=theirs,
-        difference=_difference(ours, theirs, measure, images),
+        best=found[0],
+        default=found[1],
+        difference=paired_difference(name, found[0].by_seed, found[1].by_seed, _METHOD),
     )
 
 
 def noise_of(record: SweepRecord, measure: Measure) -> Noise | None:
-    """How noisy a measure is; None if nothing was repeated."""
+    """How noisy a measure is; None if no setting has two runs that nothing was chosen by."""
     groups = []
     for trial in record.searched:
-        runs = (trial, *record.again(trial.number))
-        images = common_images(runs, measure.name)
+        again = record.again(trial.number)
+        images = common_images(again, measure.name)
         if images is not None:
-            counted = runs[1:] if trial is record.best else runs
-            groups.append([_value(run, images, measure) for run in counted])
+            groups.append([_value(run, images, measure) for run in again])
     deviation, count = pooled_deviation(groups)
     if deviation is None:
         return None
@@ -123,14 +126,11 @@ def pooled_deviation(groups: Sequence[Sequence[float]]) -> tuple[float | None, i
     return math.sqrt(squares / (count - len(several))), count
 
 
-def _runs(
-    number: int, trials: Sequence[Trial], images: int, measure: Measure, chosen: Trial | None = None
-) -> Runs:
+def _runs(trial: Trial, again: Sequence[Trial], images: int, measure: Measure) -> Runs:
     return Runs(
-        trial=number,
-        seeds=tuple(trial.seed for trial in trials),
-        values=tuple(_value(trial, images, measure) for trial in trials),
-        chosen=None if chosen is None else (chosen.seed, _value(chosen, images, measure)),
+        trial=trial.number,
+        by_seed={run.seed: _value(run, images, measure) for run in again},
+        first=trial.at(images, measure.name),
     )
 
 
@@ -138,37 +138,6 @@ def _value(trial: Trial, images: int, measure: Measure) -> float:
     value = trial.at(images, measure.name)
     assert value is not None
     return value
-
-
-def _difference(ours: Runs, theirs: Runs, measure: Measure, images: int) -> Number:
-    sign = 1 if measure.lower_is_better else -1
-    counts = len(ours.values), len(theirs.values)
-    method = _METHOD.format(measure=measure.words, how=measure.how, n=measure.n, images=images)
-    few = min(counts) < _FEWEST
-    return Number(
-        name=f"{measure.name}_gained_over_defaults",
-        value=sign * (theirs.mean - ours.mean),
-        n=sum(counts),
-        method=method,
-        interval=None if few else _welch(ours, theirs, sign),
-        interval_level=None if few else LEVEL,
-        interval_method=None if few else _INTERVAL,
-        details={
-            "images_seen": images,
-            "runs_of_best": counts[0],
-            "runs_of_defaults": counts[1],
-            "interval_note": "no interval from a single run" if few else None,
-        },
-    )
-
-
-def _welch(ours: Runs, theirs: Runs, sign: int) -> tuple[float, float] | None:
-    if not (ours.deviation or theirs.deviation):
-        return None
-    test = stats.ttest_ind(theirs.values, ours.values, equal_var=False)
-    ends = test.confidence_interval(LEVEL)
-    low, high = sorted((sign * float(ends.low), sign * float(ends.high)))
-    return low, high
 
 
 def _gaps(record: SweepRecord, measure: Measure) -> list[float]:

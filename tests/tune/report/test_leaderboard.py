@@ -21,10 +21,10 @@ def rows(record):
 
 def test_ranked_trials_come_first_and_repeats_last(record, rows):
     searched = [row for row in rows if not row["repeats"]]
-    ranked = [float(row["objective"]) for row in searched if row["rank"]]
+    ranked = [(-int(row["step"]), float(row["objective"])) for row in searched if row["rank"]]
 
     assert ranked == sorted(ranked)
-    assert [row["rank"] for row in rows] == ["1", "2", "3", "4", "5", "6", "7", *[""] * 5]
+    assert [row["rank"] for row in rows] == ["1", "2", "3", "4", "5", "6", "7", *[""] * 7]
     assert searched[-1]["state"] == "diverged"
     assert searched[-1]["reason"] == "loss/generator is not finite at step 731."
     assert {row["repeats"] for row in rows[8:]} == {str(record.best.number), "0"}

@@ -9,8 +9,9 @@ from sweep_records import DISTANCE, made_up
 
 from eval.statistics.result import Result
 from tune.report.findings import findings_of
-from tune.report.page import page_of, short_names
-from tune.report.record import SweepRecord
+from tune.report.page import page_of
+from tune.report.page_tables import short_names
+from tune.report.record import SweepRecord, Tissue
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
 
@@ -18,7 +19,8 @@ PIXEL = "data:image/png;base64,iVBORw0KGgo="
 @pytest.fixture(scope="module")
 def found():
     record = made_up(16)
-    tissue = ((record.best.number, 3000, PIXEL), (0, 3000, PIXEL))
+    tissue = tuple(Tissue(trial=number, step=3000, images_seen=24_000, picture=PIXEL)
+                   for number in (record.best.number, 0))  # fmt: skip
     provenance = {"Measured on": [("validation", "packed/<val>")]}
     return findings_of(replace(record, tissue=tissue, provenance=provenance))
 
@@ -49,16 +51,16 @@ def test_the_numbers_say_how_they_were_made(page, found):
     assert "(n = 48) at 24,000 images seen, seed 0" in text
     assert DISTANCE.how in text
     assert "standard deviation of" in text
-    assert "(5 runs)" in text
+    assert "(6 runs)" in text
     assert "Importance is of 16 trials at 8,000 images seen" in text
 
 
 def test_the_difference_from_the_defaults_has_an_interval_and_a_verdict(page, found):
     spread = found.spreads[0]
 
-    assert spread.difference.interval[0] > 0
+    assert spread.ends[0] > 0
     assert "✓" in page
-    assert "better by 2.04" in words(page)
+    assert f"better by {-spread.difference.value:.2f}" in words(page)
 
 
 def test_all_plots_are_there_and_the_pictures_of_both(page, found):
@@ -69,7 +71,7 @@ def test_all_plots_are_there_and_the_pictures_of_both(page, found):
 
 def test_hours_add_up(page, found):
     assert found.spent == pytest.approx(sum(t.process_seconds for t in found.record.trials) / 3600)
-    assert "Process-hours of 20 trials, 4 of them repeats with other seeds" in page
+    assert "Process-hours of 22 trials, 6 of them repeats with other seeds" in page
     assert f"Ending early saved {100 * found.saved / (found.spent + found.saved):.0f} %" in page
 
 
@@ -84,7 +86,7 @@ def test_without_repeats_nothing_is_claimed():
 def test_a_sweep_that_has_only_begun_has_a_page():
     record = made_up(4, repeats=0, failing=False)
     waiting = tuple(
-        replace(trial, state="waiting", measurements=(), objective=None, process_seconds=None)
+        replace(trial, state="waiting", measurements=(), rank=None, process_seconds=None)
         for trial in record.trials
     )
     text = words(page_of(findings_of(replace(record, trials=waiting))))
@@ -92,14 +94,13 @@ def test_a_sweep_that_has_only_begun_has_a_page():
     assert "(4 waiting)" in text
     assert "No trial has a rank yet." in text
     assert isinstance(findings_of(replace(record, trials=waiting)).as_result(), Result)
-    empty = SweepRecord(name="s", folder="s", measures=(DISTANCE,), settings=(), trials=(),
-                        steps=1, global_batch=1)  # fmt: skip
+    empty = SweepRecord(name="s", best_file="b", measures=(DISTANCE,), settings=(), trials=())
     assert "0 trials of 0 settings" in words(page_of(findings_of(empty)))
 
 
 def test_if_the_defaults_are_the_best_it_says_so():
     record = made_up(6, repeats=0, failing=False)
-    best = tuple(replace(trial, objective=0.1) if trial.number == 0 else trial
+    best = tuple(replace(trial, rank=1 if trial.number == 0 else (trial.rank or 0) + 1)
                  for trial in record.trials)  # fmt: skip
     text = words(page_of(findings_of(replace(record, trials=best))))
 
@@ -109,7 +110,7 @@ def test_if_the_defaults_are_the_best_it_says_so():
 def test_the_data_say_the_same(found):
     numbers = {number.name: number for number in found.as_result().numbers}
 
-    assert numbers["distance_gained_over_defaults"] == found.spreads[0].difference
+    assert numbers["distance_of_best_less_defaults"] == found.spreads[0].difference
     assert numbers["distance_of_best"].details["images_seen"] == 24_000
     assert numbers["process_hours_saved"].value == found.saved
     assert "importance of optimizer.generator_lr" in numbers

@@ -1,4 +1,4 @@
-"""Plots of a sweep, as SVG: curves, parallel coordinates, importance, seeds, hours."""
+"""Plots of all trials: what they measured over images seen, and parallel coordinates."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from eval.report.drawing import FLOOR, OTHER, REAL, SYNTHETIC, Figure, drawn, error_bar
-from eval.report.numbers import digits, interval
-from tune.report.hours import Cost, unit_of
-from tune.report.importance import Importances
-from tune.report.record import Measure, SweepRecord, Trial
-from tune.report.spread import Spread
+from eval.report.drawing import FLOOR, OTHER, REAL, SYNTHETIC, Figure, drawn
+from eval.report.numbers import digits
+from tune.report.record import Measure, SweepRecord, Trial, setting_text
 
 # The best trial and the defaults look the same in all plots; of the others nothing is picked out.
 BEST, DEFAULT, OTHERS = SYNTHETIC, REAL, "#b9bec4"
 # Beyond so many times the smallest, differences between good trials are seen on a logarithm only.
 _LOGARITHMIC_FROM = 8.0
-_NAME_INCHES = 0.32
 
 
 def curves_figure(record: SweepRecord, measure: Measure) -> Iterator[Figure]:
@@ -29,18 +25,16 @@ def curves_figure(record: SweepRecord, measure: Measure) -> Iterator[Figure]:
     if not shown:
         return
     best, default = record.best, record.default
-    lowest = min(min(values) for _, _, values in shown)
-    # One that is far below all trials would leave no room for their differences.
-    floor = measure.floor if measure.floor and lowest < 2 * measure.floor else None
+    yardstick = _yardstick_in_sight(measure, [value for _, _, values in shown for value in values])
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         for trial, images, values in shown:
             _line(axes, trial, images, values, best, default)
-        if floor is not None:
-            axes.axhline(floor, color=FLOOR, linewidth=4, zorder=0)
-            axes.annotate("real to real", (1, floor), xycoords=("axes fraction", "data"),
-                          ha="right", va="bottom", fontsize=8, color="#777777")  # fmt: skip
+        if yardstick is not None:
+            axes.axhline(yardstick[0], color=FLOOR, linewidth=4, zorder=0)
+            place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+            axes.annotate(yardstick[1], (1, yardstick[0]), **place, fontsize=8, color="#777777")
         _scale(axes, [value for _, _, values in shown for value in values])
         axes.set_xlabel("images seen")
         axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -57,17 +51,25 @@ def curves_figure(record: SweepRecord, measure: Measure) -> Iterator[Figure]:
         title=f"{measure.words} over images seen, {better} is better",
         caption=f"{len(shown)} trials on the same {measure.n} held-out tiles, with the same label "
         f"maps and noise. {measure.how[:1].upper()}{measure.how[1:]}. A point: stopped early, as "
-        "one of the worse. A cross: diverged or failed." + _told_floor(measure, floor),
+        "one of the worse. A cross: diverged or failed."
+        + _told_yardstick(measure, yardstick is not None),
         alt=f"{len(shown)} lines; " + ("; ".join(told) or "none has a rank") + ".",
         height=3.6,
     )
 
 
-def _told_floor(measure: Measure, drawn_floor: float | None) -> str:
-    if measure.floor is None:
+def _yardstick_in_sight(measure: Measure, values: list[float]) -> tuple[float, str] | None:
+    """What real tiles reach, unless it would leave no room for the differences of trials."""
+    if measure.yardstick is None or not min(values) / 2 <= measure.yardstick[0] <= 2 * max(values):
+        return None
+    return measure.yardstick
+
+
+def _told_yardstick(measure: Measure, in_sight: bool) -> str:
+    if measure.yardstick is None:
         return ""
-    where = "Grey band" if drawn_floor is not None else "Far below"
-    return f" {where}: what real tiles have among themselves, {digits(measure.floor)}."
+    where = "Grey band" if in_sight else "Beyond the axis"
+    return f" {where}: {measure.yardstick[1]}, {digits(measure.yardstick[0])}."
 
 
 def _curve(trial: Trial, measure: Measure) -> tuple[list[int], list[float]]:
@@ -120,7 +122,7 @@ def _legend(axes: Any, record: SweepRecord) -> None:
 
 def parallel_figure(record: SweepRecord) -> Iterator[Figure]:
     """Parallel coordinates (Inselberg 1985): an axis a setting, the objective last."""
-    ranked = [trial for trial in record.ranked if trial.objective is not None]
+    ranked = [trial for trial in record.ranked if trial.rank is not None]
     if len(ranked) < 2 or not record.settings:
         return
     best, default = record.best, record.default
@@ -141,7 +143,7 @@ def parallel_figure(record: SweepRecord) -> Iterator[Figure]:
             if trial is best:
                 style = {"color": BEST, "linewidth": 2.6, "zorder": 5}
             axes.plot(range(len(places) + 1), [*places, heights[trial.number]], **style)
-        _axes_of_settings(axes, record, ranked)
+        _axes_of_settings(axes, record, ranked, heights)
         axes.set_xticks(range(len(names) + 1), [*map(_broken, names), _broken_words(record)],
                         fontsize=8)  # fmt: skip
 
@@ -157,7 +159,12 @@ def parallel_figure(record: SweepRecord) -> Iterator[Figure]:
 
 
 def _objective_places(record: SweepRecord, ranked: list[Trial]) -> dict[int, float]:
-    """0 for the worst, 1 for the best; by logarithms where values differ by much."""
+    """0 for the worst, 1 for the best; by logarithms where values differ by much.
+
+    Weighted ranks are of trials that came as far: there it is the rank of all.
+    """
+    if len(record.measures) > 1:
+        return {trial.number: 1 - place / (len(ranked) - 1) for place, trial in enumerate(ranked)}
     values = np.array([trial.objective for trial in ranked], dtype=float)
     if values.min() > 0 and values.max() / values.min() > _LOGARITHMIC_FROM:
         values = np.log(values)
@@ -168,7 +175,9 @@ def _objective_places(record: SweepRecord, ranked: list[Trial]) -> dict[int, flo
     return {trial.number: float(at) for trial, at in zip(ranked, places, strict=True)}
 
 
-def _axes_of_settings(axes: Any, record: SweepRecord, ranked: list[Trial]) -> None:
+def _axes_of_settings(
+    axes: Any, record: SweepRecord, ranked: list[Trial], heights: dict[int, float]
+) -> None:
     for place, setting in enumerate(record.settings):
         axes.axvline(place, color="#888888", linewidth=0.8, zorder=1)
         marks = ([(setting.place(choice), str(choice)) for choice in setting.choices]
@@ -177,12 +186,19 @@ def _axes_of_settings(axes: Any, record: SweepRecord, ranked: list[Trial]) -> No
             _mark(axes, place, at, text)
     last = len(record.settings)
     axes.axvline(last, color="#888888", linewidth=0.8, zorder=1)
-    for at, trial in ((1, ranked[0]), (0, ranked[-1])):
-        _mark(axes, last, at, digits(trial.objective))
+    for trial in _ends(ranked, heights):
+        alone = len(record.measures) == 1
+        text = digits(trial.objective) if alone else f"rank {trial.rank}"
+        _mark(axes, last, heights[trial.number], text)
     axes.set_ylim(-0.06, 1.06)
     axes.set_yticks([])
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(axis="x", length=0)
+
+
+def _ends(ranked: list[Trial], heights: dict[int, float]) -> list[Trial]:
+    by_height = sorted(ranked, key=lambda trial: heights[trial.number])
+    return [by_height[0], by_height[-1]]
 
 
 def _mark(axes: Any, place: float, at: float, text: str) -> None:
@@ -206,106 +222,3 @@ def _told_of_best(record: SweepRecord) -> str:
         return "No trial has a rank."
     told = ", ".join(f"{name} {setting_text(value)}" for name, value in best.values.items())
     return f"The best, trial {best.number}: {told}."
-
-
-def setting_text(value: Any) -> str:
-    """A value of a setting as people read it."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def importance_figure(found: Importances) -> Iterator[Figure]:
-    """Importances with their intervals, the largest on top."""
-
-    def draw(figure: Any) -> None:
-        axes = figure.subplots()
-        for place, (_, number) in enumerate(found.settings):
-            error_bar(axes, place, number.value or 0.0, number.interval, SYNTHETIC)
-        axes.axvline(0, color=REAL, linewidth=0.8, linestyle="--")
-        axes.set_yticks(range(len(found.settings)), [name for name, _ in found.settings])
-        axes.invert_yaxis()
-        axes.set_xlabel("rise of the squared error without the setting, over the variance of ranks")
-
-    told = "; ".join(f"{name} {digits(number.value)} ({interval(number.interval)})"
-                     for name, number in found.settings)  # fmt: skip
-    diverged = f", {found.diverged} that diverged as the last" if found.diverged else ""
-    yield drawn(
-        draw,
-        title="How much each setting matters",
-        caption=f"Importance for the ranks of {found.n} trials at {found.images_seen:,} images seen"
-        f"{diverged}, with 95 % intervals; 0 (dashed): as good as without it. A setting whose "
-        "interval includes 0 is not shown to matter, nor shown not to.",
-        alt=f"Importances: {told}.",
-        height=1.2 + _NAME_INCHES * len(found.settings),
-    )
-
-
-def seeds_figure(spreads: list[Spread]) -> Iterator[Figure]:
-    """The runs of the best setting beside those of the defaults."""
-    if not spreads:
-        return
-
-    def draw(figure: Any) -> None:
-        panels = np.atleast_1d(figure.subplots(len(spreads), 1))
-        for axes, spread in zip(panels, spreads, strict=True):
-            _seeds(axes, spread)
-
-    told = "; ".join(
-        f"{one.measure.words}: best {', '.join(map(digits, one.best.values))}; defaults "
-        f"{', '.join(map(digits, one.default.values))}" for one in spreads
-    )  # fmt: skip
-    images = ", ".join(f"{images:,}" for images in dict.fromkeys(s.images_seen for s in spreads))
-    yield drawn(
-        draw,
-        title="The best setting and the defaults, seed by seed",
-        caption=f"Each point is a training with another seed, measured at {images} images seen on "
-        "the same tiles; bars are means. Hollow: the run that was chosen as the best. It does not "
-        "count, because it was chosen for its number.",
-        alt=told + ".",
-        height=1.0 + 1.0 * len(spreads),
-    )
-
-
-def _seeds(axes: Any, spread: Spread) -> None:
-    rows = ((f"best (trial {spread.best.trial})", spread.best, BEST),
-            (f"defaults (trial {spread.default.trial})", spread.default, DEFAULT))  # fmt: skip
-    for place, (_, runs, colour) in enumerate(rows):
-        axes.plot(runs.values, [place] * len(runs.values), "o", color=colour, alpha=0.75,
-                  markersize=6, markeredgewidth=0, zorder=3)  # fmt: skip
-        axes.plot([runs.mean] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2)
-        if runs.chosen is not None:
-            axes.plot([runs.chosen[1]], [place], "o", markerfacecolor="white", color=colour,
-                      markersize=6, zorder=2)  # fmt: skip
-    axes.set_yticks(range(2), [name for name, _, _ in rows])
-    axes.set_ylim(1.6, -0.6)
-    better = "lower" if spread.measure.lower_is_better else "higher"
-    axes.set_xlabel(f"{spread.measure.words}, {better} is better")
-
-
-def hours_figure(record: SweepRecord, costs: list[Cost]) -> Iterator[Figure]:
-    """What each trial cost, and what it would have cost to its end."""
-    if not costs:
-        return
-    best, default, unit = record.best, record.default, unit_of(record)
-
-    def draw(figure: Any) -> None:
-        axes = figure.subplots()
-        for place, cost in enumerate(costs):
-            colour = {id(best): BEST, id(default): DEFAULT}.get(id(cost.trial), OTHERS)
-            axes.bar(place, cost.spent, color=colour, width=0.75)
-            axes.bar(place, cost.saved, bottom=cost.spent, color="none", edgecolor=OTHERS,
-                     linewidth=0.8, linestyle=":", width=0.75)  # fmt: skip
-        step = max(len(costs) // 20, 1)
-        axes.set_xticks(range(0, len(costs), step),
-                        [str(cost.trial.number) for cost in costs[::step]], fontsize=8)  # fmt: skip
-        axes.set_xlabel("trial")
-        axes.set_ylabel(unit)
-
-    spent, saved = sum(cost.spent for cost in costs), sum(cost.saved for cost in costs)
-    yield drawn(
-        draw,
-        title="Hours spent, and saved by ending early",
-        caption="Filled: spent. Dotted: what the remaining steps of trials that were stopped or "
-        "diverged would have cost at their own pace. Blue: the best; black: the defaults.",
-        alt=f"Bars of {len(costs)} trials: {digits(spent)} {unit} spent, {digits(saved)} saved.",
-        height=2.4,
-    )
