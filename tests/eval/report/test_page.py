@@ -135,7 +135,7 @@ def test_items_are_answered_by_the_run_its_owner_or_not_at_all(document):
 
 def test_an_answer_to_no_item_is_refused(tmp_path):
     sources = read_sources(save(tmp_path, fid=fid()))
-    with pytest.raises(InputError, match="no item 'ethik'. Known are: note, intended-use"):
+    with pytest.raises(InputError, match="no item 'ethik'. Known are: note, next, intended-use"):
         document_of(sources, stated={"ethik": "..."})
 
 

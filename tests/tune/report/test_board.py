@@ -1,6 +1,7 @@
 """How a sweep stands: who trains first, no more rows than fit, honest ends."""
 
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 from rich.console import Console
@@ -25,7 +26,7 @@ def record():
 
 
 def shown(record, height=None):
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console = Console(width=200, record=True, file=StringIO())
     console.print(board(record, height))
     return console.export_text()
 
