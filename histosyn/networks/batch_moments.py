@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from histosyn.networks.pixel_rows import pixel_rows
 from hpc import collectives
 
 _AXES = (0, 2, 3)
@@ -50,7 +51,7 @@ class Statistics:
 @torch.no_grad()
 def measure(x_NCHW: torch.Tensor) -> Moments:
     """The moments of features (N, C, H, W), best in channels_last; every rank calls it."""
-    rows_MC = x_NCHW.permute(0, 2, 3, 1).flatten(0, 2)
+    rows_MC = pixel_rows(x_NCHW)
     if x_NCHW.device.type != "cpu" and len(rows_MC):
         local = _in_one_pass(rows_MC)
     else:

@@ -117,15 +117,18 @@ def folded_rows(
 
 def scaled(table_R2C: torch.Tensor, statistics: Statistics) -> torch.Tensor:
     """A, for each row."""
-    gamma = table_R2C[:, : len(statistics.mean_C)].to(statistics.mean_C.dtype)
-    return (gamma + 1).mul_(statistics.scale_C)
+    return _scaled(table_R2C[:, : len(statistics.mean_C)], statistics)
 
 
 def fold(table_R2C: torch.Tensor, statistics: Statistics) -> tuple[torch.Tensor, torch.Tensor]:
     """A and B, for each row."""
-    a = scaled(table_R2C, statistics)
-    beta = table_R2C[:, len(statistics.mean_C) :].to(a.dtype)
-    return a, torch.addcmul(beta, a, statistics.mean_C, value=-1)
+    gamma, beta = table_R2C.chunk(2, dim=1)
+    a = _scaled(gamma, statistics)
+    return a, torch.addcmul(beta.to(a.dtype), a, statistics.mean_C, value=-1)
+
+
+def _scaled(gamma_RC: torch.Tensor, statistics: Statistics) -> torch.Tensor:
+    return (gamma_RC.to(statistics.mean_C.dtype) + 1).mul_(statistics.scale_C)
 
 
 def _unfold(

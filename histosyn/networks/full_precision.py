@@ -16,6 +16,14 @@ def own_precision(x: torch.Tensor) -> torch.autocast:
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
 
 
+def computed_type(weight: torch.Tensor) -> torch.dtype:
+    """The type that convolutions with this weight compute in."""
+    kind = weight.device.type
+    if weight.is_meta or weight.dtype == torch.float64 or not torch.is_autocast_enabled(kind):
+        return weight.dtype
+    return torch.get_autocast_dtype(kind)
+
+
 def doubled(x_NCHW: torch.Tensor) -> torch.Tensor:
     """Each pixel repeated, (N, C, 2H, 2W), of the type of x."""
     with own_precision(x_NCHW):

@@ -32,6 +32,7 @@ from histosyn.networks.batch_moments import (
 from histosyn.networks.folded_tables import Gradients, folded_rows
 from histosyn.networks.full_precision import doubled
 from histosyn.networks.pixel_blocks import Pixels
+from histosyn.networks.pixel_rows import as_images, pixel_rows
 from hpc import collectives
 
 
@@ -86,10 +87,9 @@ def _forward(
     statistics: Statistics,
     slope: float,
 ) -> torch.Tensor:
-    x = _image_rows(x_NChw)
     if len(pixels.blocks) == 1:
-        y = whole_modulation.forward(x, table_R2C, pixels, statistics, slope)
-        return y.view(*pixels.shape_NHW, x.shape[2]).permute(0, 3, 1, 2)
+        return whole_modulation.forward(x_NChw, table_R2C, pixels, statistics, slope)
+    x = _image_rows(x_NChw)
     y = x.new_empty(len(pixels), x.shape[2])
     rows = folded_rows(table_R2C, pixels, statistics, x.dtype)
     split = _Split(x, pixels)
@@ -99,7 +99,7 @@ def _forward(
         torch.addcmul(split(b), split.spread(x, block), split(a), out=split(y[part]))
         if slope != 1:
             functional.leaky_relu_(y[part], slope)
-    return y.view(*pixels.shape_NHW, x.shape[2]).permute(0, 3, 1, 2)
+    return as_images(y, pixels.shape_NHW)
 
 
 def _backward(
@@ -111,13 +111,11 @@ def _backward(
     statistics: Statistics,
     slope: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    x = _image_rows(x_NChw)
-    dy, y = (_image_rows(tensor).flatten(0, 1) for tensor in (dy_NCHW.to(x.dtype), y_NCHW))
-    batch, channels, height, width = x_NChw.shape
+    dy, y = pixel_rows(dy_NCHW.to(x_NChw.dtype)), pixel_rows(y_NCHW)
     if len(pixels.blocks) == 1:
         given = (pixels, statistics, slope)
-        dx, dtable = whole_modulation.backward(dy, x, table_R2C, y, *given)
-        return dx.view(batch, height, width, channels).permute(0, 3, 1, 2), dtable
+        return whole_modulation.backward(dy, x_NChw, table_R2C, y, *given)
+    x = _image_rows(x_NChw)
     dx = torch.empty_like(x)
     rows = folded_rows(table_R2C, pixels, statistics, x.dtype)
     split = _Split(x, pixels)
@@ -132,7 +130,8 @@ def _backward(
     gradients = rows.gradients()
     if statistics.count is not None:
         _add_through_statistics(dx, x, gradients, statistics, statistics.count, split)
-    return dx.view(batch, height, width, channels).permute(0, 3, 1, 2), gradients.table_R2C
+    batch, _, height, width = x_NChw.shape
+    return as_images(dx.flatten(0, 1), (batch, height, width)), gradients.table_R2C
 
 
 def _before_activation(dy: torch.Tensor, y: torch.Tensor, slope: float, out: torch.Tensor) -> None:
@@ -182,7 +181,8 @@ def _composite(
 
 def _image_rows(x_NCHW: torch.Tensor) -> torch.Tensor:
     """(N·H, W, C), without copying what is in channels_last."""
-    return x_NCHW.permute(0, 2, 3, 1).contiguous().flatten(0, 1)
+    batch, channels, height, width = x_NCHW.shape
+    return pixel_rows(x_NCHW).view(batch * height, width, channels)
 
 
 class _Split:

@@ -119,7 +119,7 @@ class Generator(nn.Module):
         if self.config.upsampling == "bilinear":
             x_NChw = _smoothly_enlarged(x_NChw, level)
         if pixel_noise_N1HW is not None:
-            strength_C11 = self.noise_strengths[number][:, None, None]
+            strength_C11 = self.noise_strengths[number].view(-1, 1, 1)
             x_NChw = _enlarged(x_NChw, level) + (pixel_noise_N1HW * strength_C11).to(x_NChw)
         if self.stain is not None and stain_NS is not None:
             x_NChw = x_NChw + self.stain(number, stain_NS)[..., None, None].to(x_NChw)

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from histosyn.networks.boxes import Box, sampled
-from histosyn.networks.patterns import Patterns, find_patterns, mean_shares, shrink
+from histosyn.networks.patterns import Patterns, find_patterns, mean_shares, one_hot, shrink
 from histosyn.networks.pixel_blocks import Pixels
 from hpc.device_copies import sent
 from hpc.packed_integers import PackedIntegers, Packer
@@ -45,6 +45,14 @@ class Level:
         self.classes = classes
         self._shares = shares
         self._host_NHW = host_NHW
+        self._segments: dict[torch.dtype, torch.Tensor] = {}
+
+    def segments(self, dtype: torch.dtype) -> torch.Tensor:
+        """The one-hot label maps (N, K, H, W) in channels_last, made once for all layers."""
+        if dtype not in self._segments:
+            segments = one_hot(self.labels_NHW, self.classes, dtype)
+            self._segments[dtype] = segments.contiguous(memory_format=torch.channels_last)
+        return self._segments[dtype]
 
     def on_host(self) -> torch.Tensor:
         """The label maps on the host."""

@@ -18,10 +18,11 @@ from histosyn.config.train import GeneratorConfig
 from histosyn.networks.bags import bag_sums
 from histosyn.networks.batch_moments import Moments
 from histosyn.networks.convolutions import Convolution
+from histosyn.networks.full_precision import computed_type
 from histosyn.networks.fused_modulation import modulate
 from histosyn.networks.levels import Level
 from histosyn.networks.matmul import product
-from histosyn.networks.patterns import Patterns, one_hot
+from histosyn.networks.patterns import Patterns
 from histosyn.networks.pixel_blocks import Pixels
 from histosyn.networks.sync_batchnorm import SyncBatchNorm2d
 from histosyn.networks.table_costs import Costs, tables_cost, usual_costs
@@ -130,8 +131,7 @@ class Spade(Modulation):
         return -(-channels // max(parts, 1))
 
     def _of_pixels(self, level: Level) -> torch.Tensor:
-        segments = one_hot(level.labels_NHW, level.classes, self.embed.weight.dtype)
-        segments = segments.contiguous(memory_format=torch.channels_last)
+        segments = level.segments(computed_type(self.embed.weight))
         table = self.gamma_beta(functional.relu(self.embed(segments)))
         return table.permute(0, 2, 3, 1).flatten(0, 2)
 

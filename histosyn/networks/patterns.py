@@ -113,7 +113,7 @@ def mean_shares(windows: Iterable[torch.Tensor], classes: int) -> tuple[float, f
 def one_hot(labels_NHW: torch.Tensor, classes: int, dtype: torch.dtype) -> torch.Tensor:
     """(N, K, H, W) indicator of the classes, made on the labels' device; no class is all zeros."""
     class_K = torch.arange(classes, device=labels_NHW.device, dtype=labels_NHW.dtype)
-    return (labels_NHW[:, None] == class_K[:, None, None]).to(dtype)
+    return (labels_NHW[:, None] == class_K.view(-1, 1, 1)).to(dtype)
 
 
 def shrink(labels_NHW: torch.Tensor, factor: int) -> torch.Tensor:

@@ -9,6 +9,7 @@ the weights: after the step v = Wᵀu/‖Wᵀu‖, so σ = ‖Wᵀu‖ needs no 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +19,7 @@ from torch.nn.utils import parametrize
 
 from histosyn.networks.full_precision import own_precision
 from histosyn.networks.recompute import computed_again
+from hpc.device_copies import sent
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -90,8 +92,24 @@ def _iterated(norms: Sequence[SpectralNorm], matrices: Sequence[torch.Tensor]) -
 def _normalized(vectors: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Vectors of norm 1, and what their norms were."""
     norms = torch._foreach_norm(vectors)
-    divisors = torch._foreach_clamp_min(norms, _EPS)
-    return [it / divisor for it, divisor in zip(vectors, divisors, strict=True)], list(norms)
+    if len(vectors) == 1:
+        return [vectors[0] / norms[0].clamp_min(_EPS)], list(norms)
+    sizes = tuple(map(len, vectors))
+    divisors = torch.stack(list(norms)).clamp_min(_EPS)
+    divided = torch.cat(vectors).div_(divisors.index_select(0, _owners(sizes, divisors.device)))
+    return list(divided.split(list(sizes))), list(norms)
+
+
+def _owners(sizes: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """Which vector each number belongs to, of vectors one after another."""
+    # The same at every step. As an inference tensor it could not be used in training.
+    with torch.inference_mode(False):
+        return _kept_owners(sizes, device)
+
+
+@cache
+def _kept_owners(sizes: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    return sent(torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes)), device)
 
 
 def estimate_ahead(network: nn.Module) -> None:
@@ -108,10 +126,9 @@ def estimate_ahead(network: nn.Module) -> None:
             found += [(norm, made.weight.original) for norm in norms]
     if not found or not all(norm.training for norm, _ in found):
         return
-    with own_precision(found[0][1]):
-        estimates = _iterated(
-            [norm for norm, _ in found], [weight.detach().flatten(1) for _, weight in found]
-        )
+    with own_precision(found[0][1]), torch.no_grad():
+        matrices = [weight.flatten(1) for _, weight in found]
+        estimates = _iterated([norm for norm, _ in found], matrices)
     for (norm, _), estimate in zip(found, estimates, strict=True):
         norm._estimate = estimate
 
@@ -128,7 +145,7 @@ class _Divided(torch.autograd.Function):
         sigma: torch.Tensor,
     ) -> torch.Tensor:
         normalized = weight / sigma
-        ctx.save_for_backward(weight, left, right, sigma, normalized)
+        ctx.save_for_backward(weight, left, right, sigma, normalized.flatten())
         return normalized
 
     @staticmethod
@@ -142,6 +159,6 @@ class _Divided(torch.autograd.Function):
             return dw, None, None, None
         # Flattened once: a gradient in channels_last is copied by it.
         rows = gradient.flatten(1)
-        along = torch.dot(rows.flatten(), normalized.flatten())
+        along = torch.dot(rows.flatten(), normalized)
         dw = torch.addr(rows, left * along, right, alpha=-1).div_(sigma)
         return dw.view_as(weight), None, None, None

@@ -31,7 +31,7 @@ def diagnose(result: StepResult, accuracy: Compute) -> dict[str, torch.Tensor]:
 
 
 def _saturated(tiles_NCHW: torch.Tensor) -> torch.Tensor:
-    return (tiles_NCHW.abs() > SATURATED).float().mean()
+    return (tiles_NCHW.abs() > SATURATED).mean(dtype=torch.float32)
 
 
 class WarnOfSaturation:

@@ -145,12 +145,14 @@ def patch_accuracy(threshold: float) -> Compute:
     def compute(outputs: DiscriminatorOutputs) -> torch.Tensor:
         return _mean_over_scales(
             outputs,
-            lambda real, synthetic: (
-                ((real > threshold).float().mean() + (synthetic < threshold).float().mean()) / 2
-            ),
+            lambda real, synthetic: (_share(real > threshold) + _share(synthetic < threshold)) / 2,
         )
 
     return compute
+
+
+def _share(mask: torch.Tensor) -> torch.Tensor:
+    return mask.mean(dtype=torch.float32)
 
 
 def _mean_over_scales(
