@@ -12,9 +12,13 @@ from gpu_parts.bench import Bench, Row, as_time_allows
 from gpu_parts.models import labels_for, random_model
 from gpu_parts.timing import Cost, arithmetic, cost_of
 from gpu_parts.trainers import batches_of, config_for, step_of, trainer_of
+from histosyn.config.train import TrainConfig
 from histosyn.networks.generator import draw_noise
 from histosyn.networks.levels import Level
 from histosyn.networks.modulation import tables_below
+
+# A recording is made at the fourth.
+_STEPS_COMPARED = 7
 
 
 def graphs(bench: Bench) -> Iterator[Row]:
@@ -22,6 +26,8 @@ def graphs(bench: Bench) -> Iterator[Row]:
     cases = {
         "step": partial(_step, bench),
         "step, cuDNN by speed": partial(_step, bench, by_speed=True),
+        "step, dense": partial(_step, bench, tables_below=0.0),
+        "step, dense, as a CUDA graph": partial(_recorded_step, bench),
         "synthesis, dense": partial(_synthesis, bench, graph=False),
         "synthesis, dense, as a CUDA graph": partial(_synthesis, bench, graph=True),
     }
@@ -36,9 +42,7 @@ def compiled(bench: Bench) -> Iterator[Row]:
 
 
 def _step(bench: Bench, *, by_speed: bool = False, **run: object) -> Row:
-    size, batch = next(iter(bench.scale.batches.items()))
-    config = config_for(bench, size=size, batch=batch, channels=bench.scale.channels[0],
-                        precision=bench.scale.precisions[0], **run)  # fmt: skip
+    config = _config(bench, **run)
     if config.run.compile and not bench.on_gpu:
         # That takes minutes on a CPU: the way there is tried, and nothing compiled.
         torch.compiler.set_stance("force_eager")
@@ -58,6 +62,33 @@ def _step(bench: Bench, *, by_speed: bool = False, **run: object) -> Row:
     finally:
         torch.compiler.set_stance("default")
     return {"first, s": first} | _row(cost)
+
+
+def _recorded_step(bench: Bench) -> Row:
+    """What `run.cuda_graphs` gives, and whether it is the step that it would be without."""
+    if not bench.on_gpu:
+        return {"note": "only on a GPU"}
+    row = _step(bench, tables_below=0.0, cuda_graphs=True)
+    measured = [_measured(bench, cuda_graphs=recorded) for recorded in (True, False)]
+    return row | {"same as without": measured[0] == measured[1]}
+
+
+def _measured(bench: Bench, **run: object) -> list[dict[str, float]]:
+    """The losses of the first steps, of which a recording is not the first."""
+    config = _config(bench, tables_below=0.0, **run)
+    with arithmetic(config.run.precision):
+        trainer = trainer_of(config, bench.device)
+        losses = []
+        for batch in batches_of(trainer.stream, _STEPS_COMPARED):
+            losses.append({name: float(it) for name, it in trainer.take_step(batch).items()})
+            trainer.step += 1
+    return losses
+
+
+def _config(bench: Bench, **run: object) -> TrainConfig:
+    size, batch = next(iter(bench.scale.batches.items()))
+    return config_for(bench, size=size, batch=batch, channels=bench.scale.channels[0],
+                      precision=bench.scale.precisions[0], **run)  # fmt: skip
 
 
 @torch.inference_mode()

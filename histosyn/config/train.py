@@ -315,6 +315,10 @@ class RunConfig(ResumableRunConfig):
     long as the run lasts."""
     compile: bool = False
     """Compile the discriminator with torch.compile: starts slowly; on a GPU, try."""
+    cuda_graphs: bool = False
+    """Record a step once as a CUDA graph and start it as one thing, with γ and β for all pixels:
+    for narrow networks on one GPU, whose steps are mostly the starting of kernels. Has not run on a
+    GPU yet."""
     recalibrate_batches: int = 16
     """Batches that the moving average's batch statistics are counted on before it is used."""
 
@@ -353,6 +357,8 @@ class TrainConfig:
                 f"loss.r1 = {loss.r1} differentiates the discriminator twice, which torch.compile "
                 "cannot do. Set run.compile = false or loss.r1 = 0."
             )
+        if self.run.cuda_graphs:
+            _require_recordable(self)
 
     @property
     def channels(self) -> int:
@@ -367,11 +373,32 @@ RESUMABLE_CHANGES = frozenset(
     | {"generator.recompute", "loss.perceptual_runs_code"}
     | {f"run.{name}" for name in ("folder", "steps", "device", "report_every", "sample_every",
                                   "checkpoint_every", "keep_last", "keep_every", "on_full_disk",
-                                  "channels_last", "compile", "checkpoint_minutes", "log_batches",
+                                  "channels_last", "compile", "cuda_graphs",
+                                  "checkpoint_minutes", "log_batches",
                                   "convolutions", "tables_below", "table_costs",
                                   "hang_seconds", "stop_seconds_before_end", "tensorboard",
                                   "wandb")}
 )  # fmt: skip
+
+
+def _require_recordable(config: TrainConfig) -> None:
+    """Raise ConfigError for what a CUDA graph cannot hold: each of its steps is the same work."""
+    run = config.run
+    hindrances = {
+        "run.compile": (run.compile, "false"),
+        "run.updates": (run.updates != "simultaneous", "simultaneous"),
+        "run.tables_below": (bool(run.tables_below), "0, or leave it open"),
+        "loss.r1": (bool(config.loss.r1), "0"),
+        "generator.modulation": (config.generator.modulation != "spade", "spade"),
+        "generator.recompute": (config.generator.recompute, "false"),
+        "discriminator.kind": (config.discriminator.kind != "patch", "patch"),
+    }
+    remedies = [f"{name} = {value}" for name, (hinders, value) in hindrances.items() if hinders]
+    if remedies:
+        raise ConfigError(
+            "run.cuda_graphs = true records one step for all: "
+            f"set {', '.join(remedies)}; or run.cuda_graphs = false."
+        )
 
 
 def require_at_least(config: Any, **least: float) -> None:

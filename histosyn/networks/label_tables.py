@@ -45,6 +45,9 @@ class LabelTables:
         level = Level(host_NHW, self.classes, device=torch.device(self.device))
         if self.modulation == "class_table":
             return None, None, level.host_pixels.pack(packer, gradients=True)
+        if not self.below:
+            # Nobody asks how many are distinct.
+            return (1.0, 1.0), None, None
         patterns = level.host_patterns
         cost = tables_cost(level.shares, self.hidden, self.costs)
         plan = patterns.pack(packer, gradients=True) if cost < self.below else None

@@ -74,6 +74,11 @@ class Adversaries:
             adversary.name: adversary.network for adversary in (self.generator, self.discriminator)
         }
 
+    def step_optimizers(self) -> None:
+        """Move the weights of both by the gradients that lie at them."""
+        self.discriminator.optimizer.step()
+        self.generator.optimizer.step()
+
     def standardize_stains(self, stains: SeenStains) -> None:
         """Let the generator, and its average, take stain codes in spreads of these."""
         for network in (self.generator.network, self.ema.network):

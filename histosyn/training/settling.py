@@ -69,6 +69,9 @@ def _wanted(run: ResumableRunConfig) -> dict[str, Any]:
     wanted: dict[str, Any] = {"channels_last": run.channels_last}
     wanted["convolutions"] = None if run.convolutions == "auto" else run.convolutions
     wanted["tables_below"] = run.tables_below if isinstance(run, RunConfig) else 1.0
+    if isinstance(run, RunConfig) and run.cuda_graphs:
+        # How many neighbourhoods are distinct differs between batches, and a recording does not.
+        wanted["tables_below"] = 0.0
     return {name: it for name, it in wanted.items() if it is not None}
 
 

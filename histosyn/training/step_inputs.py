@@ -26,6 +26,7 @@ class StepInputs:
 
     `positions` say where in the global batch its samples stand: random numbers are keyed by that.
     `tables` is what was found in the label maps for the generator (see `LabelTables`), if it was.
+    `drawn` is the generator's noise, without a stain, if it was drawn before.
     """
 
     config: TrainConfig
@@ -34,11 +35,14 @@ class StepInputs:
     labels_NHW: torch.Tensor
     tiles_NCHW: torch.Tensor
     tables: PackedIntegers | None = None
+    drawn: Noise | None = None
 
     def noise(self, purpose: str) -> Noise:
         """The generator's noise, another for each `purpose`, with the stain of the real tiles."""
-        size, device = self.labels_NHW.shape[1:], self.labels_NHW.device
-        noise = keyed_noise(self.config, size, self._keys(purpose), device)
+        noise = self.drawn
+        if noise is None:
+            at = (self.step, self.positions, self.labels_NHW)
+            noise = step_noise(self.config, purpose, *at)
         return replace(noise, stain=self.stains)
 
     @cached_property
@@ -54,6 +58,32 @@ class StepInputs:
         return position_keys(self.config, purpose, self.step, self.positions)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arrived:
+    """A batch on the device, in bytes still."""
+
+    positions: tuple[int, ...]
+    tiles_uint8: torch.Tensor
+    labels_uint8: torch.Tensor
+    tables: PackedIntegers | None = None
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """All that differs from batch to batch."""
+        numbers = [] if self.tables is None else [self.tables.numbers]
+        return [self.tiles_uint8, self.labels_uint8, *numbers]
+
+    def clone(self) -> Arrived:
+        """In memory of its own."""
+        tables = self.tables
+        return replace(
+            self,
+            tiles_uint8=self.tiles_uint8.clone(),
+            labels_uint8=self.labels_uint8.clone(),
+            tables=None if tables is None else replace(tables, numbers=tables.numbers.clone()),
+        )
+
+
 def make_step_inputs(
     config: TrainConfig,
     batch: Batch,
@@ -61,23 +91,35 @@ def make_step_inputs(
     device: torch.device,
     copies: CopyStream | None = None,
 ) -> StepInputs:
-    """Move a batch to the device; only there it grows from bytes to numbers.
+    """`step_inputs` of a batch that is on the host."""
+    return step_inputs(config, moved(batch, device, copies), step)
 
-    With `copies` it is moved beside the step before, if that is still being computed.
-    """
+
+def moved(batch: Batch, device: torch.device, copies: CopyStream | None = None) -> Arrived:
+    """Move a batch to the device; with `copies` beside the step before, if that still runs."""
     copies = copies or CopyStream(device)
     with copies.beside():
         tiles_uint8, labels_uint8 = sent(batch.tiles_NCHW, device), sent(batch.labels_NHW, device)
         tables = None if batch.tables is None else batch.tables.to(device)
-    numbers = () if tables is None else (tables.numbers,)
-    copies.arrived((tiles_uint8, labels_uint8, *numbers))
+    arrived = Arrived(
+        positions=tuple(batch.positions_N.tolist()),
+        tiles_uint8=tiles_uint8,
+        labels_uint8=labels_uint8,
+        tables=tables,
+    )
+    copies.arrived(arrived.tensors)
+    return arrived
+
+
+def step_inputs(config: TrainConfig, arrived: Arrived, step: int) -> StepInputs:
+    """What networks take: on the device bytes grow to numbers."""
     return StepInputs(
         config=config,
         step=step,
-        positions=tuple(batch.positions_N.tolist()),
-        labels_NHW=labels_uint8.long(),
-        tiles_NCHW=arranged(to_float(tiles_uint8, config), config),
-        tables=tables,
+        positions=arrived.positions,
+        labels_NHW=arrived.labels_uint8.long(),
+        tiles_NCHW=arranged(to_float(arrived.tiles_uint8, config), config),
+        tables=arrived.tables,
     )
 
 
@@ -91,6 +133,18 @@ def position_keys(
 ) -> list[int]:
     """The keys of the random numbers of batch `number`, on whichever rank its samples are."""
     return [key_of(config.run.seed, purpose, number, position) for position in positions]
+
+
+def step_noise(
+    config: TrainConfig,
+    purpose: str,
+    step: int,
+    positions: Sequence[int],
+    labels_NHW: torch.Tensor,
+) -> Noise:
+    """The noise of a step for label maps of this size, on their device; without a stain."""
+    keys = position_keys(config, purpose, step, positions)
+    return keyed_noise(config, labels_NHW.shape[1:], keys, labels_NHW.device)
 
 
 def keyed_noise(

@@ -22,10 +22,12 @@ from histosyn.training.adversaries import Adversaries
 from histosyn.training.diagnostics import diagnose
 from histosyn.training.objectives import make_objective
 from histosyn.training.recalibration import Recalibration
-from histosyn.training.step_inputs import make_step_inputs
+from histosyn.training.recorded_step import Measured, RecordedStep, recorder_for
+from histosyn.training.step_inputs import Arrived, StepInputs, moved, step_inputs
 from histosyn.training.steps import StepTrainer
-from histosyn.training.updates import UPDATES
+from histosyn.training.updates import UPDATES, simultaneous_gradients
 from hpc.device_copies import CopyStream
+from hpc.recorded_work import Recorder
 
 # In a checkpoint; those of older versions always were.
 AVERAGE_IS_READY = "average_is_ready"
@@ -44,6 +46,7 @@ class Trainer(StepTrainer):
         adversaries: Adversaries,
         device: torch.device,
         recalibration: Recalibration | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         super().__init__(config, stream, device)
         self.adversaries = adversaries
@@ -62,18 +65,36 @@ class Trainer(StepTrainer):
         form, below = config.run.convolutions, config.run.tables_below
         self._form: Form = "plain" if form == "auto" else form
         self._tables_below = 1.0 if below is None else below
+        recorder = recorder or recorder_for(config, device)
+        self._recorded: RecordedStep | None = None
+        if recorder is not None:
+            networks = adversaries.networks.values()
+            weights = [weight for network in networks for weight in network.parameters()]
+            self._recorded = RecordedStep(config, recorder, self._gradients, weights)
         self._table_costs = config.run.table_costs
 
     def take_step(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Both networks learn from a batch; losses by "network/term"."""
         if batch.tables is None:
             batch = replace(batch, tables=self._find(batch.labels_NHW))
-        inputs = make_step_inputs(self.config, batch, self.step, self.device, self._copies)
+        arrived = moved(batch, self.device, self._copies)
         with computed_as(self._form), tables_below(self._tables_below, self._table_costs):
-            result = self._update(self.adversaries, self.objective, inputs)
+            losses, self.diagnostics = self._learn(arrived)
         self.adversaries.ema.update(self.adversaries.generator.network, self.step)
-        self.diagnostics = diagnose(result, self.objective.accuracy)
-        return result.losses
+        return losses
+
+    def _learn(self, arrived: Arrived) -> Measured:
+        if self._recorded is not None:
+            measured = self._recorded(arrived, self.step)
+            self.adversaries.step_optimizers()
+            return measured
+        inputs = step_inputs(self.config, arrived, self.step)
+        result = self._update(self.adversaries, self.objective, inputs)
+        return result.losses, diagnose(result, self.objective.accuracy)
+
+    def _gradients(self, inputs: StepInputs) -> Measured:
+        result = simultaneous_gradients(self.adversaries, self.objective, inputs)
+        return result.losses, diagnose(result, self.objective.accuracy)
 
     def averaged_generator(self) -> Generator:
         """The moving average, fit to be looked at: what is drawn, evaluated, saved and shipped.

@@ -38,6 +38,15 @@ Update = Callable[[Adversaries, Objective, StepInputs], StepResult]
 
 def simultaneous(adversaries: Adversaries, objective: Objective, inputs: StepInputs) -> StepResult:
     """Both optimizers step by gradients at the weights before the step."""
+    result = simultaneous_gradients(adversaries, objective, inputs)
+    adversaries.step_optimizers()
+    return result
+
+
+def simultaneous_gradients(
+    adversaries: Adversaries, objective: Objective, inputs: StepInputs
+) -> StepResult:
+    """What both optimizers step by, left at the weights."""
     generator, discriminator = adversaries.generator, adversaries.discriminator
     with autocast(inputs.config, inputs.tiles_NCHW.device):
         levels = generator.network.levels_of(inputs.labels_NHW, inputs.tables)
@@ -49,8 +58,8 @@ def simultaneous(adversaries: Adversaries, objective: Objective, inputs: StepInp
             discriminator.name, objective.discriminator, outputs, inputs.step
         )
     (to_tiles,) = torch.autograd.grad(loss, shown, retain_graph=True)
-    norms = _learn(discriminator, discriminator_loss)
-    norms |= _learn(generator, synthetic, to_tiles)
+    norms = _differentiate(discriminator, discriminator_loss)
+    norms |= _differentiate(generator, synthetic, to_tiles)
     return StepResult(losses=losses | more, gradient_norms=norms, outputs=outputs)
 
 
@@ -65,12 +74,14 @@ def alternating(adversaries: Adversaries, objective: Objective, inputs: StepInpu
             shown = generator.network(inputs.labels_NHW, noise, levels)
         outputs = _judge(discriminator.ddp, objective, inputs, shown)
         losses, loss = _evaluate(discriminator.name, objective.discriminator, outputs, inputs.step)
-    norms = _learn(discriminator, loss)
+    norms = _differentiate(discriminator, loss)
+    discriminator.optimizer.step()
     with autocast(inputs.config, inputs.tiles_NCHW.device), _frozen(discriminator.network):
         synthetic = generator.ddp(inputs.labels_NHW, inputs.noise("noise"), levels)
         theirs = _judge_frozen(discriminator.network, objective, inputs, synthetic)
         more, loss = _evaluate(generator.name, objective.generator, theirs, inputs.step)
-    norms |= _learn(generator, loss)
+    norms |= _differentiate(generator, loss)
+    generator.optimizer.step()
     return StepResult(losses=losses | more, gradient_norms=norms, outputs=outputs)
 
 
@@ -152,17 +163,15 @@ def _evaluate(
     return named, loss
 
 
-def _learn(
+def _differentiate(
     adversary: Adversary, output: torch.Tensor, gradient: torch.Tensor | None = None
 ) -> dict[str, torch.Tensor]:
-    """Move a network's weights, and nobody else's, by an output's gradient; its norm by name."""
+    """An output's gradient at a network's weights, and at nobody else's; its norm by name."""
     weights = list(adversary.network.parameters())
     adversary.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(output, gradient, inputs=weights)
     gradients = [weight.grad for weight in weights if weight.grad is not None]
-    norm = torch.stack(torch._foreach_norm(gradients)).norm()
-    adversary.optimizer.step()
-    return {adversary.name: norm}
+    return {adversary.name: torch.stack(torch._foreach_norm(gradients)).norm()}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from sim_device import autocast
+from sim_device.recording import SimGraphs
 from sim_device.tally import Tally, name_of, why_waiting
 
 
@@ -74,9 +75,10 @@ class SimTensor(torch.Tensor):
 
 
 class _Idle:
-    """Where counts go: on autograd's own threads there is no mode, only tensors."""
+    """Where counts and recordings go: on autograd's own threads there is no mode, only tensors."""
 
     tally = Tally()
+    tape = None
 
 
 class Sim(TorchDispatchMode):
@@ -90,6 +92,11 @@ class Sim(TorchDispatchMode):
             yield _Idle.tally
         finally:
             _Idle.tally = before
+
+    @property
+    def graphs(self):
+        """What records work on the device."""
+        return SimGraphs(_Idle)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if torch.is_inference_mode_enabled():
@@ -122,13 +129,16 @@ def _run(tally, func, args, kwargs):
         _require_one_device(tally, func, name, theirs)
         why = why_waiting(func, args, kwargs)
         if why is not None:
-            tally.wait(why)
+            _wait(tally, why)
     stays = wanted == "sim" or (bool(ours) and wanted is None)
     if name in ("_local_scalar_dense", "is_nonzero", "equal"):
         stays = False
     if name == "copy_":
         stays = isinstance(args[0], SimTensor)
-    result = func(*raw_args, **raw_kwargs)
+    if _Idle.tape is not None and stays:
+        result = _Idle.tape.run(func, raw_args, raw_kwargs)
+    else:
+        result = func(*raw_args, **raw_kwargs)
     if not stays:
         return result
     tally.operation(func)
@@ -163,11 +173,17 @@ def _wrapped(same, value):
     return SimTensor(value)
 
 
+def _wait(tally, why):
+    if _Idle.tape is not None:
+        _Idle.tape.refuse(f"a wait, {why}")
+    tally.wait(why)
+
+
 def _require_one_device(tally, func, name, theirs):
     """A number may come from the host with any operation, an index or a mask with a copy."""
     arrays = [tensor for tensor in theirs if tensor.dim()]
     if arrays and name in ("index", "index_put", "index_put_"):
-        tally.wait("index from the host")
+        _wait(tally, "index from the host")
     elif arrays:
         raise MixedDevicesError(f"{func} mixes devices: a host tensor {tuple(arrays[0].shape)}")
 
@@ -188,9 +204,11 @@ def _count_copy(tally, name, args, kwargs, wanted):
         host = args[0]
     if source == target:
         return
+    if _Idle.tape is not None:
+        _Idle.tape.refuse("a copy from or to the host")
     pinned = not isinstance(host, SimTensor) and _is_pinned(host)
     if not (pinned and non_blocking):
-        tally.wait("copy to the host" if source else "copy from memory that is not page-locked")
+        _wait(tally, "copy to the host" if source else "copy from memory that is not page-locked")
 
 
 def _pinned(name, tensor):

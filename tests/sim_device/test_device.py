@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sim_device import SIM, Sim
+from sim_device.recording import RecordingError
 
 
 @pytest.fixture
@@ -148,3 +149,27 @@ def test_waits_and_places_are_named(sim):
     named = [where for _, where, _ in tally.places]
     assert "histosyn.networks.bags.starts" in named
     assert tally.waits["size unknown: elsewhere"] == 1
+
+
+def test_what_waits_is_not_recorded(sim):
+    ones = torch.ones(3, device=SIM)
+    with pytest.raises(RecordingError, match="a wait, read by the host"):
+        sim.graphs.record(lambda: ones.sum().item())
+    with pytest.raises(RecordingError, match="from or to the host"):
+        sim.graphs.record(lambda: torch.ones(3).pin_memory().to(SIM, non_blocking=True))
+
+
+def test_a_recording_does_the_same_to_other_numbers(sim):
+    given, total = torch.ones(3, device=SIM), torch.zeros(3, device=SIM)
+
+    def work():
+        total.add_(given)
+        return total * 2
+
+    result, replay = sim.graphs.record(work)
+    assert total.tolist() == [0, 0, 0]
+    given.fill_(3)
+    for expected in (3, 6):
+        replay()
+        assert total.tolist() == [expected] * 3
+        assert result.tolist() == [2 * expected] * 3
