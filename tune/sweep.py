@@ -1,7 +1,9 @@
 """A sweep from its file to its best configuration; running it again goes on where it stopped.
 
 FOLDER/sweep.json      the effective sweep
-FOLDER/trials/0000/    run folders, each with evaluations.jsonl and, at its end, outcome.json
+FOLDER/trials/0000/    run folders, each with trial.json (what it is), evaluations.jsonl and, at its
+                       end, outcome.json
+FOLDER/repeats/0003-seed-1/  the same, of the best and the defaults with other seeds
 FOLDER/best.toml       the best trial's configuration, for `histosyn train --config`
 FOLDER/trials.json     all trials and how their numbers were made
 """
@@ -30,17 +32,29 @@ from hpc.temporary_names import remove_leftovers
 from tune.config import Sweep, sweep_from_dict
 from tune.evaluation import Evaluator
 from tune.ray_environment import prepare
+from tune.repeats import numbers_of_repeats, repeats, to_repeat
 from tune.results import Row, collect, summarize
+from tune.tpe import require_optuna
 from tune.trial_folder import TrialFolder
 
 # What may differ when a sweep goes on: how many trials, on which machine, what does not matter.
 _RESUMABLE = frozenset(
     {
         f"sweep.{name}"
-        for name in ("folder", "samples", "cpus_per_trial", "gpus_per_trial", "max_concurrent")
+        for name in (
+            "folder",
+            "samples",
+            "sampler",
+            "repeat_best",
+            "cpus_per_trial",
+            "gpus_per_trial",
+            "max_concurrent",
+        )
     }
     | {f"train.{name}" for name in RESUMABLE_CHANGES - {"run.steps"}}
 )
+
+_MOST_NAMED = 3
 
 # In sweep.json beside the sweep: what the validation shards hold.
 _VALIDATION_SHA256 = "validation_sha256"
@@ -53,6 +67,8 @@ class _Saved:
     train: dict[str, Any]
     search: dict[str, Any]
     sweep: dict[str, Any]
+    start: list[dict[str, Any]] | None = None
+    objective: dict[str, dict[str, Any]] | None = None
     validation_sha256: Text | None = None
 
 
@@ -67,8 +83,10 @@ def run_sweep(sweep: Sweep) -> Result:
     Raises ConfigError if the folder holds another sweep, DatasetError if the data sets do not fit
     together, InputError if Ray is missing or has no room, HistosynError if no trial succeeded.
     """
-    evaluator = Evaluator(sweep.sweep, torch.device("cpu"))
-    _require_same_schema(sweep, evaluator)
+    if sweep.sweep.sampler == "tpe":
+        require_optuna()
+    evaluator = Evaluator(sweep.sweep, sweep.objective, torch.device("cpu"))
+    _require_fitting(sweep, evaluator)
     folder = sweep.sweep.folder
     with locked(
         folder / ".lock",
@@ -82,6 +100,7 @@ def run_sweep(sweep: Sweep) -> Result:
 def _run_alone(sweep: Sweep, evaluator: Evaluator) -> Result:
     remove_leftovers(sweep.sweep.folder)
     sweep = _claim_folder(sweep, evaluator.index.identity)
+    beware = _groups_of_both(sweep, evaluator)
     waiting = [
         number
         for number in range(sweep.sweep.samples)
@@ -89,15 +108,29 @@ def _run_alone(sweep: Sweep, evaluator: Evaluator) -> Result:
     ]
     logger.info("%s: %d of %d trials to run", sweep.sweep.folder, len(waiting),
                 sweep.sweep.samples)  # fmt: skip
-    if waiting:
+    if waiting or to_repeat(sweep):
+        for text in beware:
+            logger.warning("%s", text)
         _run(sweep, waiting)
     rows = collect(sweep)
-    result = summarize(sweep, rows, evaluator)
+    again = repeats(sweep, rows)
+    result = _with_repeats(summarize(sweep, rows, evaluator), sweep, again)
+    result = replace(result, warnings=(*result.warnings, *beware))
     _write_best(sweep, rows[0])
     result.save(sweep.sweep.folder / "trials.json")
-    if rows[0].distance is None:
+    if not rows[0].ended_well:
         raise HistosynError(_nothing_succeeded(rows))
     return result
+
+
+def _with_repeats(result: Result, sweep: Sweep, again: Sequence[Row]) -> Result:
+    if not again:
+        return result
+    return replace(
+        result,
+        numbers=(*result.numbers, *numbers_of_repeats(sweep, again)),
+        tables=result.tables | {"repeats": [row.as_json() for row in again]},
+    )
 
 
 def _run(sweep: Sweep, numbers: Sequence[int]) -> None:
@@ -112,15 +145,37 @@ def _run(sweep: Sweep, numbers: Sequence[int]) -> None:
     run_trials(sweep, numbers)
 
 
-def _require_same_schema(sweep: Sweep, evaluator: Evaluator) -> None:
-    numbers = range(sweep.sweep.samples)
-    for shards in sorted({sweep.candidate(number).training.data.shards for number in numbers}):
+def _require_fitting(sweep: Sweep, evaluator: Evaluator) -> None:
+    """DatasetError unless all that is trained on has the classes of what trials are measured on."""
+    for shards in _trained_on(sweep):
         schema, expected = open_shards(shards).index.schema, evaluator.index.schema
         if schema != expected:
             raise DatasetError(
                 f"{shards} has label schema {schema.name}, but {sweep.sweep.validation} has "
                 f"{expected.name}, or other classes. Pack both with the same schema."
             )
+
+
+def _groups_of_both(sweep: Sweep, evaluator: Evaluator) -> list[str]:
+    """A warning for each data set that shares groups with the one that trials are measured on."""
+    found = []
+    for shards in _trained_on(sweep):
+        trained, measured = open_shards(shards).index.table, evaluator.index.table
+        if both := sorted(trained.groups() & measured.groups()):
+            more = f" and {len(both) - _MOST_NAMED} more" if len(both) > _MOST_NAMED else ""
+            found.append(
+                f"{shards} and {sweep.sweep.validation} share groups (patients, slides): "
+                f"{', '.join(both[:_MOST_NAMED])}{more}. If these are the same ones, trials are "
+                "measured on what they were trained on: pack both at once, with --groups and --val."
+            )
+    return found
+
+
+def _trained_on(sweep: Sweep) -> list[Path]:
+    """The data sets of all candidates; those that a model suggests have the same to choose from."""
+    numbers = range(sweep.sweep.samples)
+    suggested = [sweep.suggestion(number) or sweep.drawn(number) for number in numbers]
+    return sorted({sweep.candidate_of(each).training.data.shards for each in suggested})
 
 
 def _claim_folder(sweep: Sweep, validation: str) -> Sweep:
@@ -137,7 +192,8 @@ def _claim_folder(sweep: Sweep, validation: str) -> Sweep:
         if saved.pop(_VALIDATION_SHA256, None) == validation:
             may_change |= {"sweep.validation"}
         sweep = replace(sweep, train=going_on(sweep.train, saved["train"]))
-        old = sweep_from_dict(saved | {"train": training_as_begun(saved["train"])}, str(path))
+        begun = saved | {"train": training_as_begun(saved["train"])}
+        old = sweep_from_dict(begun, str(path), earlier="objective" not in saved)
         changed = [name for name in old.differences(sweep) if name not in may_change]
         if changed:
             raise ConfigError(
@@ -150,13 +206,15 @@ def _claim_folder(sweep: Sweep, validation: str) -> Sweep:
 
 def _write_best(sweep: Sweep, best: Row) -> None:
     path: Path = sweep.sweep.folder / "best.toml"
-    if best.distance is None or best.last is None:
+    if not best.ended_well or best.last is None:
         path.unlink(missing_ok=True)
         return
     number = best.candidate.number
+    values = ", ".join(f"{name} {value:.6g}" for name, value in best.last.measured.items())
     origin = (
-        f"# The best of {sweep.sweep.samples} trials of `histosyn tune`: number {number}, Fréchet\n"
-        f"# distance {best.distance:.6g} (random extractor) after {best.last.step} steps.\n"
+        f"# The best of {sweep.sweep.samples} trials of `histosyn tune`: number {number}, by\n"
+        f"# {sweep.objective.told()}.\n"
+        f"# After {best.last.step} steps: {values}.\n"
         "# trials.json beside this file says how it was measured.\n\n"
     )
     write_text(path, origin + as_toml(sweep.best_training(number, best.precision)))

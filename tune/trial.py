@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,13 +32,19 @@ class Evaluate:
     """
 
     def __init__(
-        self, evaluator: Evaluator, folder: TrialFolder, candidate: Candidate, interval: int
+        self,
+        evaluator: Evaluator,
+        folder: TrialFolder,
+        candidate: Candidate,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.evaluator = evaluator
         self.folder = folder
         self.batch_size = candidate.training.data.global_batch
-        self.interval = interval
+        self.interval = candidate.evaluate_every
         self.known = folder.evaluations()
+        self._now = now
+        self._since = now()
 
     def tell_last(self) -> None:
         """Tell Tune the last measurement again: a kill may have come before what follows from it.
@@ -53,24 +61,37 @@ class Evaluate:
     def at(self, step: int, generator: Generator) -> None:
         """Measure a generator after `step` steps, unless that was done, and report."""
         if step not in self.known:
+            values = self.evaluator.values(generator, self.batch_size)
             self.known[step] = Evaluation(
                 step=step,
                 images_seen=step * self.batch_size,
-                distance=self.evaluator.distance(generator, self.batch_size),
+                distance=values.get("distance"),
+                values=values,
             )
             self.folder.add(self.known[step])
+            self._note_seconds(step)
         ray.tune.report(asdict(self.known[step]))
+
+    def _note_seconds(self, step: int) -> None:
+        until = self._now()
+        self.folder.add_seconds(step, until - self._since)
+        self._since = until
 
 
 def run_trial(config: dict[str, Any], sweep: Sweep) -> None:
     """Train candidate `config["number"]`, or go on from its newest checkpoint.
 
+    With a `config["seed"]` it is repeated with that one.
+
     What is wrong with the candidate or the data would be so again: it is written down as the
     outcome. Any other error leaves the process, and Tune tries again.
     """
-    candidate = sweep.candidate(config["number"])
-    folder = TrialFolder(candidate.training.run.folder)
+    number, seed = config["number"], config.get("seed")
+    folder = TrialFolder(sweep.trial_folder(number, seed))
     try:
+        suggestion = sweep.known_suggestion(number) if seed is None else sweep.repeat(number, seed)
+        assert suggestion is not None, "it was written down before it was started"
+        candidate = sweep.candidate_of(suggestion)
         _train_and_measure(candidate, folder, sweep)
         outcome = Outcome(status="finished")
     except TrainingDivergedError as error:
@@ -83,8 +104,8 @@ def run_trial(config: dict[str, Any], sweep: Sweep) -> None:
 def _train_and_measure(candidate: Candidate, folder: TrialFolder, sweep: Sweep) -> None:
     training = candidate.training
     device = device_of(Topology(), training.run.device)
-    evaluator = Evaluator(sweep.sweep, device)
-    evaluate = Evaluate(evaluator, folder, candidate, sweep.sweep.evaluate_every)
+    evaluator = Evaluator(sweep.sweep, sweep.objective, device)
+    evaluate = Evaluate(evaluator, folder, candidate)
     evaluate.tell_last()
     _measure_newest(evaluate, training.run.folder / CHECKPOINTS, device)
     model = run_training(training, (lambda _config, _topology: evaluate,))

@@ -23,13 +23,15 @@ Origin = Literal["defaults", "start", "random", "grid", "tpe"]
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """A measurement that was known when a trial's values were suggested: whose, and of which step.
+    """What was known of a trial when another's values were suggested.
 
-    Step 0: that the trial was under way without one, or diverged.
+    It had been measured up to `place`, in steps of the base configuration (0: not yet), and had
+    ended so, or not.
     """
 
     trial: Count
-    step: Count
+    place: Count
+    ending: Ending | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,7 +101,9 @@ class _Source:
     def _entry(self, record: dict[str, Any]) -> Entry:
         step = record["step"]
         picture = self.path.parent / "samples" / f"step-{step:08d}.png"
-        numbers = {f"{self.prefix}{name}": value for name, value in _numbers(record)}
+        # Of a sweep's measurements, those by name.
+        flat = record | record.get("values", {})
+        numbers = {f"{self.prefix}{name}": value for name, value in _numbers(flat)}
         shown = self.path.name == _WITH_PICTURE and picture.is_file()
         return Entry(step=step, numbers=numbers, picture=picture if shown else None)
 

@@ -57,7 +57,9 @@ class SampleGrid:
     ) -> None:
         self.schema: LabelSchema = reader.index.schema
         self.seed = seed
-        samples = [_centre(*pair, crop) for pair in _chosen(reader, seed, count, skip_bad)]
+        chosen = _chosen(reader, seed, count, skip_bad)
+        self.rows = [row for row, _ in chosen]
+        samples = [_centre(*pair, crop) for _, pair in chosen]
         self.tiles = [tile for tile, _ in samples]
         self.labels = [labels for _, labels in samples]
         # Each tile is made in the stain of the real one beside it.
@@ -137,14 +139,14 @@ def _spectra(real: list[np.ndarray], synthetic: list[np.ndarray]) -> dict[str, f
 
 def _chosen(
     reader: ShardReader, seed: int, count: int, skip_bad: bool
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """`count` fixed samples; some more are at hand for those that cannot be used."""
+) -> list[tuple[int, tuple[np.ndarray, np.ndarray]]]:
+    """`count` fixed samples with their rows; more are at hand for those that cannot be used."""
     key = key_of(seed, "sample choice")
     rows = distinct_integers(key, count * (_SPARE if skip_bad else 1), len(reader.index))
-    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    pairs: list[tuple[int, tuple[np.ndarray, np.ndarray]]] = []
     for row in rows:
         try:
-            pairs.append(reader.read(*reader.index.place(row)))
+            pairs.append((row, reader.read(*reader.index.place(row))))
         except SampleError:
             if not skip_bad:
                 raise

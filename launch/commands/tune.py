@@ -13,20 +13,26 @@ from launch.input_checks import check_inputs
 from launch.terminal.console import console, say
 
 if TYPE_CHECKING:
-    from eval.statistics.result import Result
+    from eval.statistics.result import Number, Result
     from tune.config import Sweep
 
+_SAID = {
+    "real_versus_real_floor": "For scale, real tiles to each other: {:.4g} (n = {})",
+    "segmenter_on_real_tiles": "For scale, what the segmenter reads in real tiles: {:.4g} (n = {})",
+}
 _STYLES = {"finished": "green", "stopped": "dim", "failed": "bold red", "diverged": "yellow"}
 
 
 def tune(*, config: Path, dry_run: bool = False) -> None:
     """Sweep learning rates, loss weights or any other setting of `histosyn train`.
 
-    Trials train side by side under Ray Tune; the worse ones are stopped early (ASHA). What counts
-    is the Fréchet distance of a trial's tissue from validation tiles. Running the same command
-    again goes on where it stopped. Writes best.toml and trials.json to the sweep's folder.
+    Trials train side by side under Ray Tune; the worse ones are stopped early. The first has the
+    settings of the file's [train], so that the others can be compared with these. What counts is
+    told by [objective]: by default the Fréchet distance of a trial's tissue from validation tiles.
+    Running the same command again goes on where it stopped. Writes best.toml and trials.json to the
+    sweep's folder.
 
-    The file has three tables:
+    The file has these tables:
 
     ```toml
     [train.data]            # what all trials share: any setting of histosyn train
@@ -38,13 +44,22 @@ def tune(*, config: Path, dry_run: bool = False) -> None:
     optimizer.generator_lr = { log_uniform = [1e-5, 1e-3] }
     loss.feature_matching = { uniform = [1, 20] }
 
+    [[start]]               # tried first, after the defaults; as many as you like
+    optimizer.generator_lr = 2e-4
+
+    [objective.distance]    # or faithfulness, c2st; several: a weighted rank
+    extractor = "efficientnet-lite2"
+
     [sweep]
     folder = "runs/sweeps/first"
     validation = "packed/val"   # shards that trials are measured on
+    sampler = "tpe"         # a model of the trials so far; or random, grid
+    stopping = "asha"       # or median, none
     samples = 16            # trials
+    repeat_best = [1, 2, 3] # seeds to train the best and the defaults with again
     evaluate_every = 500    # steps between measurements
     evaluation_tiles = 256  # tiles a measurement looks at
-    grace_period = 1000     # steps before a trial may be stopped, and then
+    grace_period = 1000     # steps before a trial may be stopped, and with asha
     reduction_factor = 3    # after 1x, 3x, 9x ... as many: 1 in 3 goes on
     cpus_per_trial = 2
     gpus_per_trial = 1      # 0.5: two share one; 0, the default: on the CPU
@@ -98,32 +113,64 @@ def _show_plan(sweep: Sweep) -> None:
 
     say("# What all trials share; run.folder and run.device are theirs.")
     say(as_toml(sweep.train))
-    table = Table("trial", title="candidates", title_justify="left")
+    table = Table("trial", "from", title="candidates", title_justify="left")
     _add_columns(table, sweep)
     for number in range(sweep.sweep.samples):
-        values = sweep.candidate(number).values
-        table.add_row(str(number), *(_text(values[field]) for field in sweep.space))
+        known = sweep.known_suggestion(number)
+        if known is None:
+            table.add_row(str(number), sweep.sweep.sampler, *("?" for _ in sweep.space))
+        else:
+            table.add_row(str(number), known.origin, *_values(known.values, sweep))
     console().print(table)
+    say(f"# Compared by: {sweep.objective.told()}.")
 
 
 def _show(result: Result, sweep: Sweep) -> None:
     out = console()
-    table = Table("trial", "status", "steps", "distance")
+    measures = list(sweep.objective.measures)
+    ranks = ["rank"] if len(measures) > 1 else []
+    table = Table("trial", "status", "steps", *ranks, *measures, "from")
     _add_columns(table, sweep)
     for row in result.tables["trials"]:
-        values = [_text(row["parameters"][field]) for field in sweep.space]
         steps = str(row["last"]["step"]) if row["last"] else ""
-        distance = "" if row["distance"] is None else f"{row['distance']:.5g}"
         status = Text(row["status"], _STYLES.get(row["status"], ""))
-        table.add_row(str(row["number"]), status, steps, distance, *values)
+        rank = ["" if row["objective"] is None else f"{row['objective']:.3f}"] if ranks else []
+        table.add_row(str(row["number"]), status, steps, *rank,
+                      *(_measured(row, name) for name in measures), row["origin"],
+                      *_values(row["parameters"], sweep))  # fmt: skip
     out.print(table)
-    floor = result.numbers[1]
-    if floor.value is not None:
-        out.print(f"For scale, real tiles to each other: {floor.value:.4g} (n = {floor.n})")
+    for number in result.numbers:
+        if number.value is not None and number.name in _SAID:
+            out.print(_SAID[number.name].format(number.value, number.n))
+        if number.name.endswith("_of_best_less_defaults"):
+            out.print(_difference(number))
     for warning in result.warnings:
         out.print(Text("warning: ", style="yellow").append(warning, style="default"))
     best = sweep.sweep.folder / "best.toml"
     out.print(f"Train the best one: histosyn train --config {best}")
+
+
+def _difference(number: Number) -> str:
+    """How much of what the best is better by is left with other seeds."""
+    measure = number.name.removesuffix("_of_best_less_defaults")
+    if number.value is None:
+        return f"The best less the defaults, {measure}: {number.reason}"
+    text = f"The best less the defaults, {measure}, with {number.n} other seeds: {number.value:.4g}"
+    if number.interval is None:
+        return f"{text} (no interval from fewer than three)"
+    low, high = number.interval
+    return f"{text} [{low:.4g}, {high:.4g}]"
+
+
+def _measured(row: dict[str, Any], name: str) -> str:
+    ended_well = row["last"] is not None and row["objective"] is not None
+    values = row["last"]["values"] or {"distance": row["last"]["distance"]} if ended_well else {}
+    return f"{values[name]:.5g}" if name in values else ""
+
+
+def _values(values: dict[str, Any], sweep: Sweep) -> list[str]:
+    """The values of the fields searched; nothing where one is not, in this trial."""
+    return [_text(values[field]) if field in values else "" for field in sweep.space]
 
 
 def _add_columns(table: Table, sweep: Sweep) -> None:

@@ -1,5 +1,6 @@
 """The yardstick: same tiles, same noise, same number for the same generator."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from tissue import pack_blobs
 from histosyn.config.train import GeneratorConfig
 from histosyn.networks.generator import Generator
 from hpc.errors import DatasetError, InputError
-from tune.config import SweepConfig
-from tune.evaluation import Evaluator, SyntheticTiles
+from tune.evaluation import Evaluator
+from tune.objective import EARLIER
+from tune.settings import SweepConfig
 
 CPU = torch.device("cpu")
 SIZE = GeneratorConfig(
@@ -24,9 +26,13 @@ def validation(tmp_path_factory):
     return pack_blobs(tmp_path_factory.mktemp("validation"), count=6, size=32)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def evaluator(validation):
-    return Evaluator(config_for(validation), CPU)
+    return evaluator_for(config_for(validation))
+
+
+def evaluator_for(config):
+    return Evaluator(config, EARLIER, CPU)
 
 
 def config_for(validation, **settings):
@@ -39,36 +45,37 @@ def generator(seed):
 
 
 def test_a_distance_is_reproducible_and_tells_generators_apart(evaluator, validation):
-    first, second = (evaluator.distance(generator(seed), 4) for seed in (1, 2))
+    first, second = (evaluator.values(generator(seed), 4)["distance"] for seed in (1, 2))
 
     assert first > 0
     assert first != second
-    assert Evaluator(config_for(validation), CPU).distance(generator(1), 4) == first
+    assert evaluator_for(config_for(validation)).values(generator(1), 4) == {"distance": first}
 
 
 def test_a_distance_does_not_depend_on_the_batch_size(evaluator):
-    distances = [evaluator.distance(generator(1), size) for size in (1, 4, 6, 100)]
+    distances = [evaluator.values(generator(1), size)["distance"] for size in (1, 4, 6, 100)]
 
     assert distances == pytest.approx([distances[0]] * 4, rel=1e-3)
 
 
-def test_the_seed_decides_the_noise_of_each_tile(evaluator):
-    labels = np.repeat(evaluator.labels_NHW[:1], 2, axis=0)
-    sources = [
-        SyntheticTiles(generator=generator(1), labels_NHW=labels, seed=seed) for seed in (0, 0, 1)
-    ]
-    tiles = [next(source.batches(2)).tiles_NHWC for source in sources]
+def test_the_seed_decides_the_noise_of_each_tile(validation, evaluator):
+    other = evaluator_for(config_for(validation, seed=1))
+    labels = np.repeat(evaluator.real.labels_NHW[:1], 2, axis=0)
+    made = []
+    for each in (evaluator, evaluator, other):
+        each.real = replace(each.real, labels_NHW=labels)
+        made.append(each.synthetic(generator(1), 2))
 
-    assert (tiles[0] == tiles[1]).all()
-    assert (tiles[0] != tiles[2]).any()
-    assert (tiles[0][0] != tiles[0][1]).any()
+    assert (made[0] == made[1]).all()
+    assert (made[0] != made[2]).any()
+    assert (made[0][0] != made[0][1]).any()
 
 
 def test_measuring_leaves_the_generator_as_it_was(evaluator):
     network = generator(1)
     before = {name: value.clone() for name, value in network.state_dict().items()}
 
-    evaluator.distance(network, 4)
+    evaluator.values(network, 4)
 
     assert all((value == before[name]).all() for name, value in network.state_dict().items())
     assert all(parameter.requires_grad for parameter in network.parameters())
@@ -76,20 +83,20 @@ def test_measuring_leaves_the_generator_as_it_was(evaluator):
 
 @pytest.mark.parametrize(("wanted", "found"), [(4, 4), (256, 6)])
 def test_as_many_tiles_as_asked_for_or_there_are(validation, wanted, found):
-    few = Evaluator(config_for(validation, evaluation_tiles=wanted), CPU)
+    few = evaluator_for(config_for(validation, evaluation_tiles=wanted))
 
-    assert few.real.n == found == len(few.labels_NHW)
-    assert few.real.identity.name == "random"
-    assert few.real.tile_size == (32, 32)
+    assert few.real.tiles_NHWC.shape == (found, 32, 32, 3)
+    assert few.real.labels_NHW.shape == (found, 32, 32)
+    assert few.measures["distance"].facts()["extractor"] == "random"
 
 
 def test_a_single_tile_has_no_distribution(tmp_path):
     shards = pack_blobs(tmp_path, count=1, size=32)
 
     with pytest.raises(DatasetError, match="a single tile"):
-        Evaluator(config_for(shards), CPU)
+        evaluator_for(config_for(shards))
 
 
 def test_missing_shards_are_named():
     with pytest.raises(InputError, match="nowhere"):
-        Evaluator(config_for(Path("nowhere")), CPU)
+        evaluator_for(config_for(Path("nowhere")))

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from histosyn.config.train import DataConfig, GeneratorConfig, LossConfig, TrainConfig
 from hpc.errors import ConfigError
-from tune.space import Choice, Range, draw, parse_space, with_values
+from tune.distributions import Choice, Range
+from tune.space import draw, with_values
+from tune.space_file import parse_space
 
 BASE = TrainConfig(data=DataConfig(shards=Path("packed")))
 UNIT = st.floats(0, 1, exclude_max=True)

@@ -25,6 +25,9 @@ from histosyn.models.folder import load_model
 from hpc.log import RecordsFile
 from tune.config import read_sweep
 from tune.evaluation import Evaluator
+from tune.history import history
+from tune.tpe import suggest
+from tune.trial_folder import Evaluation, Outcome, TrialFolder
 
 CPU = torch.device("cpu")
 # SIOCSIFFLAGS: set a network interface's flags, here IFF_UP.
@@ -57,6 +60,9 @@ checkpoint_every = {evaluate_every}
 
 [search]
 {search}
+
+[objective.distance]
+extractor = "random"
 
 [sweep]
 folder = "{folder}/sweep"
@@ -204,7 +210,9 @@ def test_from_a_file_to_the_best_configuration(sweeps):
     assert sorted(row["number"] for row in rows) == [0, 1, 2]
     assert {row["status"] for row in rows} <= {"finished", "stopped"}
     assert {row["status"]: row["last"]["step"] for row in rows}["finished"] == 6
-    assert [row["distance"] for row in rows] == sorted(row["distance"] for row in rows)
+    order = [(-row["last"]["step"], row["distance"]) for row in rows]
+    assert order == sorted(order)
+    assert [row["status"] for row in rows if row["number"] == 0] == ["finished"], "the defaults"
     for row in rows:
         assert row["parameters"] == sweep.candidate(row["number"]).values
         assert row["last"] == evaluations(sweep, row["number"])[-1]
@@ -223,9 +231,9 @@ def assert_distance_is_that_of_the_model(sweep, rows):
     model = load_model(Path(row["folder"]) / "model", CPU)
     batch = sweep.train.data.global_batch
 
-    distance = Evaluator(sweep.sweep, CPU).distance(model.network, batch)
+    values = Evaluator(sweep.sweep, sweep.objective, CPU).values(model.network, batch)
 
-    assert distance == pytest.approx(row["distance"], rel=1e-2)
+    assert values["distance"] == pytest.approx(row["distance"], rel=1e-2)
 
 
 def assert_second_run_does_nothing(sweeps, sweep, first):
@@ -407,6 +415,42 @@ def test_a_sweep_killed_before_a_decision_decides_as_if_it_had_not_been(
     statuses = [[row["status"] for row in trials(each)] for each in (sweep, undisturbed)]
     assert statuses[0] == statuses[1]
     assert "stopped" in statuses[0]
+
+
+@pytest.mark.slow
+def test_a_model_goes_on_after_a_kill_and_the_best_is_repeated(sweeps):
+    """Ten trials are made by hand, from which it learns."""
+    pytest.importorskip("optuna")
+    more = 'sampler = "tpe"\nstopping = "none"\nrepeat_best = [1]\nmax_concurrent = 1'
+    sweep = sweeps.write(samples=12, steps=4, grace_period=4, more=more)
+    for number in range(10):
+        folder = TrialFolder(sweep.trial_folder(number))
+        folder.suggest(sweep.suggestion(number) or sweep.drawn(number))
+        folder.add(Evaluation(step=4, images_seen=8, distance=0.1 + abs(number - 5)))
+        folder.conclude(Outcome(status="finished"))
+
+    process = sweeps.start()
+    wait_for(lambda: evaluations(sweep, 10), process)
+    process.kill()
+    process.communicate()
+    suggested = (sweep.trial_folder(10) / "trial.json").read_bytes()
+    sweeps.succeed()
+
+    assert (sweep.trial_folder(10) / "trial.json").read_bytes() == suggested
+    last = TrialFolder(sweep.trial_folder(11)).suggestion()
+    known = history(sweep)[:11]
+    assert last.origin == "tpe"
+    assert last.learnt_from == tuple(each.seen for each in known)
+    assert last.values == suggest(
+        sweep.space, sweep.objective, known, last=4, seed=0, number=11
+    )  # fmt: skip
+    saved = json.loads((sweep.sweep.folder / "trials.json").read_text())
+    assert [(row["number"], row["seed"], row["status"]) for row in saved["tables"]["repeats"]] == [
+        (5, 1, "finished"), (0, 1, "finished"),
+    ]  # fmt: skip
+    difference = saved["numbers"][-1]
+    assert difference["name"] == "distance_of_best_less_defaults"
+    assert difference["value"] is not None
 
 
 @pytest.mark.slow

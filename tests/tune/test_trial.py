@@ -1,7 +1,7 @@
 """A trial, without Ray around it: what it measures, and how it goes on and ends."""
 
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import ray.tune
@@ -39,7 +39,10 @@ def sweep(data, tmp_path):
 def sweep_of(train, search, folder):
     settings = {"validation": str(train.data.shards), "folder": str(folder / "sweep"),
                 "samples": 1, "evaluate_every": 2, "grace_period": 2}  # fmt: skip
-    return sweep_from_dict({"train": as_plain(train), "search": search, "sweep": settings}, "F")
+    objective = {"distance": {"extractor": "random"}}
+    data = {"train": as_plain(train), "search": search, "sweep": settings, "objective": objective}
+    # Without the defaults, trial 0 has the values that are searched.
+    return replace(sweep_from_dict(data, "F"), earlier=True)
 
 
 def lines_of(folder):
@@ -76,7 +79,7 @@ def test_a_checkpoint_that_a_kill_left_unmeasured_is_measured(data, tmp_path, re
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Evaluator, "distance", killed)
+        patch.setattr(Evaluator, "values", killed)
         run_trial({"number": 0}, sweep)
     assert [*steps(folder.path / CHECKPOINTS)] == [2]
     assert not folder.evaluations()
@@ -105,6 +108,7 @@ def test_what_was_measured_before_a_restart_is_told_again_but_not_measured(sweep
     for checkpoint in (folder.path / "checkpoints").glob("step-00000004"):
         checkpoint.rename(checkpoint.with_name("gone"))
     altered = lines_of(folder)[1].replace(f'"distance": {reports[1]["distance"]}', '"distance": 7')
+    assert altered.count('"distance": 7') == 2, "alone, and among the values"
     (folder.path / "evaluations.jsonl").write_text(lines_of(folder)[0] + altered)
 
     run_trial({"number": 0}, sweep)

@@ -1,12 +1,13 @@
-"""Successive halving remembers what it knew before a restart."""
+"""What is decided of trials is as if there had been no restart."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from tune.config import sweep_from_dict
-from tune.halving import Halving
+from tune.early_stopping import EarlyStopping
 from tune.trial_folder import Evaluation, Outcome, TrialFolder
 
 GO_ON, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
@@ -19,7 +20,9 @@ def sweep(tmp_path):
                 "grace_period": 1, "reduction_factor": 3}  # fmt: skip
     train = {"data": {"shards": "t"}, "run": {"steps": 9}}
     search = {"loss.adversarial": {"uniform": [0, 1]}}
-    return sweep_from_dict({"train": train, "search": search, "sweep": settings}, "F")
+    data = {"train": train, "search": search, "sweep": settings}
+    # None of them is that of the defaults, which is never stopped.
+    return replace(sweep_from_dict(data, "F"), earlier=True)
 
 
 def trial(number):
@@ -27,7 +30,8 @@ def trial(number):
 
 
 def report(scheduler, number, step, distance):
-    return scheduler.on_trial_result(None, trial(number), {"step": step, "distance": distance})
+    result = {"step": step, "images_seen": 8 * step, "distance": distance}
+    return scheduler.on_trial_result(None, trial(number), result)
 
 
 def folder_of(sweep, number):
@@ -35,7 +39,7 @@ def folder_of(sweep, number):
 
 
 def start(sweep, numbers=range(6)):
-    scheduler = Halving(sweep)
+    scheduler = EarlyStopping(sweep)
     for number in numbers:
         scheduler.on_trial_add(None, trial(number))
     return scheduler
