@@ -27,11 +27,11 @@ from typing import Any, Literal, cast
 
 from histosyn.config.file import as_plain, differing_fields, from_dict, load_toml
 from histosyn.config.train import TrainConfig
-from hpc.errors import ConfigError, HistosynError
+from hpc.errors import ConfigError, DamagedFileError, HistosynError
 from hpc.json_toml import LARGEST_RECORD_BYTES, content_of, plain_json
 from tune.distributions import Choice, Distribution
 from tune.objective import EARLIER, Objective, parse_objective
-from tune.settings import SweepConfig
+from tune.settings import MOST_TRIALS, SweepConfig
 from tune.space import Values, base_values, draw, grid, with_values
 from tune.space_file import parse_space, parse_start
 from tune.trial_folder import Origin, Suggestion, TrialFolder
@@ -126,7 +126,14 @@ class Sweep:
 
     def known_suggestion(self, number: int) -> Suggestion | None:
         """Trial `number`, as it was written down or is planned; None if it is still to be found."""
-        return TrialFolder(self.trial_folder(number)).suggestion() or self.suggestion(number)
+        folder = self.trial_folder(number)
+        found = TrialFolder(folder).suggestion()
+        if found is not None and (found.number != number or found.repeats is not None):
+            raise DamagedFileError(
+                f"{folder}/trial.json is damaged (it is of another trial). Restore it from a copy; "
+                "or remove the trial's folder, and the trial is run anew."
+            )
+        return found or self.suggestion(number)
 
     def candidate_of(self, suggestion: Suggestion) -> Candidate:
         """What was suggested, as a training run; ConfigError if the values contradict each other.
@@ -284,8 +291,13 @@ def _with_grid(sweep: Sweep, limited: bool, source: str) -> Sweep:
                 f"{source}: sweep.sampler = grid tries each value, and {name} has a range. Name "
                 "its values: { choice = [...] }, or take the sampler random."
             )
-    full = replace(sweep, sweep=replace(sweep.sweep, samples=100_000))
+    full = replace(sweep, sweep=replace(sweep.sweep, samples=MOST_TRIALS))
     trials = len(full.first) + len(full.grid)
+    if trials == MOST_TRIALS and not limited:
+        raise ConfigError(
+            f"{source}: the grid has {MOST_TRIALS:,} trials or more. Set sweep.samples to run the "
+            "first ones, or name fewer values."
+        )
     if limited and sweep.sweep.samples > trials:
         raise ConfigError(
             f"{source}: sweep.samples = {sweep.sweep.samples}, but the grid has {trials} trials, "

@@ -130,7 +130,7 @@ class Objective:
 
     def value(self, values: Mapping[str, float]) -> float | None:
         """The value of the one measure; None with several, whose ranks depend on other trials."""
-        return next(iter(values.values())) if len(self.measures) == 1 and values else None
+        return values.get(next(iter(self.measures))) if len(self.measures) == 1 else None
 
     def as_plain(self) -> dict[str, Any]:
         """The table [objective]."""

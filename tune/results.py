@@ -103,7 +103,7 @@ def _ranked(peers: Sequence[Row], by: Objective) -> list[Row]:
     """Trials that came as far, with what they are compared by, best first."""
     values = [row.last.measured for row in peers if row.last is not None]
     costs = by.costs(values)
-    objectives = costs if (alone := [by.value(each) for each in values])[0] is None else alone
+    objectives = costs if len(by.measures) > 1 else [by.value(each) for each in values]
     order = sorted(range(len(peers)), key=costs.__getitem__)
     return [replace(peers[place], objective=objectives[place]) for place in order]
 

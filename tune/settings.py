@@ -11,6 +11,8 @@ from histosyn.config.train import require_at_least, require_at_most
 from hpc.errors import ConfigError
 from hpc.paths import settle_paths
 
+MOST_TRIALS = 100_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepConfig:
@@ -56,7 +58,7 @@ class SweepConfig:
             self, samples=1, evaluate_every=1, grace_period=1, cpus_per_trial=1,
             evaluation_tiles=2, gpus_per_trial=0, max_concurrent=1,
         )  # fmt: skip
-        require_at_most(self, samples=100_000)
+        require_at_most(self, samples=MOST_TRIALS)
         if len(set(self.repeat_best)) < len(self.repeat_best):
             raise ConfigError(
                 f"sweep.repeat_best = {list(self.repeat_best)} names a seed twice. Each is another "

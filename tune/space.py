@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import reduce
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from histosyn.config.file import as_plain, from_dict
 from histosyn.config.presets import PRESETS
 from histosyn.config.train import DiscriminatorConfig, TrainConfig
+from hpc.errors import ConfigError
 from hpc.randomness import key_of, uniform
 from tune.distributions import Choice, Distribution
 
@@ -52,14 +52,40 @@ def searched(space: Space, values: Values) -> Values:
 
 
 def grid(space: Space) -> Iterator[Values]:
-    """All combinations of choices, the last field fastest; each once, whatever is conditional."""
-    choices = [item.values for item in space.values() if isinstance(item, Choice)]
-    told = set()
-    for values in product(*choices):
-        point = searched(space, dict(zip(space, values, strict=True)))
-        if (known := repr(point)) not in told:
-            told.add(known)
-            yield point
+    """All combinations of choices, each once; fields that are not searched in one are not in it."""
+    fields = _parents_first(space)
+
+    def extended(values: Values, depth: int) -> Iterator[Values]:
+        if depth == len(fields):
+            yield {field: values[field] for field in space if field in values}
+            return
+        field, item = fields[depth], space[fields[depth]]
+        if not all(name not in space or (name in values and values[name] in allowed)
+                   for name, allowed in item.when.items()):  # fmt: skip
+            yield from extended(values, depth + 1)
+            return
+        assert isinstance(item, Choice), "a grid is one of choices"
+        for place, value in enumerate(item.values):
+            if value not in item.values[:place]:
+                yield from extended(values | {field: value}, depth + 1)
+
+    return extended({}, 0)
+
+
+def _parents_first(space: Space) -> list[str]:
+    """The fields, each after those that it is conditional on."""
+    found: list[str] = []
+
+    def add(field: str) -> None:
+        for name in space[field].when:
+            if name in space:
+                add(name)
+        if field not in found:
+            found.append(field)
+
+    for field in space:
+        add(field)
+    return found
 
 
 def base_values(space: Space, base: TrainConfig) -> Values:
@@ -83,10 +109,13 @@ def with_values(base: TrainConfig, values: Values, source: str) -> TrainConfig:
     if "discriminator.kind" in values and _pretrained_is_usual(base):
         # Unset, it is what goes with the kind.
         del data["discriminator"]["pretrained"]
+    known = {*field_names(base), PRESET}
     for field, value in values.items():
+        if field not in known:
+            raise ConfigError(f"{source}: unknown config field {field}. Correct it.")
         if field != PRESET:
-            *sections, name = field.split(".")
-            reduce(dict.__getitem__, sections, data)[name] = value
+            section, name = field.split(".")
+            data[section][name] = value
     return from_dict(TrainConfig, data, source)
 
 

@@ -102,7 +102,8 @@ class _Source:
         step = record["step"]
         picture = self.path.parent / "samples" / f"step-{step:08d}.png"
         # Of a sweep's measurements, those by name.
-        flat = record | record.get("values", {})
+        values = record.get("values")
+        flat = record | (values if isinstance(values, dict) else {})
         numbers = {f"{self.prefix}{name}": value for name, value in _numbers(flat)}
         shown = self.path.name == _WITH_PICTURE and picture.is_file()
         return Entry(step=step, numbers=numbers, picture=picture if shown else None)

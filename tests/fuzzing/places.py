@@ -224,9 +224,12 @@ def _trials() -> None:
     sweep = read_sweep(Path("sweep.toml"))
     for number in range(3):
         folder = TrialFolder(sweep.trial_folder(number))
-        folder.path.mkdir(parents=True)
+        folder.suggest(sweep.suggestion(number) or sweep.drawn(number))
         for step in (2, 4, 6):
-            folder.add(Evaluation(step=step, images_seen=4 * step, distance=5.0 / step + number))
+            distance = 5.0 / step + number
+            folder.add(Evaluation(step=step, images_seen=4 * step, distance=distance,
+                                  values={"distance": distance}))  # fmt: skip
+            folder.add_seconds(step, 1.5)
             folder.add_decision(step)
         (folder.path / "config.toml").write_text(texts.TRAINING)
         folder.conclude(Outcome(status="finished" if number else "failed", reason=None))

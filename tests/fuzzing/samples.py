@@ -139,6 +139,8 @@ _SETTINGS: tuple[_Row, ...] = (
     ("trial-outcome", f"{_TRIAL}/outcome.json", "json", readers.collected, "", 3),
     ("trial-evaluations", f"{_TRIAL}/evaluations.jsonl", "jsonl", readers.collected, "", 3),
     ("trial-decisions", f"{_TRIAL}/decisions.jsonl", "jsonl", readers.collected, "", 3),
+    ("trial-suggestion", f"{_TRIAL}/trial.json", "json", readers.collected, "", 3),
+    ("trial-times", f"{_TRIAL}/times.jsonl", "jsonl", readers.collected, "", 3),
     ("trial-config", f"{_TRIAL}/config.toml", "toml", readers.collected, "", 3),
     ("utility-outcome", "test.json", "json", readers.tested, "", 3),
 )

@@ -35,7 +35,11 @@ global_batch = 4
 steps = 8
 [search]
 optimizer.generator_lr = { log_uniform = [1e-5, 1e-3] }
-loss.feature_matching = { choice = [1, 5, 10] }
+loss.feature_matching = { choice = [1, 5, 10], when = { loss.objective = "hinge" } }
+[[start]]
+loss.feature_matching = 5
+[objective.distance]
+extractor = "random"
 [sweep]
 folder = "sweep"
 validation = "packed/train"

@@ -5,6 +5,7 @@ import json
 import re
 import textwrap
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError, InputError
 from launch.commands.tune import tune
 from tune.config import read_sweep, sweep_from_dict
+from tune.objective import EARLIER
+from tune.trial_folder import TrialFolder
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sweep.toml"
 SWEEP = """
@@ -177,3 +180,102 @@ def test_the_example_and_the_help_are_sweep_files():
 
     assert set(tune_help.space) == {"optimizer.generator_lr", "loss.feature_matching"}
     assert example.sweep.grace_period < example.train.run.steps
+
+
+def test_the_first_trial_is_the_base_itself_and_those_of_start_follow():
+    sweep = read(f"{SWEEP}\n[[start]]\noptimizer.generator_lr = 0.5\n")
+    first, second, third = (sweep.candidate(number) for number in range(3))
+
+    assert first.origin == "defaults"
+    assert first.training == replace(sweep.train, run=first.training.run)
+    assert first.values == {"optimizer.generator_lr": 4e-4}
+    assert (second.origin, second.values) == ("start", {"optimizer.generator_lr": 0.5})
+    assert third.origin == "random"
+
+
+def test_a_grid_has_all_points_once_beside_the_defaults():
+    text = SWEEP.replace("{ log_uniform = [1e-5, 1e-3] }", "{ choice = [4e-4, 1e-3] }")
+    text = text.replace("[sweep]\n", 'loss.r1 = {choice = [0, 1, 2]}\n[sweep]\nsampler = "grid"\n')
+    sweep = read(text)
+    points = [sweep.candidate(number).values for number in range(sweep.sweep.samples)]
+
+    assert sweep.sweep.samples == 6, "the defaults are a point of it"
+    assert len({repr(point) for point in points}) == 6
+    assert [sweep.candidate(number).origin for number in (0, 1)] == ["defaults", "grid"]
+    few = read(text.replace("[sweep]\n", "[sweep]\nsamples = 3\n"))
+    assert [few.candidate(number).values for number in range(3)] == points[:3]
+
+
+def test_what_a_model_suggests_is_not_known_before(tmp_path):
+    sweep = read(SWEEP.replace("[sweep]\n", '[sweep]\nsampler = "tpe"\n'))
+
+    assert sweep.suggestion(0).origin == "defaults"
+    assert sweep.suggestion(1) is None
+    with pytest.raises(ConfigError, match="Trial 1 of .* has not begun"):
+        sweep.candidate(1)
+
+
+def test_a_trial_is_what_was_written_down(tmp_path):
+    sweep = read(SWEEP, folder=f'"{tmp_path}"')
+    other = replace(sweep.suggestion(3), values={"optimizer.generator_lr": 0.25})
+    TrialFolder(sweep.trial_folder(3)).suggest(other)
+
+    assert sweep.candidate(3).training.optimizer.generator_lr == 0.25
+
+
+def test_trials_see_as_many_images_whatever_their_batch():
+    text = SWEEP.replace("[sweep]\n", "data.global_batch = {choice = [4, 16]}\n[sweep]\n")
+    for number in range(8):
+        trial = read(text).candidate(number)
+        assert trial.training.run.steps * trial.training.data.global_batch == 2000 * 8
+        assert trial.evaluate_every * trial.training.data.global_batch == 500 * 8
+    assert read(text).place(step=250, images_seen=4000) == 500
+
+    with pytest.raises(ConfigError, match="data.global_batch = 7 does not divide the 16000 images"):
+        read(text.replace("[4, 16]", "[7]"))
+
+
+def test_a_sweep_that_was_begun_before_goes_on_as_it_was(tmp_path):
+    """Its record has no objective. Nothing of it was the defaults, and steps were equal."""
+    text = SWEEP.replace("[sweep]\n", "data.global_batch = {choice = [7, 8]}\n[sweep]\n")
+    text = text.replace("sweeps/one", str(tmp_path))
+    (tmp_path / "sweep.toml").write_text(text)
+    (tmp_path / "sweep.json").write_text('{"train": {}, "search": {}, "sweep": {}}')
+
+    sweep = read_sweep(tmp_path / "sweep.toml")
+
+    assert sweep.earlier
+    assert sweep.objective == EARLIER
+    assert {sweep.candidate(number).origin for number in range(16)} == {"random"}
+    assert {sweep.candidate(number).training.run.steps for number in range(16)} == {2000}
+    assert not {"objective", "start"} & sweep.as_plain().keys()
+    again = sweep_from_dict(json.loads(json.dumps(sweep.as_plain())), "F", earlier=True)
+    assert again.differences(sweep) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ('sampler = "bayes"', "sweep.sampler = 'bayes' must be one of random, grid, tpe"),
+        ('stopping = "never"', "sweep.stopping = 'never' must be one of asha, median, none"),
+        ('sampler = "grid"', "sampler = grid tries each value, and optimizer.generator_lr has"),
+        ("repeat_best = [1, 1]", "repeat_best = .* names a seed twice"),
+        ("repeat_best = [0]", "repeat_best = .* holds train.run.seed"),
+        ("[objective.kid]", "unknown measure objective.kid"),
+        ("[objektive]", r"unknown table \[objektive\]; did you mean \[objective\]"),
+        ('[objective.distance]\nextractor = "efficientnet-lite0"', "takes part in training"),
+    ],
+)
+def test_how_to_search_is_read_strictly(more, message):
+    table = more if more.startswith("[") else f"[sweep]\n{more}"
+    with pytest.raises(ConfigError, match=message):
+        read(SWEEP.replace("[sweep]\n", f"{table}\n" + ("[sweep]\n" if table == more else "")))
+
+
+def test_more_than_a_grid_has_and_seeds_that_are_searched_are_refused():
+    text = SWEEP.replace("{ log_uniform = [1e-5, 1e-3] }", "{ choice = [1e-4, 1e-3] }")
+    with pytest.raises(ConfigError, match="samples = 9, but the grid has 3 trials"):
+        read(text.replace("[sweep]\n", '[sweep]\nsampler = "grid"\nsamples = 9\n'))
+    text = text.replace("[sweep]\n", "run.seed = {choice = [5, 6]}\n[sweep]\nrepeat_best = [1]\n")
+    with pytest.raises(ConfigError, match="run.seed is searched, so that sweep.repeat_best"):
+        read(text)
