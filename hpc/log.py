@@ -108,6 +108,11 @@ def progress_bar(*, total: int, done: int, what: str) -> Iterator[Callable[[int]
         yield lambda completed: progress.update(task, completed=completed)
 
 
+def terminal_height() -> int:
+    """How many lines the terminal has."""
+    return _terminal().height
+
+
 @contextmanager
 def live_display() -> Iterator[Callable[[Any], None]]:
     """What stands below the log lines on a terminal; the block calls what it gets to change it."""

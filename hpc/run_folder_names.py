@@ -2,3 +2,5 @@
 
 CHECKPOINTS = "checkpoints"
 RECORD = "checkpoint.json"
+# Not a run's: a sweep's folder has it, and runs below.
+SWEEP = "sweep.json"

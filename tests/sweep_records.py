@@ -16,11 +16,11 @@ SETTINGS = (
     Setting(name="optimizer.generator_lr", low=1e-5, high=1e-2, logarithmic=True),
     Setting(name="loss.feature_matching", low=0.0, high=20.0),
     Setting(name="loss.perceptual", low=0.0, high=10.0),
-    Setting(name="generator.ema", choices=(0.99, 0.999, 0.9999)),
+    Setting(name="run.ema_decay", choices=(0.99, 0.999, 0.9999)),
 )
 DEFAULTS = {
     "optimizer.generator_lr": 4e-4, "loss.feature_matching": 5.0, "loss.perceptual": 0.0,
-    "generator.ema": 0.999,
+    "run.ema_decay": 0.999,
 }  # fmt: skip
 RUNGS = (500, 1000, 1500, 3000)
 
@@ -40,7 +40,7 @@ def made_up(count=16, *, repeats=3, seed=0, stopping=True, noise=0.35, failing=T
         "optimizer.generator_lr": float(10 ** random.uniform(-5, -2)),
         "loss.feature_matching": float(random.uniform(0, 20)),
         "loss.perceptual": float(random.uniform(0, 10)),
-        "generator.ema": SETTINGS[3].choices[random.integers(3)],
+        "run.ema_decay": SETTINGS[3].choices[random.integers(3)],
     } for _ in range(count - 1))]  # fmt: skip
     trials = [one_trial(number, values, random, noise) for number, values in enumerate(drawn)]
     if stopping:
@@ -64,7 +64,7 @@ def made_up(count=16, *, repeats=3, seed=0, stopping=True, noise=0.35, failing=T
         for trial in {record.best.number: record.best, 0: record.default}.values()
         for seed in range(1, repeats + 1)
     ]  # fmt: skip
-    return replace(record, trials=(*trials, *more))
+    return replace(record, trials=(*trials, *more), planned_repeats=len(more))
 
 
 def with_ranks(trials):

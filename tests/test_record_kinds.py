@@ -139,7 +139,7 @@ SAMPLES = {
     "tune.trial_folder:_TIMES": {"step": 3, "seconds": 1.5},
     "tune.trial_folder:_DECISIONS": {"step": 3, "decision": "go on"},
     "tune.trial_folder:_OUTCOMES": {"status": "finished", "reason": None},
-    "tune.sweep:_SAVED": {"train": {}, "search": {}, "sweep": {}, "validation_sha256": SHA},
+    "tune.saved_sweep:SAVED": {"train": {}, "search": {}, "sweep": {}, "validation_sha256": SHA},
 }  # fmt: skip
 
 values = st.recursive(

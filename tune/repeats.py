@@ -9,17 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
+from eval.statistics.paired import paired_difference, spread_of
 from eval.statistics.result import Number
 from tune.config import Sweep
 from tune.results import Row, collect, row_of
 from tune.trial_folder import TrialFolder
 
-_LEVEL = 0.95
 _DEFAULTS = 0
-# Two differences have a spread, but hardly say how large it is.
-_FEWEST = 3
 
 
 def repeated(sweep: Sweep, rows: Sequence[Row]) -> list[int]:
@@ -81,36 +78,13 @@ def _mean(measure: str, trial: int, values: Mapping[int, float]) -> Number:
         n=len(values),
         method="mean over trainings with other seeds than the sweep's, at the last measurement",
         reason=None if values else "no repetition has finished",
-        details={"trial": trial, "by_seed": _by_seed(values), "spread": _spread(values)},
+        details={"trial": trial, "by_seed": _by_seed(values), "spread": spread_of(values)},
     )
 
 
 def _difference(measure: str, best: Mapping[int, float], defaults: Mapping[int, float]) -> Number:
-    by_seed = {seed: best[seed] - defaults[seed] for seed in best if seed in defaults}
-    differences = np.array(list(by_seed.values()))
-    spread = _spread(by_seed)
-    value = float(differences.mean()) if len(differences) else None
-    interval = None
-    if value is not None and spread is not None and len(differences) >= _FEWEST:
-        reach = student.ppf((1 + _LEVEL) / 2, len(differences) - 1) * spread
-        reach = float(reach / np.sqrt(len(differences)))
-        interval = (value - reach, value + reach)
-    return Number(
-        name=f"{measure}_of_best_less_defaults",
-        value=value,
-        n=len(differences),
-        method="mean difference of trainings with the same seed, other than the sweep's",
-        interval=interval,
-        interval_level=_LEVEL if interval else None,
-        interval_method="paired t over seeds, tiles as they are" if interval else None,
-        reason=None if value is not None else "no seed has finished with both",
-        details={"by_seed": _by_seed(by_seed), "spread": spread},
-    )
-
-
-def _spread(values: Mapping[int, float]) -> float | None:
-    """Standard deviation over seeds; None from fewer than two."""
-    return float(np.std(list(values.values()), ddof=1)) if len(values) > 1 else None
+    method = "mean difference of trainings with the same seed, other than the sweep's"
+    return paired_difference(f"{measure}_of_best_less_defaults", best, defaults, method)
 
 
 def _by_seed(values: Mapping[int, float]) -> dict[str, Any]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import ray.tune
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from hpc.errors import DamagedFileError
-from hpc.log import key_values, logger
-from hpc.run_state import read_state
+from hpc.log import logger
 from tune.cluster import cluster
 from tune.config import Sweep
 from tune.early_stopping import EarlyStopping
@@ -22,11 +18,10 @@ from tune.repeats import to_repeat
 from tune.suggestions import Turn, Turns
 from tune.trial import run_trial
 from tune.trial_folder import Outcome, TrialFolder
+from tune.watching import Watch, watching
 
 # A trial whose node was lost goes on from its checkpoint; one that fails thrice has a reason.
 _RETRIES = 2
-_FIRST_SECONDS = 3.0
-_LATER_SECONDS = 30.0
 # Tune's own files: tracebacks, and a state that isn't used again.
 _STORAGE, _STORAGE_OF_REPEATS = "ray", "ray-repeats"
 
@@ -36,17 +31,17 @@ def run_trials(sweep: Sweep, numbers: Sequence[int]) -> None:
 
     Raises InputError if Ray can't be started or a trial fits on no node.
     """
-    with cluster(sweep.sweep):
+    with cluster(sweep.sweep), watching(sweep) as watch:
         if numbers:
             turns = [(number, None) for number in numbers]
-            _run_turns(sweep, turns, EarlyStopping(sweep), _STORAGE)
+            _run_turns(sweep, turns, EarlyStopping(sweep), _STORAGE, watch)
         if repeats := to_repeat(sweep):
             logger.info("the best and the defaults again: %d trainings", len(repeats))
-            _run_turns(sweep, repeats, FIFOScheduler(), _STORAGE_OF_REPEATS)
+            _run_turns(sweep, repeats, FIFOScheduler(), _STORAGE_OF_REPEATS, watch)
 
 
 def _run_turns(
-    sweep: Sweep, turns: Sequence[Turn], scheduler: TrialScheduler, storage: str
+    sweep: Sweep, turns: Sequence[Turn], scheduler: TrialScheduler, storage: str, watch: Watch
 ) -> None:
     config = sweep.sweep
     # What is known lies in the trials' folders; Tune starts afresh.
@@ -68,7 +63,7 @@ def _run_turns(
             storage_path=str(config.folder),
             verbose=0,
             failure_config=ray.tune.FailureConfig(max_failures=_RETRIES),
-            callbacks=[TrialLog(sweep)],
+            callbacks=[TrialLog(watch)],
         ),
     )
     grid = tuner.fit()
@@ -80,41 +75,27 @@ def _run_turns(
 
 
 class TrialLog(TrialProgressCallback):
-    """One short line of log for each measurement and for each trial that ends.
-
-    In between, by time, one for each trial that trains. They take the place of Tune's own, which
-    prints to the standard output.
+    """Tells whoever watches what Tune tells; in the place of its own, which prints to the standard
+    output.
     """
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, watch: Watch) -> None:
         super().__init__()
-        self._sweep = sweep
-        self._due = time.monotonic() + _FIRST_SECONDS
+        self._watch = watch
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Tell how far they are, after a few seconds and then now and then; Tune asks often."""
-        now = time.monotonic()
-        if now < self._due:
-            return
-        turns = [_turn(trial.config) for trial in trials if trial.status == "RUNNING"]
-        told = [turn for turn in turns if self._tell_progress(turn)]
-        self._due = now + (_LATER_SECONDS if told else 1.0)
+        """Tell that time passes; Tune asks often."""
+        self._watch.passing([_turn(trial.config) for trial in trials if trial.status == "RUNNING"])
 
-    def _tell_progress(self, turn: Turn) -> bool:
-        with suppress(DamagedFileError):
-            state = read_state(self._sweep.trial_folder(*turn))
-            if state is not None and state.step:
-                line = {"trial": _told(turn), "step": f"{state.step}/{state.steps}"}
-                logger.info("%s", key_values(line))
-                return True
-        return False
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tell that a trial begins, or goes on."""
+        self._watch.begun(_turn(trial.config))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Tell a measurement."""
-        facts = {"step": result["step"], **(result.get("values") or {})}
-        logger.info("%s", key_values({"trial": _told(_turn(trial.config)), **facts}))
+        self._watch.measured(_turn(trial.config))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell that a trial is tried again."""
@@ -126,11 +107,7 @@ class TrialLog(TrialProgressCallback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell how a trial ended."""
-        turn = _turn(trial.config)
-        outcome = TrialFolder(self._sweep.trial_folder(*turn)).outcome()
-        if outcome is not None:
-            why = f": {outcome.reason}" if outcome.reason else "."
-            logger.info("trial %s %s%s", _told(turn), outcome.status, why)
+        self._watch.ended(_turn(trial.config))
 
 
 def _turn(config: dict[str, Any]) -> Turn:

@@ -6,19 +6,19 @@ FOLDER/trials/0000/    run folders, each with trial.json (what it is), evaluatio
 FOLDER/repeats/0003-seed-1/  the same, of the best and the defaults with other seeds
 FOLDER/best.toml       the best trial's configuration, for `histosyn train --config`
 FOLDER/trials.json     all trials and how their numbers were made
+FOLDER/report.html     the same for people, with report.json and leaderboard.csv
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from eval.statistics.result import Result
-from histosyn.config.earlier import going_on, training_as_begun
+from histosyn.config.earlier import going_on
 from histosyn.config.file import as_toml
 from histosyn.config.train import RESUMABLE_CHANGES
 from histosyn.shards.dataset import open_shards
@@ -27,13 +27,16 @@ from hpc.extras import missing_extra
 from hpc.files import write_json, write_text
 from hpc.locks import locked
 from hpc.log import logger
-from hpc.records import Records, Text
+from hpc.run_folder_names import SWEEP
 from hpc.temporary_names import remove_leftovers
-from tune.config import Sweep, sweep_from_dict
+from tune.config import Sweep
 from tune.evaluation import Evaluator
 from tune.ray_environment import prepare
 from tune.repeats import numbers_of_repeats, repeats, to_repeat
+from tune.reporting import write_report
 from tune.results import Row, collect, summarize
+from tune.saved_sweep import VALIDATION_SHA256, as_begun, saved_plain
+from tune.sweep_record import RESULT
 from tune.tpe import require_optuna
 from tune.trial_folder import TrialFolder
 
@@ -56,29 +59,9 @@ _RESUMABLE = frozenset(
 
 _MOST_NAMED = 3
 
-# In sweep.json beside the sweep: what the validation shards hold.
-_VALIDATION_SHA256 = "validation_sha256"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Saved:
-    """What `sweep.json` says at least; the rest is for `sweep_from_dict` to judge."""
-
-    train: dict[str, Any]
-    search: dict[str, Any]
-    sweep: dict[str, Any]
-    start: list[dict[str, Any]] | None = None
-    objective: dict[str, dict[str, Any]] | None = None
-    validation_sha256: Text | None = None
-
-
-_SAVED = Records(
-    kind=_Saved, remedy="Restore it from a copy, or choose another sweep.folder.", finite=False
-)
-
 
 def run_sweep(sweep: Sweep) -> Result:
-    """Run the trials that haven't ended yet, then write `best.toml` and `trials.json`.
+    """Run the trials that haven't ended yet, then write `best.toml`, `trials.json` and the report.
 
     Raises ConfigError if the folder holds another sweep, DatasetError if the data sets do not fit
     together, InputError if Ray is missing or has no room, HistosynError if no trial succeeded.
@@ -117,7 +100,8 @@ def _run_alone(sweep: Sweep, evaluator: Evaluator) -> Result:
     result = _with_repeats(summarize(sweep, rows, evaluator), sweep, again)
     result = replace(result, warnings=(*result.warnings, *beware))
     _write_best(sweep, rows[0])
-    result.save(sweep.sweep.folder / "trials.json")
+    result.save(sweep.sweep.folder / RESULT)
+    write_report(sweep)
     if not rows[0].ended_well:
         raise HistosynError(_nothing_succeeded(rows))
     return result
@@ -184,23 +168,21 @@ def _claim_folder(sweep: Sweep, validation: str) -> Sweep:
     Returns it as it was begun: one of an older version goes on without what that did not have. The
     validation shards, whose digest `validation` is, may lie elsewhere than before.
     """
-    path = sweep.sweep.folder / "sweep.json"
+    path = sweep.sweep.folder / SWEEP
     if path.is_file():
-        saved: dict[str, Any] = _SAVED.read_plain(path)
-        _SAVED.checked(saved, str(path))
+        saved = saved_plain(path)
         may_change = _RESUMABLE
-        if saved.pop(_VALIDATION_SHA256, None) == validation:
+        if saved.pop(VALIDATION_SHA256, None) == validation:
             may_change |= {"sweep.validation"}
         sweep = replace(sweep, train=going_on(sweep.train, saved["train"]))
-        begun = saved | {"train": training_as_begun(saved["train"])}
-        old = sweep_from_dict(begun, str(path), earlier="objective" not in saved)
-        changed = [name for name in old.differences(sweep) if name not in may_change]
+        begun = as_begun(saved, path)
+        changed = [name for name in begun.differences(sweep) if name not in may_change]
         if changed:
             raise ConfigError(
                 f"{sweep.sweep.folder} holds a sweep with other settings: {', '.join(changed)} "
                 "changed. Restore them to go on, or choose another sweep.folder."
             )
-    write_json(path, {**sweep.as_plain(), _VALIDATION_SHA256: validation})
+    write_json(path, {**sweep.as_plain(), VALIDATION_SHA256: validation})
     return sweep
 
 

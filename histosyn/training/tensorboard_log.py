@@ -17,7 +17,12 @@ FOLDER = "tensorboard"
 _NOTED = "up-to-step"
 _FLUSH_SECONDS = 30
 # What the table of settings shows beside them, where a run has it.
-_RESULTS = ("evaluation/distance", "spectra/weave_8")
+_RESULTS = (
+    "evaluation/distance",
+    "evaluation/faithfulness",
+    "evaluation/c2st",
+    "spectra/weave_8",
+)
 
 
 class TensorBoardLog:

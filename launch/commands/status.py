@@ -1,4 +1,4 @@
-"""`histosyn status`: how training runs stand."""
+"""`histosyn status`: how training runs, and sweeps, stand."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.text import Text
 from hpc.errors import InputError
 from hpc.files import write_json
 from hpc.log import duration
+from hpc.run_folder_names import SWEEP
 from launch.output_checks import check_output_file
 from launch.run_plot import check_plot, draw_runs
 from launch.run_status import RunStatus, next_action, status_of
@@ -30,14 +31,15 @@ def status(
 ) -> None:
     """Tell how training runs stand: state, progress, checkpoints, restarts, hours used.
 
-    It reads what the run leaves in its folder, and asks SLURM for its job where there is SLURM.
+    It reads what the run leaves in its folder, and asks SLURM for its job where there is SLURM. Of
+    the folder of a sweep it shows the table of trials, which `tune` shows on a terminal.
 
     Example: histosyn status runs/first --plot curves.svg
 
     Parameters
     ----------
     runs
-        Run folders.
+        Folders of runs, or of sweeps.
     next
         Print only what a job script is to do about one run that has ended: requeue (it was asked to
         stop, and goes on when queued again), resume (stopped by hand), nothing (finished), mend
@@ -55,6 +57,12 @@ def status(
             raise InputError("--next takes one run folder.")
         say(next_action(runs[0]))
         return
+    sweeps = [run for run in runs if (run / SWEEP).is_file()]
+    if sweeps and (json is not None or plot is not None):
+        raise InputError(
+            f"{sweeps[0]} is a sweep, and --json and --plot are for runs. histosyn report writes "
+            "its table as CSV, its numbers as JSON, and draws its curves."
+        )
     check_output_file(json, "--json")
     check_output_file(plot, "--plot")
     check_plot(plot)
@@ -62,6 +70,9 @@ def status(
     out = console()
     for run in runs:
         try:
+            if run in sweeps:
+                out.print(_table_of_sweep(run))
+                continue
             found.append(status_of(run))
             out.print(_table(found[-1]))
         except InputError as error:
@@ -73,6 +84,14 @@ def status(
         say(f"Curves in {plot}")
     if complaints:
         raise InputError("\n".join(complaints))
+
+
+def _table_of_sweep(folder: Path) -> Table:
+    from tune.report.board import board
+    from tune.saved_sweep import read_saved
+    from tune.sweep_record import record_of
+
+    return board(record_of(read_saved(folder)))
 
 
 def _table(run: RunStatus) -> Table:

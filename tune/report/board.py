@@ -46,9 +46,9 @@ def progress(record: SweepRecord) -> str:
     """Such as `5 of 16 trials ended, 2 training, at most 1:23:00 left`."""
     ended = sum(trial.state in ENDED for trial in record.searched)
     told = [f"{ended} of {record.planned} trials ended"]
-    if again := [trial for trial in record.trials if trial.repeats is not None]:
-        over = sum(trial.state in ENDED for trial in again)
-        told.append(f"{over} of {len(again)} repeats with other seeds")
+    if record.planned_repeats:
+        over = sum(trial.state in ENDED for trial in record.trials if trial.repeats is not None)
+        told.append(f"{over} of {record.planned_repeats} repeats with other seeds")
     training = record.counted("running")
     told += [f"{training} training"] if training else []
     left = seconds_left(record)
@@ -68,26 +68,35 @@ def seconds_left(record: SweepRecord) -> float | None:
              if trial.process_seconds and trial.step]  # fmt: skip
     if not known or not paces:
         return None
-    to_begin = record.planned - len(record.searched) + record.counted("waiting", "unfinished")
+    to_begin = record.planned + record.planned_repeats - len(record.trials)
+    to_begin += record.counted("waiting", "unfinished")
     steps = max(trial.steps for trial in record.trials)
     later = to_begin * steps * sum(paces) / len(paces)
     return max(*known, (sum(known) + later) / len(training))
 
 
-def line_of(record: SweepRecord, trial: Trial, *, settings: bool = False) -> dict[str, Any]:
-    """How a trial stands, for a line of a log; with its settings when it begins."""
+def line_of(trial: Trial) -> dict[str, Any]:
+    """How a trial stands, for a line of a log: the last measurement, and when it will end."""
     last = trial.last
-    images = last.images_seen if last is not None else None
     return {
         "trial": name_of(trial),
         "state": trial.state,
-        **(trial.values if settings else {}),
         "step": f"{trial.step}/{trial.steps}",
-        **({one.name: last.values.get(one.name) for one in record.measures} if last else {}),
-        "images_seen": images,
+        **({"images_seen": last.images_seen, **last.values} if last is not None else {}),
         "eta_seconds": trial.seconds_left,
-        "ended": f"{sum(one.state in ENDED for one in record.searched)}/{record.planned}",
-        "best": record.best.number if record.best is not None else None,
+    }
+
+
+def standing(record: SweepRecord) -> dict[str, Any]:
+    """How a sweep stands, for a line of a log."""
+    best = record.best
+    left = seconds_left(record)
+    return {
+        "sweep": record.name,
+        "ended": f"{sum(trial.state in ENDED for trial in record.searched)}/{record.planned}",
+        "best": None if best is None else name_of(best),
+        **(best.last.values if best is not None and best.last is not None else {}),
+        "eta_seconds": left,
     }
 
 

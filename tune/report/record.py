@@ -117,7 +117,7 @@ class Tissue:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SweepRecord:
     """A sweep. `best_file` is the best setting's configuration, for `histosyn train`; `planned` the
-    number of trials without repeats, of which some may not be known yet.
+    number of trials, `planned_repeats` that of repeats; some may not be known yet.
 
     `tissue` are sample grids. `provenance` has rows of name and text, by part.
     """
@@ -128,6 +128,7 @@ class SweepRecord:
     settings: tuple[Setting, ...]
     trials: tuple[Trial, ...]
     planned: int = 0
+    planned_repeats: int = 0
     search: str = "random search"
     stopping: str = "none"
     device: str = "cpu"

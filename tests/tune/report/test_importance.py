@@ -19,7 +19,7 @@ def test_the_learning_rate_matters_most_and_the_average_not(found):
 
     assert next(iter(numbers)) == "optimizer.generator_lr"
     assert numbers["optimizer.generator_lr"].interval[0] > 0
-    low, high = numbers["generator.ema"].interval
+    low, high = numbers["run.ema_decay"].interval
     assert low < 0 < high
     assert found.skill.value > 0.3
 
