@@ -28,8 +28,8 @@ def install_command(*extras: str) -> str:
     """How to install histosyn with some extras, as a sentence."""
     names = ",".join(extras)
     return (
-        f"Install them with: pip install 'histosyn[{names}]' (in a clone: pip install -c "
-        f"constraints.txt -e '.[{names}]')."
+        f"Install what is missing with: pip install 'histosyn[{names}]' (in a clone: pip install "
+        f"-c constraints.txt -e '.[{names}]')."
     )
 
 

@@ -31,6 +31,11 @@ pytestmark = pytest.mark.slow
 # What is written in the docs, and in place of it here.
 SMALLER = (
     (r"--tile-size \d+", "--tile-size 32"),
+    (r"--overlap \d+", "--overlap 8"),
+    (r"--data.crop \d+", "--data.crop 32"),
+    (r"--run.steps \d+", "--run.steps 2"),
+    (r"--val 0.2 --test 0.2", "--val 0.34 --test 0.34"),
+    (r"--extractor efficientnet-lite2", "--extractor random"),
     (r"--count \d+", "--count 3"),
     (r"--extent \d+x\d+", "--extent 128x128"),
     (r" --processes \d+", ""),
@@ -204,6 +209,7 @@ def make_room(words: list[str]) -> None:
         "init": [f"{words[1]}.toml"],
         "synth": ["tissue", "tissue-labels"] * ("tissue" in words),
         "labels": ["new"],
+        "eval": ["runs/segmenter"] * (words[1] == "segmenter"),
         "train": [named.get("--run.folder", "")],
     }.get(words[0], [])
     for name in filter(None, made):

@@ -18,6 +18,12 @@ from eval.statistics.result import Number
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95
+# Of a variance of logarithms; what is less is rounding, not agreement.
+_ROUNDING = 1e-12
+_NO_INTERVAL = (
+    "no interval: a side has a single group, or two, which lie equally far from their mean, "
+    "whatever they are"
+)
 _INTERVAL = "sandwich variance of the logarithm over patients or label maps, t quantile"
 
 
@@ -52,10 +58,11 @@ def ratio_number(
     if synthetic is None or real is None or not real.value > 0:
         return Number(name=name, value=None, n=0, method=method, reason=reason)
     value = synthetic.value / real.value
-    variance, fewest = synthetic.variance + real.variance, min(synthetic.groups, real.groups)
+    fewest = min(synthetic.groups, real.groups)
     interval = None
-    if fewest > 1 and variance > 0:
-        reach = float(student.ppf((1 + LEVEL) / 2, fewest - 1) * variance**0.5)
+    if fewest > 1 and min(synthetic.variance, real.variance) > _ROUNDING:
+        deviation = (synthetic.variance + real.variance) ** 0.5
+        reach = float(student.ppf((1 + LEVEL) / 2, fewest - 1) * deviation)
         interval = value * float(np.exp(-reach)), value * float(np.exp(reach))
     return Number(
         name=name,
@@ -69,7 +76,7 @@ def ratio_number(
             "synthetic": synthetic.value,
             "real": real.value,
             "groups": {"synthetic": synthetic.groups, "real": real.groups},
-            "interval_note": None if interval else "no interval from a single group of a side",
+            "interval_note": None if interval else _NO_INTERVAL,
         },
     )
 

@@ -63,3 +63,13 @@ def test_without_a_side_there_is_a_reason():
         "r", mean_of(np.ones(2), ["a", "a"]), mean_of(np.ones(2), ["a", "b"]), "method", "why"
     )
     assert (single.value, single.interval) == (1, None)
+
+
+def test_two_groups_say_nothing_of_how_a_spread_varies():
+    two = spread_of(np.array([[0.2], [0.5]]), ["a", "b"])
+    many = spread_of(np.random.default_rng(0).normal(size=(20, 1)), [*map(str, range(20))])
+    for sides in ((two, two), (two, many), (many, two)):
+        number = ratio_number("x", *sides, "", "")
+        assert number.value is not None and number.interval is None
+        assert "equally far" in number.details["interval_note"]
+    assert ratio_number("x", many, many, "", "").interval is not None
