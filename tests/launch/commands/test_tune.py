@@ -210,3 +210,42 @@ def test_without_ray_it_says_what_to_install(file):
     assert result.returncode == 2
     assert "A sweep needs Ray" in result.stderr
     assert "pip install 'histosyn[tune]'" in result.stderr
+
+
+def test_a_sweep_that_was_begun_before_there_were_objectives_ends_as_one(file, ended, capsys):
+    """Its file says nothing of one either; a file that does is of another sweep."""
+    folder = ended.sweep.folder
+    text = file.read_text()
+    file.write_text(text.replace('[objective.distance]\nextractor = "random"\n', ""))
+    plain = ended.as_plain()
+    record = {name: plain[name] for name in ("train", "search", "sweep")}
+    for new in ("sampler", "stopping", "repeat_best"):
+        del record["sweep"][new]
+    (folder / "sweep.json").write_text(json.dumps(record))
+
+    tune(file)
+
+    saved = json.loads((folder / "trials.json").read_text())
+    assert [row["number"] for row in saved["tables"]["trials"]] == [1, 0, 2]
+    assert {row["origin"] for row in saved["tables"]["trials"]} == {"random"}
+    assert saved["settings"]["extractor"] == "random"
+    assert "objective" not in json.loads((folder / "sweep.json").read_text())
+
+    file.write_text(text.replace('extractor = "random"', 'extractor = "efficientnet-lite2"'))
+    capsys.readouterr()
+    assert "objective changed" in " ".join(refused(file, capsys).split())
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        ('faithfulness]\nsegmenter = "gone"', "gone"),
+        ('distance]\nextractor = "incepton"', "No extractor is called"),
+        ("c2st]\nscale = 8", "objective.c2st.scale = 8"),
+    ],
+)
+def test_what_an_objective_lacks_is_told_before_the_first_trial(file, capsys, objective, message):
+    file.write_text(file.read_text().replace('distance]\nextractor = "random"', objective))
+
+    assert message in refused(file, capsys)
+    assert not (file.parent / "sweep").exists()
