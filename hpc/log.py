@@ -115,8 +115,11 @@ def terminal_height() -> int:
 
 @contextmanager
 def live_display() -> Iterator[Callable[[Any], None]]:
-    """What stands below the log lines on a terminal; the block calls what it gets to change it."""
-    with Live(console=_terminal(), auto_refresh=False, vertical_overflow="ellipsis") as live:
+    """What stands below the log lines on a terminal; the block calls what it gets to change it.
+
+    It goes when the block ends: what came of it is told by other means.
+    """
+    with Live(console=_terminal(), auto_refresh=False, transient=True) as live:
         yield lambda shown: live.update(shown, refresh=True)
 
 

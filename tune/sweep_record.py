@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from eval.report.gallery import picture_of_file
 from eval.report.results_files import Finding, read_result
+from histosyn.shards.dataset import open_shards
 from hpc.errors import HistosynError
 from hpc.run_state import RunState, read_state
 from tune.config import Sweep
@@ -31,6 +33,7 @@ from tune.report.record import (
     Trial,
 )
 from tune.results import Row, collect, row_of
+from tune.settings import SweepConfig
 
 RESULT = "trials.json"
 SAMPLES = "samples"
@@ -185,11 +188,24 @@ def _measures(sweep: Sweep, result: Finding | None) -> Iterator[Measure]:
             name=name,
             words=_WORDS[name],
             how=_how(name, config, facts if isinstance(facts, dict) else {}),
-            n=n if isinstance(n, int) else sweep.sweep.evaluation_tiles,
+            n=n if isinstance(n, int) else _tiles(sweep.sweep),
             lower_is_better=KINDS[name].better == "lower",
             weight=config.weight,
             yardstick=_yardstick(name, result),
         )
+
+
+def _tiles(settings: SweepConfig) -> int:
+    """How many tiles a measurement looks at, as far as the shards can be read from here."""
+    try:
+        return min(_samples(settings.validation), settings.evaluation_tiles)
+    except (HistosynError, OSError):
+        return settings.evaluation_tiles
+
+
+@cache
+def _samples(shards: Path) -> int:
+    return len(open_shards(shards).index)
 
 
 def _how(name: str, config: Any, facts: dict[str, Any]) -> str:

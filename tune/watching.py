@@ -53,7 +53,6 @@ def watching(sweep: Sweep) -> Iterator[Watch]:
         table = LiveTable(sweep, show)
         table.draw()
         yield table
-        table.draw()
 
 
 class Lines:

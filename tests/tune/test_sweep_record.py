@@ -8,6 +8,7 @@ import pytest
 from marks import is_marked
 from sweep_folders import at_work, write_sweep
 from sweep_records import made_up
+from tissue import pack_blobs
 
 from hpc.errors import InputError
 from tune.saved_sweep import read_saved
@@ -129,3 +130,11 @@ def _with_areas(record):
         for trial in record.trials
     )  # fmt: skip
     return replace(record, trials=trials)
+
+
+def test_tiles_are_counted_in_the_shards_before_there_is_a_result(tmp_path):
+    shards = pack_blobs(tmp_path / "data", count=6, size=32)
+    sweep = write_sweep(tmp_path / "sweep", 5, ended=False, tissue=False)
+    settings = replace(sweep.sweep, validation=shards)
+
+    assert record_of(replace(sweep, sweep=settings), NOW).measures[0].n == 6
