@@ -197,6 +197,11 @@ def test_costs_of_tables_are_those_of_the_device_for_the_whole_run(
     assert costs_of(tmp_path / "run") == (1.0, [0.5, 12.0])
 
 
+def test_recorded_steps_have_no_tables(shards: Path, tmp_path: Path) -> None:
+    config = tiny_config(shards, tmp_path / "run", cuda_graphs=True)
+    assert with_settled_run(config, torch.device("cpu")).run.tables_below == 0
+
+
 def test_costs_of_tables_may_be_named(shards: Path, tmp_path: Path, costs: Path) -> None:
     config = tiny_config(shards, tmp_path / "run", precision="float32", table_costs=(2.0, 3.0))
     settled = with_settled_run(config, torch.device("cpu"))
