@@ -1,7 +1,7 @@
-"""The README's first picture: python docs/make_paint_picture.py MODEL LABELS
+"""The README's first picture: python docs/make_paint_picture.py
 
-The page of `histosyn paint` in a headless Chromium, side by side, after a stroke. Give a model of
-phantom tissue and phantom label maps: then nothing of the picture is real.
+The page of `histosyn paint --demo` in a headless Chromium, side by side, after a stroke. Nothing of
+the picture is real.
 """
 
 import io
@@ -21,11 +21,9 @@ _SIZE = {"width": 1280, "height": 760}
 _MILLISECONDS = 50
 
 
-def main(model: str, labels: str, out: Path) -> None:
-    """Serve the model, paint, take the picture."""
-    command = [
-        "histosyn", "paint", model, "--labels", labels, "--port", "0", "--no-browser",
-    ]  # fmt: skip
+def main(out: Path) -> None:
+    """Serve the shipped model, paint, take the picture."""
+    command = [sys.executable, "-m", "histosyn", "paint", "--demo", "--port", "0", "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         found = re.search(r"\S+#token=\S+", server.stdout.readline())
@@ -81,4 +79,4 @@ def until(page: Page, words: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3], Path(__file__).with_name("paint.png"))
+    main(Path(__file__).with_name("paint.png"))

@@ -1,6 +1,6 @@
-"""The README's picture, from the folder of a demo: python docs/make_picture.py runs/demo.
+"""The README's picture, from the folder of `histosyn demo`: python docs/make_picture.py runs/demo.
 
-Phantom label maps above the tissue that the demo's generator made of them; nothing of it is real.
+Phantom label maps above the tissue that the shipped model made of them; nothing of it is real.
 """
 
 import sys
@@ -19,7 +19,7 @@ ENLARGE = 2
 def main(demo: Path, out: Path) -> None:
     """Write the picture of the demo in folder `demo` to `out`."""
     rows = []
-    for folder in (demo / "new/labels", demo / "tissue"):
+    for folder in (demo / "shipped/unseen/labels", demo / "shipped/tissue"):
         images = [Image.open(folder / f"phantom-{number}.png").convert("RGB") for number in SHOWN]
         size = tuple(side * ENLARGE for side in images[0].size)
         nearest = Image.Resampling.NEAREST
