@@ -11,7 +11,7 @@ from histosyn.images.tiles import png_bytes, read_png_text
 
 DOCS = Path(__file__).parents[3] / "docs"
 # Of what they show, nothing was made by a trained model.
-NOT_SYNTHETIC = {"readers.png", "utility.png"}
+NOT_SYNTHETIC = {"readers.png", "sweep.png", "utility.png"}
 
 
 @pytest.mark.parametrize("mode", ["RGB", "P", "L"])
@@ -24,5 +24,5 @@ def test_the_mark_stands_beside_other_text(mode):
 
 
 def test_pictures_of_the_documentation():
-    pictures = sorted([*DOCS.glob("*.png"), *DOCS.glob("*.jpg")])
+    pictures = sorted([*DOCS.rglob("*.png"), *DOCS.rglob("*.jpg")])
     assert {path.name for path in pictures if not is_marked(path)} == NOT_SYNTHETIC

@@ -95,7 +95,7 @@ def test_without_weights_it_says_what_to_fetch(folders, capsys):
     message = refused(folders, capsys)
 
     assert "pt_inception-2015-12-05-6726825d.pth" in message
-    assert "--extractor random" in message
+    assert "--extractor efficientnet-lite2" in message and "`random`" in message
 
 
 def test_a_damaged_tile_is_named(folders, tmp_path, capsys):
