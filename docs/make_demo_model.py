@@ -1,9 +1,10 @@
-"""The small model that the package ships: python docs/make_demo_model.py OUT [--steps 1000]
+"""The small model that the package ships: python docs/make_demo_model.py OUT [--steps 3200]
 
 Draws phantom tissue, trains the recipe on it with networks that fit into three megabytes, and puts
 the generator, in bfloat16, in place of launch/demo/model, and label maps to start from in place of
-launch/demo/labels. Two hours of one core of an AMD EPYC with AVX-512-BF16; the same command goes on
-where it stopped. Another kind of processor rounds otherwise, and so comes to another hash.
+launch/demo/labels. An hour and a quarter of one core of an AMD EPYC with AVX-512-BF16; the same
+command goes on where it stopped. Another kind of processor rounds otherwise, and so comes to
+another hash.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def main() -> None:
     """Draw, pack, train; each step that is done is not done again."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=3200)
     options = parser.parse_args()
     phantom, packed, run = (options.out / name for name in ("phantom", "packed", "run"))
     if not (phantom / "phantom.csv").exists():
