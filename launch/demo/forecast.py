@@ -7,7 +7,7 @@ from typing import Any
 
 from hpc.log import RecordsFile
 
-REPORT_EVERY = 10
+REPORT_EVERY = 5
 _MINUTE = 60
 
 

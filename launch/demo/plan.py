@@ -9,10 +9,10 @@ from histosyn.phantom import SCHEMA
 from launch.demo.forecast import REPORT_EVERY
 from launch.demo.shipped import MODEL
 
-# A minute on two cores of most processors (benchmarks/README.md).
-TRAINING_STEPS = 50
+# About a minute on two cores (benchmarks/README.md).
+TRAINING_STEPS = 40
 PROCESSES = 2
-UNSEEN = 64
+UNSEEN = 48
 RATINGS, FACTS = "ratings.csv", "facts.toml"
 
 
@@ -62,7 +62,7 @@ def training_chapter(folder: Path, training_steps: int = TRAINING_STEPS) -> Chap
     run, page = here / "run", folder / "training.html"
     learn = (
         _step("phantom tissue to learn from", phantom / "phantom.csv",
-              "phantom", phantom, "--count", 160),
+              "phantom", phantom, "--count", 128),
         _step("is the data fit for training?", here / "doctor.json",
               "doctor", phantom / "tiles", phantom / "labels", "--schema", SCHEMA,
               "--json", here / "doctor.json"),
@@ -73,8 +73,8 @@ def training_chapter(folder: Path, training_steps: int = TRAINING_STEPS) -> Chap
               run / "model/model.safetensors",
               "train", "--processes", PROCESSES, "--data.shards", packed / "train",
               "--preset", "fast", "--run.folder", run, "--run.steps", training_steps,
-              "--run.ema-decay", 0.97, "--run.sample-every", 25, "--run.checkpoint-every", 50,
-              "--run.report-every", REPORT_EVERY),
+              "--run.ema-decay", 0.96, "--run.sample-every", 40, "--run.checkpoint-every", 40,
+              "--run.report-every", REPORT_EVERY, "--run.recalibrate-batches", 4),
     )  # fmt: skip
     copied = _step(
         "is anything copied from the training tiles?", here / "memorization.json",
