@@ -55,6 +55,21 @@ def _as_imported(logger: logging.Logger) -> None:
     logger.propagate = True
 
 
+@pytest.fixture
+def told(monkeypatch):
+    """The lines that are logged, at level INFO and above, and nowhere else."""
+    lines = []
+
+    class Listener(logging.Handler):
+        def emit(self, record):
+            lines.append(record.getMessage())
+
+    logger = logging.getLogger("histosyn")
+    monkeypatch.setattr(logger, "handlers", [Listener()])
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    return lines
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A real browser for the pages that we make."""

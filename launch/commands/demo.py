@@ -30,4 +30,4 @@ def demo(folder: Path = Path("runs/demo"), *, train: bool = False) -> None:
     chapters = [shipped_chapter(folder)]
     if train:
         chapters.append(training_chapter(folder))
-    run_demo(folder, chapters)
+    run_demo(chapters)

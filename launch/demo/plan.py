@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from histosyn.phantom import SCHEMA
+from launch.demo.facts import facts
 from launch.demo.forecast import REPORT_EVERY
+from launch.demo.readers import simulated_ratings
 from launch.demo.shipped import MODEL
 
 # About a minute on two cores (benchmarks/README.md).
 TRAINING_STEPS = 40
 PROCESSES = 2
 UNSEEN = 48
-RATINGS, FACTS = "ratings.csv", "facts.toml"
+_RATINGS, _FACTS = "ratings.csv", "facts.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +34,13 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Chapter:
-    """Steps that end with a page of their own, and the folder of a run that is trained for it."""
+    """Steps that end with a page of their own.
 
+    `given` are files that no command makes, and their texts; `run` is the folder of a run that is
+    trained on the way.
+    """
+
+    given: Mapping[Path, str]
     steps: tuple[Step, ...]
     page: Path
     shows: str
@@ -43,9 +51,10 @@ def shipped_chapter(folder: Path) -> Chapter:
     """Tissue of the model that histosyn ships, measured."""
     here, page = folder / "shipped", folder / "index.html"
     agreement = _step("agreement of three simulated readers", here / "agreement.json",
-                      "eval", "agreement", here / RATINGS, "--categories", "1,2,3,4,5",
+                      "eval", "agreement", here / _RATINGS, "--categories", "1,2,3,4,5",
                       "--margin", 0.2, "--json", here / "agreement.json")  # fmt: skip
     return Chapter(
+        given={here / _FACTS: facts(readers=True), here / _RATINGS: simulated_ratings()},
         steps=(
             *_measured("the model that histosyn ships", MODEL, here),
             agreement,
@@ -73,7 +82,8 @@ def training_chapter(folder: Path, training_steps: int = TRAINING_STEPS) -> Chap
               run / "model/model.safetensors",
               "train", "--processes", PROCESSES, "--data.shards", packed / "train",
               "--preset", "fast", "--run.folder", run, "--run.steps", training_steps,
-              "--run.ema-decay", 0.96, "--run.sample-every", 40, "--run.checkpoint-every", 40,
+              "--run.ema-decay", 0.96, "--run.sample-every", training_steps,
+              "--run.checkpoint-every", training_steps,
               "--run.report-every", REPORT_EVERY, "--run.recalibrate-batches", 4),
     )  # fmt: skip
     copied = _step(
@@ -85,6 +95,7 @@ def training_chapter(folder: Path, training_steps: int = TRAINING_STEPS) -> Chap
     measured = _measured("this minute's model", run, here)
     report = _page(here, page, "histosyn demo: a minute of training")
     return Chapter(
+        given={here / _FACTS: facts(readers=False)},
         steps=(*learn, *measured, copied, report),
         page=page,
         shows="what a minute of training comes to, from nothing",
@@ -115,7 +126,7 @@ def _measured(of: str, model: Path, here: Path) -> tuple[Step, ...]:
 
 def _page(here: Path, page: Path, title: str) -> Step:
     return _step("all of it as one page", page,
-                 "report", here, "--out", page, "--title", title, "--facts", here / FACTS,
+                 "report", here, "--out", page, "--title", title, "--facts", here / _FACTS,
                  again=True)  # fmt: skip
 
 

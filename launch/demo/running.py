@@ -12,54 +12,33 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from hpc.errors import HistosynError
 from hpc.files import write_text
 from hpc.log import on_terminal
+from launch.demo.facts import NEXT_STEPS
 from launch.demo.forecast import Forecast
-from launch.demo.plan import FACTS, RATINGS, Chapter, Step
-from launch.demo.readers import simulated_ratings
+from launch.demo.plan import Chapter, Step
 from launch.processes import child_answers
 from launch.terminal.console import say
 
 _LOOK_SECONDS = 1.0
 # Not `histosyn`, which need not be on the path; -P: nothing in the current folder is taken for it.
 _HISTOSYN = (sys.executable, "-P", "-m", "histosyn")
-NEXT_STEPS = """\
-histosyn doctor TILES LABELS
-histosyn pack TILES LABELS packed --schema SCHEMA --tile-size 256 --groups patients.csv --val 0.2
-histosyn train --data.shards packed/train --run.folder runs/first
-histosyn synth runs/first packed/val tissue
-histosyn eval fid packed/val tissue --json results/fid.json
-histosyn report results"""
-_FACTS = f"""\
-note = "Nothing here shows a patient: procedural phantom tissue, what a generator learned from it, \
-and ratings of readers who are made up."
-next = '''
-With tiles of your own, and label maps of the same names:
-
-{NEXT_STEPS}'''
-intended-use = "To show what histosyn does. These numbers say nothing of real tissue."
-data-source = "histosyn phantom: drawn by a program from a seed."
-ethics = "Not applicable: no data of patients."
-raters = "Simulated: each reader is off by one grade now and then."
-"""
 
 
-def run_demo(folder: Path, chapters: Sequence[Chapter]) -> None:
+def run_demo(chapters: Sequence[Chapter]) -> None:
     """Run all steps, write the pages, say where to look.
 
     Raises HistosynError if a step fails; the same command goes on from there.
     """
     started = time.monotonic()
-    for results in ("shipped", "trained"):
-        (folder / results).mkdir(parents=True, exist_ok=True)
-        write_text(folder / results / FACTS, _FACTS)
-    write_text(folder / "shipped" / RATINGS, simulated_ratings())
     total = sum(len(chapter.steps) for chapter in chapters)
     number = before = 0
     for chapter in chapters:
+        for path, text in chapter.given.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, text)
         for step in chapter.steps:
             number += 1
             say(f"\n[{number}/{total}] {step.title}\n  $ {_readable(step)}")

@@ -1,11 +1,8 @@
 """Long work tells how far it is, by time."""
 
-import logging
-
 import pytest
 
 from hpc import progress
-from hpc.log import logger
 from hpc.progress import ProgressLog, timed
 
 
@@ -25,17 +22,9 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def told(monkeypatch):
-    lines = []
+def told(told, monkeypatch):
     monkeypatch.setattr(progress, "_quick", set())
-
-    class Listener(logging.Handler):
-        def emit(self, record):
-            lines.append(record.getMessage())
-
-    monkeypatch.setattr(logger, "handlers", [Listener()])
-    monkeypatch.setattr(logger, "level", logging.INFO)
-    return lines
+    return told
 
 
 def test_the_first_line_comes_after_seconds_then_now_and_then(clock, told):

@@ -1,6 +1,5 @@
 """What is told of a sweep while it runs: lines in a log, a table on a terminal."""
 
-import logging
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +7,6 @@ from rich.console import Console
 from sweep_folders import write_sweep
 from sweep_records import made_up
 
-from hpc.log import logger
 from hpc.run_state import RunStateWriter
 from tune import watching
 from tune.config import sweep_from_dict
@@ -23,19 +21,6 @@ def sweep(tmp_path):
     train = {"data": {"shards": "t"}, "run": {"steps": 90}, "discriminator": {"pretrained": "none"}}
     search = {"loss.adversarial": {"uniform": [0, 1]}}
     return sweep_from_dict({"train": train, "search": search, "sweep": settings}, "F")
-
-
-@pytest.fixture
-def told(monkeypatch):
-    lines = []
-
-    class Listener(logging.Handler):
-        def emit(self, record):
-            lines.append(record.getMessage())
-
-    monkeypatch.setattr(logger, "handlers", [Listener()])
-    monkeypatch.setattr(logger, "level", logging.INFO)
-    return lines
 
 
 @pytest.fixture

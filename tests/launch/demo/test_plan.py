@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from launch.cli import main
+from launch.demo.facts import NEXT_STEPS
 from launch.demo.plan import shipped_chapter, training_chapter
-from launch.demo.running import NEXT_STEPS
 
 
 def test_each_step_makes_something_of_its_own(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import sys; from pathlib import Path
 from launch.demo.plan import training_chapter
 from launch.demo.running import run_demo
 folder = Path(sys.argv[1])
-run_demo(folder, [training_chapter(folder)])
+run_demo([training_chapter(folder)])
 """
 
 
@@ -48,7 +48,7 @@ def test_the_whole_demo_with_a_short_training(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     chapters = [shipped_chapter(tmp_path), training_chapter(tmp_path, training_steps=4)]
-    run_demo(tmp_path, chapters)
+    run_demo(chapters)
     said = capfd.readouterr().out
     for name, closest in (("index.html", 0), ("training.html", 2)):
         assert f"Look at  {tmp_path / name}" in said
@@ -62,7 +62,7 @@ def test_the_whole_demo_with_a_short_training(
         assert "http" not in page, "the page must need nothing from outside"
     assert "Krippendorff" in (tmp_path / "index.html").read_text()
     assert "different models" not in said
-    run_demo(tmp_path, chapters)
+    run_demo(chapters)
     said = capfd.readouterr().out
     steps = sum(len(chapter.steps) for chapter in chapters)
     assert said.count("done before") == steps - 2 + 1
