@@ -20,8 +20,8 @@ from histosyn.config.train import TrainConfig
 from hpc.files import write_text
 from launch.cli import COMMANDS, EVAL_COMMANDS, STUDY_COMMANDS, SUBMIT_COMMANDS, build_app
 from launch.command_line.training_file import explanations
-from tune.objective import KINDS
-from tune.settings import SweepConfig
+from tune.plan.objective import KINDS
+from tune.plan.settings import SweepConfig
 
 FOLDER = Path(__file__).parent
 _MADE = "<!-- Made by docs/make_reference.py: change the code, then run it again. -->"

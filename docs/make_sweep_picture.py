@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from sweep_folders import write_sweep
 
 from histosyn.images.tiles import png_bytes
-from tune.reporting import PAGE, write_report
+from tune.results.reporting import PAGE, write_report
 
 _WIDTH = 1240
 _GAP = 28

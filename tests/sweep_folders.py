@@ -8,8 +8,8 @@ from sweep_records import BATCH, RUNGS, made_up
 
 from eval.statistics.result import Number, Result
 from hpc.run_state import RunState
-from tune.config import sweep_from_dict
-from tune.trial_folder import Evaluation, Outcome, Suggestion, TrialFolder
+from tune.plan.config import sweep_from_dict
+from tune.plan.trial_folder import Evaluation, Outcome, Suggestion, TrialFolder
 
 SEARCH = {
     "optimizer.generator_lr": {"log_uniform": [1e-5, 1e-2]},

@@ -129,17 +129,19 @@ SAMPLES = {
         "data_sha256": SHA, "segmenter_sha256": SHA, "training": {}, "tiles": 3,
         "units": ["a"], "confusion": [[[1, 2], [3, 4]]], "minutes": 1.5,
     },
-    "tune.trial_folder:_EVALUATIONS": {
+    "tune.plan.trial_folder:_EVALUATIONS": {
         "step": 3, "images_seen": 24, "distance": 1.5, "values": {"distance": 1.5},
     },
-    "tune.trial_folder:_SUGGESTIONS": {
+    "tune.plan.trial_folder:_SUGGESTIONS": {
         "number": 9, "origin": "tpe", "values": {"loss.adversarial": 0.5}, "seed": 0,
         "repeats": None, "learnt_from": [{"trial": 0, "place": 3, "ending": None}],
     },
-    "tune.trial_folder:_TIMES": {"step": 3, "seconds": 1.5},
-    "tune.trial_folder:_DECISIONS": {"step": 3, "decision": "go on"},
-    "tune.trial_folder:_OUTCOMES": {"status": "finished", "reason": None},
-    "tune.saved_sweep:SAVED": {"train": {}, "search": {}, "sweep": {}, "validation_sha256": SHA},
+    "tune.plan.trial_folder:_TIMES": {"step": 3, "seconds": 1.5},
+    "tune.plan.trial_folder:_DECISIONS": {"step": 3, "decision": "go on"},
+    "tune.plan.trial_folder:_OUTCOMES": {"status": "finished", "reason": None},
+    "tune.plan.saved_sweep:SAVED": {
+        "train": {}, "search": {}, "sweep": {}, "validation_sha256": SHA,
+    },
 }  # fmt: skip
 
 values = st.recursive(

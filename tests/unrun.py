@@ -50,7 +50,7 @@ from hpc.errors import HistosynError
 from hpc.files import sha256_of_file
 from hpc.run_state import read_state
 from hpc.weights import read_pickled_tensors
-from tune.config import read_sweep
+from tune.plan.config import read_sweep
 
 _STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn")
 _DANGEROUS = ("posix", "nt", "os", "subprocess", "shutil", "runpy", "__main__", "unrun")

@@ -29,16 +29,16 @@ from hpc.locks import locked
 from hpc.log import logger
 from hpc.run_folder_names import SWEEP
 from hpc.temporary_names import remove_leftovers
-from tune.config import Sweep
-from tune.evaluation import Evaluator
-from tune.ray_environment import prepare
-from tune.repeats import numbers_of_repeats, repeats, to_repeat
-from tune.reporting import write_report
-from tune.results import Row, collect, summarize
-from tune.saved_sweep import VALIDATION_SHA256, as_begun, saved_plain
-from tune.sweep_record import RESULT
-from tune.tpe import require_optuna
-from tune.trial_folder import TrialFolder
+from tune.measuring.evaluation import Evaluator
+from tune.plan.config import Sweep
+from tune.plan.saved_sweep import VALIDATION_SHA256, as_begun, saved_plain
+from tune.plan.trial_folder import TrialFolder
+from tune.ray_cluster.environment import prepare
+from tune.results.repeats import numbers_of_repeats, repeats, to_repeat
+from tune.results.reporting import write_report
+from tune.results.rows import Row, collect, summarize
+from tune.results.sweep_record import RESULT
+from tune.search.tpe import require_optuna
 
 # What may differ when a sweep goes on: how many trials, on which machine, what does not matter.
 _RESUMABLE = frozenset(
@@ -121,7 +121,7 @@ def _run(sweep: Sweep, numbers: Sequence[int]) -> None:
     prepare()
     try:
         # Here, because Ray takes seconds to import, and is an extra that may be missing.
-        from tune.runner import run_trials
+        from tune.trials.runner import run_trials
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "ray":
             raise

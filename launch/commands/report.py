@@ -93,10 +93,10 @@ def _report_sweep(
     folder: Path, page: Path, data: Path, title: str | None, facts: Path | None
 ) -> None:
     from eval.report.drawing import can_draw
+    from tune.plan.saved_sweep import read_saved
     from tune.report.board import progress
     from tune.report.leaderboard import FILE as LEADERBOARD
-    from tune.reporting import write_report
-    from tune.saved_sweep import read_saved
+    from tune.results.reporting import write_report
 
     if facts is not None:
         raise InputError(

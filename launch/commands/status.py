@@ -87,9 +87,9 @@ def status(
 
 
 def _table_of_sweep(folder: Path) -> Table:
+    from tune.plan.saved_sweep import read_saved
     from tune.report.board import board
-    from tune.saved_sweep import read_saved
-    from tune.sweep_record import record_of
+    from tune.results.sweep_record import record_of
 
     return board(record_of(read_saved(folder)))
 

@@ -111,7 +111,7 @@ def submit_tune(
         Follow the job's output until it ends. Ctrl-C leaves the job alone.
     """
     from launch.commands.tune import tune
-    from tune.config import read_sweep
+    from tune.plan.config import read_sweep
 
     sweep = read_sweep(checked_arguments(tune, arguments, "tune", "config")["config"])
     here = load_site(site)

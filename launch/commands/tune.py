@@ -14,7 +14,7 @@ from launch.terminal.console import console, say
 
 if TYPE_CHECKING:
     from eval.statistics.result import Number, Result
-    from tune.config import Sweep
+    from tune.plan.config import Sweep
 
 _SAID = {
     "real_versus_real_floor": "For scale, real tiles to each other: {:.4g} (n = {})",
@@ -82,7 +82,7 @@ def tune(*, config: Path, dry_run: bool = False) -> None:
     """
     from hpc.log import set_up_logging
     from hpc.topology import Topology
-    from tune.config import read_sweep
+    from tune.plan.config import read_sweep
 
     sweep = read_sweep(config)
     if dry_run:

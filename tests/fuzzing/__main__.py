@@ -62,7 +62,7 @@ def _import_all() -> None:
         for module in pkgutil.walk_packages(floor.__path__, f"{floor.__name__}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    for name in ("tune.results", "uvicorn", "scipy.io", "safetensors.numpy", "scipy.stats"):
+    for name in ("tune.results.rows", "uvicorn", "scipy.io", "safetensors.numpy", "scipy.stats"):
         importlib.import_module(name)
     assert "ray" not in sys.modules
 

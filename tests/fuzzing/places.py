@@ -218,8 +218,8 @@ def settings() -> None:
 
 
 def _trials() -> None:
-    from tune.config import read_sweep
-    from tune.trial_folder import Evaluation, Outcome, TrialFolder
+    from tune.plan.config import read_sweep
+    from tune.plan.trial_folder import Evaluation, Outcome, TrialFolder
 
     sweep = read_sweep(Path("sweep.toml"))
     for number in range(3):

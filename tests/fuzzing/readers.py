@@ -124,9 +124,9 @@ def preprocessing() -> object:
 
 def collected() -> object:
     """The trials of a sweep, as its results are made of them."""
-    from tune.config import read_sweep
-    from tune.results import collect
-    from tune.trial_folder import TrialFolder
+    from tune.plan.config import read_sweep
+    from tune.plan.trial_folder import TrialFolder
+    from tune.results.rows import collect
 
     sweep = read_sweep(Path("sweep.toml"))
     folders = [TrialFolder(sweep.trial_folder(number)) for number in range(3)]

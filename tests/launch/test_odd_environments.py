@@ -211,7 +211,7 @@ ROOT = Path(__file__).parents[2]
 MAY_ASK_THE_CLOCK = {
     "hpc/preemption.py", "hpc/temporary_names.py", "hpc/run_state.py", "hpc/error_file.py",
     "hpc/locks.py", "launch/run_status.py", "launch/commands/paint.py", "eval/study/making.py",
-    "eval/study/reading.py", "tune/sweep_record.py",
+    "eval/study/reading.py", "tune/results/sweep_record.py",
 }  # fmt: skip
 
 

@@ -23,11 +23,11 @@ from histosyn.config.file import from_dict, load_toml
 from histosyn.config.train import TrainConfig
 from histosyn.models.folder import load_model
 from hpc.log import RecordsFile
-from tune.config import read_sweep
-from tune.evaluation import Evaluator
-from tune.history import history
-from tune.tpe import suggest
-from tune.trial_folder import Evaluation, Outcome, TrialFolder
+from tune.measuring.evaluation import Evaluator
+from tune.plan.config import read_sweep
+from tune.plan.trial_folder import Evaluation, Outcome, TrialFolder
+from tune.search.history import history
+from tune.search.tpe import suggest
 
 CPU = torch.device("cpu")
 # SIOCSIFFLAGS: set a network interface's flags, here IFF_UP.
@@ -401,7 +401,7 @@ def test_a_sweep_killed_before_a_decision_decides_as_if_it_had_not_been(
     sweep = sweeps.write(**settings)
     killed = sweeps.run(
         # In the driver, which alone decides. Ray may not be imported yet.
-        before="import os, tune.trial_folder as module; "
+        before="import os, tune.plan.trial_folder as module; "
         "module.TrialFolder.conclude = lambda *_: os._exit(9)"
     )
     assert killed.returncode == 9, killed.stderr

@@ -14,7 +14,7 @@ from histosyn.labels.label_map import load_schema
 from launch.cli import main
 from launch.command_line.training_file import explanations, training_file
 from launch.jobs.site import load_site
-from tune.config import read_sweep
+from tune.plan.config import read_sweep
 
 KINDS = ("train", "site", "sweep", "schema")
 # A default that stands in the file as a comment.

@@ -10,8 +10,8 @@ from damage import edit_index
 from tissue import pack_blobs
 
 from launch.cli import main
-from tune.config import read_sweep
-from tune.trial_folder import Evaluation, Outcome, TrialFolder
+from tune.plan.config import read_sweep
+from tune.plan.trial_folder import Evaluation, Outcome, TrialFolder
 
 SWEEP = """
 [train.data]

@@ -3,7 +3,7 @@
 import pytest
 from sweep_folders import write_sweep
 
-from tune.reporting import PAGE, write_report
+from tune.results.reporting import PAGE, write_report
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Connecting to Ray, or starting it; not what runs there."""

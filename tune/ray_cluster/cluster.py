@@ -1,0 +1,99 @@
+"""Connecting to the Ray cluster that RAY_ADDRESS names, or starting one on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+
+from hpc.errors import InputError
+from hpc.parallel import usable_cores
+from tune.plan.settings import SweepConfig
+from tune.ray_cluster.environment import ADDRESS, OF_TRIALS, existing_cluster
+from tune.ray_cluster.session_folder import session_folder
+
+# Trials send small dicts only; Ray's default would reserve a third of the memory.
+_OBJECT_STORE_BYTES = 128 << 20
+_ANSWER_SECONDS = 20
+
+
+@contextlib.contextmanager
+def cluster(config: SweepConfig) -> Iterator[None]:
+    """Connect to Ray or start it, and leave it at the end.
+
+    Raises InputError if the cluster can't be reached or has no node that a trial fits on.
+    """
+    # Workers look for modules in the driver's current folder first. It shall not be the user's,
+    # where an eval.py or tune.py may lie.
+    with contextlib.ExitStack() as stack:
+        with contextlib.chdir(config.folder):
+            try:
+                ray.init(
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                    runtime_env={"env_vars": OF_TRIALS},
+                    **_where(stack),
+                )
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                reason = str(error).strip().splitlines()[0]
+                raise InputError(f"Ray cannot be started or joined: {reason}") from error
+        stack.callback(ray.shutdown)
+        _require_room(config)
+        yield
+
+
+def _where(stack: contextlib.ExitStack) -> dict[str, Any]:
+    if address := existing_cluster():
+        _require_answer(address)
+        return {"address": address}
+    return {
+        "_temp_dir": str(stack.enter_context(session_folder())),
+        "address": "local",
+        "num_cpus": usable_cores(),
+        "include_dashboard": False,
+        "object_store_memory": _OBJECT_STORE_BYTES,
+        "_node_ip_address": "127.0.0.1",
+    }
+
+
+def _require_answer(address: str) -> None:
+    """Ray would knock for many minutes at a port that nobody answers."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except OSError as error:
+        raise InputError(
+            f"Nobody answers at {ADDRESS}={address} ({error}). Start Ray there, or unset {ADDRESS} "
+            "to use this machine alone."
+        ) from error
+
+
+def room(config: SweepConfig) -> int:
+    """How many trials may run at a time on the nodes that are there now, at least one."""
+    fitting = sum(_fitting(node["Resources"], config) for node in ray.nodes() if node["Alive"])
+    return max(1, min(fitting, config.max_concurrent or fitting))
+
+
+def _fitting(resources: dict[str, float], config: SweepConfig) -> int:
+    wanted = {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}
+    # Three times a third of a GPU are a whole one.
+    return min(int(resources.get(kind, 0) / n + 1e-6) for kind, n in wanted.items() if n)
+
+
+def _require_room(config: SweepConfig) -> None:
+    """Tune would wait without end for a node that doesn't exist."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(_fitting(node, config) for node in nodes):
+        return
+    found = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
+    raise InputError(
+        f"A trial asks for {config.cpus_per_trial} CPUs and {config.gpus_per_trial:g} GPUs, and no "
+        f"node has both ({found}). Lower sweep.cpus_per_trial or sweep.gpus_per_trial, or ask for "
+        "a larger node."
+    )

@@ -1,0 +1,1 @@
+"""Trials at work under Ray Tune; does not decide what they are."""

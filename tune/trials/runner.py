@@ -1,0 +1,130 @@
+"""Trials under Ray Tune: how many at a time, which are stopped early, which are tried again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+import ray.tune
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from hpc.log import logger
+from tune.plan.config import Sweep
+from tune.plan.trial_folder import Outcome, TrialFolder, Turn
+from tune.ray_cluster.cluster import cluster
+from tune.results.repeats import to_repeat
+from tune.results.watching import Watch, watching
+from tune.search.suggestions import Turns
+from tune.trials.early_stopping import EarlyStopping
+from tune.trials.trial import run_trial
+
+# A trial whose node was lost goes on from its checkpoint; one that fails thrice has a reason.
+_RETRIES = 2
+# Tune's own files: tracebacks, and a state that isn't used again.
+_STORAGE, _STORAGE_OF_REPEATS = "ray", "ray-repeats"
+
+
+def run_trials(sweep: Sweep, numbers: Sequence[int]) -> None:
+    """Run or continue these trials until each has an outcome in its folder, then the repeats.
+
+    Raises InputError if Ray can't be started or a trial fits on no node.
+    """
+    with cluster(sweep.sweep), watching(sweep) as watch:
+        if numbers:
+            turns = [(number, None) for number in numbers]
+            _run_turns(sweep, turns, EarlyStopping(sweep), _STORAGE, watch)
+        if repeats := to_repeat(sweep):
+            logger.info("the best and the defaults again: %d trainings", len(repeats))
+            _run_turns(sweep, repeats, FIFOScheduler(), _STORAGE_OF_REPEATS, watch)
+
+
+def _run_turns(
+    sweep: Sweep, turns: Sequence[Turn], scheduler: TrialScheduler, storage: str, watch: Watch
+) -> None:
+    config = sweep.sweep
+    # What is known lies in the trials' folders; Tune starts afresh.
+    shutil.rmtree(config.folder / storage, ignore_errors=True)
+    tuner = ray.tune.Tuner(
+        ray.tune.with_resources(
+            ray.tune.with_parameters(run_trial, sweep=sweep),
+            {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
+        ),
+        tune_config=ray.tune.TuneConfig(
+            search_alg=Turns(sweep, turns),
+            num_samples=len(turns),
+            scheduler=scheduler,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=ray.tune.RunConfig(
+            name=storage,
+            storage_path=str(config.folder),
+            verbose=0,
+            failure_config=ray.tune.FailureConfig(max_failures=_RETRIES),
+            callbacks=[TrialLog(watch)],
+        ),
+    )
+    grid = tuner.fit()
+    for result in (grid[place] for place in range(len(grid))):
+        if result.error is not None and result.config is not None:
+            reason = f"{_first_line(result.error)} (traceback: {result.path}/error.txt)."
+            folder = TrialFolder(sweep.trial_folder(*_turn(result.config)))
+            folder.conclude(Outcome(status="failed", reason=reason))
+
+
+class TrialLog(TrialProgressCallback):
+    """Tells whoever watches what Tune tells; in the place of its own, which prints to the standard
+    output.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tell that time passes; Tune asks often."""
+        self._watch.passing([_turn(trial.config) for trial in trials if trial.status == "RUNNING"])
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tell that a trial begins, or goes on."""
+        self._watch.begun(_turn(trial.config))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Tell a measurement."""
+        self._watch.measured(_turn(trial.config))
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tell that a trial is tried again."""
+        logger.warning("trial %s broke off; it is tried again.", _told(_turn(trial.config)))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tell that a trial has failed."""
+        logger.warning("trial %s failed.", _told(_turn(trial.config)))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tell how a trial ended."""
+        self._watch.ended(_turn(trial.config))
+
+
+def _turn(config: dict[str, Any]) -> Turn:
+    return config["number"], config.get("seed")
+
+
+def _told(turn: Turn) -> str:
+    number, seed = turn
+    return str(number) if seed is None else f"{number}-seed-{seed}"
+
+
+def _name(trial: Any) -> str:
+    number, seed = _turn(trial.config)
+    return f"trial-{number:04d}" + ("" if seed is None else f"-seed-{seed}")
+
+
+def _first_line(error: Exception) -> str:
+    cause = getattr(error, "cause", None) or error
+    first_line = (str(cause).strip().splitlines() or [""])[0]
+    return f"{type(cause).__name__}: {first_line}"
