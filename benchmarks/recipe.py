@@ -43,7 +43,7 @@ WAYS: dict[str, quality.Settings] = {
     "zeros": {"generator": {"border": "zeros"}},
     "no-stain": {"generator": {"stain": False}},
     "no-frozen": {"discriminator": {"pretrained": "none"}},
-    "grain": {"discriminator": {"grain_channels": 16}},
+    "no-grain": {"discriminator": {"grain_channels": 0}},
     "one-scale": {"discriminator": {"scales": 1}},
     "perceptual": {"loss": {"perceptual": 1.0, "perceptual_pretrained": "efficientnet-lite0"}},
 }

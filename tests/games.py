@@ -43,7 +43,9 @@ GAMES = {
     ),
     "pretrained": replace(
         BASE,
-        discriminator=replace(BASE.discriminator, pretrained="efficientnet-lite0", scales=1),
+        discriminator=replace(
+            BASE.discriminator, pretrained="efficientnet-lite0", scales=1, grain_channels=4
+        ),
         loss=LossConfig(perceptual=1.0, perceptual_pretrained="efficientnet-lite0"),
     ),
     "perceptual": replace(

@@ -69,6 +69,8 @@ def tiny_config(shards: Path, folder: Path, **run: object) -> TrainConfig:
             border="zeros",
             stain=False,
         ),
-        discriminator=DiscriminatorConfig(base_channels=4, layers=3, scales=2, pretrained="none"),
+        discriminator=DiscriminatorConfig(
+            base_channels=4, layers=3, scales=2, grain_channels=0, pretrained="none"
+        ),
         run=RunConfig(folder=folder, **settings),
     )

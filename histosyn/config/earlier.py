@@ -18,7 +18,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
         "border": "zeros",
         "stain": False,
     },
-    "discriminator": {"pretrained": "none"},
+    "discriminator": {"pretrained": "none", "grain_channels": 0},
 }
 
 

@@ -59,6 +59,7 @@ PRESETS = {
             "discriminator": {
                 "base_channels": 64,
                 "scales": 3,
+                "grain_channels": 0,
                 "sees_labels": False,
                 "pretrained": "none",
             },

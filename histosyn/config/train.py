@@ -130,7 +130,7 @@ class DiscriminatorConfig:
     """Kind patch: convolutions before the one that gives the scores. Kind unet: halvings."""
     scales: int = 2
     """Kind patch: copies that look at the tile at full, half, ... resolution."""
-    grain_channels: int = 0
+    grain_channels: int = 16
     """Kind patch: channels of one more discriminator, of a few pixels at full resolution, whose
     matter is the finest detail; 0: none."""
     pretrained: PretrainedChoice | None = None

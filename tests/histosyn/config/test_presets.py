@@ -65,6 +65,7 @@ ROWS: dict[str, Callable[[TrainConfig], str]] = {
     "beyond the border": lambda config: config.generator.border,
     "stain is an input": lambda config: "yes" if config.generator.stain else "no",
     "frozen features that judge": lambda config: str(config.discriminator.pretrained),
+    "discriminator of grain": lambda config: "yes" if config.discriminator.grain_channels else "no",
     "discriminator sees the label map": lambda config: (
         f"{'yes' if config.discriminator.sees_labels else 'no'}, "
         f"{config.discriminator.scales} scales"

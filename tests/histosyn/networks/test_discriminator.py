@@ -9,7 +9,7 @@ from histosyn.config.train import DiscriminatorConfig
 from histosyn.networks.discriminator import MultiscaleDiscriminator
 from histosyn.networks.discriminator_unet import UnetDiscriminator
 
-CONFIG = DiscriminatorConfig(base_channels=4, layers=3, scales=2)
+CONFIG = DiscriminatorConfig(base_channels=4, layers=3, scales=2, grain_channels=0)
 
 
 def network() -> MultiscaleDiscriminator:

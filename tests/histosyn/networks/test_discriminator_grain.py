@@ -6,7 +6,9 @@ from histosyn.config.train import DiscriminatorConfig
 from histosyn.networks.discriminator import MultiscaleDiscriminator
 from histosyn.networks.discriminator_grain import GrainDiscriminator
 
-PATCH = DiscriminatorConfig(base_channels=4, layers=2, scales=1, pretrained="none")
+PATCH = DiscriminatorConfig(
+    base_channels=4, layers=2, scales=1, grain_channels=0, pretrained="none"
+)
 
 
 def test_a_score_judges_few_pixels_and_none_beyond_the_border():

@@ -7,8 +7,9 @@ from histosyn.config.train import DiscriminatorConfig
 from histosyn.networks.discriminator_projected import ProjectedDiscriminator
 
 CONFIG = DiscriminatorConfig(
-    pretrained="efficientnet-lite0", pretrained_channels=4, base_channels=4, layers=2, scales=1
-)
+    pretrained="efficientnet-lite0", pretrained_channels=4, base_channels=4, layers=2, scales=1,
+    grain_channels=0,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,9 @@ def recipe(shards, folder, **run):
         generator=replace(
             base.generator, upsampling="bilinear", border="replicate", stain=True
         ),
-        discriminator=replace(base.discriminator, scales=1, pretrained="efficientnet-lite0"),
+        discriminator=replace(
+            base.discriminator, scales=1, grain_channels=4, pretrained="efficientnet-lite0"
+        ),
         loss=LossConfig(perceptual=1.0, perceptual_pretrained="efficientnet-lite0"),
     )  # fmt: skip
 
