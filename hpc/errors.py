@@ -4,6 +4,7 @@
     ├── DamagedFileError          a file of ours is truncated, altered or incomplete
     ├── FullDiskError             the disk is full, or a quota is used up
     ├── TrainingDivergedError     a loss or weight is no longer finite
+    ├── LostProcessError          a process of the group died or froze; the same command goes on
     ├── PartialFailureError       some items failed, the rest is done
     └── InputError                exit code 2: what was asked for cannot be done as asked
         ├── ConfigError           an unknown key, a wrong type, a value out of range
@@ -37,6 +38,12 @@ class FullDiskError(HistosynError):
 
 class TrainingDivergedError(HistosynError):
     """A loss or weight is no longer finite."""
+
+
+class LostProcessError(HistosynError):
+    """A process of the group was killed or froze, or its node was lost. Nothing else is wrong:
+    the same work goes on from its checkpoint.
+    """
 
 
 class PartialFailureError(HistosynError):

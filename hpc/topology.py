@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hpc.errors import InputError
@@ -70,16 +70,35 @@ def is_alone(environment: Mapping[str, str] | None = None) -> bool:
     return "RANK" not in environment and "WORLD_SIZE" not in environment
 
 
-def rank_variables(rank: int, count: int, port: int, listening: int) -> dict[str, str]:
-    """What a process must find to be rank `rank` of `count` on this machine, as torchrun has it.
+def places_on(nodes: Sequence[str]) -> list[Topology]:
+    """The places of ranks 0, 1, ..., each of which runs on the node named."""
+    return [
+        Topology(
+            rank=rank,
+            world_size=len(nodes),
+            local_rank=nodes[:rank].count(node),
+            local_world_size=nodes.count(node),
+        )
+        for rank, node in enumerate(nodes)
+    ]
 
-    `listening` is the descriptor of a socket at `port`, which rank 0 inherits for the ranks' store.
+
+def rank_variables(place: Topology, meeting: Rendezvous) -> dict[str, str]:
+    """What a process must find to have this place among ranks that meet there, as torchrun has it.
+
+    `meeting` is a socket that listens already, whose descriptor rank 0 has for the ranks' store.
     """
     return {
-        "RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_RANK": str(rank),
-        "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-        _LISTENING: str(listening), _LAUNCHER: str(os.getpid()),
+        "RANK": str(place.rank), "WORLD_SIZE": str(place.world_size),
+        "LOCAL_RANK": str(place.local_rank), "LOCAL_WORLD_SIZE": str(place.local_world_size),
+        "MASTER_ADDR": meeting.host, "MASTER_PORT": str(meeting.port),
+        _LISTENING: str(meeting.listening),
     }  # fmt: skip
+
+
+def launcher_variables() -> dict[str, str]:
+    """What a process must find to notice that this one, which starts it, is gone."""
+    return {_LAUNCHER: str(os.getpid())}
 
 
 def launcher_is_gone(environment: Mapping[str, str] | None = None) -> bool:

@@ -29,7 +29,7 @@ from torch import distributed
 
 from hpc.abort import abort_process
 from hpc.error_file import leave_for_torchrun
-from hpc.errors import HistosynError
+from hpc.errors import HistosynError, LostProcessError
 from hpc.records import Count, ProcessId, Records, Text
 from hpc.run_state import Ending
 from hpc.topology import Rendezvous, Topology
@@ -112,7 +112,7 @@ class Watchdog:
         if declared.by != self.topology.rank:
             raise SystemExit(declared.ending.exit_code) from None
         if declared.of != self.topology.rank:
-            raise HistosynError(declared.ending.reason) from None
+            raise LostProcessError(declared.ending.reason) from None
         error.add_note(
             f"(rank {declared.by} of {self.topology.world_size}, {socket.gethostname()})"
         )

@@ -18,7 +18,14 @@ from contextlib import contextmanager
 from types import FrameType
 
 from hpc.errors import HistosynError, InputError
-from hpc.topology import is_alone, loopback, rank_variables
+from hpc.topology import (
+    Rendezvous,
+    is_alone,
+    launcher_variables,
+    loopback,
+    places_on,
+    rank_variables,
+)
 
 OPTION = "--processes"
 # Commands whose work is shared by the ranks of a group.
@@ -85,10 +92,13 @@ def _started(tokens: Sequence[str], count: int) -> Iterator[list[subprocess.Pope
     # Here it listens before anybody connects, and its port is nobody else's.
     with socket.create_server(("127.0.0.1", 0), backlog=count * 2) as meeting:
         try:
-            for number in range(count):
-                port, listening = meeting.getsockname()[1], meeting.fileno()
-                variables = rank_variables(number, count, port, listening)
-                ranks.append(_start(tokens, variables, count, [] if number else [listening]))
+            host, port = meeting.getsockname()
+            listening = meeting.fileno()
+            point = Rendezvous(host=host, port=port, kept_by_first=True, listening=listening)
+            for place in places_on([host] * count):
+                variables = rank_variables(place, point) | launcher_variables()
+                inherited = [listening] if place.is_first else []
+                ranks.append(_start(tokens, variables, count, inherited))
             meeting.close()
             yield ranks
         finally:

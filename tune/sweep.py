@@ -49,6 +49,7 @@ _RESUMABLE = frozenset(
             "samples",
             "sampler",
             "repeat_best",
+            "processes_per_trial",
             "cpus_per_trial",
             "gpus_per_trial",
             "max_concurrent",

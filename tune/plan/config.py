@@ -149,6 +149,7 @@ class Sweep:
         seed = config.run.seed if repeats is None else suggestion.seed
         run = replace(config.run, folder=folder, device=device, steps=steps, seed=seed)
         training = replace(config, run=run)
+        self._require_shares(training, source)
         self.objective.require_no_part_in(training, source)
         return Candidate(
             number=number,
@@ -158,6 +159,15 @@ class Sweep:
             evaluate_every=self._steps(config, every, source),
             repeats=repeats,
         )
+
+    def _require_shares(self, training: TrainConfig, source: str) -> None:
+        batch, processes = training.data.global_batch, self.sweep.processes_per_trial
+        if batch % processes:
+            raise ConfigError(
+                f"{source}: data.global_batch = {batch} cannot be shared evenly by the {processes} "
+                f"processes of a trial (sweep.processes_per_trial). Choose multiples of "
+                f"{processes}, or fewer processes."
+            )
 
     def _steps(self, config: TrainConfig, base_steps: int, source: str) -> int:
         """As many images as the base configuration sees in its steps, in steps of `config`."""

@@ -76,24 +76,28 @@ def _require_answer(address: str) -> None:
 
 def room(config: SweepConfig) -> int:
     """How many trials may run at a time on the nodes that are there now, at least one."""
-    fitting = sum(_fitting(node["Resources"], config) for node in ray.nodes() if node["Alive"])
+    fitting = config.trials_on(_nodes())
     return max(1, min(fitting, config.max_concurrent or fitting))
 
 
-def _fitting(resources: dict[str, float], config: SweepConfig) -> int:
-    wanted = {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}
-    # Three times a third of a GPU are a whole one.
-    return min(int(resources.get(kind, 0) / n + 1e-6) for kind, n in wanted.items() if n)
+def _nodes() -> list[dict[str, float]]:
+    """The resources of each node that is there now."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _require_room(config: SweepConfig) -> None:
     """Tune would wait without end for a node that doesn't exist."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if any(_fitting(node, config) for node in nodes):
+    nodes = _nodes()
+    if config.trials_on(nodes):
         return
     found = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
+    if config.processes_per_trial == 1:
+        raise InputError(
+            f"A trial asks for {config.needs}, and no node has both ({found}). Lower "
+            "sweep.cpus_per_trial or sweep.gpus_per_trial, or ask for a larger node."
+        )
     raise InputError(
-        f"A trial asks for {config.cpus_per_trial} CPUs and {config.gpus_per_trial:g} GPUs, and no "
-        f"node has both ({found}). Lower sweep.cpus_per_trial or sweep.gpus_per_trial, or ask for "
-        "a larger node."
+        f"A trial asks for {config.needs}, and the nodes together have no room for them ({found}). "
+        "Lower sweep.processes_per_trial, sweep.cpus_per_trial or sweep.gpus_per_trial, or ask for "
+        "more nodes."
     )

@@ -10,6 +10,7 @@ import ray.tune
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from hpc.errors import HistosynError
 from hpc.log import logger
 from tune.plan.config import Sweep
 from tune.plan.trial_folder import Outcome, TrialFolder, Turn
@@ -18,6 +19,7 @@ from tune.results.repeats import to_repeat
 from tune.results.watching import Watch, watching
 from tune.search.suggestions import Turns
 from tune.trials.early_stopping import EarlyStopping
+from tune.trials.group import run_trial_of_several
 from tune.trials.trial import run_trial
 
 # A trial whose node was lost goes on from its checkpoint; one that fails thrice has a reason.
@@ -47,10 +49,7 @@ def _run_turns(
     # What is known lies in the trials' folders; Tune starts afresh.
     shutil.rmtree(config.folder / storage, ignore_errors=True)
     tuner = ray.tune.Tuner(
-        ray.tune.with_resources(
-            ray.tune.with_parameters(run_trial, sweep=sweep),
-            {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
-        ),
+        _trainable(sweep),
         tune_config=ray.tune.TuneConfig(
             search_alg=Turns(sweep, turns),
             num_samples=len(turns),
@@ -72,6 +71,19 @@ def _run_turns(
             reason = f"{_first_line(result.error)} (traceback: {result.path}/error.txt)."
             folder = TrialFolder(sweep.trial_folder(*_turn(result.config)))
             folder.conclude(Outcome(status="failed", reason=reason))
+
+
+def _trainable(sweep: Sweep) -> Any:
+    """What Tune runs for a trial, and what it has to find room for."""
+    share, processes = sweep.sweep.share_of_process, sweep.sweep.processes_per_trial
+    if processes == 1:
+        bundles, work = [share], run_trial
+    else:
+        # The one that Tune knows only watches. They are on as few nodes as have room.
+        bundles, work = [{}, *[share] * processes], run_trial_of_several
+    return ray.tune.with_resources(
+        ray.tune.with_parameters(work, sweep=sweep), ray.tune.PlacementGroupFactory(bundles)
+    )
 
 
 class TrialLog(TrialProgressCallback):
@@ -124,7 +136,11 @@ def _name(trial: Any) -> str:
     return f"trial-{number:04d}" + ("" if seed is None else f"-seed-{seed}")
 
 
-def _first_line(error: Exception) -> str:
-    cause = getattr(error, "cause", None) or error
-    first_line = (str(cause).strip().splitlines() or [""])[0]
-    return f"{type(cause).__name__}: {first_line}"
+def _first_line(error: BaseException) -> str:
+    # Each process that it came through has put another one around it.
+    while isinstance(cause := getattr(error, "cause", None), BaseException):
+        error = cause
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    return (
+        first_line if isinstance(error, HistosynError) else f"{type(error).__name__}: {first_line}"
+    )

@@ -1,22 +1,24 @@
-"""One trial: a real training run that is measured on the way. Runs in a process of its own."""
+"""One trial: a real training run that is measured on the way. Runs in a process of its own, or in
+several, of which the first measures.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray.tune
-import torch
 
 from histosyn.models.folder import load_model
 from histosyn.networks.generator import Generator
 from histosyn.training.run import run_training
 from histosyn.training.trainer import Trainer
-from hpc import checkpoint
-from hpc.errors import HistosynError, TrainingDivergedError
+from hpc import checkpoint, collectives
+from hpc.errors import HistosynError, LostProcessError, TrainingDivergedError
 from hpc.process_group import device_of
 from hpc.run_folder_names import CHECKPOINTS
 from hpc.topology import Topology
@@ -24,9 +26,12 @@ from tune.measuring.evaluation import Evaluator
 from tune.plan.config import Candidate, Sweep
 from tune.plan.trial_folder import Evaluation, Outcome, TrialFolder
 
+# Tells Tune a measurement, and returns once it is decided that the trial goes on.
+Tell = Callable[[dict[str, Any]], None]
 
-class Evaluate:
-    """Observer that measures the moving average's tissue and tells Tune.
+
+class Measurements:
+    """Measures the moving average's tissue at steps of a trial, and tells Tune.
 
     A step that was measured before a restart isn't measured again: it would give the same number.
     """
@@ -36,30 +41,30 @@ class Evaluate:
         evaluator: Evaluator,
         folder: TrialFolder,
         candidate: Candidate,
+        *,
+        tell: Tell,
+        processes: int = 1,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.evaluator = evaluator
         self.folder = folder
         self.batch_size = candidate.training.data.global_batch
-        self.interval = candidate.evaluate_every
         self.known = folder.evaluations()
+        self._tell = tell
+        self._processes = processes
         self._now = now
         self._since = now()
 
     def tell_last(self) -> None:
         """Tell Tune the last measurement again: a kill may have come before what follows from it.
 
-        Tune may end the process in the report.
+        Tune may end the process when it is told.
         """
         if self.known:
-            ray.tune.report(asdict(self.known[max(self.known)]))
-
-    def __call__(self, trainer: Trainer) -> None:
-        """Measure and report; Tune may end the process in the report."""
-        self.at(trainer.step, trainer.averaged_generator())
+            self._tell(asdict(self.known[max(self.known)]))
 
     def at(self, step: int, generator: Generator) -> None:
-        """Measure a generator after `step` steps, unless that was done, and report."""
+        """Measure a generator after `step` steps, unless that was done, and tell Tune."""
         if step not in self.known:
             values = self.evaluator.values(generator, self.batch_size)
             self.known[step] = Evaluation(
@@ -70,58 +75,114 @@ class Evaluate:
             )
             self.folder.add(self.known[step])
             self._note_seconds(step)
-        ray.tune.report(asdict(self.known[step]))
+        self._tell(asdict(self.known[step]))
 
     def _note_seconds(self, step: int) -> None:
         until = self._now()
-        self.folder.add_seconds(step, until - self._since)
+        self.folder.add_seconds(step, (until - self._since) * self._processes)
         self._since = until
 
 
-def run_trial(config: dict[str, Any], sweep: Sweep) -> None:
-    """Train candidate `config["number"]`, or go on from its newest checkpoint.
+class Measure:
+    """Observer that has the first rank measure; the others wait, however long that takes."""
 
-    With a `config["seed"]` it is repeated with that one.
+    def __init__(self, interval: int, at: Callable[[int, Generator], None]) -> None:
+        self.interval = interval
+        self._at = at
 
-    What is wrong with the candidate or the data would be so again: it is written down as the
-    outcome. Any other error leaves the process, and Tune tries again.
-    """
+    def __call__(self, trainer: Trainer) -> None:
+        """Count the average's batch statistics on all ranks, and measure it on one."""
+        generator = trainer.averaged_generator()
+        collectives.run_on_rank_0(partial(self._at, trainer.step, generator))
+
+
+def candidate_of(config: dict[str, Any], sweep: Sweep) -> Candidate:
+    """Candidate `config["number"]`; with a `config["seed"]` it is repeated with that one."""
     number, seed = config["number"], config.get("seed")
-    folder = TrialFolder(sweep.trial_folder(number, seed))
-    try:
-        suggestion = sweep.known_suggestion(number) if seed is None else sweep.repeat(number, seed)
-        assert suggestion is not None, "it was written down before it was started"
-        candidate = sweep.candidate_of(suggestion)
-        _train_and_measure(candidate, folder, sweep)
-        outcome = Outcome(status="finished")
-    except TrainingDivergedError as error:
-        outcome = Outcome(status="diverged", reason=str(error))
-    except HistosynError as error:
-        outcome = Outcome(status="failed", reason=str(error))
-    folder.conclude(outcome)
+    suggestion = sweep.known_suggestion(number) if seed is None else sweep.repeat(number, seed)
+    assert suggestion is not None, "it was written down before it was started"
+    return sweep.candidate_of(suggestion)
 
 
-def _train_and_measure(candidate: Candidate, folder: TrialFolder, sweep: Sweep) -> None:
-    training = candidate.training
-    device = device_of(Topology(), training.run.device)
-    evaluator = Evaluator(sweep.sweep, sweep.objective, device)
-    evaluate = Evaluate(evaluator, folder, candidate)
-    evaluate.tell_last()
-    _measure_newest(evaluate, training.run.folder / CHECKPOINTS, device)
-    model = run_training(training, (lambda _config, _topology: evaluate,))
-    # A kill between the last checkpoint and its measurement leaves a run that has no step to take.
-    if training.run.steps not in evaluate.known:
-        evaluate.at(training.run.steps, load_model(model, device).network)
-
-
-def _measure_newest(evaluate: Evaluate, checkpoints: Path, device: torch.device) -> None:
-    """Measure what the trial goes on from, if a kill came between it and its measurement.
-
-    What was written to resume from only has no batch statistics; the run makes up for it.
+def train(candidate: Candidate, at: Callable[[int, Generator], None]) -> Path:
+    """Train, or go on from the newest checkpoint, and call `at` on the first rank where it is to be
+    measured; returns the model's path. Every rank calls it.
     """
-    newest = checkpoint.newest_valid(checkpoints)
-    if newest is None or checkpoint.is_resume_only(newest):
-        return
-    (step,) = [step for step, path in checkpoint.steps(checkpoints).items() if path == newest]
-    if step % evaluate.interval == 0 and step not in evaluate.known:
-        evaluate.at(step, load_model(newest, device).network)
+    measure = Measure(candidate.evaluate_every, at)
+    return run_training(candidate.training, (lambda _config, _topology: measure,))
+
+
+class MeasuredTraining:
+    """A candidate's training, and what a kill may have left unmeasured before and after it."""
+
+    def __init__(self, candidate: Candidate, sweep: Sweep, tell: Tell) -> None:
+        self._candidate = candidate
+        self._run = candidate.training.run
+        self._device = device_of(Topology(), self._run.device)
+        self._measurements = Measurements(
+            Evaluator(sweep.sweep, sweep.objective, self._device),
+            TrialFolder(self._run.folder),
+            candidate,
+            tell=tell,
+            processes=sweep.sweep.processes_per_trial,
+        )
+        self._model: Path | None = None
+
+    def make_up(self) -> None:
+        """Tell the last measurement, and measure what the trial goes on from, if a kill came
+        between it and its measurement.
+
+        What was written to resume from only has no batch statistics; the run makes up for it.
+        """
+        self._measurements.tell_last()
+        checkpoints = self._run.folder / CHECKPOINTS
+        newest = checkpoint.newest_valid(checkpoints)
+        if newest is None or checkpoint.is_resume_only(newest):
+            return
+        (step,) = [step for step, path in checkpoint.steps(checkpoints).items() if path == newest]
+        if step % self._candidate.evaluate_every == 0 and step not in self._measurements.known:
+            self._measurements.at(step, load_model(newest, self._device).network)
+
+    def train(self) -> None:
+        """Train to the end, and measure on the way."""
+        self._model = train(self._candidate, self._measurements.at)
+
+    def measure_model(self) -> None:
+        """Measure what came of it, if a kill came between the last checkpoint and its measurement:
+        the run had no step to take then.
+        """
+        assert self._model is not None, "it was trained"
+        if self._run.steps not in self._measurements.known:
+            self._measurements.at(self._run.steps, load_model(self._model, self._device).network)
+
+
+def ended_badly(work: Callable[[], None]) -> Outcome | None:
+    """Do some of a trial's work: None if it went well, else how the trial ended.
+
+    What is wrong with the candidate or the data would be so again. Any other error leaves the
+    process, and Tune tries again; so does the loss of a process of several.
+    """
+    try:
+        work()
+    except LostProcessError:
+        raise
+    except TrainingDivergedError as error:
+        return Outcome(status="diverged", reason=str(error))
+    except HistosynError as error:
+        return Outcome(status="failed", reason=str(error))
+    return None
+
+
+def run_trial(config: dict[str, Any], sweep: Sweep) -> None:
+    """Train a candidate in this process, or go on from its newest checkpoint, and write down how it
+    ended.
+    """
+
+    def work() -> None:
+        training = MeasuredTraining(candidate_of(config, sweep), sweep, ray.tune.report)
+        training.make_up()
+        training.train()
+        training.measure_model()
+
+    folder = TrialFolder(sweep.trial_folder(config["number"], config.get("seed")))
+    folder.conclude(ended_badly(work) or Outcome(status="finished"))
