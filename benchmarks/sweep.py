@@ -164,14 +164,15 @@ def held_out(options: argparse.Namespace) -> None:
     if not labels.exists():
         quality.write_all(labels, quality.members_of(test, ".label.png"))
     for run in sorted((options.out / winner(options) / "repeats").iterdir()):
-        tissue, file = options.out / "held-out" / run.name, held_out_file(options, run.name)
-        if not file.exists():
-            quality.histosyn("synth", run, labels, tissue, "--overwrite")
-            quality.histosyn("eval", "fid", test, tissue, "--extractor", JUDGE, "--json", file)
+        tissue = options.out / "held-out" / run.name
+        quality.histosyn("synth", run, labels, tissue)
+        for kind in ("fid", "c2st"):
+            if not (file := held_out_file(options, run.name, kind)).exists():
+                quality.histosyn("eval", kind, test, tissue, "--extractor", JUDGE, "--json", file)
 
 
-def held_out_file(options: argparse.Namespace, run: str) -> Path:
-    file: Path = options.out / "held-out" / f"{run}.json"
+def held_out_file(options: argparse.Namespace, run: str, kind: str) -> Path:
+    file: Path = options.out / "held-out" / f"{run}.{kind}.json"
     return file
 
 
@@ -270,11 +271,13 @@ def table(options: argparse.Namespace) -> None:
     for name in ("random", "tpe", "asha"):
         if (options.out / name / "leaderboard.csv").exists():
             lines.append(row_of_sweep(name, options.out / name))
-    lines += ["", "| run | distance | on held-out patients |", "|---|---|---|"]
+    lines += ["", "| run | distance | on held-out patients | textures' AUC there, at 1, 1/2 |",
+              "|---|---|---|---|"]  # fmt: skip
     for row in rows_of(options.out / winner(options)):
         if row["repeats"]:
             run = f"{int(row['repeats']):04d}-seed-{row['seed']}"
-            lines.append(f"| {run} | {row['distance']:.2f} | {held_out_distance(options, run)} |")
+            found = (distance_of(options, run), textures_of(options, run))
+            lines.append(f"| {run} | {row['distance']:.2f} | {' | '.join(found)} |")
     for file in ("killed.json", "overhead.json"):
         if (options.out / file).exists():
             lines += ["", f"{file}: {(options.out / file).read_text()}"]
@@ -294,12 +297,18 @@ def row_of_sweep(name: str, folder: Path) -> str:
     )
 
 
-def held_out_distance(options: argparse.Namespace, run: str) -> str:
-    file = held_out_file(options, run)
-    if not file.exists():
-        return ""
-    numbers = {each["name"]: each["value"] for each in json.loads(file.read_text())["numbers"]}
-    return f"{numbers['frechet_distance']:.2f}"
+def distance_of(options: argparse.Namespace, run: str) -> str:
+    return f"{numbers_of(held_out_file(options, run, 'fid'))['frechet_distance']:.2f}"
+
+
+def textures_of(options: argparse.Namespace, run: str) -> str:
+    """By textures, which neither trained nor measured any trial."""
+    found = numbers_of(held_out_file(options, run, "c2st"))
+    return " ".join(f"{found[f'auc_texture_scale_{scale}']:.2f}" for scale in (1, 2))
+
+
+def numbers_of(file: Path) -> dict[str, float]:
+    return {each["name"]: each["value"] for each in json.loads(file.read_text())["numbers"]}
 
 
 if __name__ == "__main__":
