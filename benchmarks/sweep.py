@@ -8,12 +8,12 @@ pack      GlaS in tiles of 64 pixels at 1 µm: four patients to train on, four t
           with, three to judge the winner by
 random    a sweep of drawn settings, none stopped early
 tpe       the same first ten trials, the rest suggested by a model of them
-asha      the drawn settings again, stopped early
 repeats   the best trial and the defaults with seeds 1, 2 and 3
 held-out  these six on the patients that no trial was measured with
 killed    seconds from a kill -9 of a sweep's driver until it trains again
 overhead  a sweep of two trials beside the same two trainings started by hand
-table     what came of it
+table     what came of it; and what early stopping would have saved, by the function that sweeps
+          decide by, given the random sweep's measurements in the order of its trials
 
 One trial at a time, on one thread, so that each sweep is the same each time.
 """
@@ -36,6 +36,9 @@ from typing import Any
 import quality
 
 from hpc.files import write_text
+from tune.plan.config import Sweep, read_sweep
+from tune.plan.trial_folder import TrialFolder
+from tune.search.stopping import Courses, halving_stops, median_stops, rungs
 
 JUDGE = "efficientnet-lite2"
 DRAWN = 10
@@ -87,14 +90,14 @@ reduction_factor = 2.0
 max_concurrent = 1
 """
 # Name of a sweep -> where its values come from, and which of its trials are stopped early.
-SWEEPS = {"random": ("random", "none"), "tpe": ("tpe", "none"), "asha": ("random", "asha"),
-          "killed": ("random", "none"), "overhead": ("random", "none")}  # fmt: skip
+SWEEPS = {"random": ("random", "none"), "tpe": ("tpe", "none"), "killed": ("random", "none"),
+          "overhead": ("random", "none")}  # fmt: skip
 
 
 def main() -> None:
     stages: dict[str, Callable[[argparse.Namespace], None]] = {
-        "pack": pack, "random": random, "tpe": tpe, "asha": asha, "repeats": repeats,
-        "held-out": held_out, "killed": killed, "overhead": overhead, "table": table,
+        "pack": pack, "random": random, "tpe": tpe, "repeats": repeats, "held-out": held_out,
+        "killed": killed, "overhead": overhead, "table": table,
     }  # fmt: skip
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -143,10 +146,6 @@ def tpe(options: argparse.Namespace) -> None:
         for number in range(DRAWN):
             shutil.copytree(trial(known, number), trial(folder, number))
     tune(options, "tpe")
-
-
-def asha(options: argparse.Namespace) -> None:
-    tune(options, "asha")
 
 
 def repeats(options: argparse.Namespace) -> None:
@@ -268,9 +267,8 @@ def table(options: argparse.Namespace) -> None:
     """The sweeps, a row each; then the repeats, on both sets of patients."""
     lines = ["| sweep | trials | images seen | hours | best distance | defaults |",
              "|---|---|---|---|---|---|"]  # fmt: skip
-    for name in ("random", "tpe", "asha"):
-        if (options.out / name / "leaderboard.csv").exists():
-            lines.append(row_of_sweep(name, options.out / name))
+    lines += [row_of_sweep(name, options.out / name) for name in ("random", "tpe")]
+    lines += [row_of_stopped(options, rule) for rule in ("asha", "median")]
     lines += ["", "| run | distance | on held-out patients | textures' AUC there, at 1, 1/2 |",
               "|---|---|---|---|"]  # fmt: skip
     for row in rows_of(options.out / winner(options)):
@@ -288,13 +286,54 @@ def table(options: argparse.Namespace) -> None:
 
 def row_of_sweep(name: str, folder: Path) -> str:
     rows = [row for row in rows_of(folder) if not row["repeats"]]
-    hours = sum(float(row["process_seconds"] or 0) for row in rows) / 3600
+    spent = [seconds_of(trial(folder, number)) for number in range(len(rows))]
+    hours = sum(sum(each.values()) for each in spent) / 3600
     seen = sum(int(row["images_seen"] or 0) for row in rows)
     (defaults,) = [row for row in rows if row["trial"] == "0"]
     return (
         f"| {name} | {len(rows)} | {seen} | {hours:.2f} | {rows[0]['distance']:.2f} "
         f"(trial {rows[0]['trial']}) | {defaults['distance']:.2f} |"
     )
+
+
+def seconds_of(run: Path) -> dict[int, float]:
+    """What was spent on a trial before each measurement, by step, since the one before it."""
+    lines = (run / "times.jsonl").read_text().splitlines()
+    return {each["step"]: each["seconds"] for each in map(json.loads, lines)}
+
+
+def row_of_stopped(options: argparse.Namespace, rule: str) -> str:
+    """What a rule would have left of the random sweep, whose trials ran to the end."""
+    sweep = read_sweep(options.out / "random.toml")
+    settings, last = sweep.sweep, sweep.train.run.steps
+    levels = rungs(settings.grace_period, settings.reduction_factor, last)
+    courses: dict[str, dict[int, dict[str, float]]] = {}
+    hours, seen, ended = 0.0, 0, {}
+    for number in range(options.trials):
+        folder, name = TrialFolder(trial(options.out / "random", number)), str(number)
+        courses[name], seconds = {}, seconds_of(folder.path)
+        for step, found in folder.evaluations().items():
+            courses[name][step] = found.measured
+            hours += seconds[step] / 3600
+            # The first trial is the defaults, which are never stopped.
+            if number and step < last and stops(rule, courses, name, step, levels, sweep):
+                break
+        seen += found.images_seen
+        ended[number] = found
+    whole = {
+        each: found.measured["distance"] for each, found in ended.items() if found.step == last
+    }
+    best = min(whole, key=lambda each: whole[each])
+    return (f"| random, {rule} | {options.trials} | {seen} | {hours:.2f} | {whole[best]:.2f} "
+            f"(trial {best}) | {whole[0]:.2f} |")  # fmt: skip
+
+
+def stops(rule: str, courses: Courses, name: str, step: int, levels: list[float], sweep: Sweep
+          ) -> bool:  # fmt: skip
+    if rule == "asha":
+        factor = sweep.sweep.reduction_factor
+        return halving_stops(courses, name, step, levels, factor, sweep.objective)
+    return median_stops(courses, name, step, sweep.sweep.grace_period, sweep.objective)
 
 
 def distance_of(options: argparse.Namespace, run: str) -> str:
