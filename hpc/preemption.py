@@ -63,6 +63,16 @@ if hasattr(signal, "SIGUSR2"):  # not on Windows
     _SIGNALS[signal.SIGUSR2] = _USR2
 
 
+def reason_of(number: int) -> Reason:
+    """Why a process stops that was sent this signal."""
+    return REASONS[_SIGNALS[signal.Signals(number)] - 1]
+
+
+def reason_of_file() -> Reason:
+    """Why a process stops that found the STOP file."""
+    return REASONS[_FILE - 1]
+
+
 class Stopped(BaseException):
     """The run was asked to stop and did. No error, so nothing that handles errors sees it."""
 

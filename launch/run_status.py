@@ -18,7 +18,7 @@ from typing import Any
 from histosyn.models.path import runs_in
 from hpc.errors import DamagedFileError, InputError
 from hpc.log import RecordsFile
-from hpc.run_folder_names import CHECKPOINTS, RECORD
+from hpc.run_folder_names import CHECKPOINTS, RECORD, SWEEP
 from hpc.run_state import STATE_FILE, RunState, read_state
 from launch.jobs.slurm import is_under_way, states_of
 
@@ -61,14 +61,28 @@ def next_action(folder: Path) -> str:
     """The next action of a job script about a run that has ended.
 
     The state's "next", but "restart" for a run that was cut off: it ended without a word, or
-    because a process of it was lost. Raises InputError without a state, DamagedFileError for one
-    that cannot be read.
+    because a process of it was lost. Of a sweep "restart" if trials are left, otherwise "nothing".
+    Raises InputError without a state, DamagedFileError for one that cannot be read.
     """
+    if (folder / SWEEP).is_file():
+        return "restart" if _has_trials_left(folder) else "nothing"
     said = read_state(folder)
     if said is None:
         raise InputError(f"{folder / STATE_FILE} does not exist: the run has not started there.")
     was_cut_off = said.state == "running" or (said.state == "failed" and said.next == "resume")
     return "restart" if was_cut_off else said.next
+
+
+def _has_trials_left(sweep_folder: Path) -> bool:
+    from tune.plan.saved_sweep import read_saved
+    from tune.plan.trial_folder import TrialFolder
+    from tune.results.repeats import to_repeat
+
+    sweep = read_saved(sweep_folder)
+    numbers = range(sweep.sweep.samples)
+    return any(TrialFolder(sweep.trial_folder(number)).is_open for number in numbers) or bool(
+        to_repeat(sweep)
+    )
 
 
 def status_of(folder: Path, now: datetime | None = None) -> RunStatus:

@@ -19,6 +19,7 @@ from launch.jobs.job_file import (
     synth_job,
     train_job,
     tune_job,
+    tune_join_job,
 )
 from launch.jobs.site import Site, load_site, seconds_of
 from launch.jobs.submission import Submission, checked_arguments, warn_of_missing
@@ -84,6 +85,7 @@ def submit_tune(
     *arguments: Arguments,
     site: Path | None = None,
     nodes: Count = 1,
+    join: Annotated[bool, Parameter(negative="")] = False,
     time: str | None = None,
     dry_run: bool = False,
     watch: bool = False,
@@ -92,6 +94,8 @@ def submit_tune(
 
     All other options are those of `histosyn tune`. On several nodes the job starts a Ray cluster of
     its own, to which only you have the key. The job file and its output go into the sweep's folder.
+    Before its time is over, or when another job comes first, trials save and the job queues itself
+    again.
 
     Example: histosyn submit tune --nodes 2 --config sweep.toml
 
@@ -103,6 +107,9 @@ def submit_tune(
         Site file. Default: ./site.toml, else ~/.config/histosyn/site.toml.
     nodes
         Nodes that trials are spread over.
+    join
+        Give the nodes to the sweep that a job of several nodes runs, or is going to run. They may
+        leave at any time: a trial that trains there goes on elsewhere.
     time
         Longest time the job may take, HH:MM:SS. Default: the site's.
     dry_run
@@ -116,7 +123,9 @@ def submit_tune(
     sweep = read_sweep(checked_arguments(tune, arguments, "tune", "config")["config"])
     here = load_site(site)
     request = Request(arguments=arguments, folder=sweep.sweep.folder, time=time or here.time)
-    job = tune_job(here, request, nodes=nodes)
+    if not join:
+        _check_time(request.time, here)
+    job = (tune_join_job if join else tune_job)(here, request, nodes=nodes)
     what = f"nodes {nodes}, trials {sweep.sweep.samples}, time {request.time}"
     places = (sweep.train.data.shards, sweep.sweep.validation)
     _submit(Submission(jobs=(job,), what=what), places, dry_run, watch)

@@ -21,6 +21,7 @@ JOBS_FOLDER = "slurm"
 # Two jobs that share a node are unlikely to have numbers this far apart. The ports made from them
 # lie below those that systems hand out on their own (32768 and up).
 _PORTS = "$((20000 + SLURM_JOB_ID % 10000))"
+_ON_ITS_NODE = 'srun --cpus-per-task="$SLURM_CPUS_PER_TASK"'
 _FIRST_HOST = '$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)'
 
 
@@ -63,6 +64,7 @@ def train_job(site: Site, request: Request, *, nodes: int, stage: bool = False) 
     staging = ('--data.stage-to "$TMPDIR"',) if stage and site.scratch else ()
     work = _filled(
         "train.sh",
+        queue_again=_queue_again(site),
         folder=shlex.quote(str(request.folder)),
         rendezvous_address=_address(site),
         rendezvous_port=str(site.rendezvous_port or _PORTS),
@@ -78,18 +80,53 @@ def train_job(site: Site, request: Request, *, nodes: int, stage: bool = False) 
 
 
 def tune_job(site: Site, request: Request, *, nodes: int) -> JobFile:
-    """A sweep; on several nodes under a Ray cluster that lives as long as the job."""
+    """A sweep; on several nodes under a Ray cluster that lives as long as the job.
+
+    Such a job outlives nodes, but the first, and jobs of `tune_join_job` may join it.
+    """
     work = _filled(
-        "tune.sh" if nodes == 1 else "tune-nodes.sh",
+        "tune.sh",
         folder=shlex.quote(str(request.folder)),
-        rendezvous_address=_address(site),
-        rendezvous_port=str(site.rendezvous_port or _PORTS),
-        ray=_in_container(site, "ray"),
+        queue_again=_queue_again(site),
+        cluster=_filled("tune-one-node.sh").rstrip() if nodes == 1 else _head(site),
+        start=_ON_ITS_NODE if nodes == 1 else 'on "${nodes[0]}"',
         histosyn=_in_container(site, "histosyn"),
-        gpus_per_node=str(site.gpus_per_node),
         arguments=_lines(request.arguments),
     )
-    return _job("tune", site, request, _whole_nodes(site, nodes), work)
+    options = [f"--signal=B:USR2@{site.stop_seconds}", *_whole_nodes(site, nodes)]
+    return _job("tune", site, request, [*options, *(["--no-kill"] if nodes > 1 else [])], work)
+
+
+def tune_join_job(site: Site, request: Request, *, nodes: int) -> JobFile:
+    """Nodes for a sweep that a `tune_job` of several nodes runs."""
+    work = _filled(
+        "tune-join.sh",
+        folder=shlex.quote(str(request.folder)),
+        cluster=_ray_nodes(site),
+        histosyn=_in_container(site, "histosyn"),
+    )
+    return _job("tune", site, request, _whole_nodes(site, nodes), work, name="tune-join")
+
+
+def _head(site: Site) -> str:
+    head = _filled(
+        "tune-nodes.sh",
+        rendezvous_address=_address(site),
+        rendezvous_port=str(site.rendezvous_port or _PORTS),
+    )
+    return f"{_ray_nodes(site)}\n\n{head.rstrip()}"
+
+
+def _ray_nodes(site: Site) -> str:
+    return _filled(
+        "ray-nodes.sh",
+        ray=_in_container(site, "ray"),
+        gpus_per_node=str(site.gpus_per_node),
+    ).rstrip()
+
+
+def _queue_again(site: Site) -> str:
+    return _filled("queue-again.sh", stop_seconds=str(site.stop_seconds)).rstrip()
 
 
 def synth_job(site: Site, request: Request, *, parts: int | None = None) -> JobFile:
@@ -142,12 +179,14 @@ def _job(
     options: Iterable[str],
     work: str,
     parts: int | None = None,
+    name: str | None = None,
 ) -> JobFile:
+    name = name or command
     log = "slurm-%j.log" if parts is None else "slurm-%A_%a.log"
     array = [] if parts is None else [f"--array=1-{parts}"]
     text = _filled(
         "job.sbatch",
-        job_name=_header(_job_name(command, _name(request.folder))),
+        job_name=_header(_job_name(name, _name(request.folder))),
         log=_header(f"{request.folder}".replace("%", "%%") + f"/{log}"),
         options="\n".join(
             f"#SBATCH {option}"
@@ -160,8 +199,8 @@ def _job(
     # Where a value is empty, its line leaves a gap.
     text = re.sub(r"\n{3,}", "\n\n", text)
     # The job that follows an array, to put its parts together, has a file of its own.
-    name = command if parts is None else f"{command}-parts"
-    return JobFile(name=name, folder=request.folder, text=text, parts=parts)
+    file = name if parts is None else f"{name}-parts"
+    return JobFile(name=file, folder=request.folder, text=text, parts=parts)
 
 
 def _job_name(command: str, folder: str) -> str:

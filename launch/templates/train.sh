@@ -9,15 +9,8 @@ port=@rendezvous_port
 
 newest_checkpoint() { ls "$run/checkpoints" 2>/dev/null | grep '^step-' | tail -n 1 || true; }
 said() { cat "$run/state.json" 2>/dev/null || true; }
-job_fact() { SLURM_TIME_FORMAT=standard squeue --noheader --jobs "$SLURM_JOB_ID" --format="$1"; }
-say() { echo "job file: $*"; }
 
-# When the job's time is over, for training to watch; not every SLURM says so itself.
-ends=$(job_fact %e || true)
-unset SLURM_JOB_END_TIME
-if [[ "$ends" == *T*:* ]]; then
-    export SLURM_JOB_END_TIME="$(date --date="$ends" +%s)"
-fi
+@queue_again
 
 # SLURM sends USR2 to this shell before the time is over, and TERM to all when it ends the job.
 # Training that gets either saves a checkpoint and stops.
@@ -29,16 +22,6 @@ pass_on() {
 trap 'pass_on USR2' USR2
 trap 'pass_on TERM' TERM
 
-# Whether SLURM asked so early that a start which got nowhere is not the fault of too little time.
-asked_early() {
-    [ -n "$asked_at" ] || return 1
-    local left=$((${SLURM_JOB_END_TIME:-0} - asked_at)) passed=$((asked_at - began))
-    # The warning may come a minute before its time.
-    [ "$left" -gt $((@stop_seconds + 60)) ] && [ "$left" -gt "$passed" ]
-}
-
-began=$(date +%s)
-asked_at=
 training=
 start=0
 while true; do

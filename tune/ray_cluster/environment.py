@@ -13,6 +13,9 @@ OF_TRIALS = {
     "LOCAL_RANK": "0",
     "LOCAL_WORLD_SIZE": "1",
     "PYTHONSAFEPATH": "1",
+    # The job's end is told to all trials at once (tune.trials.stop); one that left by itself would
+    # be started again.
+    "SLURM_JOB_END_TIME": "",
 }
 _OF_THE_DRIVER = {
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -20,18 +20,22 @@ class Turns(Searcher):
     """Gives Ray Tune trials by number, and seed where one is repeated, as soon as there is room.
 
     Not before: a model shall know all that can be known. A trial that was suggested before a kill
-    is what it was. What a sampler learns from are the trials' folders: nothing is kept here.
+    is what it was. What a sampler learns from are the trials' folders: nothing is kept here. Once
+    `is_over` says so, there are no more.
     """
 
-    def __init__(self, sweep: Sweep, turns: Sequence[Turn]) -> None:
+    def __init__(
+        self, sweep: Sweep, turns: Sequence[Turn], is_over: Callable[[], bool] = lambda: False
+    ) -> None:
         super().__init__()
         self._sweep = sweep
         self._waiting = list(reversed(turns))
         self._running: set[str] = set()
+        self._is_over = is_over
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial, as `run_trial` wants it."""
-        if not self._waiting:
+        if not self._waiting or self._is_over():
             return Searcher.FINISHED
         if len(self._running) >= room(self._sweep.sweep):
             return None

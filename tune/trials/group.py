@@ -8,7 +8,7 @@ other training; Ray Train would have checkpoints and restarts of its own beside 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Any
 
@@ -38,10 +38,11 @@ def run_trial_of_several(config: dict[str, Any], sweep: Sweep) -> None:
     Raises LostProcessError if one of them was lost.
     """
     folder = TrialFolder(sweep.trial_folder(config["number"], config.get("seed")))
-    with _started(config, sweep) as ranks:
+    # One that was asked to stop has saved, and has no outcome.
+    with suppress(Stopped), _started(config, sweep) as ranks:
         group = Group(ranks, folder)
         outcome = group.make_up() or group.train() or group.measure_model()
-    folder.conclude(outcome or Outcome(status="finished"))
+        folder.conclude(outcome or Outcome(status="finished"))
 
 
 @contextmanager

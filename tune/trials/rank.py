@@ -87,7 +87,7 @@ class Rank:
 
         def work() -> None:
             candidate = self._trial.candidate_of(self._config, self._sweep)
-            self._trial.train(candidate, lambda step, generator: None)
+            self._trial.train(candidate, self._sweep, lambda step, generator: None)
 
         return self._ended(work)
 

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import ray.tune
+from ray.exceptions import RayActorError
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from hpc.errors import HistosynError
 from hpc.log import logger
+from hpc.preemption import Stopped
 from tune.plan.config import Sweep
 from tune.plan.trial_folder import Outcome, TrialFolder, Turn
 from tune.ray_cluster.cluster import cluster
@@ -20,6 +22,7 @@ from tune.results.watching import Watch, watching
 from tune.search.suggestions import Turns
 from tune.trials.early_stopping import EarlyStopping
 from tune.trials.group import run_trial_of_several
+from tune.trials.stop import StopOfSweep
 from tune.trials.trial import run_trial
 
 # A trial whose node was lost goes on from its checkpoint; one that fails thrice has a reason.
@@ -31,19 +34,30 @@ _STORAGE, _STORAGE_OF_REPEATS = "ray", "ray-repeats"
 def run_trials(sweep: Sweep, numbers: Sequence[int]) -> None:
     """Run or continue these trials until each has an outcome in its folder, then the repeats.
 
-    Raises InputError if Ray can't be started or a trial fits on no node.
+    Raises InputError if Ray can't be started or a trial fits on no node, Stopped if the sweep was
+    asked to stop and did.
     """
-    with cluster(sweep.sweep), watching(sweep) as watch:
-        if numbers:
+    with (
+        cluster(sweep.sweep),
+        watching(sweep) as watch,
+        StopOfSweep(sweep.sweep.folder) as stop,
+    ):
+        if numbers and not stop.asked():
             turns = [(number, None) for number in numbers]
-            _run_turns(sweep, turns, EarlyStopping(sweep), _STORAGE, watch)
-        if repeats := to_repeat(sweep):
+            _run_turns(sweep, turns, EarlyStopping(sweep), _STORAGE, watch, stop)
+        if (repeats := to_repeat(sweep)) and not stop.asked():
             logger.info("the best and the defaults again: %d trainings", len(repeats))
-            _run_turns(sweep, repeats, FIFOScheduler(), _STORAGE_OF_REPEATS, watch)
+            _run_turns(sweep, repeats, FIFOScheduler(), _STORAGE_OF_REPEATS, watch, stop)
+        _require_not_stopped(sweep, [*((number, None) for number in numbers), *repeats], stop)
 
 
 def _run_turns(
-    sweep: Sweep, turns: Sequence[Turn], scheduler: TrialScheduler, storage: str, watch: Watch
+    sweep: Sweep,
+    turns: Sequence[Turn],
+    scheduler: TrialScheduler,
+    storage: str,
+    watch: Watch,
+    stop: StopOfSweep,
 ) -> None:
     config = sweep.sweep
     # What is known lies in the trials' folders; Tune starts afresh.
@@ -51,7 +65,7 @@ def _run_turns(
     tuner = ray.tune.Tuner(
         _trainable(sweep),
         tune_config=ray.tune.TuneConfig(
-            search_alg=Turns(sweep, turns),
+            search_alg=Turns(sweep, turns, is_over=lambda: stop.asked() is not None),
             num_samples=len(turns),
             scheduler=scheduler,
             trial_name_creator=_name,
@@ -66,6 +80,8 @@ def _run_turns(
         ),
     )
     grid = tuner.fit()
+    if stop.asked():
+        return
     for result in (grid[place] for place in range(len(grid))):
         if result.error is not None and result.config is not None:
             reason = f"{_first_line(result.error)} (traceback: {result.path}/error.txt)."
@@ -84,6 +100,17 @@ def _trainable(sweep: Sweep) -> Any:
     return ray.tune.with_resources(
         ray.tune.with_parameters(work, sweep=sweep), ray.tune.PlacementGroupFactory(bundles)
     )
+
+
+def _require_not_stopped(sweep: Sweep, turns: Sequence[Turn], stop: StopOfSweep) -> None:
+    reason = stop.asked()
+    left = [turn for turn in turns if TrialFolder(sweep.trial_folder(*turn)).is_open]
+    if reason is not None and left:
+        raise Stopped(
+            reason,
+            f"the sweep was stopped by {reason.text}, with {len(left)} of {len(turns)} trials "
+            "left. What they have done is saved; the same command goes on.",
+        )
 
 
 class TrialLog(TrialProgressCallback):
@@ -111,7 +138,8 @@ class TrialLog(TrialProgressCallback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell that a trial is tried again."""
-        logger.warning("trial %s broke off; it is tried again.", _told(_turn(trial.config)))
+        logger.warning("trial %s broke off (%s): it goes on from its last checkpoint.",
+                       _told(_turn(trial.config)), _why(trial))  # fmt: skip
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell that a trial has failed."""
@@ -120,6 +148,13 @@ class TrialLog(TrialProgressCallback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell how a trial ended."""
         self._watch.ended(_turn(trial.config))
+
+
+def _why(trial: Any) -> str:
+    error = trial.get_pickled_error()
+    if error is None or isinstance(error, RayActorError):
+        return "its process or its node was lost"
+    return _first_line(error)
 
 
 def _turn(config: dict[str, Any]) -> Turn:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -18,13 +19,19 @@ from histosyn.networks.generator import Generator
 from histosyn.training.run import run_training
 from histosyn.training.trainer import Trainer
 from hpc import checkpoint, collectives
-from hpc.errors import HistosynError, LostProcessError, TrainingDivergedError
+from hpc.errors import HistosynError, InputError, LostProcessError, TrainingDivergedError
+from hpc.locks import locked
+from hpc.preemption import Stopped
 from hpc.process_group import device_of
 from hpc.run_folder_names import CHECKPOINTS
 from hpc.topology import Topology
 from tune.measuring.evaluation import Evaluator
 from tune.plan.config import Candidate, Sweep
 from tune.plan.trial_folder import Evaluation, Outcome, TrialFolder
+from tune.trials.stop import StopOfTrial
+
+# File servers take a minute or two to give back the locks of a node that was lost.
+_LOCK_SECONDS = 300
 
 # Tells Tune a measurement, and returns once it is decided that the trial goes on.
 Tell = Callable[[dict[str, Any]], None]
@@ -104,12 +111,14 @@ def candidate_of(config: dict[str, Any], sweep: Sweep) -> Candidate:
     return sweep.candidate_of(suggestion)
 
 
-def train(candidate: Candidate, at: Callable[[int, Generator], None]) -> Path:
+def train(candidate: Candidate, sweep: Sweep, at: Callable[[int, Generator], None]) -> Path:
     """Train, or go on from the newest checkpoint, and call `at` on the first rank where it is to be
     measured; returns the model's path. Every rank calls it.
     """
     measure = Measure(candidate.evaluate_every, at)
-    return run_training(candidate.training, (lambda _config, _topology: measure,))
+    before_end = candidate.training.run.stop_seconds_before_end
+    with StopOfTrial(sweep.sweep.folder, seconds_before_end=before_end) as stop:
+        return run_training(candidate.training, (lambda _config, _topology: measure,), stop)
 
 
 class MeasuredTraining:
@@ -117,6 +126,7 @@ class MeasuredTraining:
 
     def __init__(self, candidate: Candidate, sweep: Sweep, tell: Tell) -> None:
         self._candidate = candidate
+        self._sweep = sweep
         self._run = candidate.training.run
         self._device = device_of(Topology(), self._run.device)
         self._measurements = Measurements(
@@ -134,6 +144,7 @@ class MeasuredTraining:
 
         What was written to resume from only has no batch statistics; the run makes up for it.
         """
+        _wait_for_the_one_before(self._run.folder)
         self._measurements.tell_last()
         checkpoints = self._run.folder / CHECKPOINTS
         newest = checkpoint.newest_valid(checkpoints)
@@ -145,7 +156,7 @@ class MeasuredTraining:
 
     def train(self) -> None:
         """Train to the end, and measure on the way."""
-        self._model = train(self._candidate, self._measurements.at)
+        self._model = train(self._candidate, self._sweep, self._measurements.at)
 
     def measure_model(self) -> None:
         """Measure what came of it, if a kill came between the last checkpoint and its measurement:
@@ -175,7 +186,7 @@ def ended_badly(work: Callable[[], None]) -> Outcome | None:
 
 def run_trial(config: dict[str, Any], sweep: Sweep) -> None:
     """Train a candidate in this process, or go on from its newest checkpoint, and write down how it
-    ended.
+    ended. One that was asked to stop has saved, and has no outcome.
     """
 
     def work() -> None:
@@ -185,4 +196,21 @@ def run_trial(config: dict[str, Any], sweep: Sweep) -> None:
         training.measure_model()
 
     folder = TrialFolder(sweep.trial_folder(config["number"], config.get("seed")))
-    folder.conclude(ended_badly(work) or Outcome(status="finished"))
+    with suppress(Stopped):
+        folder.conclude(ended_badly(work) or Outcome(status="finished"))
+
+
+def _wait_for_the_one_before(folder: Path) -> None:
+    """Until the process is gone that had this trial before: its node may be lost to Ray, and still
+    train, or its lock outlive it.
+    """
+    until = time.monotonic() + _LOCK_SECONDS
+    busy = f"Another process is training in {folder}."
+
+    def before_each_look() -> None:
+        if time.monotonic() > until:
+            raise InputError(f"{busy} It has not ended for {_LOCK_SECONDS} seconds: end it.")
+
+    risk = f"Let no other process train in {folder}."
+    with locked(folder / "lock", busy=busy, risk=risk, wait=True, before=before_each_look):
+        pass

@@ -12,7 +12,15 @@ import pytest
 from hpc.errors import InputError
 from launch.cli import main
 from launch.jobs import slurm
-from launch.jobs.job_file import Request, eval_job, pack_job, synth_job, train_job, tune_job
+from launch.jobs.job_file import (
+    Request,
+    eval_job,
+    pack_job,
+    synth_job,
+    train_job,
+    tune_job,
+    tune_join_job,
+)
 from launch.jobs.site import Site, load_site
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "site.toml"
@@ -86,6 +94,7 @@ def examples():
         "train": train_job(site, train, nodes=2, stage=True).text,
         "tune": tune_job(site, tune, nodes=1).text,
         "tune-nodes": tune_job(site, tune, nodes=3).text,
+        "tune-join": tune_join_job(site, tune, nodes=2).text,
         "synth": synth_job(site, synth).text,
         "synth-parts": synth_job(site, synth, parts=16).text,
         "pack": pack_job(site, pack).text,
@@ -351,7 +360,11 @@ def test_a_sweep_on_one_node_and_on_several(capsys):
     submit("--config", "sweep.toml", "--dry-run", "--nodes", "2", command=("tune",))
     two = capsys.readouterr().out
 
+    submit("--config", "sweep.toml", "--dry-run", "--join", command=("tune",))
+    more = capsys.readouterr().out
+
     assert "ray start" not in one and "histosyn tune" in one
+    assert "ray start" in more and "histosyn tune" not in more and "--no-kill" not in more
     assert "umask 077" in two and "RAY_AUTH_MODE=token" in two and "RAY_ADDRESS=" in two
 
 
