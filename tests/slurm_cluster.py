@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,15 +113,24 @@ def send(process, number):
 
 @dataclass(frozen=True, kw_only=True)
 class SlurmCluster:
-    """A running cluster; `environment` is for programs that are to talk to it."""
+    """A running cluster; `environment` is for programs that are to talk to it.
+
+    All its programs are started by the command `inside`, such as one that enters a network.
+    """
 
     folder: Path
     environment: dict[str, str]
+    inside: Sequence[str] = ()
 
     def run(self, *command, **options):
         """Run a program that must succeed; returns its output."""
         result = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, check=False, **options
+            [*self.inside, *command],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            **options,
         )
         assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
         return result.stdout
@@ -168,12 +178,12 @@ class SlurmCluster:
 
 
 @contextmanager
-def running_slurm(nodes=2):
+def running_slurm(nodes=2, inside=()):
     """Start a cluster whose nodes n1, n2, ... have one core each; stop it when the block ends."""
     # Not pytest's folder: the path of a socket must be short.
     with tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        cluster = SlurmCluster(folder=folder, environment=_environment(folder))
+        cluster = SlurmCluster(folder=folder, environment=_environment(folder), inside=inside)
         _write_configuration(folder, [f"n{i + 1}" for i in range(nodes)])
         try:
             _start(cluster, nodes)
@@ -238,7 +248,7 @@ def _start(cluster, nodes):
 
 def _node_states(cluster):
     return subprocess.run(
-        ["sinfo", "--noheader", "--Node", "--format=%T"],
+        [*cluster.inside, "sinfo", "--noheader", "--Node", "--format=%T"],
         env=cluster.environment, capture_output=True, text=True, check=False,
     ).stdout.split()  # fmt: skip
 
@@ -246,7 +256,7 @@ def _node_states(cluster):
 def _stop(cluster):
     """Cancel the jobs, whose processes would outlive the daemons; then end these by their ids."""
     subprocess.run(
-        ["scancel", f"--user={getpass.getuser()}"],
+        [*cluster.inside, "scancel", f"--user={getpass.getuser()}"],
         env=cluster.environment, capture_output=True, check=False,
     )  # fmt: skip
     _wait_until(lambda: not _running_jobs(cluster), 15)
@@ -258,7 +268,7 @@ def _stop(cluster):
 def _running_jobs(cluster):
     states = f"--states={','.join(_RUNNING[:4])}"
     return subprocess.run(
-        ["squeue", "--noheader", states],
+        [*cluster.inside, "squeue", "--noheader", states],
         env=cluster.environment, capture_output=True, text=True, check=False,
     ).stdout  # fmt: skip
 

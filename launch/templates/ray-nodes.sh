@@ -11,6 +11,7 @@ each 'mkdir -m 700 "$ray_folder" 2> /dev/null || [ -O "$ray_folder" ] && [ ! -L 
     { say "$ray_folder on a node is not yours."; exit 1; }
 leave() {
     [ "$?" != 0 ] || rm -f "$sweep/ray-$SLURM_JOB_ID"-*.log
+    kill $(jobs -p) 2> /dev/null || true
     each 'rm -rf "$ray_folder"' 2> /dev/null || true
 }
 trap leave EXIT

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from disks import small_disk
 from tissue import pack_blobs
 
 from histosyn.config.earlier import WITHOUT
@@ -590,3 +591,33 @@ def test_an_address_that_nobody_answers_is_named(sweeps):
 
     assert result.returncode == 2
     assert "Nobody answers at RAY_ADDRESS=127.0.0.1:1" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_full_disk_stops_the_sweep_and_loses_nothing(sweeps, tmp_path):
+    """Up to the last byte, while two trials train."""
+    settings = {"samples": 2, "steps": 60, "evaluate_every": 10, "grace_period": 60}
+    undisturbed = sweeps.write(**settings)
+    sweeps.succeed()
+
+    with small_disk(tmp_path / "disk", "64m") as disk:
+        sweep = sweeps.write(folder=disk, **settings)
+        process = sweeps.start()
+        wait_for(lambda: all(all_evaluations(sweep)), process)
+        with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while filler.write(bytes(4096)):
+                pass
+        _, errors = process.communicate(timeout=400)
+
+        assert process.returncode == 1, errors
+        told = [line for line in errors.splitlines() if line.startswith("histosyn: ")]
+        assert len(told) == 1 and str(sweep.sweep.folder) in told[0]
+        assert "Make room, and run the same command again." in told[0]
+        assert "Traceback" not in errors
+        assert not list(sweep.sweep.folder.glob("trials/*/outcome.json"))
+
+        (disk / "filler").unlink()
+        sweeps.succeed()
+
+        assert all_evaluations(sweep) == all_evaluations(undisturbed)
+        assert {row["status"] for row in trials(sweep)} == {"finished"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from ray.tune.search import Searcher
 
@@ -16,33 +17,43 @@ from tune.search.history import history
 from tune.search.tpe import has_model, suggest
 
 
+class Stop(Protocol):
+    """Whoever hears that the sweep is to stop, or is told so."""
+
+    def asked(self) -> object:
+        """Why it is to stop, if it is."""
+
+    def at_a_full_disk(self) -> AbstractContextManager[None]:
+        """It stops if the block meets one."""
+
+
 class Turns(Searcher):
     """Gives Ray Tune trials by number, and seed where one is repeated, as soon as there is room.
 
     Not before: a model shall know all that can be known. A trial that was suggested before a kill
     is what it was. What a sampler learns from are the trials' folders: nothing is kept here. Once
-    `is_over` says so, there are no more.
+    the sweep is asked to stop, there are no more.
     """
 
-    def __init__(
-        self, sweep: Sweep, turns: Sequence[Turn], is_over: Callable[[], bool] = lambda: False
-    ) -> None:
+    def __init__(self, sweep: Sweep, turns: Sequence[Turn], stop: Stop) -> None:
         super().__init__()
         self._sweep = sweep
         self._waiting = list(reversed(turns))
         self._running: set[str] = set()
-        self._is_over = is_over
+        self._stop = stop
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial, as `run_trial` wants it."""
-        if not self._waiting or self._is_over():
+        if not self._waiting or self._stop.asked():
             return Searcher.FINISHED
         if len(self._running) >= room(self._sweep.sweep):
             return None
         self._running.add(trial_id)
         number, seed = self._waiting.pop()
-        settle(self._sweep, number, seed)
-        return {"number": number, "seed": seed}
+        with self._stop.at_a_full_disk():
+            settle(self._sweep, number, seed)
+            return {"number": number, "seed": seed}
+        return Searcher.FINISHED
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

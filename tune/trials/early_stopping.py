@@ -10,6 +10,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from tune.plan.config import Sweep
 from tune.plan.trial_folder import Outcome, TrialFolder
 from tune.search.stopping import halving_stops, median_stops, rungs
+from tune.trials.stop import StopOfSweep
 
 
 class EarlyStopping(FIFOScheduler):
@@ -20,9 +21,10 @@ class EarlyStopping(FIFOScheduler):
     when the trial tells it again. The defaults are never stopped: others are compared with them.
     """
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, sweep: Sweep, stop: StopOfSweep) -> None:
         super().__init__()
         self._sweep = sweep
+        self._stop = stop
         settings = sweep.sweep
         self._rungs = rungs(settings.grace_period, settings.reduction_factor, sweep.train.run.steps)
         self._courses: dict[str, dict[int, Mapping[str, float]]] = {}
@@ -31,7 +33,15 @@ class EarlyStopping(FIFOScheduler):
             self._recall(number)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Let the trial go on, or stop it. After its last step it ends by itself."""
+        """Let the trial go on, or stop it. After its last step it ends by itself.
+
+        A full disk that cannot take the decision stops the sweep; it is taken when that goes on.
+        """
+        with self._stop.at_a_full_disk():
+            return self._decision(trial, result)
+        return str(TrialScheduler.CONTINUE)
+
+    def _decision(self, trial: Any, result: dict[str, Any]) -> str:
         number, step = trial.config["number"], result["step"]
         name, place = str(number), self._sweep.place(step, result["images_seen"])
         values = result.get("values") or {"distance": result["distance"]}

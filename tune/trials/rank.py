@@ -44,6 +44,7 @@ class Rank:
         self._trial = trial
         self._config = config
         self._sweep = sweep
+        self._folder = sweep.trial_folder(config["number"], config.get("seed"))
         self._told: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self._decided = threading.Semaphore(0)
 
@@ -76,7 +77,7 @@ class Rank:
             self._training = self._trial.MeasuredTraining(candidate, self._sweep, self._tell)
             self._training.make_up()
 
-        return self._trial.ended_badly(work)
+        return self._ended(work)
 
     def train_and_measure(self) -> End:
         """Train as the first of the ranks."""
@@ -93,7 +94,7 @@ class Rank:
 
     def measure_model(self) -> End:
         """Measure what came of it, if that is still to be done; for the first rank."""
-        return self._trial.ended_badly(self._training.measure_model)
+        return self._ended(self._training.measure_model)
 
     def next_told(self) -> dict[str, Any]:
         """What the first rank tells next; it waits for `go_on` then."""
@@ -109,7 +110,7 @@ class Rank:
 
     def _ended(self, work: Callable[[], None]) -> End:
         try:
-            return self._trial.ended_badly(work)
+            return self._trial.ended_badly(work, self._folder)
         except (Stopped, SystemExit) as ended:
             # Raised in an actor they would end its process.
             return ended

@@ -11,7 +11,7 @@ from ray.exceptions import RayActorError
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from hpc.errors import HistosynError
+from hpc.errors import FullDiskError, HistosynError
 from hpc.log import logger
 from hpc.preemption import Stopped
 from tune.plan.config import Sweep
@@ -44,7 +44,7 @@ def run_trials(sweep: Sweep, numbers: Sequence[int]) -> None:
     ):
         if numbers and not stop.asked():
             turns = [(number, None) for number in numbers]
-            _run_turns(sweep, turns, EarlyStopping(sweep), _STORAGE, watch, stop)
+            _run_turns(sweep, turns, EarlyStopping(sweep, stop), _STORAGE, watch, stop)
         if (repeats := to_repeat(sweep)) and not stop.asked():
             logger.info("the best and the defaults again: %d trainings", len(repeats))
             _run_turns(sweep, repeats, FIFOScheduler(), _STORAGE_OF_REPEATS, watch, stop)
@@ -65,7 +65,7 @@ def _run_turns(
     tuner = ray.tune.Tuner(
         _trainable(sweep),
         tune_config=ray.tune.TuneConfig(
-            search_alg=Turns(sweep, turns, is_over=lambda: stop.asked() is not None),
+            search_alg=Turns(sweep, turns, stop),
             num_samples=len(turns),
             scheduler=scheduler,
             trial_name_creator=_name,
@@ -76,7 +76,7 @@ def _run_turns(
             storage_path=str(config.folder),
             verbose=0,
             failure_config=ray.tune.FailureConfig(max_failures=_RETRIES),
-            callbacks=[TrialLog(watch)],
+            callbacks=[TrialLog(watch, stop)],
         ),
     )
     grid = tuner.fit()
@@ -105,6 +105,8 @@ def _trainable(sweep: Sweep) -> Any:
 def _require_not_stopped(sweep: Sweep, turns: Sequence[Turn], stop: StopOfSweep) -> None:
     reason = stop.asked()
     left = [turn for turn in turns if TrialFolder(sweep.trial_folder(*turn)).is_open]
+    if stop.full_disk is not None:
+        raise stop.full_disk
     if reason is not None and left:
         raise Stopped(
             reason,
@@ -118,9 +120,10 @@ class TrialLog(TrialProgressCallback):
     output.
     """
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, stop: StopOfSweep) -> None:
         super().__init__()
         self._watch = watch
+        self._stop = stop
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tell that time passes; Tune asks often."""
@@ -137,17 +140,29 @@ class TrialLog(TrialProgressCallback):
         self._watch.measured(_turn(trial.config))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tell that a trial is tried again."""
+        """Tell that a trial is tried again; it is not if the disk is full."""
+        if self._disk_is_full(trial):
+            return
         logger.warning("trial %s broke off (%s): it goes on from its last checkpoint.",
                        _told(_turn(trial.config)), _why(trial))  # fmt: skip
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell that a trial has failed."""
+        if self._disk_is_full(trial):
+            return
         logger.warning("trial %s failed.", _told(_turn(trial.config)))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell how a trial ended."""
         self._watch.ended(_turn(trial.config))
+
+    def _disk_is_full(self, trial: Any) -> bool:
+        error = trial.get_pickled_error()
+        cause = None if error is None else _cause(error)
+        if not isinstance(cause, FullDiskError):
+            return False
+        self._stop.because_of(cause)
+        return True
 
 
 def _why(trial: Any) -> str:
@@ -171,10 +186,15 @@ def _name(trial: Any) -> str:
     return f"trial-{number:04d}" + ("" if seed is None else f"-seed-{seed}")
 
 
-def _first_line(error: BaseException) -> str:
-    # Each process that it came through has put another one around it.
+def _cause(error: BaseException) -> BaseException:
+    """Each process that it came through has put another one around it."""
     while isinstance(cause := getattr(error, "cause", None), BaseException):
         error = cause
+    return error
+
+
+def _first_line(error: BaseException) -> str:
+    error = _cause(error)
     first_line = (str(error).strip().splitlines() or [""])[0]
     return (
         first_line if isinstance(error, HistosynError) else f"{type(error).__name__}: {first_line}"

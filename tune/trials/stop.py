@@ -1,21 +1,45 @@
 """Asking a sweep to stop: its trials save and end, and no other one begins.
 
 The request is the file STOP in the sweep's folder, which trials see on whatever node they train. A
-signal to the process that runs the sweep writes it, the job file does, and so may people.
+signal to the process that runs the sweep writes it, the job file does, and so may people. A full
+disk is a reason, too: no trial is to blame for it.
 """
 
 from __future__ import annotations
 
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from hpc.deferred_writes import is_full_disk
+from hpc.errors import FullDiskError
 from hpc.log import logger
-from hpc.preemption import STOP_FILE, Reason, StopRequest, reason_of, reason_of_file
+from hpc.preemption import STOP_FILE, Reason, Stopped, StopRequest, reason_of, reason_of_file
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR2") if hasattr(signal, name)]
+
+
+def require_not_asked(folder: Path) -> None:
+    """Stopped if a trial of the sweep in `folder` need not begin."""
+    if (folder / STOP_FILE).exists():
+        raise Stopped(reason_of_file(), "asked to stop before it began.")
+
+
+@contextmanager
+def telling_of_a_full_disk(folder: Path) -> Iterator[None]:
+    """A full disk that the block meets becomes a FullDiskError."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        raise FullDiskError(
+            f"{error.filename or folder} could not be written: {error.strerror}. What was written "
+            "before is as it was. Make room, and run the same command again."
+        ) from error
 
 
 class StopOfTrial(StopRequest):
@@ -31,6 +55,7 @@ class StopOfSweep:
     def __init__(self, folder: Path) -> None:
         self._file = folder / STOP_FILE
         self._reason: Reason | None = None
+        self.full_disk: FullDiskError | None = None
         self._told = False
         self._old_handlers: dict[int, Any] = {}
 
@@ -50,6 +75,21 @@ class StopOfSweep:
             with suppress(OSError):
                 self._file.unlink(missing_ok=True)
 
+    @contextmanager
+    def at_a_full_disk(self) -> Iterator[None]:
+        """The sweep stops if the block meets one."""
+        try:
+            with telling_of_a_full_disk(self._file.parent):
+                yield
+        except FullDiskError as error:
+            self.because_of(error)
+
+    def because_of(self, error: FullDiskError) -> None:
+        """The sweep is to stop, and this is to be told at its end."""
+        self.full_disk = self.full_disk or error
+        self._told = True
+        self._ask(reason_of_file())
+
     def asked(self) -> Reason | None:
         """Why the sweep is to stop, if it is; told once."""
         if self._reason is None and self._file.exists():
@@ -62,7 +102,10 @@ class StopOfSweep:
         return self._reason
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._reason = reason_of(number)
+        self._ask(reason_of(number))
+
+    def _ask(self, reason: Reason) -> None:
+        self._reason = reason
         # On a full disk trials train to their end, and no other one begins.
         with suppress(OSError):
             self._file.touch()

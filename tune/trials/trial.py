@@ -19,7 +19,13 @@ from histosyn.networks.generator import Generator
 from histosyn.training.run import run_training
 from histosyn.training.trainer import Trainer
 from hpc import checkpoint, collectives
-from hpc.errors import HistosynError, InputError, LostProcessError, TrainingDivergedError
+from hpc.errors import (
+    FullDiskError,
+    HistosynError,
+    InputError,
+    LostProcessError,
+    TrainingDivergedError,
+)
 from hpc.locks import locked
 from hpc.preemption import Stopped
 from hpc.process_group import device_of
@@ -28,7 +34,7 @@ from hpc.topology import Topology
 from tune.measuring.evaluation import Evaluator
 from tune.plan.config import Candidate, Sweep
 from tune.plan.trial_folder import Evaluation, Outcome, TrialFolder
-from tune.trials.stop import StopOfTrial
+from tune.trials.stop import StopOfTrial, require_not_asked, telling_of_a_full_disk
 
 # File servers take a minute or two to give back the locks of a node that was lost.
 _LOCK_SECONDS = 300
@@ -144,6 +150,7 @@ class MeasuredTraining:
 
         What was written to resume from only has no batch statistics; the run makes up for it.
         """
+        require_not_asked(self._sweep.sweep.folder)
         _wait_for_the_one_before(self._run.folder)
         self._measurements.tell_last()
         checkpoints = self._run.folder / CHECKPOINTS
@@ -167,15 +174,16 @@ class MeasuredTraining:
             self._measurements.at(self._run.steps, load_model(self._model, self._device).network)
 
 
-def ended_badly(work: Callable[[], None]) -> Outcome | None:
+def ended_badly(work: Callable[[], None], folder: Path) -> Outcome | None:
     """Do some of a trial's work: None if it went well, else how the trial ended.
 
     What is wrong with the candidate or the data would be so again. Any other error leaves the
-    process, and Tune tries again; so does the loss of a process of several.
+    process, and Tune tries again; so do the loss of a process of several, and a full disk.
     """
     try:
-        work()
-    except LostProcessError:
+        with telling_of_a_full_disk(folder):
+            work()
+    except (LostProcessError, FullDiskError):
         raise
     except TrainingDivergedError as error:
         return Outcome(status="diverged", reason=str(error))
@@ -197,7 +205,9 @@ def run_trial(config: dict[str, Any], sweep: Sweep) -> None:
 
     folder = TrialFolder(sweep.trial_folder(config["number"], config.get("seed")))
     with suppress(Stopped):
-        folder.conclude(ended_badly(work) or Outcome(status="finished"))
+        outcome = ended_badly(work, folder.path)
+        with telling_of_a_full_disk(folder.path):
+            folder.conclude(outcome or Outcome(status="finished"))
 
 
 def _wait_for_the_one_before(folder: Path) -> None:

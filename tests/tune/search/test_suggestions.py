@@ -10,6 +10,7 @@ from tune.plan.trial_folder import Evaluation, Outcome, Seen, TrialFolder
 from tune.search import suggestions
 from tune.search.history import history
 from tune.search.suggestions import Turns, settle
+from tune.trials.stop import StopOfSweep
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_a_suggestion_that_contradicts_itself_is_drawn_instead(sweep, monkeypatc
 def test_trials_are_given_when_there_is_room(sweep, monkeypatch):
     sweep = replace(sweep, sweep=replace(sweep.sweep, sampler="random"))
     monkeypatch.setattr(suggestions, "room", lambda _: 2)
-    turns = Turns(sweep, [(4, None), (5, None), (4, 7)])
+    turns = Turns(sweep, [(4, None), (5, None), (4, 7)], StopOfSweep(sweep.sweep.folder))
 
     assert turns.suggest("a") == {"number": 4, "seed": None}
     assert turns.suggest("b") == {"number": 5, "seed": None}
@@ -77,3 +78,13 @@ def test_trials_are_given_when_there_is_room(sweep, monkeypatch):
     assert turns.suggest("c") == {"number": 4, "seed": 7}
     turns.on_trial_complete("c", error=True)
     assert turns.suggest("d") == Searcher.FINISHED
+
+
+def test_a_sweep_that_was_asked_to_stop_gives_no_trials(sweep, monkeypatch):
+    monkeypatch.setattr(suggestions, "room", lambda _: 2)
+    turns = Turns(sweep, [(4, None), (5, None)], StopOfSweep(sweep.sweep.folder))
+    sweep.sweep.folder.mkdir(exist_ok=True)
+    (sweep.sweep.folder / "STOP").touch()
+
+    assert turns.suggest("a") == Searcher.FINISHED
+    assert not sweep.trial_folder(4).exists()

@@ -9,6 +9,7 @@ from ray.tune.schedulers import TrialScheduler
 from tune.plan.config import sweep_from_dict
 from tune.plan.trial_folder import Evaluation, Outcome, TrialFolder
 from tune.trials.early_stopping import EarlyStopping
+from tune.trials.stop import StopOfSweep
 
 GO_ON, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
 
@@ -39,7 +40,7 @@ def folder_of(sweep, number):
 
 
 def start(sweep, numbers=range(6)):
-    scheduler = EarlyStopping(sweep)
+    scheduler = EarlyStopping(sweep, StopOfSweep(sweep.sweep.folder))
     for number in numbers:
         scheduler.on_trial_add(None, trial(number))
     return scheduler

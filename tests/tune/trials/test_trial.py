@@ -1,15 +1,20 @@
 """A trial, without Ray around it: what it measures, and how it goes on and ends."""
 
 import shutil
+import time
 from dataclasses import asdict, replace
+from threading import Thread
 
 import pytest
 import ray.tune
+from disks import resize, small_disk
 from launching import wait_until
 from tissue import pack_blobs, tiny_config
 
 from histosyn.config.file import as_plain
 from hpc.checkpoint import steps
+from hpc.errors import FullDiskError
+from hpc.locks import locked
 from hpc.run_folder_names import CHECKPOINTS
 from tune.measuring.evaluation import Evaluator
 from tune.plan.config import sweep_from_dict
@@ -47,6 +52,64 @@ def sweep_of(train, search, folder):
 
 def lines_of(folder):
     return (folder.path / "evaluations.jsonl").read_text().splitlines(keepends=True)
+
+
+def test_a_trial_that_is_asked_to_stop_saves_and_goes_on_later(data, tmp_path, monkeypatch):
+    """The file asks all trials: none of them takes it away."""
+    train = tiny_config(data, tmp_path / "unused", steps=12, checkpoint_every=12)
+    sweep = sweep_of(train, {"loss.feature_matching": {"uniform": [1, 20]}}, tmp_path)
+    asked = sweep.sweep.folder / "STOP"
+    told = []
+
+    def report(measurement):
+        told.append(measurement["step"])
+        if told == [2]:
+            asked.touch()
+            time.sleep(1.5)
+
+    monkeypatch.setattr(ray.tune, "report", report)
+    run_trial({"number": 0}, sweep)
+
+    folder = TrialFolder(sweep.trial_folder(0))
+    (saved,) = steps(folder.path / CHECKPOINTS)
+    assert folder.outcome() is None and asked.exists() and 2 < saved < 12
+    run_trial({"number": 0}, sweep)
+    assert list(steps(folder.path / CHECKPOINTS)) == [saved], "it does not begin"
+    asked.unlink()
+    run_trial({"number": 0}, sweep)
+    assert folder.outcome() == Outcome(status="finished")
+    assert told[-1] == 12 and sorted(set(told)) == [2, 4, 6, 8, 10, 12]
+
+
+def test_a_full_disk_is_no_fault_of_the_trial(sweep, reports, tmp_path):
+    with small_disk(sweep.sweep.folder, "64k"):
+        with pytest.raises(
+            FullDiskError, match="step-00000002 could not be written: .*Make room, and run"
+        ):
+            run_trial({"number": 0}, sweep)
+
+        folder = TrialFolder(sweep.trial_folder(0))
+        assert folder.outcome() is None
+        resize(sweep.sweep.folder, "64m")
+        run_trial({"number": 0}, sweep)
+        assert folder.outcome() == Outcome(status="finished")
+
+
+def test_a_trial_waits_for_the_process_that_had_it_before(sweep, reports, monkeypatch):
+    """Its node may be lost to Ray alone. It does not wait for ever."""
+    path = sweep.trial_folder(0)
+    held = locked(path / "lock", busy="busy", risk="none")
+    with held:
+        monkeypatch.setattr("tune.trials.trial._LOCK_SECONDS", 0.5)
+        run_trial({"number": 0}, sweep)
+        assert "It has not ended for 0.5 seconds" in TrialFolder(path).outcome().reason
+        monkeypatch.setattr("tune.trials.trial._LOCK_SECONDS", 100)
+        waiting = Thread(target=run_trial, args=({"number": 0}, sweep))
+        waiting.start()
+        waiting.join(1)
+        assert waiting.is_alive() and not reports
+    waiting.join()
+    assert TrialFolder(path).outcome() == Outcome(status="finished")
 
 
 def test_a_trial_measures_tells_and_concludes(sweep, reports):

@@ -1,0 +1,287 @@
+"""Sweeps on a real SLURM whose nodes come and go: trials end as in an undisturbed sweep.
+
+Every test compares the weights of trials, bit for bit, with those of a sweep that nothing happened
+to. Ray looks outside: all runs in a network that has no outside.
+"""
+
+import json
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from lonely_network import lonely_network
+from slurm_cluster import SITE, SlurmCluster, processes, running_slurm, send, slurm_marks
+from tissue import pack_blobs
+
+from tune.plan.trial_folder import TrialFolder
+
+pytestmark = slurm_marks()
+
+# Much longer than anything takes, on a machine that does a lot else.
+PATIENCE_SECONDS = 500
+# Trials of Ray are polite to others by default, who are many here.
+IMPATIENT = SITE.replace("setup = [", "setup = ['export RAY_worker_niceness=0', ")
+SWEEP = """
+[train.data]
+shards = "train/packed/train"
+global_batch = 2
+workers = 0
+[train.generator]
+base_channels = 4
+max_multiplier = 4
+upsamplings = 3
+label_channels = 8
+noise_channels = 4
+[train.discriminator]
+pretrained = "none"
+base_channels = 4
+layers = 2
+scales = 1
+[train.run]
+steps = {steps}
+report_every = 1
+checkpoint_every = 10
+[search]
+optimizer.generator_lr = {{ log_uniform = [1e-5, 1e-2] }}
+[objective.distance]
+extractor = "random"
+[sweep]
+folder = "runs/{name}"
+validation = "validation/packed/train"
+samples = {samples}
+evaluate_every = 10
+evaluation_tiles = 4
+grace_period = 10
+stopping = "none"
+{more}
+"""
+STEPS = 60
+
+
+@pytest.fixture(scope="module")
+def slurm():
+    with lonely_network() as inside, running_slurm(nodes=3, inside=inside) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A user's folder; each sweep in it has a file and a folder of its own."""
+    folder = tmp_path_factory.mktemp("project")
+    pack_blobs(folder / "train", count=8)
+    pack_blobs(folder / "validation", count=4)
+    (folder / "site.toml").write_text(IMPATIENT)
+    return folder
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """A sweep, submitted as `number`."""
+
+    slurm: SlurmCluster
+    project: Path
+    name: str
+    number: str
+
+    @classmethod
+    def submitted(cls, slurm, project, name, *options, nodes=2, samples=2, more=""):
+        text = SWEEP.format(name=name, samples=samples, more=more, steps=STEPS)
+        (project / f"{name}.toml").write_text(text)
+        job = cls(slurm, project, name, "")
+        return cls(slurm, project, name, job.submit("--nodes", nodes, *options))
+
+    def submit(self, *options):
+        (number,) = self.slurm.submit(
+            self.project, "tune", *options, "--config", f"{self.name}.toml"
+        )
+        return number
+
+    @property
+    def folder(self):
+        return self.project / "runs" / self.name
+
+    def trial(self, number):
+        return self.folder / "trials" / f"{number:04d}"
+
+    @property
+    def log(self):
+        return (self.folder / f"slurm-{self.number}.log").read_text()
+
+    def measured(self, number):
+        """How often a trial has been measured."""
+        path = self.trial(number) / "evaluations.jsonl"
+        return path.read_text().count("\n") if path.exists() else 0
+
+    def train_on(self, node):
+        """The processes that train on a node."""
+        return [each for each in self.processes_on(node) if "ray::ImplicitFunc" in each.command]
+
+    def processes_on(self, node, job=None):
+        mine = {"SLURM_JOB_ID": job or self.number, "SLURMD_NODENAME": node}
+        return [each for each in processes() if mine.items() <= each.environment.items()]
+
+    def raylet(self, node):
+        (found,) = [each for each in self.processes_on(node) if "/raylet/raylet " in each.command]
+        return found
+
+    def wait_until(self, condition):
+        """Until `condition()` holds; the job must not end before."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            over = self.slurm.end_of(self.number) or time.monotonic() > deadline
+            # It may hold since the job's end.
+            assert not over or condition(), self.log
+            time.sleep(0.2)
+
+    def in_mid_trial(self):
+        """Once both of the first two trials train, and have been measured."""
+        self.wait_until(lambda: self.measured(0) >= 2 and self.measured(1) >= 2)
+        return self
+
+    def ends_as(self, undisturbed):
+        """Wait for the end, which must be that of the undisturbed sweep."""
+        state = self.slurm.wait_for(self.number, PATIENCE_SECONDS)
+        assert state == "COMPLETED", self.log
+        for number in range(2):
+            assert weights(self.trial(number)) == weights(undisturbed.trial(number))
+            ours, theirs = (TrialFolder(each.trial(number)) for each in (self, undisturbed))
+            assert ours.evaluations() == theirs.evaluations()
+        assert (self.folder / "best.toml").read_text() == (
+            (undisturbed.folder / "best.toml").read_text().replace(undisturbed.name, self.name)
+        )
+        self.leaves_nothing()
+
+    def leaves_nothing(self):
+        """No process, nobody's key, no folder of Ray's."""
+        for node in ("n1", "n2", "n3"):
+            assert not self.processes_on(node)
+        assert not list(self.folder.glob("ray-*"))
+        assert not (self.folder / "STOP").exists()
+        assert not Path(f"/tmp/ray-{self.number}").exists()
+
+
+def weights(folder):
+    return (folder / "model" / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(slurm, project):
+    """It also tells on which nodes trials trained."""
+    job = SweepJob.submitted(slurm, project, "undisturbed")
+    job.wait_until(lambda: job.train_on("n1") and job.train_on("n2"))
+    assert slurm.wait_for(job.number, PATIENCE_SECONDS) == "COMPLETED", job.log
+    job.leaves_nothing()
+    assert (job.folder / "best.toml").exists()
+    return job
+
+
+def test_trials_train_on_both_nodes(undisturbed):
+    """As the fixture has seen."""
+    saved = json.loads((undisturbed.folder / "trials.json").read_text())
+    assert [row["status"] for row in saved["tables"]["trials"]] == ["finished"] * 2
+    hosts = {json.loads((undisturbed.trial(n) / "state.json").read_text())["job"] for n in (0, 1)}
+    assert hosts == {undisturbed.number}
+
+
+def test_a_node_that_is_lost_takes_its_trial_along_which_goes_on_elsewhere(
+    slurm, project, undisturbed
+):
+    """Ray's part of it is killed, while the trial's process still holds what it writes to."""
+    job = SweepJob.submitted(slurm, project, "left").in_mid_trial()
+    (trial,) = job.train_on("n2")
+    send(trial.id, signal.SIGSTOP)
+    send(job.raylet("n2").id, signal.SIGKILL)
+    job.wait_until(lambda: "its process or its node was lost" in job.log)
+    send(trial.id, signal.SIGKILL)
+
+    job.ends_as(undisturbed)
+
+    told = [line for line in job.log.splitlines() if "broke off" in line]
+    assert len(told) == 1, told
+    assert slurm.fact(job.number, "Restarts") == "0"
+
+
+def test_a_node_without_power_is_not_missed(slurm, project, undisturbed):
+    """SLURM lets the job go on with the other one (--no-kill)."""
+    job = SweepJob.submitted(slurm, project, "power").in_mid_trial()
+    slurm.lose_node("n2")
+    try:
+        job.ends_as(undisturbed)
+        assert slurm.fact(job.number, "Restarts") == "0"
+    finally:
+        slurm.start_node("n2")
+
+
+def test_a_warning_of_the_end_saves_and_queues_the_job_again(slurm, project, undisturbed):
+    """What SLURM does before the time is over, or when another job comes first."""
+    job = SweepJob.submitted(slurm, project, "warned").in_mid_trial()
+    slurm.run("scancel", "--batch", "--signal=USR2", job.number)
+
+    job.ends_as(undisturbed)
+
+    assert slurm.fact(job.number, "Restarts") == "1"
+    assert "the sweep was stopped by the file STOP, with 2 of 2 trials left" in job.log
+    assert "job file: trials are left, and the job is queued again" in job.log
+
+
+def test_a_requeue_by_slurm_loses_nothing(slurm, project, undisturbed):
+    """Preemption as most sites do it: SIGTERM to all processes, and SIGKILL after KillWait."""
+    job = SweepJob.submitted(slurm, project, "preempted").in_mid_trial()
+    slurm.run("scontrol", "requeue", job.number)
+
+    job.ends_as(undisturbed)
+
+    assert slurm.fact(job.number, "Restarts") == "1"
+    assert "failed" not in job.log
+
+
+def test_without_the_head_of_ray_the_job_is_queued_again(slurm, project, undisturbed):
+    job = SweepJob.submitted(slurm, project, "headless").in_mid_trial()
+    (head,) = [each for each in job.processes_on("n1") if "/gcs_server " in each.command]
+    send(head.id, signal.SIGKILL)
+
+    job.ends_as(undisturbed)
+
+    assert slurm.fact(job.number, "Restarts") == "1"
+
+
+def test_without_its_first_node_the_job_is_queued_again_by_slurm(slurm, project, undisturbed):
+    job = SweepJob.submitted(slurm, project, "first").in_mid_trial()
+    lost = slurm.nodes_of(job.number)[0]
+    slurm.lose_node(lost)
+    try:
+        job.ends_as(undisturbed)
+        assert slurm.fact(job.number, "Restarts") == "1"
+    finally:
+        slurm.start_node(lost)
+
+
+def test_a_node_that_joins_gets_trials(slurm, project, undisturbed):
+    """Until the sweep has ended; then its job ends by itself."""
+    job = SweepJob.submitted(slurm, project, "joined", samples=4)
+    job.wait_until(lambda: job.measured(0))
+    joined = job.submit("--join")
+    job.wait_until(lambda: job.processes_on("n3", joined))
+    trains = [each for each in ("ray::ImplicitFunc",)]
+    job.wait_until(
+        lambda: any(trains[0] in each.command for each in job.processes_on("n3", joined))
+    )
+
+    assert slurm.wait_for(job.number, PATIENCE_SECONDS) == "COMPLETED", job.log
+    for number in range(2):
+        assert weights(job.trial(number)) == weights(undisturbed.trial(number))
+    assert slurm.wait_for(joined, PATIENCE_SECONDS) == "COMPLETED"
+    job.leaves_nothing()
+
+
+def test_trials_that_fit_on_no_node_are_told_before_the_first(slurm, project):
+    job = SweepJob.submitted(slurm, project, "large", more="cpus_per_trial = 2")
+
+    assert slurm.wait_for(job.number, PATIENCE_SECONDS) == "FAILED"
+
+    told = [line for line in job.log.splitlines() if line.startswith("histosyn:")]
+    assert len(told) == 1 and "A trial asks for 2 CPUs" in told[0]
+    assert slurm.fact(job.number, "ExitCode") == "2:0"
+    assert not job.trial(0).exists()
