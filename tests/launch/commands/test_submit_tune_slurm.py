@@ -114,11 +114,13 @@ class SweepJob:
         path = self.trial(number) / "evaluations.jsonl"
         return path.read_text().count("\n") if path.exists() else 0
 
-    def train_on(self, node):
-        """The processes that train on a node."""
-        return [each for each in self.processes_on(node) if "ray::ImplicitFunc" in each.command]
+    def train_on(self, node, job=None):
+        """The processes that train on a node, in this job or one that joined it."""
+        ours = self.processes_on(node, job)
+        return [each for each in ours if "ray::ImplicitFunc" in each.command]
 
     def processes_on(self, node, job=None):
+        """All processes of a job on a node."""
         mine = {"SLURM_JOB_ID": job or self.number, "SLURMD_NODENAME": node}
         return [each for each in processes() if mine.items() <= each.environment.items()]
 
@@ -263,11 +265,7 @@ def test_a_node_that_joins_gets_trials(slurm, project, undisturbed):
     job = SweepJob.submitted(slurm, project, "joined", samples=4)
     job.wait_until(lambda: job.measured(0))
     joined = job.submit("--join")
-    job.wait_until(lambda: job.processes_on("n3", joined))
-    trains = [each for each in ("ray::ImplicitFunc",)]
-    job.wait_until(
-        lambda: any(trains[0] in each.command for each in job.processes_on("n3", joined))
-    )
+    job.wait_until(lambda: job.train_on("n3", joined))
 
     assert slurm.wait_for(job.number, PATIENCE_SECONDS) == "COMPLETED", job.log
     for number in range(2):
