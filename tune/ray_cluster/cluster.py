@@ -14,6 +14,7 @@ from hpc.errors import InputError
 from hpc.parallel import usable_cores
 from tune.plan.settings import SweepConfig
 from tune.ray_cluster.environment import ADDRESS, OF_TRIALS, existing_cluster
+from tune.ray_cluster.messages import take_messages
 from tune.ray_cluster.session_folder import session_folder
 
 # Trials send small dicts only; Ray's default would reserve a third of the memory.
@@ -30,6 +31,7 @@ def cluster(config: SweepConfig) -> Iterator[None]:
     # Workers look for modules in the driver's current folder first. It shall not be the user's,
     # where an eval.py or tune.py may lie.
     with contextlib.ExitStack() as stack:
+        take_messages()
         with contextlib.chdir(config.folder):
             try:
                 ray.init(

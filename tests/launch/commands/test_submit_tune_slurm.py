@@ -58,6 +58,7 @@ stopping = "none"
 {more}
 """
 STEPS = 60
+NODES = ("n1", "n2", "n3")
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +158,10 @@ class SweepJob:
 
     def leaves_nothing(self):
         """No process, nobody's key, no folder of Ray's."""
-        for node in ("n1", "n2", "n3"):
-            assert not self.processes_on(node)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while left := [each for node in NODES for each in self.processes_on(node)]:
+            assert time.monotonic() < deadline, left
+            time.sleep(0.2)
         assert not list(self.folder.glob("ray-*"))
         assert not (self.folder / "STOP").exists()
         assert not Path(f"/tmp/ray-{self.number}").exists()
