@@ -19,3 +19,4 @@ while [ "$SECONDS" -lt "$give_up" ] &&
     fi
     sleep 10
 done
+if [ "$SECONDS" -ge "$give_up" ]; then say "the sweep's Ray was not there for ten minutes."; fi

@@ -82,6 +82,11 @@ def room(config: SweepConfig) -> int:
     return max(1, min(fitting, config.max_concurrent or fitting))
 
 
+def has_room(config: SweepConfig) -> bool:
+    """Whether a trial fits on the nodes that are there now, were it alone on them."""
+    return config.trials_on(_nodes()) > 0
+
+
 def _nodes() -> list[dict[str, float]]:
     """The resources of each node that is there now."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -50,7 +50,10 @@ class StopOfTrial(StopRequest):
 
 
 class StopOfSweep:
-    """In the process that runs the sweep, for as long as its block runs; then the file goes."""
+    """In the process that runs the sweep, for as long as its block runs; then the file goes.
+
+    One that a killed process has left, which says for what reason, asks nobody any more.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / STOP_FILE
@@ -60,6 +63,8 @@ class StopOfSweep:
         self._old_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
+        if self._file.exists() and self._file.stat().st_size:
+            self._file.unlink()
         self._old_handlers = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         return self
 
@@ -108,4 +113,4 @@ class StopOfSweep:
         self._reason = reason
         # On a full disk trials train to their end, and no other one begins.
         with suppress(OSError):
-            self._file.touch()
+            self._file.write_text(f"{reason.text}\n", "utf-8")

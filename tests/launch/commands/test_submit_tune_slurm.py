@@ -110,6 +110,10 @@ class SweepJob:
     def log(self):
         return (self.folder / f"slurm-{self.number}.log").read_text()
 
+    def state(self, number):
+        """What a trial says of itself."""
+        return json.loads((self.trial(number) / "state.json").read_text())
+
     def measured(self, number):
         """How often a trial has been measured."""
         path = self.trial(number) / "evaluations.jsonl"
@@ -186,8 +190,7 @@ def test_trials_train_on_both_nodes(undisturbed):
     """As the fixture has seen."""
     saved = json.loads((undisturbed.folder / "trials.json").read_text())
     assert [row["status"] for row in saved["tables"]["trials"]] == ["finished"] * 2
-    hosts = {json.loads((undisturbed.trial(n) / "state.json").read_text())["job"] for n in (0, 1)}
-    assert hosts == {undisturbed.number}
+    assert {undisturbed.state(number)["job"] for number in range(2)} == {undisturbed.number}
 
 
 def test_a_node_that_is_lost_takes_its_trial_along_which_goes_on_elsewhere(
@@ -223,6 +226,8 @@ def test_a_warning_of_the_end_saves_and_queues_the_job_again(slurm, project, und
     """What SLURM does before the time is over, or when another job comes first."""
     job = SweepJob.submitted(slurm, project, "warned").in_mid_trial()
     slurm.run("scancel", "--batch", "--signal=USR2", job.number)
+    job.wait_until(lambda: "the sweep was stopped" in job.log)
+    assert [job.state(number)["state"] for number in range(2)] == ["stopped", "stopped"], "saved"
 
     job.ends_as(undisturbed)
 

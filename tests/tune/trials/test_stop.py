@@ -43,6 +43,16 @@ def test_a_signal_asks_trials_on_all_nodes(tmp_path, number):
     assert signal.getsignal(number) is before
 
 
+def test_what_a_killed_process_was_asked_is_past(tmp_path):
+    with StopOfSweep(tmp_path):
+        os.kill(os.getpid(), signal.SIGUSR2)
+        left = (tmp_path / "STOP").read_bytes()
+    (tmp_path / "STOP").write_bytes(left)
+
+    with StopOfSweep(tmp_path) as stop:
+        assert stop.asked() is None
+
+
 def test_nobody_asked(tmp_path):
     with StopOfSweep(tmp_path):
         pass
