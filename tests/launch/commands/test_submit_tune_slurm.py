@@ -87,8 +87,8 @@ class SweepJob:
     number: str
 
     @classmethod
-    def submitted(cls, slurm, project, name, *options, nodes=2, samples=2, more=""):
-        text = SWEEP.format(name=name, samples=samples, more=more, steps=STEPS)
+    def submitted(cls, slurm, project, name, *options, nodes=2, samples=2, steps=STEPS, more=""):
+        text = SWEEP.format(name=name, samples=samples, more=more, steps=steps)
         (project / f"{name}.toml").write_text(text)
         job = cls(slurm, project, name, "")
         return cls(slurm, project, name, job.submit("--nodes", nodes, *options))
@@ -268,16 +268,17 @@ def test_without_its_first_node_the_job_is_queued_again_by_slurm(slurm, project,
         slurm.start_node(lost)
 
 
-def test_a_node_that_joins_gets_trials(slurm, project, undisturbed):
-    """Until the sweep has ended; then its job ends by itself."""
-    job = SweepJob.submitted(slurm, project, "joined", samples=4)
+def test_a_node_that_joins_gets_trials(slurm, project):
+    """While the two that were there train others; and once the sweep has ended, so does its job."""
+    job = SweepJob.submitted(slurm, project, "joined", samples=3, steps=200)
     job.wait_until(lambda: job.measured(0))
     joined = job.submit("--join")
+
     job.wait_until(lambda: job.train_on("n3", joined))
 
+    assert job.train_on("n1") and job.train_on("n2")
     assert slurm.wait_for(job.number, PATIENCE_SECONDS) == "COMPLETED", job.log
-    for number in range(2):
-        assert weights(job.trial(number)) == weights(undisturbed.trial(number))
+    assert job.state(2)["job"] == joined
     assert slurm.wait_for(joined, PATIENCE_SECONDS) == "COMPLETED"
     job.leaves_nothing()
 
