@@ -292,3 +292,13 @@ def test_trials_that_fit_on_no_node_are_told_before_the_first(slurm, project):
     assert len(told) == 1 and "A trial asks for 2 CPUs" in told[0]
     assert slurm.fact(job.number, "ExitCode") == "2:0"
     assert not job.trial(0).exists()
+
+
+def test_a_job_of_one_node_is_queued_again_too(slurm, project, undisturbed):
+    job = SweepJob.submitted(slurm, project, "alone", nodes=1)
+    job.wait_until(lambda: job.measured(0) >= 2)
+    slurm.run("scancel", "--batch", "--signal=USR2", job.number)
+
+    job.ends_as(undisturbed)
+
+    assert slurm.fact(job.number, "Restarts") == "1"
