@@ -54,6 +54,7 @@ ReturnToService=2
 SlurmdTimeout=20
 KillWait=5
 MinJobAge=600
+FirstJobId={first_job}
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1,sched_min_interval=0
 {nodes}
 PartitionName=main Nodes=ALL Default=YES MaxTime=60 State=UP
@@ -211,8 +212,10 @@ def _write_configuration(folder, names):
         for name, port in zip(names, ports, strict=True)
     )
     text = _CONFIGURATION.format(
-        host=host, port=control_port, user=getpass.getuser(), folder=folder, nodes=nodes
-    )
+        host=host, port=control_port, user=getpass.getuser(), folder=folder, nodes=nodes,
+        # Jobs of clusters side by side have ports and folders by their numbers.
+        first_job=1000 + secrets.randbelow(50_000),
+    )  # fmt: skip
     (folder / "slurm.conf").write_text(text)
     (folder / "state").mkdir()
     key = folder / "munge.key"
