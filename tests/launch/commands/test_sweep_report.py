@@ -68,3 +68,18 @@ def test_what_does_not_fit_a_sweep_is_refused(folder, tmp_path, capsys):
     assert "is a sweep, and --json" in refused(
         capsys, "status", folder, "--json", tmp_path / "s.json"
     )
+
+
+def test_a_job_file_hears_whether_trials_are_left(folder, tmp_path, capsys):
+    """Also repeats that have not been made."""
+    main(["status", "--next", str(folder)])
+    assert capsys.readouterr().out == "nothing\n"
+
+    write_sweep(tmp_path / "running", record=at_work(made_up(16)), ended=False)
+    main(["status", "--next", str(tmp_path / "running")])
+    assert capsys.readouterr().out == "restart\n"
+
+    write_sweep(tmp_path / "unrepeated", 6)
+    next((tmp_path / "unrepeated/repeats").glob("*/outcome.json")).unlink()
+    main(["status", "--next", str(tmp_path / "unrepeated")])
+    assert capsys.readouterr().out == "restart\n"
