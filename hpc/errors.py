@@ -4,7 +4,7 @@
     ├── DamagedFileError          a file of ours is truncated, altered or incomplete
     ├── FullDiskError             the disk is full, or a quota is used up
     ├── TrainingDivergedError     a loss or weight is no longer finite
-    ├── LostProcessError          a process of the group died or froze; the same command goes on
+    ├── LostProcessError          a process of the group was killed, froze, or never came
     ├── PartialFailureError       some items failed, the rest is done
     └── InputError                exit code 2: what was asked for cannot be done as asked
         ├── ConfigError           an unknown key, a wrong type, a value out of range
@@ -41,8 +41,8 @@ class TrainingDivergedError(HistosynError):
 
 
 class LostProcessError(HistosynError):
-    """A process of the group was killed or froze, or its node was lost. Nothing else is wrong:
-    the same work goes on from its checkpoint.
+    """A process of the group was killed or froze, or its node was lost, or it never came. Nothing
+    else need be wrong: the same work goes on from its checkpoint.
     """
 
 

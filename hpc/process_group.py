@@ -13,7 +13,7 @@ from torch import distributed
 
 from hpc.collectives import broadcast_object
 from hpc.error_file import leave_for_torchrun
-from hpc.errors import HistosynError, InputError
+from hpc.errors import HistosynError, InputError, LostProcessError
 from hpc.topology import Rendezvous, Topology, rendezvous
 from hpc.watchdog import Watchdog, connect
 
@@ -101,7 +101,7 @@ def _join(
             timeout=timedelta(seconds=timeout_seconds + _HEAD_START_SECONDS),
         )
     except (distributed.DistError, ValueError, RuntimeError) as error:
-        raise HistosynError(
+        raise LostProcessError(
             f"Rank {topology.rank} of {topology.world_size} could not meet the others at "
             f"{point.host}:{point.port} ({str(error).splitlines()[0]}). Check that all processes "
             "were started, and that this address can be reached from every node."

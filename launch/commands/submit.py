@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number as InRange
@@ -23,6 +23,9 @@ from launch.jobs.job_file import (
 )
 from launch.jobs.site import Site, load_site, seconds_of
 from launch.jobs.submission import Submission, checked_arguments, warn_of_missing
+
+if TYPE_CHECKING:
+    from tune.plan.settings import SweepConfig
 
 Arguments = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Count = Annotated[int, Parameter(validator=InRange(gte=1))]
@@ -122,6 +125,7 @@ def submit_tune(
 
     sweep = read_sweep(checked_arguments(tune, arguments, "tune", "config")["config"])
     here = load_site(site)
+    _check_room(sweep.sweep, here, nodes)
     request = Request(arguments=arguments, folder=sweep.sweep.folder, time=time or here.time)
     if not join:
         _check_time(request.time, here)
@@ -309,6 +313,18 @@ def _check_batch(settings: TrainConfig, site: Site, nodes: int) -> None:
             f"data.global_batch = {settings.data.global_batch} cannot be shared evenly by "
             f"{processes} processes ({nodes} nodes, {site.processes_per_node} on each). Choose "
             f"a multiple of {processes}, or other --nodes."
+        )
+
+
+def _check_room(settings: SweepConfig, site: Site, nodes: int) -> None:
+    """The job has whole nodes, as the site file describes them: one trial at least must fit."""
+    node = {"CPU": site.cpus_per_task, "GPU": site.gpus_per_node}
+    if not settings.trials_on([node] * nodes):
+        raise ConfigError(
+            f"A trial asks for {settings.needs}, and --nodes {nodes} with {site.cpus_per_task} "
+            f"CPUs and {site.gpus_per_node} GPUs each (cpus_per_task, gpus_per_node in the site "
+            "file) have no room for it. Ask for more nodes, or lower sweep.processes_per_trial, "
+            "sweep.cpus_per_trial or sweep.gpus_per_trial."
         )
 
 

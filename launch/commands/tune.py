@@ -61,7 +61,8 @@ def tune(*, config: Path, dry_run: bool = False) -> None:
     evaluation_tiles = 256  # tiles a measurement looks at
     grace_period = 1000     # steps before a trial may be stopped, and with asha
     reduction_factor = 3    # after 1x, 3x, 9x ... as many: 1 in 3 goes on
-    cpus_per_trial = 2
+    processes_per_trial = 1 # more train a trial together (DDP)
+    cpus_per_trial = 2      # its processes have equal shares
     gpus_per_trial = 1      # 0.5: two share one; 0, the default: on the CPU
     max_concurrent = 4      # default: as many as there is room for
     seed = 0                # decides candidates, tiles and noise
@@ -123,6 +124,7 @@ def _show_plan(sweep: Sweep) -> None:
             table.add_row(str(number), known.origin, *_values(known.values, sweep))
     console().print(table)
     say(f"# Compared by: {sweep.objective.told()}.")
+    say(f"# Each trial: {sweep.sweep.needs}.")
 
 
 def _show(result: Result, sweep: Sweep) -> None:

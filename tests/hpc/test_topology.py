@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc.errors import InputError
-from hpc.topology import Topology, detect
+from hpc.topology import Rendezvous, Topology, detect, places_on, rank_variables, rendezvous
 
 TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
 # As srun 22.05 sets them for one of two tasks.
@@ -92,3 +92,21 @@ def test_what_cannot_be_shared_evenly_is_refused(world_size, each, data):
 
     with pytest.raises(InputError, match=f"{total} items .* {world_size} processes"):
         Topology(world_size=world_size).share(total)
+
+
+def test_ranks_of_a_node_are_numbered_among_themselves():
+    places = places_on(["a", "b", "a", "a"])
+
+    assert [each.rank for each in places] == [0, 1, 2, 3]
+    assert [each.local_rank for each in places] == [0, 0, 1, 2]
+    assert [each.local_world_size for each in places] == [3, 1, 3, 3]
+    assert {each.world_size for each in places} == {4}
+
+
+def test_what_a_rank_is_told_is_what_it_reads():
+    meeting = Rendezvous(host="10.0.0.7", port=2345, kept_by_first=True, listening=9)
+
+    for place in places_on(["a", "a", "b"]):
+        told = rank_variables(place, meeting)
+        assert detect(told) == place
+        assert rendezvous(told) == meeting

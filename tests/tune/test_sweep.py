@@ -5,76 +5,36 @@ import ipaddress
 import json
 import os
 import re
-import shutil
 import signal
 import stat
-import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from disks import small_disk
-from tissue import pack_blobs
+from sweeping import (
+    SEARCH,
+    Sweeps,
+    all_evaluations,
+    command_of,
+    evaluations,
+    processes_in_the_network_of,
+    trial_process,
+    trials,
+    wait_for,
+)
 
 from histosyn.config.earlier import WITHOUT
 from histosyn.config.file import from_dict, load_toml
 from histosyn.config.train import TrainConfig
 from histosyn.models.folder import load_model
-from hpc.log import RecordsFile
 from tune.measuring.evaluation import Evaluator
-from tune.plan.config import read_sweep
 from tune.plan.trial_folder import Evaluation, Outcome, TrialFolder
 from tune.search.history import history
 from tune.search.tpe import suggest
 
 CPU = torch.device("cpu")
-# SIOCSIFFLAGS: set a network interface's flags, here IFF_UP.
-LOOPBACK_UP = """
-import fcntl, os, socket, struct, sys
-flags = struct.pack("16sH22x", b"lo", 1)
-fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8914, flags)
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
-TINY = """
-[train.data]
-shards = "{data}/train/packed/train"
-global_batch = 2
-workers = 0
-[train.generator]
-base_channels = 4
-max_multiplier = 4
-upsamplings = 3
-label_channels = 8
-noise_channels = 4
-[train.discriminator]
-pretrained = "none"
-base_channels = 4
-layers = 2
-scales = 1
-[train.run]
-steps = {steps}
-report_every = 1
-checkpoint_every = {evaluate_every}
-
-[search]
-{search}
-
-[objective.distance]
-extractor = "random"
-
-[sweep]
-folder = "{folder}/sweep"
-validation = "{data}/validation/packed/train"
-samples = {samples}
-evaluate_every = {evaluate_every}
-evaluation_tiles = 8
-grace_period = {grace_period}
-reduction_factor = 2
-{more}
-"""
 # Python imports it at the start of every process; only in Ray's workers it does something, and
 # there not before a trial needs its networks.
 BROKEN_IN_TRIALS = """
@@ -93,109 +53,6 @@ class Breaking:
 if any(part.endswith("default_worker.py") for part in sys.orig_argv):
     sys.meta_path.insert(0, Breaking())
 """
-SEARCH = """
-optimizer.generator_lr = { log_uniform = [1e-5, 1e-2] }
-loss.feature_matching = { uniform = [1, 20] }
-"""
-
-
-@pytest.fixture(scope="module")
-def alone():
-    """A command's prefix that takes it to a network with nothing but loopback."""
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        pytest.skip("unshare (util-linux) is not installed")
-    for flags in ("-n", "-rn"):
-        prefix = [unshare, flags, sys.executable, "-c", LOOPBACK_UP]
-        probe = [*prefix, sys.executable, "-c",
-                 "import socket; socket.create_server(('127.0.0.1', 0))"]  # fmt: skip
-        if subprocess.run(probe, check=False, capture_output=True).returncode == 0:
-            return prefix
-    pytest.skip("this user may not make a network namespace")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp("data")
-    pack_blobs(root / "train", count=12)
-    pack_blobs(root / "validation", count=8)
-    return root
-
-
-@pytest.fixture
-def sweeps(alone, data, tmp_path):
-    # Not below tmp_path: the name of a Unix socket has to be short.
-    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as scratch:
-        yield Sweeps(alone, data, tmp_path, scratch)
-
-
-class Sweeps:
-    """`histosyn tune` in a folder of its own."""
-
-    def __init__(self, prefix, data, folder, scratch):
-        self.prefix = prefix
-        self.data = data
-        self.folder = folder
-        self.file = folder / "sweep.toml"
-        self.environment = os.environ | {"RAY_TMPDIR": scratch, "COLUMNS": "120"}
-
-    def write(self, search=SEARCH, **settings):
-        chosen = {"samples": 4, "steps": 6, "evaluate_every": 2, "grace_period": 2, "more": ""}
-        chosen |= {"folder": self.folder, "data": self.data, "search": search} | settings
-        self.file.write_text(TINY.format(**chosen))
-        return read_sweep(self.file)
-
-    def command(self, before="pass", shell=""):
-        code = f"import sys; {before}; from launch.cli import main; main(sys.argv[1:])"
-        command = [sys.executable, "-P", "-c", code, "tune", "--config", str(self.file)]
-        if shell:
-            command = ["sh", "-c", shell, "sh", *command]
-        return [*self.prefix, *command]
-
-    def start(self, **how):
-        return subprocess.Popen(
-            self.command(**how),
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, **how):
-        process = self.start(**how)
-        try:
-            out, err = process.communicate(timeout=400)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-    def succeed(self, **how):
-        result = self.run(**how)
-        assert result.returncode == 0, result.stderr
-        return result
-
-
-def trials(sweep):
-    saved = json.loads((sweep.sweep.folder / "trials.json").read_text())
-    return saved["tables"]["trials"]
-
-
-def evaluations(sweep, number):
-    return RecordsFile(sweep.trial_folder(number) / "evaluations.jsonl").read()
-
-
-def all_evaluations(sweep):
-    return [evaluations(sweep, number) for number in range(sweep.sweep.samples)]
-
-
-def wait_for(condition, process, seconds=200):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.slow
@@ -290,21 +147,6 @@ ANOTHER_INTERFACE = (
     "ip link set here up && ip link set there up && ip route add default via 10.9.8.1"
 )
 RAY_FOLDER = re.compile(r"(/\S*?/ray-\w{8})/r/session_")
-
-
-def processes_in_the_network_of(driver):
-    network = Path(f"/proc/{driver.pid}/ns/net").readlink()
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (process / "ns/net").readlink() == network:
-                yield int(process.name)
-
-
-def command_of(process):
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
 
 
 def environment_of(process):
@@ -488,19 +330,6 @@ def test_an_older_sweep_goes_on_without_what_came_later(sweeps):
     assert {name: trained[name] | settings for name, settings in WITHOUT.items()} == {
         name: trained[name] for name in WITHOUT
     }
-
-
-def trial_process(driver):
-    """A process that runs a trial of this driver's: in the same network."""
-    network = Path(f"/proc/{driver.pid}/ns/net").readlink()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (process / "cmdline").read_bytes()
-            if b"ray::ImplicitFunc" in title and (process / "ns/net").readlink() == network:
-                return int(process.name)
-        except OSError:
-            continue
-    raise AssertionError("no trial runs")
 
 
 @pytest.mark.slow

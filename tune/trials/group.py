@@ -173,11 +173,9 @@ class Group:
         state = read_state(self._folder.path)
         if state is not None and state != self._before and state.state == "failed":
             return state.reason
-        return (
-            f"{self._who(rank)} was killed (most often memory ran out), or its node was lost. The "
-            "trial goes on from its newest checkpoint."
-        )
+        return f"{self._who(rank)} was killed (most often memory ran out), or its node was lost."
 
     def _who(self, rank: int) -> str:
-        where = f" ({place.pid} on {place.host})" if (place := self._places.get(rank)) else ""
-        return f"Process {rank} of {len(self._ranks)}{where}"
+        place = self._places.get(rank)
+        which = f"Process {rank} of {len(self._ranks)}"
+        return which if place is None else f"{which} ({place.pid} on {place.host})"

@@ -368,6 +368,16 @@ def test_a_sweep_on_one_node_and_on_several(capsys):
     assert "umask 077" in two and "RAY_AUTH_MODE=token" in two and "RAY_ADDRESS=" in two
 
 
+def test_a_trial_that_does_not_fit_on_the_nodes_is_not_queued(capsys):
+    """The site's nodes have 8 cores and 2 GPUs."""
+    Path("sweep.toml").write_text(SWEEP + "processes_per_trial = 4\ngpus_per_trial = 4\n")
+
+    assert submit("--config", "sweep.toml", "--dry-run", command=("tune",)) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "A trial asks for 4 processes with 1 CPUs and 1 GPUs each, and --nodes 1" in error
+    assert submit("--config", "sweep.toml", "--dry-run", "--nodes", "2", command=("tune",)) == 0
+
+
 @pytest.mark.parametrize(
     ("command", "tokens", "message"),
     [

@@ -94,6 +94,11 @@ def test_more_samples_keep_the_first_ones():
         ("sweep", "samples = 2.5", "sweep.samples = 2.5 must be a whole number"),
         ("sweep", "evaluation_tiles = 1", "sweep.evaluation_tiles = 1 must be at least 2"),
         ("sweep", "gpus_per_trial = -1", "sweep.gpus_per_trial = -1.0 must be at least 0"),
+        (
+            "sweep",
+            "processes_per_trial = 3",
+            "batch = 8 cannot be shared evenly by the 3 processes",
+        ),
         ("sweep", "max_concurrent = 0", "sweep.max_concurrent = 0 must be at least 1"),
         ("sweep", "reduction_factor = 1", "sweep.reduction_factor = 1.0 must exceed 1"),
         ("sweep", "evaluate_every = 1001", "more than sweep.grace_period = 1000"),
