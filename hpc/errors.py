@@ -5,6 +5,7 @@
     ├── FullDiskError             the disk is full, or a quota is used up
     ├── TrainingDivergedError     a loss or weight is no longer finite
     ├── LostProcessError          a process of the group was killed, froze, or never came
+    ├── LostNodesError            exit code 75: too few nodes are left; with more it goes on
     ├── PartialFailureError       some items failed, the rest is done
     └── InputError                exit code 2: what was asked for cannot be done as asked
         ├── ConfigError           an unknown key, a wrong type, a value out of range
@@ -44,6 +45,14 @@ class LostProcessError(HistosynError):
     """A process of the group was killed or froze, or its node was lost, or it never came. Nothing
     else need be wrong: the same work goes on from its checkpoint.
     """
+
+
+class LostNodesError(HistosynError):
+    """Too few nodes are left to go on. The same command goes on where there are more: sysexits.h
+    has a code for what is to be tried again later, by which job scripts know it.
+    """
+
+    exit_code = 75
 
 
 class PartialFailureError(HistosynError):

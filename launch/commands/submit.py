@@ -125,9 +125,9 @@ def submit_tune(
 
     sweep = read_sweep(checked_arguments(tune, arguments, "tune", "config")["config"])
     here = load_site(site)
-    _check_room(sweep.sweep, here, nodes)
     request = Request(arguments=arguments, folder=sweep.sweep.folder, time=time or here.time)
     if not join:
+        _check_room(sweep.sweep, here, nodes)
         _check_time(request.time, here)
     job = (tune_join_job if join else tune_job)(here, request, nodes=nodes)
     what = f"nodes {nodes}, trials {sweep.sweep.samples}, time {request.time}"

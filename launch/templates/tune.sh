@@ -34,7 +34,8 @@ else
     wait "$sweeping" || code=$?
 fi
 
-if [ -z "$asked_at" ] && ray_is_there; then exit "$code"; fi
+# 75: nodes were lost, and those that are left have no room for a trial.
+if [ -z "$asked_at" ] && ray_is_there && [ "$code" != 75 ]; then exit "$code"; fi
 if [ "$(@histosyn status --next "$sweep" || true)" = nothing ]; then exit "$code"; fi
 # When SLURM ends the job it knows whether it is to be queued again.
 case "$(job_fact %T)" in

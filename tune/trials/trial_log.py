@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -11,13 +12,15 @@ from typing import Any
 import ray.tune
 from ray.tune.progress_reporter import TrialProgressCallback
 
-from hpc.errors import FullDiskError, HistosynError
+from hpc.errors import FullDiskError, HistosynError, LostNodesError
 from hpc.log import logger
 from tune.plan.trial_folder import Turn
 from tune.results.watching import Watch
 from tune.trials.stop import StopOfSweep
 
 _LOOK_SECONDS = 20.0
+# A node on which only Ray has ended is back sooner.
+_PATIENCE_SECONDS = 120.0
 # The last line of a traceback.
 _ERROR = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception)): (.*)$", re.MULTILINE)
 
@@ -27,13 +30,20 @@ class TrialLog(TrialProgressCallback):
     output.
     """
 
-    def __init__(self, watch: Watch, stop: StopOfSweep, has_room: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        watch: Watch,
+        stop: StopOfSweep,
+        has_room: Callable[[], bool],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__()
+        self._now = now
         self._watch = watch
         self._stop = stop
         self._has_room = has_room
-        self._look_for_room_at = 0.0
-        self._told_of_no_room = False
+        self._look_for_room_at = -math.inf
+        self._without_room_since: float | None = None
         self.trains = False
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -45,15 +55,25 @@ class TrialLog(TrialProgressCallback):
             self._look_for_room()
 
     def _look_for_room(self) -> None:
-        """Tell, once, that trials wait for nodes to come, or to come back."""
-        now = time.monotonic()
+        """Tell, once, that trials wait for nodes to come, or to come back; but not for ever.
+
+        Raises LostNodesError then.
+        """
+        now = self._now()
         if now < self._look_for_room_at:
             return
         self._look_for_room_at = now + _LOOK_SECONDS
-        there = self._has_room()
-        if not there and not self._told_of_no_room:
+        if self._has_room():
+            self._without_room_since = None
+        elif self._without_room_since is None:
+            self._without_room_since = now
             logger.warning("no trial fits on the nodes that are left: the sweep waits for others.")
-        self._told_of_no_room = not there
+        elif now - self._without_room_since >= _PATIENCE_SECONDS:
+            raise LostNodesError(
+                f"For {_PATIENCE_SECONDS:g} seconds no trial has fitted on the nodes that are left. "
+                "What trials have done is saved; the same command, with as many nodes as before, "
+                "goes on."
+            )
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell that a trial begins, or goes on."""

@@ -7,7 +7,7 @@ to. Ray looks outside: all runs in a network that has no outside.
 import json
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,8 @@ class SweepJob:
     project: Path
     name: str
     number: str
+    # What a process that trains is called.
+    trains: str = "ray::ImplicitFunc"
 
     @classmethod
     def submitted(cls, slurm, project, name, *options, nodes=2, samples=2, steps=STEPS, more=""):
@@ -122,7 +124,7 @@ class SweepJob:
     def train_on(self, node, job=None):
         """The processes that train on a node, in this job or one that joined it."""
         ours = self.processes_on(node, job)
-        return [each for each in ours if "ray::ImplicitFunc" in each.command]
+        return [each for each in ours if self.trains in each.command]
 
     def processes_on(self, node, job=None):
         """All processes of a job on a node."""
@@ -147,11 +149,11 @@ class SweepJob:
         self.wait_until(lambda: self.measured(0) >= 2 and self.measured(1) >= 2)
         return self
 
-    def ends_as(self, undisturbed):
+    def ends_as(self, undisturbed, trials=2):
         """Wait for the end, which must be that of the undisturbed sweep."""
         state = self.slurm.wait_for(self.number, PATIENCE_SECONDS)
         assert state == "COMPLETED", self.log
-        for number in range(2):
+        for number in range(trials):
             assert weights(self.trial(number)) == weights(undisturbed.trial(number))
             ours, theirs = (TrialFolder(each.trial(number)) for each in (self, undisturbed))
             assert ours.evaluations() == theirs.evaluations()
@@ -283,8 +285,16 @@ def test_a_node_that_joins_gets_trials(slurm, project):
     job.leaves_nothing()
 
 
+def test_trials_that_fit_on_no_node_are_not_submitted(slurm, project):
+    with pytest.raises(AssertionError, match="A trial asks for 2 CPUs and 0 GPUs, and --nodes 2"):
+        SweepJob.submitted(slurm, project, "large", more="cpus_per_trial = 2")
+
+
 def test_trials_that_fit_on_no_node_are_told_before_the_first(slurm, project):
-    job = SweepJob.submitted(slurm, project, "large", more="cpus_per_trial = 2")
+    """In the job, that is: here a trial asks for more than it did when it was submitted."""
+    more = IMPATIENT.replace("setup = [", "setup = ['echo cpus_per_trial = 2 >> grown.toml', ")
+    (project / "more.toml").write_text(more)
+    job = SweepJob.submitted(slurm, project, "grown", "--site", "more.toml")
 
     assert slurm.wait_for(job.number, PATIENCE_SECONDS) == "FAILED"
 
@@ -302,3 +312,31 @@ def test_a_job_of_one_node_is_queued_again_too(slurm, project, undisturbed):
     job.ends_as(undisturbed)
 
     assert slurm.fact(job.number, "Restarts") == "1"
+
+
+def over_two_nodes(slurm, project, name):
+    """A sweep whose only trial has a process on each of two nodes, once it has been measured."""
+    job = SweepJob.submitted(slurm, project, name, samples=1, more="processes_per_trial = 2")
+    job = replace(job, trains="ray::Rank")
+    job.wait_until(lambda: job.measured(0) >= 2)
+    assert all(len(job.train_on(node)) == 1 for node in slurm.nodes_of(job.number))
+    return job
+
+
+def test_a_trial_of_two_processes_trains_over_two_nodes_and_loses_one(slurm, project):
+    """Without the node there is room for no trial: the job is queued again, and has another one."""
+    undisturbed = over_two_nodes(slurm, project, "wide")
+    assert slurm.wait_for(undisturbed.number, PATIENCE_SECONDS) == "COMPLETED", undisturbed.log
+    assert (undisturbed.folder / "best.toml").exists()
+    assert json.loads((undisturbed.trial(0) / "state.json").read_text())["world_size"] == 2
+    undisturbed.leaves_nothing()
+
+    job = over_two_nodes(slurm, project, "narrowed")
+    lost = slurm.nodes_of(job.number)[1]
+    slurm.lose_node(lost)
+    try:
+        job.ends_as(undisturbed, trials=1)
+        assert slurm.fact(job.number, "Restarts") == "1"
+        assert "no trial has fitted on the nodes that are left" in job.log
+    finally:
+        slurm.start_node(lost)

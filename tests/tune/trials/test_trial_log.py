@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hpc.errors import LostNodesError
 from tune.trials.stop import StopOfSweep
 from tune.trials.trial_log import NothingToSave, TrialLog
 
@@ -31,10 +32,9 @@ def broken_off(folder, *errors):
     return trial("PENDING", str(path))
 
 
-def test_a_sweep_without_room_says_so_once(told, stop, monkeypatch):
-    monkeypatch.setattr("tune.trials.trial_log._LOOK_SECONDS", 0)
-    room = [True, False, False]
-    log = TrialLog(Nobody(), stop, lambda: room.pop(0))
+def test_a_sweep_without_room_says_so_once(told, stop):
+    room, times = [True, False, False], iter(range(0, 1000, 20))
+    log = TrialLog(Nobody(), stop, lambda: room.pop(0), now=lambda: next(times))
 
     log.on_step_end(1, [trial("RUNNING"), trial("PENDING")])
     log.on_step_end(2, [trial("TERMINATED")])
@@ -43,6 +43,20 @@ def test_a_sweep_without_room_says_so_once(told, stop, monkeypatch):
         log.on_step_end(step, [trial("PENDING")])
 
     assert told == ["no trial fits on the nodes that are left: the sweep waits for others."]
+
+
+def test_nodes_may_come_back_but_not_too_late(told, stop):
+    """A look every 20 seconds; two minutes without room are too much."""
+    room, times = [False] * 6 + [True] + [False] * 7, iter(range(0, 1000, 20))
+    log = TrialLog(Nobody(), stop, lambda: room.pop(0), now=lambda: next(times))
+
+    for step in range(13):
+        log.on_step_end(step, [trial("PENDING")])
+    with pytest.raises(LostNodesError, match="For 120 seconds no trial has fitted") as caught:
+        log.on_step_end(13, [trial("PENDING")])
+
+    assert caught.value.exit_code == 75
+    assert len(told) == 2, "once each time"
 
 
 def test_a_sweep_ends_when_all_that_train_have_saved(stop, tmp_path):
