@@ -70,9 +70,9 @@ class TrialLog(TrialProgressCallback):
             logger.warning("no trial fits on the nodes that are left: the sweep waits for others.")
         elif now - self._without_room_since >= _PATIENCE_SECONDS:
             raise LostNodesError(
-                f"For {_PATIENCE_SECONDS:g} seconds no trial has fitted on the nodes that are left. "
-                "What trials have done is saved; the same command, with as many nodes as before, "
-                "goes on."
+                f"For {_PATIENCE_SECONDS:g} seconds no trial has fitted on the nodes that are "
+                "left. What trials have done is saved; the same command, with as many nodes as "
+                "before, goes on."
             )
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
