@@ -22,8 +22,30 @@ keep_ray() {
         sleep 10
     done
 }
+
+# A job that has lost its first node, and with it this shell, would stay as it is until its time is
+# over: another node has it queued again.
+export first="$address/$port" log="$sweep/slurm-$SLURM_JOB_ID.log"
+watch_first_node() {
+    misses=0
+    while [ "$misses" -lt 3 ]; do
+        sleep 20
+        if timeout 10 bash -c 'exec 3<>"/dev/tcp/$first"' 2>/dev/null; then
+            misses=0
+        else
+            misses=$((misses + 1))
+        fi
+    done
+    if [ "$(squeue --noheader --jobs "$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then
+        echo "job file: the first node is lost, and the job is queued again" >> "$log"
+        scontrol requeue "$SLURM_JOB_ID"
+    fi
+}
+export -f watch_first_node
+
 for node in "${nodes[@@]:1}"; do
     keep_ray "$node" &
+    on "$node" bash -c watch_first_node &
 done
 
 # Where jobs of `histosyn submit tune --join` find it.

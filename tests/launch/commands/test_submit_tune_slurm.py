@@ -259,7 +259,8 @@ def test_without_the_head_of_ray_the_job_is_queued_again(slurm, project, undistu
     assert slurm.fact(job.number, "Restarts") == "1"
 
 
-def test_without_its_first_node_the_job_is_queued_again_by_slurm(slurm, project, undisturbed):
+def test_without_its_first_node_the_job_is_queued_again(slurm, project, undisturbed):
+    """SLURM would let it be, without a shell and without an end: the other node sees to it."""
     job = SweepJob.submitted(slurm, project, "first").in_mid_trial()
     lost = slurm.nodes_of(job.number)[0]
     slurm.lose_node(lost)
