@@ -172,7 +172,9 @@ class SlurmCluster:
     def lose_node(self, name):
         """Kill a node's daemon and all that runs on it, as if its power had gone."""
         os.kill(int((self.folder / f"slurmd-{name}.pid").read_text()), signal.SIGKILL)
-        steps = [each for each in processes() if each.environment.get("SLURMD_NODENAME") == name]
+        # Other clusters of this machine have a node of that name, too.
+        mine = {"SLURMD_NODENAME": name, "SLURM_CONF": self.environment["SLURM_CONF"]}
+        steps = [each for each in processes() if mine.items() <= each.environment.items()]
         for process in {each.id for each in steps} | {each.parent for each in steps}:
             if process > 1:
                 send(process, signal.SIGKILL)

@@ -7,7 +7,8 @@ export ray_folder=/tmp/ray-"$SLURM_JOB_ID"
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 on() { srun --overlap --nodes=1 --ntasks=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" --nodelist="$@@"; }
 each() { srun --overlap --ntasks-per-node=1 sh -c "$1"; }
-each 'rm -rf "$ray_folder" && mkdir -m 700 "$ray_folder"' ||
+each 'mkdir -m 700 "$ray_folder" 2> /dev/null ||
+    { [ -O "$ray_folder" ] && [ ! -L "$ray_folder" ] && chmod 700 "$ray_folder"; }' ||
     { say "$ray_folder on a node is not yours."; exit 1; }
 leave() {
     [ "$?" != 0 ] || rm -f "$sweep/ray-$SLURM_JOB_ID"-*.log
