@@ -42,10 +42,16 @@ watch_first_node() {
     fi
 }
 export -f watch_first_node
+keep_watch() {
+    while ray_is_there; do
+        on "$1" bash -c watch_first_node 2> /dev/null || true
+        sleep 10
+    done
+}
 
 for node in "${nodes[@@]:1}"; do
     keep_ray "$node" &
-    on "$node" bash -c watch_first_node &
+    keep_watch "$node" &
 done
 
 # Where jobs of `histosyn submit tune --join` find it.
