@@ -69,6 +69,7 @@ class Sweeps:
         self.data = data
         self.folder = folder
         self.file = folder / "sweep.toml"
+        self.started = []
         # Ray's workers are polite by default, and wait where a machine does a lot else.
         impatient = {"RAY_worker_niceness": "0"}
         self.environment = os.environ | impatient | {"RAY_TMPDIR": scratch, "COLUMNS": "120"}
@@ -87,7 +88,7 @@ class Sweeps:
         return [*self.prefix, *command]
 
     def start(self, **how):
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.command(**how),
             cwd=self.folder,
             env=self.environment,
@@ -95,6 +96,15 @@ class Sweeps:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(process)
+        return process
+
+    def end(self):
+        """Kill what a test that failed has left running."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def run(self, **how):
         process = self.start(**how)
@@ -124,7 +134,7 @@ def all_evaluations(sweep):
     return [evaluations(sweep, number) for number in range(sweep.sweep.samples)]
 
 
-def wait_for(condition, process, seconds=200):
+def wait_for(condition, process, seconds=400):
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()

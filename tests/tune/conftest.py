@@ -37,4 +37,6 @@ def data(tmp_path_factory):
 def sweeps(alone, data, tmp_path):
     # Not below tmp_path: the name of a Unix socket has to be short.
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as scratch:
-        yield Sweeps(alone, data, tmp_path, scratch)
+        here = Sweeps(alone, data, tmp_path, scratch)
+        yield here
+        here.end()

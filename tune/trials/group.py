@@ -30,6 +30,7 @@ from tune.trials.rank import End, Place, Rank
 _THREADS = 3
 # For the others, when one has ended badly, to notice it and to write down what they know.
 _GRACE_SECONDS = 15.0
+_LOOPBACK = "127.0.0.1"
 
 
 def run_trial_of_several(config: dict[str, Any], sweep: Sweep) -> None:
@@ -87,15 +88,16 @@ class Group:
         self._hearing = ranks[0].next_told.remote()
 
     def _take_places(self) -> None:
-        hosts = [place.host for place in self._places.values()]
-        meeting = self._result(self._ranks[0].listen.remote(hosts[0]), 0)
-        # Of one machine alone nobody else is to reach what the ranks tell each other.
-        inside = loopback() if set(hosts) == {"127.0.0.1"} else {}
         nodes = [place.node for place in self._places.values()]
+        # What ranks of one node tell each other nobody else is to reach.
+        together = len(set(nodes)) == 1
+        host = _LOOPBACK if together else self._places[0].host
+        meeting = self._result(self._ranks[0].listen.remote(host), 0)
         variables = [rank_variables(mine, meeting) for mine in places_on(nodes)]
+        inside = loopback() if together else {}
         self._results(
             [
-                rank.take.remote(inside | self._gpus(node) | its)
+                rank.take.remote(self._gpus(node) | its, inside)
                 for rank, node, its in zip(self._ranks, nodes, variables, strict=True)
             ]
         )

@@ -65,9 +65,9 @@ class Rank:
             port, listening = server.getsockname()[1], server.detach()
         return Rendezvous(host=host, port=port, kept_by_first=True, listening=listening)
 
-    def take(self, variables: Mapping[str, str]) -> None:
-        """Take one's place in the group."""
-        os.environ.update(variables)
+    def take(self, variables: Mapping[str, str], defaults: Mapping[str, str]) -> None:
+        """Take one's place in the group; `defaults` are for who has no other wishes."""
+        os.environ.update({**defaults, **os.environ, **variables})
 
     def make_up(self) -> End:
         """Measure what was left unmeasured; for the first rank."""

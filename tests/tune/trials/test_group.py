@@ -159,6 +159,34 @@ def test_a_frozen_rank_is_noticed(sweeps):
     assert not is_there(frozen)
 
 
+def test_one_that_diverges_says_so(sweeps):
+    """Whichever rank it is that has the word."""
+    more = f"{TWO}\n[train.optimizer]\ngenerator_lr = 1e300"
+    sweep = write(sweeps, samples=1, more=more)
+
+    result = sweeps.run()
+
+    assert result.returncode == 1, result.stderr
+    (row,) = trials(sweep)
+    assert row["status"] == "diverged"
+    assert "no longer finite" in row["reason"]
+    assert read_state(sweep.trial_folder(0)).state == "failed"
+
+
+def test_one_that_is_asked_to_stop_saves(sweeps):
+    sweep = write(sweeps, **LONG)
+
+    process = sweeps.start()
+    wait_for(lambda: evaluations(sweep, 0), process)
+    (sweep.sweep.folder / "STOP").touch()
+    process.communicate(timeout=400)
+
+    state = read_state(sweep.trial_folder(0))
+    assert (state.state, state.world_size) == ("stopped", 2)
+    assert state.last_checkpoint == state.step < 60
+    assert TrialFolder(sweep.trial_folder(0)).outcome() is None
+
+
 def test_more_processes_than_there_is_room_for_are_refused(sweeps):
     sweeps.write(more="processes_per_trial = 2\ncpus_per_trial = 8192")
 
