@@ -21,8 +21,11 @@ pytestmark = slurm_marks()
 
 # Much longer than anything takes, on a machine that does a lot else.
 PATIENCE_SECONDS = 500
-# Trials of Ray are polite to others by default, who are many here.
-IMPATIENT = SITE.replace("setup = [", "setup = ['export RAY_worker_niceness=0', ")
+# Trials of Ray are polite to others by default, who are many here; and the warning of the end of a
+# job's time comes when a test sends it.
+IMPATIENT = SITE.replace("setup = [", "setup = ['export RAY_worker_niceness=0', ").replace(
+    'time = "10"', 'time = "60"'
+)
 SWEEP = """
 [train.data]
 shards = "train/packed/train"
