@@ -1,7 +1,8 @@
-"""The picture of a sweep's page: python docs/make_sweep_picture.py
+"""The picture of a sweep's page: python docs/make_sweep_picture.py [SWEEP PICTURE]
 
-The page of a made-up sweep (tests/sweep_records.py) in a headless Chromium, some of its plots side
-by side. Nothing of it was trained or measured.
+Some of the page's plots side by side, as a headless Chromium shows them: of the sweep's folder that
+is named, which has a page; else of a made-up sweep (tests/sweep_records.py), of which nothing was
+trained or measured.
 """
 
 import io
@@ -25,11 +26,9 @@ _GAP = 28
 _SHOWN = ((0, 1), (2, 3))
 
 
-def main(out: Path) -> None:
-    """Write the sweep, its page, and the picture."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_report(write_sweep(Path(folder) / "first", 16))
-        plots = _plots(Path(folder) / "first" / PAGE)
+def main(sweep: Path, out: Path) -> None:
+    """Write the picture of a sweep that has a page."""
+    plots = _plots(sweep.resolve() / PAGE)
     columns = [_stacked([plots[number] for number in column]) for column in _SHOWN]
     page = Image.new("RGB", (sum(one.width for one in columns) + _GAP,
                              max(one.height for one in columns)), "white")  # fmt: skip
@@ -64,5 +63,15 @@ def _stacked(pictures: list[Image.Image]) -> Image.Image:
     return column
 
 
+def made_up(out: Path) -> None:
+    """The same of a made-up sweep."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_report(write_sweep(Path(folder) / "first", 16))
+        main(Path(folder) / "first", out)
+
+
 if __name__ == "__main__":
-    main(Path(__file__).with_name("sweep.png"))
+    if len(sys.argv) == 3:
+        main(*map(Path, sys.argv[1:]))
+    else:
+        made_up(Path(__file__).with_name("sweep.png"))
