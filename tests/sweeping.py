@@ -31,6 +31,7 @@ label_channels = 8
 noise_channels = 4
 [train.discriminator]
 pretrained = "none"
+grain_channels = 0
 base_channels = 4
 layers = 2
 scales = 1

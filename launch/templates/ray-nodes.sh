@@ -13,7 +13,10 @@ each 'mkdir -m 700 "$ray_folder" 2> /dev/null ||
 leave() {
     [ "$?" != 0 ] || rm -f "$sweep/ray-$SLURM_JOB_ID"-*.log
     kill $(jobs -p) 2> /dev/null || true
-    each 'rm -rf "$ray_folder"' 2> /dev/null || true
+    # One by one: a node that is lost keeps nobody from the others.
+    for node in "${nodes[@@]}"; do
+        on "$node" --immediate=20 rm -rf "$ray_folder" 2> /dev/null || true
+    done
 }
 trap leave EXIT
 
