@@ -45,7 +45,7 @@ WAYS: dict[str, quality.Settings] = {
     "no-frozen": {"discriminator": {"pretrained": "none"}},
     "no-grain": {"discriminator": {"grain_channels": 0}},
     "one-scale": {"discriminator": {"scales": 1}},
-    "perceptual": {"loss": {"perceptual": 1.0, "perceptual_pretrained": "efficientnet-lite0"}},
+    "perceptual": {"loss": {"perceptual": 3.0, "perceptual_pretrained": "efficientnet-lite0"}},
 }
 # Tiles are judged at full resolution and averaged to these parts of it.
 SCALES = (1, 2, 4, 8)

@@ -16,6 +16,8 @@ from histosyn.networks.convolutions import Convolution
 from histosyn.networks.spectral import spectral_norm
 
 _SLOPE = 0.2
+# Smaller tiles leave nothing to judge.
+LEAST_SIDE = 14
 # Detail is a tenth of a tile's contrast, and spectral normalization lets nothing grow.
 _GAIN = 4.0
 
@@ -23,8 +25,8 @@ _GAIN = 4.0
 class GrainDiscriminator(nn.Module):
     """Scores (N, 1, h, w), above 0 for real, below for synthetic; each judges 16 pixels a side.
 
-    Its input (N, 3 + K, H, W), of 14 pixels a side at least, are tiles in [-1, 1] and what else it
-    is to see.
+    Its input (N, 3 + K, H, W), of `LEAST_SIDE` pixels a side at least, are tiles in [-1, 1] and
+    what else it is to see.
     """
 
     def __init__(self, channels: int, others: int) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from histosyn.config.train import TrainConfig
 from histosyn.models.folder import ModelFacts, model_facts, save_model
+from histosyn.networks.discriminator_grain import LEAST_SIDE
 from histosyn.pretrained.packages import Pretrained, pretrained_facts
 from histosyn.shards.index import DatasetIndex
 from histosyn.stain.seen import SeenStains
@@ -179,4 +180,10 @@ def _check_tiles(config: TrainConfig, index: DatasetIndex) -> None:
             f"discriminator.layers = {discriminator.layers} and discriminator.scales = "
             f"{discriminator.scales} halve tiles of {min(sides)} pixels {halvings} times, which "
             f"leaves nothing to judge. Lower {names}, or train on larger tiles."
+        )
+    if discriminator.kind == "patch" and discriminator.grain_channels and min(sides) < LEAST_SIDE:
+        raise ConfigError(
+            f"discriminator.grain_channels = {discriminator.grain_channels} asks for a judge of "
+            f"{LEAST_SIDE} pixels a side, but tiles have {min(sides)}. Set it to 0, or train on "
+            "larger tiles."
         )

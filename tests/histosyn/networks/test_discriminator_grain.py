@@ -4,7 +4,7 @@ import torch
 
 from histosyn.config.train import DiscriminatorConfig
 from histosyn.networks.discriminator import MultiscaleDiscriminator
-from histosyn.networks.discriminator_grain import GrainDiscriminator
+from histosyn.networks.discriminator_grain import LEAST_SIDE, GrainDiscriminator
 
 PATCH = DiscriminatorConfig(
     base_channels=4, layers=2, scales=1, grain_channels=0, pretrained="none"
@@ -54,3 +54,8 @@ def test_it_learns_to_tell_grain_by_its_strength():
         optimizer.step()
     with torch.no_grad():
         assert difference() > 0.5
+
+
+def test_the_smallest_tile_has_one_score():
+    side = LEAST_SIDE
+    assert GrainDiscriminator(4, others=0)(torch.rand(1, 3, side, side)).shape == (1, 1, 1, 1)

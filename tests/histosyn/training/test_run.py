@@ -145,6 +145,11 @@ def test_tiles_too_small_for_the_discriminator_are_told(shards: Path, tmp_path: 
     many = replace(config, discriminator=replace(config.discriminator, scales=6))
     with pytest.raises(ConfigError, match=r"halve tiles of 64 pixels 7 times"):
         run_training(many)
+    crops = replace(config.data, crop=8)
+    grain = replace(config.discriminator, scales=1, layers=2, grain_channels=4)
+    few = replace(config.generator, upsamplings=3)
+    with pytest.raises(ConfigError, match=r"grain_channels = 4 .* 14 pixels .* tiles have 8"):
+        run_training(replace(config, data=crops, discriminator=grain, generator=few))
 
 
 def test_tiles_that_do_not_fit_the_networks_are_told(shards: Path, tmp_path: Path) -> None:
