@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -20,6 +21,8 @@ from tune.ray_cluster.session_folder import session_folder
 # Trials send small dicts only; Ray's default would reserve a third of the memory.
 _OBJECT_STORE_BYTES = 128 << 20
 _ANSWER_SECONDS = 20
+# The nodes of a job join its Ray one by one, while the sweep begins on the first.
+_JOINING_SECONDS = 60
 
 
 @contextlib.contextmanager
@@ -94,16 +97,21 @@ def _nodes() -> list[dict[str, float]]:
 
 def _require_room(config: SweepConfig) -> None:
     """Tune would wait without end for a node that doesn't exist."""
-    nodes = _nodes()
-    if config.trials_on(nodes):
-        return
+    deadline = time.monotonic() + (_JOINING_SECONDS if existing_cluster() else 0)
+    while not config.trials_on(nodes := _nodes()):
+        if time.monotonic() >= deadline:
+            raise _no_room(config, nodes)
+        time.sleep(1)
+
+
+def _no_room(config: SweepConfig, nodes: Sequence[Mapping[str, float]]) -> InputError:
     found = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
     if config.processes_per_trial == 1:
-        raise InputError(
+        return InputError(
             f"A trial asks for {config.needs}, and no node has both ({found}). Lower "
             "sweep.cpus_per_trial or sweep.gpus_per_trial, or ask for a larger node."
         )
-    raise InputError(
+    return InputError(
         f"A trial asks for {config.needs}, and the nodes together have no room for them ({found}). "
         "Lower sweep.processes_per_trial, sweep.cpus_per_trial or sweep.gpus_per_trial, or ask for "
         "more nodes."
