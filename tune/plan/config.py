@@ -149,7 +149,7 @@ class Sweep:
         seed = config.run.seed if repeats is None else suggestion.seed
         run = replace(config.run, folder=folder, device=device, steps=steps, seed=seed)
         training = replace(config, run=run)
-        self._require_shares(training, source)
+        self.require_shares(training, source)
         self.objective.require_no_part_in(training, source)
         return Candidate(
             number=number,
@@ -160,7 +160,8 @@ class Sweep:
             repeats=repeats,
         )
 
-    def _require_shares(self, training: TrainConfig, source: str) -> None:
+    def require_shares(self, training: TrainConfig, source: str) -> None:
+        """Raise ConfigError unless a trial's processes can share its batches evenly."""
         batch, processes = training.data.global_batch, self.sweep.processes_per_trial
         if batch % processes:
             raise ConfigError(
@@ -276,6 +277,8 @@ def sweep_from_dict(data: dict[str, Any], source: str, *, earlier: bool = False)
             f"{source}: sweep.repeat_best = {list(settings.repeat_best)} holds train.run.seed, "
             "with which the trials are trained: that would be no other training. Name others."
         )
+    # Trial 0 is the file's own configuration.
+    sweep.require_shares(train, source)
     for number in range(sweep.sweep.samples):
         # A model's suggestions are not known yet: those that are drawn show contradictions as well.
         sweep.candidate_of(sweep.suggestion(number) or sweep.drawn(number))
