@@ -18,11 +18,8 @@ flags = struct.pack("16sH22x", b"lo", 1)
 fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8914, flags)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
-TINY = """
-[train.data]
-shards = "{data}/train/packed/train"
-global_batch = 2
-workers = 0
+# As small as a trial's can be.
+NETWORKS = """\
 [train.generator]
 base_channels = 4
 max_multiplier = 4
@@ -35,7 +32,13 @@ grain_channels = 0
 base_channels = 4
 layers = 2
 scales = 1
-[train.run]
+"""
+TINY = """
+[train.data]
+shards = "{data}/train/packed/train"
+global_batch = 2
+workers = 0
+{networks}[train.run]
 steps = {steps}
 report_every = 1
 checkpoint_every = {evaluate_every}
@@ -77,7 +80,8 @@ class Sweeps:
 
     def write(self, search=SEARCH, **settings):
         chosen = {"samples": 4, "steps": 6, "evaluate_every": 2, "grace_period": 2, "more": ""}
-        chosen |= {"folder": self.folder, "data": self.data, "search": search} | settings
+        chosen |= {"networks": NETWORKS, "folder": self.folder, "data": self.data}
+        chosen |= {"search": search} | settings
         self.file.write_text(TINY.format(**chosen))
         return read_sweep(self.file)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from lonely_network import lonely_network
 from slurm_cluster import SITE, SlurmCluster, processes, running_slurm, send, slurm_marks
+from sweeping import NETWORKS
 from tissue import pack_blobs
 
 from tune.plan.trial_folder import TrialFolder
@@ -31,18 +32,7 @@ SWEEP = """
 shards = "train/packed/train"
 global_batch = 2
 workers = 0
-[train.generator]
-base_channels = 4
-max_multiplier = 4
-upsamplings = 3
-label_channels = 8
-noise_channels = 4
-[train.discriminator]
-pretrained = "none"
-base_channels = 4
-layers = 2
-scales = 1
-[train.run]
+{networks}[train.run]
 steps = {steps}
 report_every = 1
 checkpoint_every = 10
@@ -93,7 +83,7 @@ class SweepJob:
 
     @classmethod
     def submitted(cls, slurm, project, name, *options, nodes=2, samples=2, steps=STEPS, more=""):
-        text = SWEEP.format(name=name, samples=samples, more=more, steps=steps)
+        text = SWEEP.format(networks=NETWORKS, name=name, samples=samples, more=more, steps=steps)
         (project / f"{name}.toml").write_text(text)
         job = cls(slurm, project, name, "")
         return cls(slurm, project, name, job.submit("--nodes", nodes, *options))
