@@ -18,7 +18,7 @@ test: $(VENV)/.installed-dev
 
 ## Long fault, cluster and browser tests
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m slow
 
 ## Style, lint and types, and links of the documentation
 check: $(VENV)/.installed-dev
