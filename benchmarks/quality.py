@@ -120,17 +120,23 @@ def runs_of(options: argparse.Namespace) -> dict[str, tuple[str, int]]:
 
 
 def pack(options: argparse.Namespace) -> None:
-    packed = options.out / "packed"
-    if packed.exists():
-        return
-    groups = options.out / "patients.csv"
-    write_bytes(groups, split_by_patient(options.glas / "patients.csv").encode())
-    pack_tiles(options.glas, packed, groups)
+    if not (options.out / "packed").exists():
+        groups = split_patients(options.glas, options.out)
+        pack_tiles(options.glas, options.out / "packed", groups)
 
 
-def pack_tiles(glas: Path, packed: Path, groups: Path) -> None:
+def split_patients(glas: Path, out: Path) -> Path:
+    """The table that says which patients are held out."""
+    groups = out / "patients.csv"
+    write_bytes(groups, split_by_patient(glas / "patients.csv").encode())
+    return groups
+
+
+def pack_tiles(
+    glas: Path, packed: Path, groups: Path, tile_size: int = TILE_SIZE, mpp: float = 1.0
+) -> None:
     histosyn("pack", glas / "tiles", glas / "labels", packed, "--schema", "prostate-3",
-             "--tile-size", TILE_SIZE, "--source-mpp", 0.5, "--mpp", 1.0,
+             "--tile-size", tile_size, "--source-mpp", 0.5, "--mpp", mpp,
              "--groups", groups)  # fmt: skip
 
 

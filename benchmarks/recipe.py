@@ -1,14 +1,15 @@
 """What each ingredient of the recipe gives at equal CPU time, on patients held out.
 
-    python benchmarks/recipe.py TILES_AND_LABELS OUT [STAGE ...] [--data glas|consep]
-        [--ways fast before] [--seeds 0 1] [--cpu-minutes 8]
+    python benchmarks/recipe.py TILES_AND_LABELS OUT [STAGE ...]
+        [--data glas|glas-256|consep] [--ways fast before] [--seeds 0 1] [--cpu-minutes 8]
 
 Stages, all unless some are named: pack, segmenter, train, synthesize, measure, sheet. Data, budget
 and resumption are those of benchmarks/quality.py; each run is float32 on one thread. A way is the
 preset `fast` with one thing changed; `before` is that preset as it was before the recipe. Held-out
 label maps are drawn in the stain of their own real tiles, so that colours can be compared, and
-judged by a network and textures that took no part in training. Of CoNSeP, whose patients are not
-known, every fourth image is held out, and nuclei are what its label maps tell.
+judged by a network and textures that took no part in training. `glas-256` are the same fields in
+256 pixels, at 0.5 µm. Of CoNSeP, whose patients are not known, every fourth image is held out, and
+nuclei are what its label maps tell.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +64,7 @@ def main() -> None:
     )
     parser.add_argument("glas", type=Path, help="folder with tiles/ and labels/ (and patients.csv)")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--data", choices=["glas", "consep"], default="glas")
+    parser.add_argument("--data", choices=DATA, default="glas")
     parser.add_argument("stages", nargs="*", metavar="STAGE", help=", ".join(stages))
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["fast", "before"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
@@ -79,10 +81,19 @@ def main() -> None:
 
 
 def pack(options: argparse.Namespace) -> None:
-    if options.data == "glas":
-        quality.pack(options)
-    elif not (options.out / "packed").exists():
-        pack_consep(options.glas, options.out)
+    if not (options.out / "packed").exists():
+        DATA[options.data].pack(options.glas, options.out)
+
+
+def pack_glas(glas: Path, out: Path) -> None:
+    """Tiles of 128 pixels at 1 µm."""
+    quality.pack_tiles(glas, out / "packed", quality.split_patients(glas, out))
+
+
+def pack_large_glas(glas: Path, out: Path) -> None:
+    """The same fields of tissue, in tiles of 256 pixels at 0.5 µm."""
+    groups = quality.split_patients(glas, out)
+    quality.pack_tiles(glas, out / "packed", groups, tile_size=256, mpp=0.5)
 
 
 def pack_consep(consep: Path, out: Path) -> None:
@@ -101,6 +112,22 @@ def pack_consep(consep: Path, out: Path) -> None:
                      "--schema", out / "consep.toml", "--tile-size", quality.TILE_SIZE,
                      "--source-mpp", 0.25, "--mpp", 0.5,
                      "--groups", out / "images.csv")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """A data set as it is packed: how, the side of its tiles, and whether phantoms are like it."""
+
+    pack: Callable[[Path, Path], None]
+    tile_size: int
+    like_phantoms: bool
+
+
+DATA = {
+    "glas": Data(pack=pack_glas, tile_size=quality.TILE_SIZE, like_phantoms=True),
+    "glas-256": Data(pack=pack_large_glas, tile_size=256, like_phantoms=True),
+    "consep": Data(pack=pack_consep, tile_size=quality.TILE_SIZE, like_phantoms=False),
+}
 
 
 def segmenter(options: argparse.Namespace) -> None:
@@ -132,9 +159,10 @@ def synthesize(options: argparse.Namespace) -> None:
     tissue of made-up label maps, which may be shown."""
     held_out, made_up = options.out / "held-out", options.out / "phantom"
     quality.unpack(options.out / "packed", held_out)
-    if options.data == "glas" and not made_up.exists():
+    data = DATA[options.data]
+    if data.like_phantoms and not made_up.exists():
         quality.histosyn("phantom", made_up, "--count", quality.COLUMNS,
-                         "--size", quality.TILE_SIZE)  # fmt: skip
+                         "--size", data.tile_size)  # fmt: skip
     some = held_out / "varied"
     quality.write_all(
         some, quality.evenly(quality.members_of(options.out / "packed/val", ".label.png"), VARIED)
@@ -237,9 +265,10 @@ def sheet(options: argparse.Namespace) -> None:
         report.read(path) for path in sorted((options.out / "held-out/some-real").glob("*.png"))
     ]
     tissue = {run: options.out / "tissue" / run for run in runs_of(options)}
-    schema = "prostate-3" if options.data == "glas" else str(options.out / "consep.toml")
+    like_phantoms = DATA[options.data].like_phantoms
+    schema = "prostate-3" if like_phantoms else str(options.out / "consep.toml")
     report.draw(options.out / "held-out/some", tissue, options.out / "sheet.png", real, schema)
-    if options.data == "glas":
+    if like_phantoms:
         made_up = {run: options.out / "made-up" / run for run in runs_of(options)}
         report.draw(options.out / "phantom/labels", made_up, options.out / "made-up.png")
 

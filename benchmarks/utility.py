@@ -23,6 +23,7 @@ from pathlib import Path
 import quality
 
 from histosyn.config.file import from_dict
+from histosyn.config.presets import PRESETS
 from histosyn.config.train import TrainConfig
 from hpc.files import write_text
 
@@ -69,7 +70,7 @@ seeds = {options.seeds}
 
 [training]
 steps = {options.steps}
-precision = "bfloat16"
+precision = "auto"
 """
 
 
@@ -122,10 +123,12 @@ def pack_real(options: argparse.Namespace, folder: Path, patients: Iterable[str]
 
 
 def config_of(folder: Path) -> TrainConfig:
-    """The default objective with small networks, as in benchmarks/quality.py."""
-    sections = {name: dict(section) for name, section in quality.SMALL.items()}
-    sections["run"]["folder"] = str(folder / "run")
-    sections["data"] = {"shards": str(folder / "real/train"), "workers": 0}
+    """The preset `fast`, in the precision that this machine computes fast."""
+    own: quality.Settings = {
+        "data": {"shards": str(folder / "real/train"), "workers": 0},
+        "run": {"folder": str(folder / "run"), "precision": "auto"},
+    }
+    sections = quality.merged(PRESETS["fast"].settings, quality.SMALL, own)
     return from_dict(TrainConfig, sections, folder.name)
 
 

@@ -19,13 +19,11 @@ import io
 import math
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import quality
 import utility
 
-from histosyn.config.train import TrainConfig
 from hpc.files import write_text
 
 SETS = ("same", "new", "selected")
@@ -100,19 +98,13 @@ def make_sets(options: argparse.Namespace) -> None:
     for name, chosen in patients.items():
         utility.pack_real(options, options.out / name, chosen)
     end = quality.End(seconds=60 * options.cpu_minutes, steps=quality.NO_END)
-    configs = [config_of(options.out / name) for name in patients]
+    configs = [utility.config_of(options.out / name) for name in patients]
     quality.train_side_by_side(options.processes, end, [(config, False) for config in configs])
     for name in patients:
         make_tissue(options, options.out / name)
     for link, name in links.items():
         if not (options.out / link).exists():
             (options.out / link).symlink_to(name)
-
-
-def config_of(folder: Path) -> TrainConfig:
-    """As in benchmarks/utility.py, in the precision that this machine computes."""
-    config = utility.config_of(folder)
-    return replace(config, run=replace(config.run, precision="auto"))
 
 
 def make_tissue(options: argparse.Namespace, folder: Path) -> None:
