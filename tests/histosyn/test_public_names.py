@@ -130,6 +130,7 @@ def test_a_build_has_all_data_files(built: Path) -> None:
         assert {path.relative_to(ROOT) for path in (ROOT / folder).iterdir()} <= shipped
 
 
+@pytest.mark.slow
 def test_mypy_sees_the_types_of_what_is_installed(built: Path, tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason="mypy is not installed")
     (tmp_path / "script.py").write_text(SNIPPET)
