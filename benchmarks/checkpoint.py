@@ -24,8 +24,10 @@ from typing import Any
 
 import torch
 
+from histosyn.config.data import DataConfig
 from histosyn.config.file import as_plain
-from histosyn.config.train import DataConfig, RunConfig, TrainConfig
+from histosyn.config.run import RunConfig
+from histosyn.config.train import TrainConfig
 from histosyn.labels.label_map import load_schema
 from histosyn.models.folder import model_facts
 from histosyn.packing.pack import PackConfig, pack

@@ -18,7 +18,7 @@ from network_costs import REFERENCE, Case, options, print_table
 from plain import PlainGenerator
 from torch.nn.utils import parametrize
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import made_ready
 

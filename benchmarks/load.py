@@ -18,7 +18,7 @@ from statistics import median
 
 import torch
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.labels.schema import load_schema
 from histosyn.models.folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator

@@ -19,8 +19,8 @@ import torch
 from label_maps import label_maps
 from turns import Cost, take_turns
 
+from histosyn.config.networks import GeneratorConfig
 from histosyn.config.presets import PRESETS
-from histosyn.config.train import GeneratorConfig
 from histosyn.networks import modulation
 from histosyn.networks.levels import LabelPyramid
 from histosyn.networks.matmul import product

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from histosyn.config.train import DiscriminatorConfig, GeneratorConfig
+from histosyn.config.networks import DiscriminatorConfig, GeneratorConfig
 from histosyn.networks.discriminator import MultiscaleDiscriminator
 from histosyn.networks.generator import block_widths
 from histosyn.networks.patterns import one_hot

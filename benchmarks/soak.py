@@ -22,13 +22,10 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from histosyn.config.train import (
-    DataConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    RunConfig,
-    TrainConfig,
-)
+from histosyn.config.data import DataConfig
+from histosyn.config.networks import DiscriminatorConfig, GeneratorConfig
+from histosyn.config.run import RunConfig
+from histosyn.config.train import TrainConfig
 from histosyn.training.run import run_training
 from hpc import checkpoint
 from hpc.files import sha256_of_bytes, sha256_of_file, write_json

@@ -20,13 +20,10 @@ from pathlib import Path
 
 import torch
 
-from histosyn.config.train import (
-    DataConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    RunConfig,
-    TrainConfig,
-)
+from histosyn.config.data import DataConfig
+from histosyn.config.networks import DiscriminatorConfig, GeneratorConfig
+from histosyn.config.run import RunConfig
+from histosyn.config.train import TrainConfig
 from histosyn.labels.label_map import load_schema
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import write_phantom

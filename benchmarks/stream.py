@@ -26,7 +26,9 @@ import torch
 import webdataset
 from PIL import Image
 
-from histosyn.config.train import DataConfig, RunConfig, TrainConfig
+from histosyn.config.data import DataConfig
+from histosyn.config.run import RunConfig
+from histosyn.config.train import TrainConfig
 from histosyn.images.file import opened_image
 from histosyn.images.tiles import read_tile
 from histosyn.labels.label_map import LabelSchema, load_schema

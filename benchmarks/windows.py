@@ -26,7 +26,7 @@ import torch
 from inference import folded, inferred
 from label_maps import label_maps
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.labels.field import FileField
 from histosyn.labels.schema import load_schema
 from histosyn.models.folder import Model, ModelFacts

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from tissue import tiny_config
 
-from histosyn.config.train import DiscriminatorConfig, LossConfig
+from histosyn.config.learning import LossConfig
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.shards.batch import Batch
 
 CLASSES = 4

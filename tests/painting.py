@@ -15,7 +15,7 @@ import torch
 from launching import HISTOSYN, started
 from tissue import SCHEMA
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.models.folder import ModelFacts, save_model
 from histosyn.networks.generator import Generator
 from histosyn.stain.names import NAMES

@@ -7,13 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from histosyn.config.train import (
-    DataConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    RunConfig,
-    TrainConfig,
-)
+from histosyn.config.data import DataConfig
+from histosyn.config.networks import DiscriminatorConfig, GeneratorConfig
+from histosyn.config.run import RunConfig
+from histosyn.config.train import TrainConfig
 from histosyn.images.tiles import png_bytes
 from histosyn.labels.label_map import LabelSchema, label_png_bytes, load_schema
 from histosyn.packing.pack import PackConfig, pack

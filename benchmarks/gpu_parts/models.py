@@ -11,7 +11,7 @@ from inference import folded
 from label_maps import label_maps
 
 from gpu_parts.bench import Bench
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.labels.schema import load_schema
 from histosyn.models.folder import Model, ModelFacts
 from histosyn.networks.generator import Generator

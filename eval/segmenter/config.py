@@ -8,12 +8,14 @@ from pathlib import Path
 # The command line resolves the annotations of inherited fields in this module.
 from typing import Literal  # noqa: F401
 
-from histosyn.config import train as training
+from histosyn.config.bounds import require_at_least, require_at_most
+from histosyn.config.data import DataConfig as TrainingDataConfig
+from histosyn.config.run import ResumableRunConfig
 from hpc.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig(training.DataConfig):
+class DataConfig(TrainingDataConfig):
     """What is trained on: as for a generator, but with stains jittered unless told otherwise."""
 
     stain_jitter: float = 0.1
@@ -32,8 +34,8 @@ class NetworkConfig:
     """How often the resolution is halved: a bottleneck cell sees 2^this pixels a side, and more."""
 
     def __post_init__(self) -> None:
-        training.require_at_most(self, base_channels=4096, max_multiplier=1024, halvings=12)
-        training.require_at_least(self, base_channels=2, max_multiplier=1, halvings=1)
+        require_at_most(self, base_channels=4096, max_multiplier=1024, halvings=12)
+        require_at_least(self, base_channels=2, max_multiplier=1, halvings=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class OptimizerConfig:
     """Share of the weights, times the learning rate, that each step takes off."""
 
     def __post_init__(self) -> None:
-        training.require_at_least(self, lr=0.0, weight_decay=0.0)
+        require_at_least(self, lr=0.0, weight_decay=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +61,13 @@ class LossConfig:
     """Per class: 1 - soft Dice over the global batch, which makes small classes count."""
 
     def __post_init__(self) -> None:
-        training.require_at_least(self, cross_entropy=0.0, dice=0.0)
+        require_at_least(self, cross_entropy=0.0, dice=0.0)
         if not (self.cross_entropy or self.dice):
             raise ConfigError("Of loss.cross_entropy and loss.dice one must be above 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig(training.ResumableRunConfig):
+class RunConfig(ResumableRunConfig):
     """How long, where and with what."""
 
     folder: Path = Path("runs/segmenter")
@@ -77,7 +79,7 @@ class RunConfig(training.ResumableRunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        training.require_at_least(self, ema_decay=0.0)
+        require_at_least(self, ema_decay=0.0)
         if self.ema_decay >= 1:
             raise ConfigError(f"run.ema_decay = {self.ema_decay} must lie in [0, 1).")
 

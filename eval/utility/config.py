@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from eval.segmenter.config import LossConfig, NetworkConfig, OptimizerConfig
+from histosyn.config.bounds import require_at_least, require_at_most
 from histosyn.config.file import as_plain, as_toml, differing_fields, from_dict, load_toml
-from histosyn.config.train import require_at_least, require_at_most
 from hpc.errors import ConfigError
 from hpc.files import sha256_of_bytes, write_text
 from hpc.job_array import WHOLE, Part

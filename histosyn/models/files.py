@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import safetensors.torch
 import torch
 
-from histosyn.config.train import Settings
+from histosyn.config.run import Settings
 from histosyn.labels.class_values import values_text
 from histosyn.labels.label_map import LabelSchema
 from histosyn.labels.schema import PROPOSED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.images.file import size_in_header
 from hpc.errors import LabelError
 

@@ -18,7 +18,8 @@ from torch.nn.utils import parametrize
 
 from histosyn.config.earlier import generator_as_made
 from histosyn.config.file import from_dict
-from histosyn.config.train import GeneratorConfig, TrainConfig
+from histosyn.config.networks import GeneratorConfig
+from histosyn.config.train import TrainConfig
 from histosyn.labels.label_map import LabelSchema, schema_from_dict
 from histosyn.labels.object_sizes import ObjectSizes, Sizes, sizes_as_plain
 from histosyn.models.checkpoint_state import load_state, taking_over

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.labels.schema import LabelSchema, built_in_schemas, load_schema
 from histosyn.models.folder import ModelFacts
 from histosyn.models.original_file import read_state_dict

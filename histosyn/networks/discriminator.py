@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from histosyn.config.train import DiscriminatorConfig
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.networks.convolutions import Convolution
 from histosyn.networks.discriminator_grain import GrainDiscriminator
 from histosyn.networks.patterns import one_hot

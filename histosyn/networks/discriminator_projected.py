@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from histosyn.config.train import DiscriminatorConfig
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.networks.convolutions import Convolution
 from histosyn.networks.discriminator import Features, MultiscaleDiscriminator
 from histosyn.networks.frozen_features import StandardFeatures

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from histosyn.config.train import DiscriminatorConfig
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.networks.convolutions import Convolution
 from histosyn.networks.discriminator import Features
 from histosyn.networks.full_precision import doubled

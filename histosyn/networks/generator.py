@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.networks.batch_moments import measure
 from histosyn.networks.convolutions import Convolution
 from histosyn.networks.filtered_doubling import filtered_doubling

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.networks.bags import bag_sums
 from histosyn.networks.batch_moments import Moments
 from histosyn.networks.convolutions import Convolution

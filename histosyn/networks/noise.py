@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from hpc.device_copies import sent
 from hpc.randomness import grid_positions, normal
 

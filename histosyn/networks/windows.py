@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import torch
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.networks.boxes import Box, hull, sampled
 from histosyn.networks.generator import Generator, block_widths
 from histosyn.networks.levels import Level

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.images.file import opened_image
 from histosyn.images.tiles import png_bytes
 from histosyn.networks.generator import Generator, Noise, draw_noise

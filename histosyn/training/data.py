@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from histosyn.config.train import DataConfig, Settings, TrainConfig
+from histosyn.config.data import DataConfig
+from histosyn.config.run import Settings
+from histosyn.config.train import TrainConfig
 from histosyn.labels.object_sizes import SAMPLE, Sizes, measure_objects
 from histosyn.networks.label_tables import label_tables
 from histosyn.shards.dataset import ensure_index, open_shards

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from histosyn.config.train import DiscriminatorConfig, LossConfig
+from histosyn.config.learning import LossConfig
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.networks.stain_input import StainInput
 from histosyn.training.losses import (
     Compute,

@@ -18,7 +18,8 @@ import torch
 
 from histosyn.config.earlier import training_as_begun
 from histosyn.config.file import as_plain, as_toml, differing_fields, from_dict
-from histosyn.config.train import RESUMABLE_CHANGES, Settings, TrainConfig
+from histosyn.config.run import Settings
+from histosyn.config.train import RESUMABLE_CHANGES, TrainConfig
 from histosyn.models.checkpoint_state import load_state, taking_over
 from histosyn.training.bad_samples import BAD_SAMPLES, ListBadSamples
 from histosyn.training.batch_log import LogBatches

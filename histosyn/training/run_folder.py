@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from histosyn.config.train import Settings
+from histosyn.config.run import Settings
 from histosyn.training.steps import StepTrainer
 from hpc.async_checkpoint import AsyncSaver
 from hpc.locks import locked

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from histosyn.config.file import as_plain
-from histosyn.config.train import ResumableRunConfig, Settings
+from histosyn.config.run import ResumableRunConfig, Settings
 from histosyn.training.log_entries import Entry, RunLog
 from histosyn.training.steps import StepTrainer
 from hpc.extras import missing_extra

@@ -17,7 +17,8 @@ from typing import Any, TypeVar, cast
 import torch
 
 from histosyn.config.earlier import going_on
-from histosyn.config.train import ResumableRunConfig, RunConfig, Settings, TrainConfig
+from histosyn.config.run import ResumableRunConfig, RunConfig, Settings
+from histosyn.config.train import TrainConfig
 from histosyn.networks.cpu_choice import Choice, is_measured, settled_choice
 from histosyn.networks.table_costs import Costs, measured_costs, usual_costs
 from hpc import checkpoint, collectives

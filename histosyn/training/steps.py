@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self, TypeVar
 import torch
 from torch import nn
 
-from histosyn.config.train import Settings
+from histosyn.config.run import Settings
 from histosyn.shards.batch import Batch
 from histosyn.shards.index import DatasetIndex
 from hpc.errors import TrainingDivergedError

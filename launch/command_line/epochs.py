@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from histosyn.config.data import DataConfig
 from histosyn.config.file import load_toml
-from histosyn.config.train import DataConfig
 from histosyn.shards.index_file import load_index
 from hpc.errors import HistosynError
 

@@ -16,8 +16,9 @@ from eval.features.tile_sources import open_tiles
 from eval.segmenter.labelled_tiles import open_labels
 from eval.segmenter.model import load_segmenter
 from eval.utility.config import DataConfig as UtilityData
+from histosyn.config.data import DataConfig
 from histosyn.config.file import load_toml
-from histosyn.config.train import DataConfig, RunConfig
+from histosyn.config.run import RunConfig
 from histosyn.images.tiles import read_tile
 from histosyn.labels.label_map import load_schema, read_label_map
 from histosyn.labels.schema import schema_toml

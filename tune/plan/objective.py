@@ -17,8 +17,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
+from histosyn.config.bounds import require_at_most
 from histosyn.config.file import as_plain, from_dict
-from histosyn.config.train import TrainConfig, require_at_most
+from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError
 from hpc.paths import settle_paths
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from histosyn.config.train import require_at_least, require_at_most
+from histosyn.config.bounds import require_at_least, require_at_most
 from hpc.errors import ConfigError
 from hpc.paths import settle_paths
 

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from histosyn.config.file import as_plain, from_dict
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.config.presets import PRESETS
-from histosyn.config.train import DiscriminatorConfig, TrainConfig
+from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError
 from hpc.randomness import key_of, uniform
 from tune.plan.distributions import Choice, Distribution

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from histosyn.config.data import DataConfig
 from histosyn.config.earlier import WITHOUT, generator_as_made, going_on, training_as_begun
 from histosyn.config.file import as_plain, from_dict
+from histosyn.config.networks import DiscriminatorConfig, GeneratorConfig
 from histosyn.config.presets import PRESETS
-from histosyn.config.train import DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
+from histosyn.config.train import TrainConfig
 
 NOW = TrainConfig(data=DataConfig(shards=Path("packed/train")))
 

@@ -7,16 +7,14 @@ from typing import get_args
 
 import pytest
 
+from histosyn.config.data import DataConfig
 from histosyn.config.file import as_toml
 from histosyn.config.layers import PresetName, train_config
+from histosyn.config.learning import OptimizerConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.config.presets import PRESETS
-from histosyn.config.train import (
-    DataConfig,
-    GeneratorConfig,
-    OptimizerConfig,
-    RunConfig,
-    TrainConfig,
-)
+from histosyn.config.run import RunConfig
+from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError, InputError
 
 

@@ -9,14 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from histosyn.config.data import DataConfig
 from histosyn.config.file import as_plain, as_toml, differing_fields, from_dict, load_toml
-from histosyn.config.train import (
-    RESUMABLE_CHANGES,
-    DataConfig,
-    LossConfig,
-    RunConfig,
-    TrainConfig,
-)
+from histosyn.config.learning import LossConfig
+from histosyn.config.run import RunConfig
+from histosyn.config.train import RESUMABLE_CHANGES, TrainConfig
 from hpc.errors import ConfigError, InputError
 
 BASE = TrainConfig(data=DataConfig(shards=Path("shards")))

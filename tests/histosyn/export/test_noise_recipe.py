@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.networks.noise import draw_noise
 from hpc.randomness import key_of
 

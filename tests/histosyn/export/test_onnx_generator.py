@@ -5,7 +5,7 @@ import pytest
 from painting import GENERATOR, random_model
 from tissue import SCHEMA
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.models.folder import load_model
 from hpc.errors import HistosynError
 

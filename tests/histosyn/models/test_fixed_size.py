@@ -9,7 +9,7 @@ import pytest
 import torch
 from tissue import SCHEMA, blobs
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.models.folder import ModelFacts, load_model, save_model
 from histosyn.networks.generator import Generator

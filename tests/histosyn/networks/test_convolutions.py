@@ -10,7 +10,7 @@ from torch import nn
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn import functional
 
-from histosyn.config.train import DiscriminatorConfig, GeneratorConfig
+from histosyn.config.networks import DiscriminatorConfig, GeneratorConfig
 from histosyn.networks import convolutions
 from histosyn.networks.convolutions import FORMS, Convolution, computed_as
 from histosyn.networks.discriminator import MultiscaleDiscriminator

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from histosyn.config.train import DiscriminatorConfig
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.networks.discriminator import MultiscaleDiscriminator
 from histosyn.networks.discriminator_unet import UnetDiscriminator
 

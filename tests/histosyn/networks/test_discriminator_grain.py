@@ -2,7 +2,7 @@
 
 import torch
 
-from histosyn.config.train import DiscriminatorConfig
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.networks.discriminator import MultiscaleDiscriminator
 from histosyn.networks.discriminator_grain import LEAST_SIDE, GrainDiscriminator
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from histosyn.config.train import DiscriminatorConfig
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.networks.discriminator_projected import ProjectedDiscriminator
 
 CONFIG = DiscriminatorConfig(

@@ -10,7 +10,7 @@ import torch
 from tissue import SCHEMA
 from torch.nn import functional
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.networks import levels as levels_module
 from histosyn.networks import pixel_blocks
 from histosyn.networks.batch_moments import measure

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.networks.boxes import Box
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import made_ready

@@ -25,7 +25,7 @@ from painting import GENERATOR, random_model, serving, stripes
 from PIL import Image
 from tissue import SCHEMA
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.labels.label_map import label_png_bytes, load_schema
 from launch.cli import main
 

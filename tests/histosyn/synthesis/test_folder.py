@@ -13,7 +13,7 @@ from PIL import Image
 from ranks import run_ranks
 from tissue import SCHEMA, blobs
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.images.tiles import png_bytes, read_png_text
 from histosyn.labels.label_map import label_png_bytes, schema_from_dict
 from histosyn.manifests.manifest import MANIFEST, read_manifest

@@ -7,7 +7,8 @@ import pytest
 import torch
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config.train import DiscriminatorConfig, LossConfig
+from histosyn.config.learning import LossConfig
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.training.diagnostics import WarnOfSaturation, diagnose
 from histosyn.training.losses import DiscriminatorOutputs, patch_accuracy
 from histosyn.training.run import run_training

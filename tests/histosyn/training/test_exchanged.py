@@ -16,7 +16,8 @@ from tissue import tiny_config
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from histosyn.config.train import GeneratorConfig, TrainConfig
+from histosyn.config.networks import GeneratorConfig
+from histosyn.config.train import TrainConfig
 from histosyn.networks.generator import block_widths
 from histosyn.shards.batch import Batch
 from histosyn.training.adversaries import Adversaries

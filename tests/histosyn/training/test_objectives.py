@@ -7,7 +7,8 @@ import pytest
 import torch
 from tissue import SCHEMA, blobs, pack_blobs, tiny_config
 
-from histosyn.config.train import DiscriminatorConfig, LossConfig, OptimizerConfig
+from histosyn.config.learning import LossConfig, OptimizerConfig
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.models.folder import load_model
 from histosyn.networks.noise import draw_noise
 from histosyn.training.objectives import make_objective

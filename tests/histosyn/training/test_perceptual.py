@@ -7,7 +7,8 @@ import torch
 from scripted import saved
 from torch import nn
 
-from histosyn.config.train import DiscriminatorConfig, LossConfig
+from histosyn.config.learning import LossConfig
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.training.losses import DiscriminatorOutputs
 from histosyn.training.objectives import make_objective
 from histosyn.training.perceptual import perceptual

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tissue import pack_blobs, tiny_config
 
-from histosyn.config.train import LossConfig
+from histosyn.config.learning import LossConfig
 from histosyn.models.checkpoint_state import load_state
 from histosyn.models.folder import load_model
 from histosyn.pretrained.packages import pretrained_facts

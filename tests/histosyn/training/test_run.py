@@ -14,7 +14,8 @@ import torch
 from tissue import SHARED, pack_blobs, tiny_config
 
 from histosyn.config.file import as_toml
-from histosyn.config.train import DiscriminatorConfig, TrainConfig
+from histosyn.config.networks import DiscriminatorConfig
+from histosyn.config.train import TrainConfig
 from histosyn.models.folder import load_model
 from histosyn.training.run import run_training
 from histosyn.training.steps import diverged

@@ -10,7 +10,7 @@ from ranks import run_ranks
 from scripted import saved
 from torch import nn
 
-from histosyn.config.train import LossConfig
+from histosyn.config.learning import LossConfig
 from histosyn.networks import levels
 from histosyn.training.adversaries import Adversaries
 from histosyn.training.losses import DiscriminatorOutputs, Mixture

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from histosyn.config.data import DataConfig
 from histosyn.config.file import from_dict, load_toml
-from histosyn.config.train import DataConfig, RunConfig, TrainConfig
+from histosyn.config.run import RunConfig
+from histosyn.config.train import TrainConfig
 from histosyn.labels.label_map import load_schema
 from launch.cli import main
 from launch.command_line.training_file import explanations, training_file

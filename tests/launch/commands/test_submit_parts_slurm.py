@@ -13,7 +13,7 @@ from PIL import Image
 from slurm_cluster import BIN, SITE, running_slurm, slurm_marks
 from tissue import SCHEMA, write_folders
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.models.folder import ModelFacts, save_model
 from histosyn.networks.generator import Generator
 

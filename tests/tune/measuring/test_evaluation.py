@@ -8,7 +8,7 @@ import pytest
 import torch
 from tissue import pack_blobs
 
-from histosyn.config.train import GeneratorConfig
+from histosyn.config.networks import GeneratorConfig
 from histosyn.networks.generator import Generator
 from hpc.errors import DatasetError, InputError
 from tune.measuring.evaluation import Evaluator

@@ -141,7 +141,7 @@ def test_candidates_that_contradict_themselves_are_found_before_any_training(mon
         if self.adversarial > 0.5 and self.feature_matching > 0.5:
             raise ConfigError("too much of both")
 
-    monkeypatch.setattr("histosyn.config.train.LossConfig.__post_init__", contradict)
+    monkeypatch.setattr("histosyn.config.learning.LossConfig.__post_init__", contradict)
     search = "loss.adversarial = {choice = [0.1, 1]}\nloss.feature_matching = {choice = [0.1, 1]}"
     text = SWEEP.replace("[train.run]", "[train.loss]\nadversarial = 0.1\nfeature_matching = 0.1\n"
                          "[train.run]")  # fmt: skip

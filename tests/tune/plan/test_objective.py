@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.config.train import DataConfig, DiscriminatorConfig, LossConfig, TrainConfig
+from histosyn.config.data import DataConfig
+from histosyn.config.learning import LossConfig
+from histosyn.config.networks import DiscriminatorConfig
+from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError
 from tune.plan.objective import EARLIER, C2stConfig, DistanceConfig, Objective, parse_objective
 

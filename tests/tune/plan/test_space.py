@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histosyn.config.train import DataConfig, GeneratorConfig, LossConfig, TrainConfig
+from histosyn.config.data import DataConfig
+from histosyn.config.learning import LossConfig
+from histosyn.config.networks import GeneratorConfig
+from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError
 from tune.plan.distributions import Choice, Range
 from tune.plan.space import draw, with_values

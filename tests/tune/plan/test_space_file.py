@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from histosyn.config.data import DataConfig
+from histosyn.config.networks import DiscriminatorConfig
 from histosyn.config.presets import PRESETS
-from histosyn.config.train import DataConfig, DiscriminatorConfig, TrainConfig
+from histosyn.config.train import TrainConfig
 from hpc.errors import ConfigError
 from tune.plan.space import base_values, draw, grid, with_values
 from tune.plan.space_file import parse_space, parse_start
