@@ -110,7 +110,9 @@ def test_ranks_share_a_compiled_discriminator():
     name = "hinge, simultaneous"
     one, _ = play(EVERY_GAME[name], 2)
     compiled = {name: with_run(EVERY_GAME[name], compile=True)}
-    ranks = [result[name][0] for result in run_ranks(2, play_on_a_rank, compiled, 2, 2)]
+    # Compiling takes minutes where other tests want the cores.
+    results = run_ranks(2, play_on_a_rank, compiled, 2, 2, timeout_seconds=900)
+    ranks = [result[name][0] for result in results]
     for step, losses in enumerate(one):
         for term, value in losses.items():
             mean = sum(theirs[step][term] for theirs in ranks) / 2
