@@ -47,6 +47,7 @@ WAYS: dict[str, quality.Settings] = {
     "no-frozen": {"discriminator": {"pretrained": "none"}},
     "no-grain": {"discriminator": {"grain_channels": 0}},
     "one-scale": {"discriminator": {"scales": 1}},
+    "r1": {"loss": {"r1": 1.0}},
     "perceptual": {"loss": {"perceptual": 3.0, "perceptual_pretrained": "efficientnet-lite0"}},
 }
 # Tiles are judged at full resolution and averaged to these parts of it.
