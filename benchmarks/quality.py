@@ -121,15 +121,14 @@ def runs_of(options: argparse.Namespace) -> dict[str, tuple[str, int]]:
 
 def pack(options: argparse.Namespace) -> None:
     if not (options.out / "packed").exists():
-        groups = split_patients(options.glas, options.out)
-        pack_tiles(options.glas, options.out / "packed", groups)
+        pack_by_patient(options.glas, options.out)
 
 
-def split_patients(glas: Path, out: Path) -> Path:
-    """The table that says which patients are held out."""
+def pack_by_patient(glas: Path, out: Path, tile_size: int = TILE_SIZE, mpp: float = 1.0) -> None:
+    """Training and held-out tiles, and the table that says whose are held out."""
     groups = out / "patients.csv"
     write_bytes(groups, split_by_patient(glas / "patients.csv").encode())
-    return groups
+    pack_tiles(glas, out / "packed", groups, tile_size, mpp)
 
 
 def pack_tiles(

@@ -19,6 +19,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,6 @@ WAYS: dict[str, quality.Settings] = {
     "no-frozen": {"discriminator": {"pretrained": "none"}},
     "no-grain": {"discriminator": {"grain_channels": 0}},
     "one-scale": {"discriminator": {"scales": 1}},
-    "r1": {"loss": {"r1": 1.0}},
     "perceptual": {"loss": {"perceptual": 3.0, "perceptual_pretrained": "efficientnet-lite0"}},
 }
 # Tiles are judged at full resolution and averaged to these parts of it.
@@ -86,17 +86,6 @@ def pack(options: argparse.Namespace) -> None:
         DATA[options.data].pack(options.glas, options.out)
 
 
-def pack_glas(glas: Path, out: Path) -> None:
-    """Tiles of 128 pixels at 1 µm."""
-    quality.pack_tiles(glas, out / "packed", quality.split_patients(glas, out))
-
-
-def pack_large_glas(glas: Path, out: Path) -> None:
-    """The same fields of tissue, in tiles of 256 pixels at 0.5 µm."""
-    groups = quality.split_patients(glas, out)
-    quality.pack_tiles(glas, out / "packed", groups, tile_size=256, mpp=0.5)
-
-
 def pack_consep(consep: Path, out: Path) -> None:
     """Tiles of 128 pixels at 0.5 µm."""
     classes = json.loads((consep / "classes.json").read_text())
@@ -125,8 +114,12 @@ class Data:
 
 
 DATA = {
-    "glas": Data(pack=pack_glas, tile_size=quality.TILE_SIZE, like_phantoms=True),
-    "glas-256": Data(pack=pack_large_glas, tile_size=256, like_phantoms=True),
+    "glas": Data(pack=quality.pack_by_patient, tile_size=quality.TILE_SIZE, like_phantoms=True),
+    "glas-256": Data(
+        pack=partial(quality.pack_by_patient, tile_size=256, mpp=0.5),
+        tile_size=256,
+        like_phantoms=True,
+    ),
     "consep": Data(pack=pack_consep, tile_size=quality.TILE_SIZE, like_phantoms=False),
 }
 
