@@ -90,7 +90,8 @@ def pack_consep(consep: Path, out: Path) -> None:
     """Tiles of 128 pixels at 0.5 µm."""
     classes = json.loads((consep / "classes.json").read_text())
     tables = [
-        f'[[classes]]\nname = "{name.partition(" (")[0]}"\ncolor = "#{bytes(color).hex()}"'
+        f'[[classes]]\nname = "{name.partition(" (")[0]}"\ncolor = "#{bytes(color).hex()}"\n'
+        f"objects = {'nucleus' in name}".lower()
         for name, color in zip(classes["names"], classes["colors"], strict=True)
     ]
     write_text(out / "consep.toml", "\n\n".join(['name = "consep"', *tables, ""]))
@@ -106,22 +107,44 @@ def pack_consep(consep: Path, out: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """A data set as it is packed: how, the side of its tiles, and whether phantoms are like it."""
+    """A data set as it is packed: how, its tiles in pixels and µm a pixel, whether phantoms are
+    like it, and its schema, which is a built-in one or a file of the folder it is packed into."""
 
     pack: Callable[[Path, Path], None]
     tile_size: int
+    mpp: float
     like_phantoms: bool
+    schema: str
 
 
 DATA = {
-    "glas": Data(pack=quality.pack_by_patient, tile_size=quality.TILE_SIZE, like_phantoms=True),
+    "glas": Data(
+        pack=quality.pack_by_patient,
+        tile_size=quality.TILE_SIZE,
+        mpp=1.0,
+        like_phantoms=True,
+        schema="prostate-3",
+    ),
     "glas-256": Data(
         pack=partial(quality.pack_by_patient, tile_size=256, mpp=0.5),
         tile_size=256,
+        mpp=0.5,
         like_phantoms=True,
+        schema="prostate-3",
     ),
-    "consep": Data(pack=pack_consep, tile_size=quality.TILE_SIZE, like_phantoms=False),
+    "consep": Data(
+        pack=pack_consep,
+        tile_size=quality.TILE_SIZE,
+        mpp=0.5,
+        like_phantoms=False,
+        schema="consep.toml",
+    ),
 }
+
+
+def schema_of(options: argparse.Namespace) -> str:
+    named = DATA[options.data].schema
+    return str(options.out / named) if named.endswith(".toml") else named
 
 
 def segmenter(options: argparse.Namespace) -> None:
@@ -259,10 +282,9 @@ def sheet(options: argparse.Namespace) -> None:
         report.read(path) for path in sorted((options.out / "held-out/some-real").glob("*.png"))
     ]
     tissue = {run: options.out / "tissue" / run for run in runs_of(options)}
-    like_phantoms = DATA[options.data].like_phantoms
-    schema = "prostate-3" if like_phantoms else str(options.out / "consep.toml")
+    schema = schema_of(options)
     report.draw(options.out / "held-out/some", tissue, options.out / "sheet.png", real, schema)
-    if like_phantoms:
+    if DATA[options.data].like_phantoms:
         made_up = {run: options.out / "made-up" / run for run in runs_of(options)}
         report.draw(options.out / "phantom/labels", made_up, options.out / "made-up.png")
 
