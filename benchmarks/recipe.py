@@ -89,11 +89,13 @@ def pack(options: argparse.Namespace) -> None:
 def pack_consep(consep: Path, out: Path) -> None:
     """Tiles of 128 pixels at 0.5 µm."""
     classes = json.loads((consep / "classes.json").read_text())
-    tables = [
-        f'[[classes]]\nname = "{name.partition(" (")[0]}"\ncolor = "#{bytes(color).hex()}"\n'
-        f"objects = {'nucleus' in name}".lower()
-        for name, color in zip(classes["names"], classes["colors"], strict=True)
-    ]
+    tables = []
+    for title, color in zip(classes["names"], classes["colors"], strict=True):
+        name = title.partition(" (")[0]
+        objects = str(name.endswith("nucleus")).lower()
+        tables.append(
+            f'[[classes]]\nname = "{name}"\ncolor = "#{bytes(color).hex()}"\nobjects = {objects}'
+        )
     write_text(out / "consep.toml", "\n\n".join(['name = "consep"', *tables, ""]))
     names = sorted(path.stem for path in (consep / "labels").glob("*.png"))
     splits = ["val" if number % 4 == 0 else "train" for number in range(len(names))]
