@@ -8,6 +8,7 @@ For each share of the training patients, and each seed where the seed decides wh
 generator is trained on these patients alone (benchmarks/utility.py). Sets of tiles to learn from:
 
 - `again`: the real tiles once more, the control: is it the tissue, or the additional steps?
+- `warped`: the real tiles turned, enlarged and bent as new maps are: is it their geometry alone?
 - `same`: tissue of the patients' own label maps, and `new`, of maps that `histosyn labels` makes;
 - `boosted`: of new maps with the classes of --boost more often;
 - `selected`: those of new maps that a segmenter of the same patients reads;
@@ -32,11 +33,15 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import quality
 import recipe
 import utility
+from PIL import Image
 from recipe import DATA
 
+from histosyn.images.tiles import png_bytes
+from histosyn.new_labels.warps import warped
 from hpc.files import write_text
 
 
@@ -57,6 +62,8 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=["again", "same", "new"])
     parser.add_argument("--schedules", nargs="+", default=["added"])
     parser.add_argument("--ratios", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--plain", dest="strong", action="store_const", const=[False],
+                        default=[False, True], help="no sets with strong augmentation")  # fmt: skip
     parser.add_argument("--boost", nargs="*", default=[], help="as histosyn labels has it")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
@@ -93,7 +100,7 @@ names = {options.sets}
 shards = {shards}
 schedules = {options.schedules}
 ratios = {options.ratios}
-strong = [false, true]
+strong = {str(options.strong).lower()}
 
 [network]
 base_channels = {options.channels}
@@ -145,19 +152,45 @@ def make_tissue(options: argparse.Namespace, folder: Path) -> None:
 
 
 def write_set(options: argparse.Namespace, folder: Path, name: str) -> None:
-    data, schema = DATA[options.data], recipe.schema_of(options)
+    make = warp if name == "warped" else synthesize
+    tissue, labels = make(options, folder, name)
+    quality.histosyn("pack", tissue, labels, folder / name / "packed", "--schema",
+                     recipe.schema_of(options), "--source-mpp", DATA[options.data].mpp)  # fmt: skip
+
+
+def warp(options: argparse.Namespace, folder: Path, name: str) -> tuple[Path, Path]:
+    """Real tiles and their label maps, laid otherwise together, as far as `histosyn labels` does
+    unless told otherwise."""
+    tiles = quality.members_of(folder / "real/train", ".tile.png")
+    made = folder / name / "tissue", folder / name / "labels"
+    for number, (tile_name, tile) in enumerate(tiles.items()):
+        tile_HWC, label_HW = (
+            np.asarray(Image.open(file))
+            for file in (io.BytesIO(tile), folder / "labels" / tile_name)
+        )
+        rng = np.random.default_rng([0, number])
+        places_HW = np.arange(label_HW.size).reshape(label_HW.shape)
+        laid_HW = warped(places_HW, rng, turn=rng.uniform(-15, 15), zoom=rng.uniform(0.9, 1.1),
+                         bend=rng.uniform(0, 12))  # fmt: skip
+        pixels = tile_HWC.reshape(-1, 3)[laid_HW], label_HW.reshape(-1)[laid_HW]
+        for where, image in zip(made, pixels, strict=True):
+            quality.write_all(where, {tile_name: png_bytes(Image.fromarray(image))})
+    return made
+
+
+def synthesize(options: argparse.Namespace, folder: Path, name: str) -> tuple[Path, Path]:
     labels, tissue = folder / LABELS.get(name, "new-labels"), folder / name / "tissue"
     if name != "same":
         # Enough for the largest ratio.
         count = math.ceil(max(options.ratios)) * len(list((folder / "labels").glob("*.png")))
         boosted = options.boost if name == "boosted" else []
         boost = [item for each in boosted for item in ("--boost", each)]
-        quality.histosyn("labels", folder / "labels", labels, "--schema", schema,
-                         "--count", count, "--size", data.tile_size, *boost)  # fmt: skip
+        quality.histosyn("labels", folder / "labels", labels, "--schema",
+                         recipe.schema_of(options), "--count", count,
+                         "--size", DATA[options.data].tile_size, *boost)  # fmt: skip
     more = SYNTHESIS[name](options, folder) if name in SYNTHESIS else []
     quality.histosyn("synth", folder / "run", labels, tissue, "--precision", "auto", *more)
-    quality.histosyn("pack", tissue, labels, folder / name / "packed",
-                     "--schema", schema, "--source-mpp", data.mpp)  # fmt: skip
+    return tissue, labels
 
 
 def selecting(options: argparse.Namespace, folder: Path) -> list[object]:
@@ -183,7 +216,10 @@ def staining(options: argparse.Namespace, folder: Path) -> list[object]:
 # Where the tiles of a set lie in the folder of a share and seed.
 SETS = {
     "again": "real/train",
-    **{name: f"{name}/packed/train" for name in ("same", "new", "boosted", "selected", "stains")},
+    **{
+        name: f"{name}/packed/train"
+        for name in ("warped", "same", "new", "boosted", "selected", "stains")
+    },
 }
 # The label maps of a set, where they are not the new ones.
 LABELS = {"same": "labels", "boosted": "boosted-labels"}
