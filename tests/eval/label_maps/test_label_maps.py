@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from new_label_maps import BACKGROUND, NUCLEUS, SCHEMA, STROMA, glands_map, write_maps
+from PIL import ImageColor
 
 from eval.label_maps.measures import measures_of
 from eval.label_maps.nearest import RealMaps
@@ -92,6 +93,14 @@ def test_copies_are_told_and_the_report_takes_it(real, tmp_path):
     assert verdicts["New label maps are no copies of real ones"] == "against"
     assert json.loads((tmp_path / "results" / "labels.json").read_text())["kind"] == "labels"
     assert draw_nearest(result.tables["nearest"], real, copies).width > 400
+
+
+def test_small_maps_are_drawn_large_and_framed(tmp_path):
+    maps = write(tmp_path / "maps", [np.full((48, 48), STROMA, np.uint8)])
+    page = draw_nearest([{"map": "0", "nearest": "0", "agreement": 1.0}], maps, maps)
+    stroma = ImageColor.getrgb(SCHEMA.classes[STROMA].color)
+    assert dict(map(reversed, page.getcolors(1 << 16)))[stroma] == 2 * 190 * 190
+    assert page.getpixel((10, 10)) == (0xB0, 0xB0, 0xB0)
 
 
 def test_too_few_maps(real, tmp_path):
