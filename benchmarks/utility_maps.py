@@ -1,7 +1,7 @@
 """Does synthetic tissue of new label maps pay? `eval utility` with sets, schedules and ratios.
 
     python benchmarks/utility_maps.py TILES_AND_LABELS OUT [--data glas|consep]
-        [--cpu-minutes 8] [--steps 300] [--channels 16]
+        [--cpu-minutes 8] [--steps 250] [--channels 16]
         [--shares 0.25 0.5 1.0] [--seeds 0 1 2] [--sets again same new] [--schedules added]
 
 For each share of the training patients, and each seed where the seed decides whom it holds, a
@@ -53,7 +53,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", choices=DATA, default="glas")
     parser.add_argument("--cpu-minutes", type=float, default=8.0, help="for each generator")
-    parser.add_argument("--steps", type=int, default=300, help="of each segmenter")
+    parser.add_argument("--steps", type=int, default=250, help="of each segmenter")
+    parser.add_argument("--batch", type=int, default=8, help="20 for ratios from 0.25 to 4")
     parser.add_argument(
         "--channels", type=int, default=16, help="of the segmenters, at their widest"
     )
@@ -85,7 +86,7 @@ def settings(options: argparse.Namespace) -> str:
 [data]
 real = "{out}/packed/train"
 test = "{out}/packed/val"
-global_batch = 20
+global_batch = {options.batch}
 workers = 0
 
 [experiment]
@@ -101,6 +102,7 @@ shards = {shards}
 schedules = {options.schedules}
 ratios = {options.ratios}
 strong = {str(options.strong).lower()}
+{'control = "again"' if "again" in options.sets else ""}
 
 [network]
 base_channels = {options.channels}

@@ -31,7 +31,8 @@ _RATIO_OFF = 1 / 3
 # What may be added or changed while an experiment goes on: nothing that a number depends on.
 RESUMABLE_CHANGES = frozenset(
     {"experiment.folder", "experiment.arms", "experiment.shares", "experiment.seeds"}
-    | {f"crossed.{name}" for name in ("names", "shards", "schedules", "ratios", "strong")}
+    | {f"crossed.{name}" for name in ("names", "shards", "schedules", "ratios", "strong",
+                                      "control")}
     | {f"data.{name}" for name in ("real", "test", "synthetic", "synthetic_tiles",
                                    "synthetic_labels", "workers")}
     | {f"training.{name}" for name in ("device", "report_every", "checkpoint_every",
@@ -172,6 +173,9 @@ class CrossedConfig:
     """Synthetic tiles for each real one."""
     strong: tuple[bool, ...] = (False,)
     """Whether stains are jittered by control_stain_jitter, in real and synthetic tiles."""
+    control: str | None = None
+    """One of the names, which the others are compared with besides real tiles: with the shards of
+    the real tiles, so learnt from twice, it tells what more steps alone give."""
 
     def __post_init__(self) -> None:
         settle_paths(self, "crossed")
@@ -185,6 +189,11 @@ class CrossedConfig:
             raise ConfigError(f"crossed.ratios = {list(self.ratios)} must lie in (0, 64].")
         if bad := [name for name in self.names if not re.fullmatch(r"[\w.-]{1,40}", name)]:
             raise ConfigError(f"crossed.names: {bad[0]!r} is no word of letters and digits.")
+        if self.control is not None and self.control not in self.names:
+            raise ConfigError(
+                f"crossed.control = {self.control!r} is none of crossed.names: "
+                f"{', '.join(self.names) or 'there are none'}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

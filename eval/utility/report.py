@@ -63,7 +63,7 @@ def report_utility(outcomes: Sequence[Outcome], sources: Sources, config: Utilit
             *(
                 _difference(group, reference, config)
                 for group in groups
-                for reference in _references(group, groups)
+                for reference in _references(group, groups, config)
             ),
         ),
         warnings=tuple(_warnings(groups, missing, config)),
@@ -116,12 +116,28 @@ def _with_interval(number: Number, group: Group, replicates_B: Floats) -> Number
     return with_interval(number, replicates_B, over=drawn_by(group), single=single)
 
 
-def _references(group: Group, groups: Sequence[Group]) -> list[Group]:
-    """Real tiles of the same share and augmentation, and all of them; none with itself."""
+def _references(group: Group, groups: Sequence[Group], config: UtilityConfig) -> list[Group]:
+    """Real tiles of the same share and augmentation, and all of them; then the control. None is
+    compared with itself."""
     twin = twin_of(group.plan)
     real = [other for other in groups if other.arm == twin and other.seeds == group.seeds]
     full = max((other.share for other in groups if other.arm == twin), default=None)
-    return [other for other in real if other is not group and other.share in (group.share, full)]
+    shares = (group.share, full)
+    return [
+        *(other for other in real if other is not group and other.share in shares),
+        *(other for other in groups if _is_control(other, group, config.crossed.control)),
+    ]
+
+
+def _is_control(other: Group, group: Group, control: str | None) -> bool:
+    """Whether it differs from the group in nothing but the set, which is the control's."""
+    if control is None or group.plan.of in (None, control):
+        return False
+    return (other.plan, other.share, other.seeds) == (
+        replace(group.plan, of=control, name=other.arm),
+        group.share,
+        group.seeds,
+    )
 
 
 def _difference(group: Group, reference: Group, config: UtilityConfig) -> Number:
@@ -139,6 +155,7 @@ def _difference(group: Group, reference: Group, config: UtilityConfig) -> Number
             "real_share": group.share,
             **_described(group, config),
             "reference": reference.arm,
+            "reference_set": reference.plan.of,
             "reference_share": reference.share,
             "seeds": list(group.seeds),
         },

@@ -166,12 +166,14 @@ def _show(result: Result, folder: Path) -> None:
     scores = [number for number in result.numbers if number.name == "mean_dice"]
     differences = [number for number in result.numbers if number.name == "mean_dice_difference"]
     table, notes = Table(title="Downstream utility", title_justify="left"), Notes()
+    # Sets that arms are subtracted from: real tiles are of none.
+    controls = dict.fromkeys([None, *(each.details["reference_set"] for each in differences)])
     for title in (
         "learnt from",
         "real patients",
         "mean Dice",
         "sd over seeds",
-        "minus real of that share",
+        *(f"minus {control or 'real'} of that share" for control in controls),
         "tiles seen, real + synthetic",
         "minutes",
     ):
@@ -183,8 +185,8 @@ def _show(result: Result, folder: Path) -> None:
             _patients(number),
             number_text(number, notes),
             "" if spread is None else f"{spread:.3f}",
-            next((number_text(other, notes) for other in differences
-                  if _same_share(number, other)), ""),
+            *(next((number_text(other, notes) for other in differences
+                    if _same_share(number, other, control)), "") for control in controls),
             f"{number.details['real_tiles_seen']} + {number.details['synthetic_tiles_seen']}",
             _minutes(number, result),
         )  # fmt: skip
@@ -209,12 +211,13 @@ def _patients(number: Number) -> str:
     return "none" if number.details["real_share"] == 1 else f"none (set of {share})"
 
 
-def _same_share(score: Number, difference: Number) -> bool:
+def _same_share(score: Number, difference: Number, control: str | None) -> bool:
     mine, theirs = score.details, difference.details
-    return (mine["arm"], mine["real_share"], mine["real_share"]) == (
+    return (mine["arm"], mine["real_share"], mine["real_share"], control) == (
         theirs["arm"],
         theirs["real_share"],
         theirs["reference_share"],
+        theirs["reference_set"],
     )
 
 

@@ -115,6 +115,7 @@ def test_what_cannot_be_crossed(config, changes, message):
         ({"ratios": ()}, "ratios is empty"),
         ({"ratios": (0.0,)}, "must lie in"),
         ({"schedules": ("added", "added")}, "names one twice"),
+        ({"control": "again"}, "none of crossed.names: there are none"),
     ],
 )
 def test_what_is_no_table(wrong, message):
@@ -154,6 +155,30 @@ def test_what_is_better_is_said_and_drawn(config, tmp_path):
     assert (tmp_path / "curve.png").stat().st_size > 1000
 
 
+def test_arms_are_compared_with_their_control_too(config, root):
+    """Which is the same schedule, ratio and augmentation of another set."""
+    several = crossed(
+        config, names=("new", "again"), control="again",
+        shards=(config.crossed.shards[0], root / "packed/train"),
+    )  # fmt: skip
+    rights = {
+        "real": 0.7, "added new x1": 0.9, "added again x1": 0.8, "pretrained new x1": 0.7,
+        "pretrained again x1": 0.7,
+    }  # fmt: skip
+    items = [outcome(arm, seed, right) for arm, right in rights.items() for seed in (0, 1)]
+    result = report_utility(items, Sources(several), several)
+    differences = {
+        (each.details["arm"], each.details["reference"]): each.value
+        for each in result.numbers
+        if each.name == "mean_dice_difference"
+    }
+    assert differences == pytest.approx({
+        ("added new x1", "real"): 0.2, ("added new x1", "added again x1"): 0.1,
+        ("added again x1", "real"): 0.1, ("pretrained new x1", "real"): 0,
+        ("pretrained new x1", "pretrained again x1"): 0, ("pretrained again x1", "real"): 0,
+    })  # fmt: skip
+
+
 def test_a_whole_experiment(root, capsys):
     main(["eval", "utility", "--config", str(root / "utility.toml")])
     said = " ".join(capsys.readouterr().out.split())
@@ -163,3 +188,17 @@ def test_a_whole_experiment(root, capsys):
     assert steps == {"real": 3, "added new x1": 6, "pretrained new x1": 6}
     assert all(row["minutes"] >= 0 for row in result["tables"]["minutes"])
     assert not result["tables"]["missing"]
+
+
+def test_a_control_is_added_to_an_experiment(root, capsys):
+    """Which goes on, and has a column for it."""
+    settings = root / "utility.toml"
+    one = CROSSED.format(root=root)
+    two = one.replace('"new"', '"new", "again"').replace(
+        'train"]', f'train", "{root}/packed/train"]\ncontrol = "again"'
+    )
+    settings.write_text(settings.read_text().replace(one, two))
+    main(["eval", "utility", "--config", str(settings)])
+    said = capsys.readouterr().out
+    assert said.count("minus") == 2
+    assert "against added again x1 at 100%" in " ".join(said.split())
