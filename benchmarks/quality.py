@@ -23,7 +23,7 @@ import sys
 import tarfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from typing import Any
 import quality_report as report
 import torch
 from discriminator import Published
+from stages import Stage, run_stages
 
 from histosyn.config.earlier import WITHOUT
 from histosyn.config.file import from_dict
@@ -85,28 +86,19 @@ SPENT = REASONS[0]
 
 
 def main() -> None:
-    stages: dict[str, Callable[[argparse.Namespace], None]] = {
+    stages: dict[str, Stage] = {
         "pack": pack, "segmenter": segmenter, "train": train,
         "synthesize": synthesize, "measure": measure, "sheet": sheet,
     }  # fmt: skip
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("glas", type=Path, help="folder with tiles/, labels/ and patients.csv")
     parser.add_argument("out", type=Path)
-    parser.add_argument("stages", nargs="*", metavar="STAGE", help=", ".join(stages))
     parser.add_argument("--cpu-minutes", type=float, default=10.0, help="for each run")
     parser.add_argument("--steps", type=int, default=NO_END, help="end runs here if not before")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=KINDS)
     parser.add_argument("--repeat", nargs="*", choices=METHODS, default=[], help="with seed 1 too")
     parser.add_argument("--processes", type=int, default=2, help="runs side by side")
-    options = parser.parse_args()
-    unknown = set(options.stages) - set(stages)
-    if unknown:
-        parser.error(f"no stage is called {', '.join(sorted(unknown))}")
-    # Before any process starts: their threads would fight for the cores.
-    os.environ["OMP_NUM_THREADS"] = "1"
-    options.out.mkdir(parents=True, exist_ok=True)
-    for name in options.stages or stages:
-        stages[name](options)
+    run_stages(parser, stages)
 
 
 def histosyn(*arguments: object) -> None:

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import quality
 import quality_report as report
+from stages import Stage, run_stages
 
 from histosyn.config.earlier import WITHOUT
 from histosyn.config.file import from_dict
@@ -56,7 +57,7 @@ FLOOR = "real_versus_real_floor"
 
 
 def main() -> None:
-    stages: dict[str, Callable[[argparse.Namespace], None]] = {
+    stages: dict[str, Stage] = {
         "pack": pack, "segmenter": segmenter, "train": train,
         "synthesize": synthesize, "measure": measure, "sheet": sheet,
     }  # fmt: skip
@@ -66,19 +67,11 @@ def main() -> None:
     parser.add_argument("glas", type=Path, help="folder with tiles/ and labels/ (and patients.csv)")
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", choices=DATA, default="glas")
-    parser.add_argument("stages", nargs="*", metavar="STAGE", help=", ".join(stages))
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["fast", "before"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--cpu-minutes", type=float, default=8.0, help="for each run")
     parser.add_argument("--processes", type=int, default=2, help="runs side by side")
-    options = parser.parse_args()
-    if unknown := set(options.stages) - set(stages):
-        parser.error(f"no stage is called {', '.join(sorted(unknown))}")
-    # Before any process starts: their threads would fight for the cores.
-    os.environ["OMP_NUM_THREADS"] = "1"
-    options.out.mkdir(parents=True, exist_ok=True)
-    for name in options.stages or stages:
-        stages[name](options)
+    run_stages(parser, stages)
 
 
 def pack(options: argparse.Namespace) -> None:

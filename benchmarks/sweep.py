@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import quality
+from stages import Stage, run_stages
 
 from hpc.files import write_text
 from tune.plan.config import Sweep, read_sweep
@@ -95,7 +96,7 @@ SWEEPS = {"random": ("random", "none"), "tpe": ("tpe", "none"), "killed": ("rand
 
 
 def main() -> None:
-    stages: dict[str, Callable[[argparse.Namespace], None]] = {
+    stages: dict[str, Stage] = {
         "pack": pack, "random": random, "tpe": tpe, "repeats": repeats, "held-out": held_out,
         "killed": killed, "overhead": overhead, "table": table,
     }  # fmt: skip
@@ -104,19 +105,11 @@ def main() -> None:
     )
     parser.add_argument("glas", type=Path, help="folder with tiles/, labels/ and patients.csv")
     parser.add_argument("out", type=Path)
-    parser.add_argument("stages", nargs="*", metavar="STAGE", help=", ".join(stages))
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--steps", type=int, default=200, help="of each trial")
     parser.add_argument("--overhead-steps", type=int, default=1000, help="of each of that stage")
     parser.add_argument("--seed", type=int, default=2, help="of the sweeps")
-    options = parser.parse_args()
-    if unknown := set(options.stages) - set(stages):
-        parser.error(f"no stage is called {', '.join(sorted(unknown))}")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    options.out = options.out.resolve()
-    options.out.mkdir(parents=True, exist_ok=True)
-    for name in options.stages or stages:
-        stages[name](options)
+    run_stages(parser, stages)
 
 
 def pack(options: argparse.Namespace) -> None:
