@@ -1,12 +1,24 @@
-"""Is synthetic tissue of use on real tissue? `histosyn eval utility`, a generator for each share.
+"""Does synthetic tissue of new label maps pay? `eval utility` with sets, schedules and ratios.
 
-    python benchmarks/utility.py GLAS OUT [--cpu-minutes 10] [--steps 300] [--shares 0.5 1.0]
+    python benchmarks/utility.py TILES_AND_LABELS OUT [--data glas|consep]
+        [--cpu-minutes 8] [--steps 250] [--channels 16]
+        [--shares 0.25 0.5 1.0] [--seeds 0 1 2] [--sets again same new] [--schedules added]
 
-Patients are split as in benchmarks/quality.py. For each share of the training patients, and each
-seed where the seed decides whom it holds, a generator is trained on these patients alone with so
-many CPU minutes; it makes a tile for each of their label maps. Then segmenters are trained on real
-tiles, synthetic ones, both, and real ones with more augmentation, as many steps each, and tested on
-the held-out patients. The same command again goes on where it stopped.
+For each share of the training patients, and each seed where the seed decides whom it holds, a
+generator is trained on these patients alone (with the preset `fast`). Sets of tiles to learn from:
+
+- `again`: the real tiles once more, the control: is it the tissue, or the additional steps?
+- `warped`: the real tiles turned, enlarged and bent as new maps are: is it their geometry alone?
+- `same`: tissue of the patients' own label maps, and `new`, of maps that `histosyn labels` makes;
+- `boosted`: of new maps with the classes of --boost more often;
+- `selected`: those of new maps that a segmenter of the same patients reads;
+- `stains`: tissue of the new maps in the stains of all training patients, whose tiles need no
+  annotation for it.
+
+All are crossed with the schedules, ratios and both augmentations, tested on held-out patients. The
+same command again goes on where it stopped, and does more where lists are longer; with nothing but
+--shares 1.0 --seeds 0 --steps 20 it is a trial of minutes. The patients of CoNSeP are not known: of
+it there is but --shares 1.0.
 """
 
 from __future__ import annotations
@@ -18,9 +30,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import quality
+import recipe
+from recipe import DATA
+from utility_sets import SETS, make_tissue
 
 from histosyn.config.file import from_dict
 from histosyn.config.presets import PRESETS
@@ -35,65 +51,105 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("glas", type=Path, help="folder with tiles/, labels/ and patients.csv")
+    parser.add_argument("glas", type=Path, help="folder with tiles/ and labels/ (and patients.csv)")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--cpu-minutes", type=float, default=10.0, help="for each generator")
-    parser.add_argument("--steps", type=int, default=300, help="of each segmenter")
-    parser.add_argument("--shares", type=float, nargs="+", default=[0.5, 1.0])
+    parser.add_argument("--data", choices=DATA, default="glas")
+    parser.add_argument("--cpu-minutes", type=float, default=8.0, help="for each generator")
+    parser.add_argument("--steps", type=int, default=250, help="of each segmenter")
+    parser.add_argument("--batch", type=int, default=8, help="20 for ratios from 0.25 to 4")
+    parser.add_argument(
+        "--channels", type=int, default=16, help="of the segmenters, at their widest"
+    )
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.25, 0.5, 1.0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=["again", "same", "new"])
+    parser.add_argument("--schedules", nargs="+", default=["added"])
+    parser.add_argument("--ratios", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--plain", dest="strong", action="store_const", const=[False],
+                        default=[False, True], help="no sets with strong augmentation")  # fmt: skip
+    parser.add_argument("--boost", nargs="*", default=[], help="as histosyn labels has it")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
+    if options.data == "consep" and options.shares != [1.0]:
+        parser.error("--data consep needs --shares 1.0")
     # Before any process starts: their threads would fight for the cores.
     os.environ["OMP_NUM_THREADS"] = "1"
     options.out.mkdir(parents=True, exist_ok=True)
-    quality.pack(options)
+    recipe.pack(options)
     write_text(options.out / "utility.toml", settings(options))
-    make_tissue(options)
+    make_sets(options)
     measure(options)
 
 
 def settings(options: argparse.Namespace) -> str:
     out = options.out.resolve()
-    synthetic = [str(out / f"{name_of(share, '{seed}')}/packed/train") for share in options.shares]
+    shards = [f"{out}/sets-{{share}}-{{seed}}/{SETS[name]}" for name in options.sets]
     return f"""\
 [data]
 real = "{out}/packed/train"
 test = "{out}/packed/val"
-synthetic = {synthetic}
+global_batch = {options.batch}
 workers = 0
 
 [experiment]
 folder = "{out}/experiment"
 margin = {MARGIN}
+arms = ["real", "augmentation"]
 shares = {options.shares}
 seeds = {options.seeds}
+
+[crossed]
+names = {options.sets}
+shards = {shards}
+schedules = {options.schedules}
+ratios = {options.ratios}
+strong = {str(options.strong).lower()}
+{'control = "again"' if "again" in options.sets else ""}
+
+[network]
+base_channels = {options.channels}
 
 [training]
 steps = {options.steps}
 precision = "auto"
-"""
+""".replace("'", '"')
+
+
+def make_sets(options: argparse.Namespace) -> None:
+    """A generator for each share and seed, and the sets that are made with it."""
+    asked = subprocess.run(
+        command(options, "--patients"), check=True, stdout=subprocess.PIPE, text=True
+    )
+    patients: dict[str, set[str]] = {}
+    names = {}
+    for row in csv.DictReader(io.StringIO(asked.stdout)):
+        share = float(row["share"])
+        name = name_of(share, row["seed"])
+        patients.setdefault(name, set()).add(row["patient"])
+        names[f"sets-{share:g}-{row['seed']}"] = name
+    for name, chosen in patients.items():
+        if options.shares == [1.0]:
+            link(options.out / name / "real", options.out / "packed")
+        else:
+            pack_real(options, options.out / name, chosen)
+    end = quality.End(seconds=60 * options.cpu_minutes, steps=quality.NO_END)
+    configs = [config_of(options.out / name) for name in patients]
+    quality.train_side_by_side(options.processes, end, [(config, False) for config in configs])
+    with ThreadPoolExecutor(options.processes) as pool:
+        list(pool.map(lambda name: make_tissue(options, options.out / name), patients))
+    for sets, name in names.items():
+        link(options.out / sets, options.out / name)
+
+
+def link(path: Path, target: Path) -> None:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(target.resolve())
 
 
 def name_of(share: float, seed: object) -> str:
     """The generator of a share, and of a seed unless all of them hold all patients."""
     return "tissue-1" if share == 1 else f"tissue-{share:g}-{seed}"
-
-
-def make_tissue(options: argparse.Namespace) -> None:
-    patients: dict[str, set[str]] = {}
-    asked = subprocess.run(
-        command(options, "--patients"), check=True, stdout=subprocess.PIPE, text=True
-    )
-    for row in csv.DictReader(io.StringIO(asked.stdout)):
-        name = name_of(float(row["share"]), row["seed"])
-        patients.setdefault(name, set()).add(row["patient"])
-    for name, chosen in patients.items():
-        pack_real(options, options.out / name, chosen)
-    end = quality.End(seconds=60 * options.cpu_minutes, steps=quality.NO_END)
-    configs = [config_of(options.out / name) for name in patients]
-    quality.train_side_by_side(options.processes, end, [(config, False) for config in configs])
-    for name in patients:
-        synthesize(options.out / name)
 
 
 def command(options: argparse.Namespace, *arguments: str) -> list[str]:
@@ -130,17 +186,6 @@ def config_of(folder: Path) -> TrainConfig:
     }
     sections = quality.merged(PRESETS["fast"].settings, quality.SMALL, own)
     return from_dict(TrainConfig, sections, folder.name)
-
-
-def synthesize(folder: Path) -> None:
-    """A tile for each label map that the generator was trained on, packed."""
-    if (folder / "packed").exists():
-        return
-    labels, tissue = folder / "labels", folder / "tissue"
-    quality.write_all(labels, quality.members_of(folder / "real/train", ".label.png"))
-    quality.histosyn("synth", folder / "run", labels, tissue, "--overwrite")
-    quality.histosyn("pack", tissue, labels, folder / "packed", "--schema", "prostate-3",
-                     "--source-mpp", 1.0)  # fmt: skip
 
 
 def measure(options: argparse.Namespace) -> None:
