@@ -24,7 +24,7 @@ from eval.utility.trainings import Outcome
 from histosyn.config.file import as_plain
 from hpc.errors import DatasetError
 
-_MEAN_DICE = "mean_dice"
+_MEAN_DICE, _DICE = "mean_dice", "dice"
 _FEW_SEEDS = 3
 _MANY_ARMS = 12
 _ONE_SYNTHETIC = (
@@ -61,9 +61,10 @@ def report_utility(outcomes: Sequence[Outcome], sources: Sources, config: Utilit
         numbers=(
             *(number for group in groups for number in _scores(group, classes, config)),
             *(
-                _difference(group, reference, config)
+                number
                 for group in groups
                 for reference in _references(group, groups, config)
+                for number in _differences(group, reference, classes, config)
             ),
         ),
         warnings=tuple(_warnings(groups, missing, config)),
@@ -94,11 +95,11 @@ def _score(group: Group, column: int, of_class: str | None, config: UtilityConfi
     defined = not np.isnan(value)
     more = values_S.std(ddof=1) if len(values_S) > 1 and defined else None
     number = Number(
-        name=_MEAN_DICE if of_class is None else "dice",
+        name=_MEAN_DICE if of_class is None else _DICE,
         value=value if defined else None,
         n=group.outcomes[0].tiles,
         method="mean over seeds of the Dice of all test pixels together",
-        reason=None if defined else "the class is neither in the label maps nor read",
+        reason=None if defined else _reason(of_class),
         details={
             "arm": group.arm,
             "real_share": group.share,
@@ -109,6 +110,13 @@ def _score(group: Group, column: int, of_class: str | None, config: UtilityConfi
         },
     )
     return _with_interval(number, group, group.replicates_BX[:, column])
+
+
+def _reason(of_class: str | None) -> str:
+    """Why there is no Dice."""
+    if of_class is None:
+        return "no class is in the test tiles"
+    return "the class is neither in the label maps nor read"
 
 
 def _with_interval(number: Number, group: Group, replicates_B: Floats) -> Number:
@@ -140,16 +148,32 @@ def _is_control(other: Group, group: Group, control: str | None) -> bool:
     )
 
 
-def _difference(group: Group, reference: Group, config: UtilityConfig) -> Number:
-    values_S = group.values_SX[:, -1] - reference.values_SX[:, -1]
-    replicates_B = group.replicates_BX[:, -1] - reference.replicates_BX[:, -1]
+def _differences(
+    group: Group, reference: Group, classes: list[str], config: UtilityConfig
+) -> list[Number]:
+    """That of mean Dice, with what it shows, then that of each class."""
+    mean = _difference(group, reference, len(classes), None, config)
+    return [
+        _judged(mean, group, reference, config),
+        *(
+            _difference(group, reference, column, name, config)
+            for column, name in enumerate(classes)
+        ),
+    ]
+
+
+def _difference(
+    group: Group, reference: Group, column: int, of_class: str | None, config: UtilityConfig
+) -> Number:
+    values_S = group.values_SX[:, column] - reference.values_SX[:, column]
+    replicates_B = group.replicates_BX[:, column] - reference.replicates_BX[:, column]
     value = float(values_S.mean())
     number = Number(
-        name=f"{_MEAN_DICE}_difference",
+        name=f"{_MEAN_DICE if of_class is None else _DICE}_difference",
         value=None if np.isnan(value) else value,
         n=group.outcomes[0].tiles,
-        method="difference of mean Dice, patients and seeds paired",
-        reason="no class is in the test tiles" if np.isnan(value) else None,
+        method=f"difference of {'Dice' if of_class else 'mean Dice'}, patients and seeds paired",
+        reason=_reason(of_class) if np.isnan(value) else None,
         details={
             "arm": group.arm,
             "real_share": group.share,
@@ -158,9 +182,15 @@ def _difference(group: Group, reference: Group, config: UtilityConfig) -> Number
             "reference_set": reference.plan.of,
             "reference_share": reference.share,
             "seeds": list(group.seeds),
+            **({} if of_class is None else {"class": of_class}),
         },
     )
-    number = _with_interval(number, group, replicates_B)
+    return _with_interval(number, group, replicates_B)
+
+
+def _judged(number: Number, group: Group, reference: Group, config: UtilityConfig) -> Number:
+    """The difference of mean Dice, with what is shown by the margins."""
+    replicates_B = group.replicates_BX[:, -1] - reference.replicates_BX[:, -1]
     margin = config.experiment.margin
     # One seed's chance is in no interval, and may be larger than any margin.
     shown = number.interval is not None and len(group.seeds) > 1

@@ -3,8 +3,10 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from experimenting import outcome, write_experiment
+from tissue import SCHEMA
 
 from eval.utility.arms import arm_plans, twin_of, work_of
 from eval.utility.batches import open_batches_of
@@ -151,6 +153,10 @@ def test_what_is_better_is_said_and_drawn(config, tmp_path):
     }  # fmt: skip
     assert (added.details["real_tiles_seen"], added.details["synthetic_tiles_seen"]) == (12, 12)
     assert not pretrained.details["conclusions"]["superior"]
+    of_classes = [n for n in result.numbers if n.name == "dice_difference"]
+    assert len(of_classes) == 2 * len(SCHEMA)
+    assert all(n.interval[0] < n.value < n.interval[1] for n in of_classes)
+    assert not any("statement" in n.details for n in of_classes)
     draw_curve(result, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").stat().st_size > 1000
 
@@ -167,11 +173,19 @@ def test_arms_are_compared_with_their_control_too(config, root):
     }  # fmt: skip
     items = [outcome(arm, seed, right) for arm, right in rights.items() for seed in (0, 1)]
     result = report_utility(items, Sources(several), several)
+    of_class = {
+        (each.details["arm"], each.details["reference"], each.details["class"]): each
+        for each in result.numbers
+        if each.name == "dice_difference"
+    }
     differences = {
         (each.details["arm"], each.details["reference"]): each.value
         for each in result.numbers
         if each.name == "mean_dice_difference"
     }
+    for pair, value in differences.items():
+        of_pair = [of_class[*pair, item.name].value for item in SCHEMA.classes]
+        assert np.mean(of_pair) == pytest.approx(value)
     assert differences == pytest.approx({
         ("added new x1", "real"): 0.2, ("added new x1", "added again x1"): 0.1,
         ("added again x1", "real"): 0.1, ("pretrained new x1", "real"): 0,
