@@ -224,6 +224,7 @@ def _described(group: Group, config: UtilityConfig) -> dict[str, Any]:
     return {
         "schedule": plan.schedule,
         "set": plan.of,
+        "is_control": plan.of is not None and plan.of == config.crossed.control,
         "strong": plan.strong,
         "ratio": work.synthetic_tiles / work.real_tiles if work.real_tiles else None,
         "steps": work.all_steps,

@@ -99,6 +99,23 @@ def test_faithfulness_and_utility_are_held_against_real_tiles(tmp_path):
     assert (shown[0].verdict, shown[0].reference) == ("shown", "margin ±0.0300, set beforehand")
 
 
+@pytest.mark.parametrize(
+    ("details", "learnt"),
+    [
+        ({"schedule": "added", "is_control": False}, "with synthetic tiles"),
+        ({"schedule": "added", "is_control": True}, "from real tiles alone"),
+        ({"schedule": None}, "from real tiles alone"),
+        ({}, "with synthetic tiles"),
+    ],
+)
+def test_what_real_tiles_gain_is_not_claimed_for_synthetic_ones(tmp_path, details, learnt):
+    gain = number("mean_dice_difference", 0.05, (0.04, 0.06), statement="better",
+                  superiority_margin=0.0, conclusions={"superior": True}, **details)  # fmt: skip
+    found = claims(tmp_path, Result(kind="utility", inputs={}, settings={}, numbers=(gain,)))
+    assert found[1].claim == f"A segmenter learns more {learnt}"
+    assert found[0].claim.endswith(learnt.partition(" ")[2])
+
+
 def test_a_classifier_is_held_against_one_half_at_its_easiest_scale(tmp_path):
     areas = (number("auc_network_scale_1", 0.8, (0.7, 0.9)), number("auc_network_scale_4", 0.6))
     found = claims(tmp_path, Result(kind="c2st", inputs={}, settings={}, numbers=areas))
