@@ -15,9 +15,13 @@ def run_stages(parser: argparse.ArgumentParser, stages: Mapping[str, Stage]) -> 
     options = parser.parse_args()
     if unknown := set(options.stages) - set(stages):
         parser.error(f"no stage is called {', '.join(sorted(unknown))}")
-    # Before any process starts: their threads would fight for the cores.
+    prepare(options)
+    for name in options.stages or stages:
+        stages[name](options)
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """The folder OUT, and one thread for each process that will start: more would fight."""
     os.environ["OMP_NUM_THREADS"] = "1"
     options.out = options.out.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
-    for name in options.stages or stages:
-        stages[name](options)

@@ -16,7 +16,8 @@ generator is trained on these patients alone (with the preset `fast`). Sets of t
   annotation for it.
 
 All are crossed with the schedules, ratios and both augmentations, tested on held-out patients. The
-same command again goes on where it stopped, and does more where lists are longer; with nothing but
+same command again goes on where it stopped, and does more where lists are longer; other --steps are
+an experiment of its own with the same tiles; with nothing but
 --shares 1.0 --seeds 0 --steps 20 it is a trial of minutes. The patients of CoNSeP are not known: of
 it there is but --shares 1.0.
 """
@@ -26,7 +27,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -36,6 +36,7 @@ from pathlib import Path
 import quality
 import recipe
 from recipe import DATA
+from stages import prepare
 from utility_sets import SETS, make_tissue
 
 from histosyn.config.file import from_dict
@@ -57,9 +58,7 @@ def main() -> None:
     parser.add_argument("--cpu-minutes", type=float, default=8.0, help="for each generator")
     parser.add_argument("--steps", type=int, default=250, help="of each segmenter")
     parser.add_argument("--batch", type=int, default=8, help="20 for ratios from 0.25 to 4")
-    parser.add_argument(
-        "--channels", type=int, default=16, help="of the segmenters, at their widest"
-    )
+    parser.add_argument("--channels", type=int, default=16, help="of the segmenters")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.25, 0.5, 1.0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--sets", nargs="+", choices=SETS, default=["again", "same", "new"])
@@ -72,9 +71,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.data == "consep" and options.shares != [1.0]:
         parser.error("--data consep needs --shares 1.0")
-    # Before any process starts: their threads would fight for the cores.
-    os.environ["OMP_NUM_THREADS"] = "1"
-    options.out.mkdir(parents=True, exist_ok=True)
+    prepare(options)
     recipe.pack(options)
     write_text(options.out / "utility.toml", settings(options))
     make_sets(options)
@@ -82,7 +79,7 @@ def main() -> None:
 
 
 def settings(options: argparse.Namespace) -> str:
-    out = options.out.resolve()
+    out = options.out
     shards = [f"{out}/sets-{{share}}-{{seed}}/{SETS[name]}" for name in options.sets]
     return f"""\
 [data]
@@ -92,7 +89,7 @@ global_batch = {options.batch}
 workers = 0
 
 [experiment]
-folder = "{out}/experiment"
+folder = "{out}/experiment-{options.steps}"
 margin = {MARGIN}
 arms = ["real", "augmentation"]
 shares = {options.shares}

@@ -15,6 +15,7 @@ from PIL import Image
 from recipe import DATA
 
 from histosyn.images.tiles import png_bytes
+from histosyn.new_labels.settings import NewLabelSettings
 from histosyn.new_labels.warps import warped
 
 
@@ -36,6 +37,7 @@ def write_set(options: argparse.Namespace, folder: Path, name: str) -> None:
 def warp(options: argparse.Namespace, folder: Path, name: str) -> tuple[Path, Path]:
     """Real tiles and their label maps, laid otherwise together, as far as `histosyn labels` does
     unless told otherwise."""
+    ranges = NewLabelSettings()
     tiles = quality.members_of(folder / "real/train", ".tile.png")
     made = folder / name / "tissue", folder / name / "labels"
     for number, (tile_name, tile) in enumerate(tiles.items()):
@@ -45,8 +47,10 @@ def warp(options: argparse.Namespace, folder: Path, name: str) -> tuple[Path, Pa
         )
         rng = np.random.default_rng([0, number])
         places_HW = np.arange(label_HW.size).reshape(label_HW.shape)
-        laid_HW = warped(places_HW, rng, turn=rng.uniform(-15, 15), zoom=rng.uniform(0.9, 1.1),
-                         bend=rng.uniform(0, 12))  # fmt: skip
+        turn, zoom, bend = (
+            rng.uniform(each.low, each.high) for each in (ranges.turn, ranges.zoom, ranges.bend)
+        )
+        laid_HW = warped(places_HW, rng, turn=turn, zoom=zoom, bend=bend)
         pixels = tile_HWC.reshape(-1, 3)[laid_HW], label_HW.reshape(-1)[laid_HW]
         for where, image in zip(made, pixels, strict=True):
             quality.write_all(where, {tile_name: png_bytes(Image.fromarray(image))})
