@@ -33,6 +33,10 @@ _RUNNING = (
     "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED", "SIGNALING"
 )  # fmt: skip
 
+# Below those that Linux gives to whoever asks for any (32768 and up), beside those of Ray's workers
+# (10002 to 19999) and of job files (20000 to 29999).
+_PORTS = range(30_000, 32_768)
+
 # cred_expire is also what a requeued job waits for.
 _CONFIGURATION = """\
 ClusterName=test
@@ -148,7 +152,10 @@ class SlurmCluster:
             if state := self.end_of(job):
                 return state
             time.sleep(0.3)
-        raise AssertionError(f"job {job} has not ended after {timeout_seconds} s")
+        raise AssertionError(
+            f"job {job} has not ended after {timeout_seconds} s: {self.run('squeue', '--long')}"
+            f"{self.run('scontrol', '--oneliner', 'show', 'nodes')}"
+        )
 
     def end_of(self, job):
         """The state in which a job has ended; None while it runs or waits."""
@@ -166,8 +173,17 @@ class SlurmCluster:
         return self.run("scontrol", "show", "hostnames", self.fact(job, "NodeList")).split()
 
     def start_node(self, name):
-        """Start a node's daemon."""
+        """Start a node's daemon, and wait until the controller knows of it."""
+
+        def began():
+            node = self.run("scontrol", "--oneliner", "show", "node", name)
+            return node.split(" SlurmdStartTime=")[1].split()[0]
+
+        before = began()
         self.run("slurmd", "-N", name)
+        # It has left its parent by the time when it finds its port taken, say.
+        log = self.folder / f"slurmd-{name}.log"
+        assert _wait_until(lambda: began() != before, 60), f"{name} is gone: {log.read_text()}"
 
     def lose_node(self, name):
         """Kill a node's daemon and all that runs on it, as if its power had gone."""
@@ -208,7 +224,7 @@ def _environment(folder):
 
 def _write_configuration(folder, names):
     host = socket.gethostname().split(".")[0]
-    control_port, *ports = _free_ports(1 + len(names))
+    control_port, *ports = _ports(1 + len(names))
     nodes = "\n".join(
         f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1"
         for name, port in zip(names, ports, strict=True)
@@ -225,12 +241,15 @@ def _write_configuration(folder, names):
     key.write_bytes(secrets.token_bytes(128))
 
 
-def _free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+def _ports(count):
+    """Free ones which nothing is given that asks for any port: a node that comes back, long after
+    it was lost, needs its own again."""
+    found = []
+    while len(found) < count:
+        port = _PORTS[secrets.randbelow(len(_PORTS))]
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found += [port] if port not in found else []
+    return found
 
 
 def _start(cluster, nodes):

@@ -36,10 +36,17 @@ watch_first_node() {
             misses=$((misses + 1))
         fi
     done
-    if [ "$(squeue --noheader --jobs "$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then
-        echo "job file: the first node is lost, and the job is queued again" >> "$log"
-        scontrol requeue "$SLURM_JOB_ID"
-    fi
+    # Until SLURM, which may be busy with the loss, has heard of it.
+    while true; do
+        case "$(squeue --noheader --jobs "$SLURM_JOB_ID" --format=%T)" in
+            RUNNING)
+                echo "job file: the first node is lost, and the job is queued again" >> "$log"
+                scontrol requeue "$SLURM_JOB_ID"
+                ;;
+            ?*) return ;;
+        esac
+        sleep 20
+    done
 }
 export -f watch_first_node
 keep_watch() {

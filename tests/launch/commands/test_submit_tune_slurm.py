@@ -239,7 +239,8 @@ def test_a_requeue_by_slurm_loses_nothing(slurm, project, undisturbed):
     job.ends_as(undisturbed)
 
     assert slurm.fact(job.number, "Restarts") == "1"
-    assert "failed" not in job.log
+    # Ray may say that its autoscaler failed.
+    assert not [line for line in job.log.splitlines() if "trial" in line and "failed" in line]
 
 
 def test_without_the_head_of_ray_the_job_is_queued_again(slurm, project, undisturbed):
@@ -270,7 +271,15 @@ def test_a_node_that_joins_gets_trials(slurm, project):
     job.wait_until(lambda: job.measured(0))
     joined = job.submit("--join")
 
-    job.wait_until(lambda: job.train_on("n3", joined))
+    # The sweep is not over before: what trains on its own nodes waits.
+    held = [each.id for node in ("n1", "n2") for each in job.train_on(node)]
+    for process in held:
+        send(process, signal.SIGSTOP)
+    try:
+        job.wait_until(lambda: job.train_on("n3", joined))
+    finally:
+        for process in held:
+            send(process, signal.SIGCONT)
 
     assert slurm.wait_for(job.number, PATIENCE_SECONDS) == "COMPLETED", job.log
     assert slurm.fact(job.number, "Restarts") == "0"
