@@ -29,7 +29,7 @@ from histosyn.config.file import as_plain
 from histosyn.config.run import RunConfig
 from histosyn.config.train import TrainConfig
 from histosyn.labels.label_map import load_schema
-from histosyn.models.folder import model_facts
+from histosyn.models.facts import model_facts
 from histosyn.packing.pack import PackConfig, pack
 from histosyn.phantom import write_phantom
 from histosyn.training.adversaries import Adversaries

@@ -20,7 +20,8 @@ import torch
 
 from histosyn.config.networks import GeneratorConfig
 from histosyn.labels.schema import load_schema
-from histosyn.models.folder import ModelFacts, load_model, save_model
+from histosyn.models.facts import ModelFacts
+from histosyn.models.folder import load_model, save_model
 from histosyn.networks.generator import Generator
 from hpc.files import sha256_of_bytes
 from hpc.weights import require_finite

@@ -29,7 +29,8 @@ from label_maps import label_maps
 from histosyn.config.networks import GeneratorConfig
 from histosyn.labels.field import FileField
 from histosyn.labels.schema import load_schema
-from histosyn.models.folder import Model, ModelFacts
+from histosyn.models.facts import ModelFacts
+from histosyn.models.folder import Model
 from histosyn.networks.generator import Generator, draw_noise
 from histosyn.networks.inference import made_ready, to_uint8
 from histosyn.pyramids.pieces import PIECE, Pieces

@@ -16,7 +16,8 @@ from launching import HISTOSYN, started
 from tissue import SCHEMA
 
 from histosyn.config.networks import GeneratorConfig
-from histosyn.models.folder import ModelFacts, save_model
+from histosyn.models.facts import ModelFacts
+from histosyn.models.folder import save_model
 from histosyn.networks.generator import Generator
 from histosyn.stain.names import NAMES
 from histosyn.stain.seen import SeenStains

@@ -61,7 +61,7 @@ SAMPLES = {
     "histosyn.synthesis.provenance:RECORDS": TILE,
     "histosyn.models.files:_CONFIGS": {"weights": {"sha256": SHA, "tensors": {"a": SHA}}},
     "histosyn.models.files:_TRAININGS": {"steps": 3, "images_seen": 24, "data_sha256": SHA},
-    "histosyn.models.folder:GENERATORS": MODEL | {
+    "histosyn.models.facts:GENERATORS": MODEL | {
         "generator": {"upsamplings": 3}, "objects": {"nuclei": {"count": 3, "median_diameter": 9}},
     },
     "eval.segmenter.model:SEGMENTERS": MODEL | {"kind": "segmenter", "network": {"halvings": 2}},

@@ -13,7 +13,8 @@ from label_maps import label_maps
 from gpu_parts.bench import Bench
 from histosyn.config.networks import GeneratorConfig
 from histosyn.labels.schema import load_schema
-from histosyn.models.folder import Model, ModelFacts
+from histosyn.models.facts import ModelFacts
+from histosyn.models.folder import Model
 from histosyn.networks.generator import Generator
 from histosyn.networks.inference import Precision, made_ready
 from histosyn.phantom import SCHEMA

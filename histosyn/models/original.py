@@ -17,7 +17,7 @@ import torch
 
 from histosyn.config.networks import GeneratorConfig
 from histosyn.labels.schema import LabelSchema, built_in_schemas, load_schema
-from histosyn.models.folder import ModelFacts
+from histosyn.models.facts import ModelFacts
 from histosyn.models.original_file import read_state_dict
 from histosyn.models.original_layout import BLOCKS, UPSAMPLINGS, Layout, rows, shapes
 from hpc.errors import InputError

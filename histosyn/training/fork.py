@@ -9,7 +9,7 @@ from torch import nn
 
 from histosyn.config.file import as_plain
 from histosyn.models.checkpoint_state import load_state, taking_over
-from histosyn.models.folder import ModelFacts, facts_from_dict
+from histosyn.models.facts import ModelFacts, facts_from_dict
 from histosyn.training.trainer import AVERAGE_IS_READY, Trainer
 from hpc import checkpoint
 from hpc.errors import ConfigError, InputError

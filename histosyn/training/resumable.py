@@ -16,10 +16,8 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from histosyn.config.earlier import training_as_begun
-from histosyn.config.file import as_plain, as_toml, differing_fields, from_dict
+from histosyn.config.file import as_plain, as_toml
 from histosyn.config.run import Settings
-from histosyn.config.train import RESUMABLE_CHANGES, TrainConfig
 from histosyn.models.checkpoint_state import load_state, taking_over
 from histosyn.training.bad_samples import BAD_SAMPLES, ListBadSamples
 from histosyn.training.batch_log import LogBatches
@@ -33,6 +31,7 @@ from histosyn.training.observers import (
     SaveCheckpoint,
     ShowProgressBar,
 )
+from histosyn.training.resuming import require_resumable
 from histosyn.training.run_folder import lock_run_folder, run_state_writer, saver_of, watch_steps
 from histosyn.training.run_logs import KeepLogs, open_logs, require_logs
 from histosyn.training.settling import with_settled_run
@@ -210,7 +209,7 @@ class _Run(Generic[TrainerKind]):
         if newest is not None:
             state = load_state(newest)
             with taking_over(newest):
-                self._check_resumable(state, newest)
+                require_resumable(self.config, self.training, state, newest)
                 self.training.load(state)
         if self.topology.is_first:
             for records in (self.metrics, self.batches):
@@ -237,34 +236,6 @@ class _Run(Generic[TrainerKind]):
         first = checkpoint.checkpoint_path(root, 0)
         checkpoint.save(first, self.state(), resume_only=not self.prepared)
         return first
-
-    def _check_resumable(self, state: dict[str, Any], source: Path) -> None:
-        """A run goes on with the settings and the tiles that it was started with."""
-        new = self.config
-        there, here = (_kind(facts) for facts in (state["model"], self.training.facts()))
-        if there != here:
-            raise ConfigError(
-                f"{new.run.folder} is the run of a {there}, and a {here} cannot go on from it. "
-                "Choose another folder for this run."
-            )
-        old = from_dict(type(new), _complete(state["config"], type(new)), str(source))
-        changed = [name for name in differing_fields(old, new) if name not in RESUMABLE_CHANGES]
-        # Where it was forked from was settled then; who goes on need not say it again.
-        forks = [as_plain(each)["run"].get("fork") for each in (old, new)]
-        if "run.fork" in changed and None in forks:
-            changed.remove("run.fork")
-        if _data_sha256(state["model"]) != _data_sha256(self.training.facts()):
-            changed.append("the shards (their sha256)")
-        if changed:
-            raise ConfigError(
-                f"{new.run.folder} was started with other settings: {', '.join(changed)} changed. "
-                f"Restore them to go on, or start {self.training.new_run}."
-            )
-        if new.run.steps < state["trainer"]["step"]:
-            raise ConfigError(
-                f"{new.run.folder} has taken {state['trainer']['step']} steps already, more than "
-                f"--run.steps {new.run.steps}. Ask for more steps, or start a new run."
-            )
 
     def _noting(self) -> tuple[Report | ListBadSamples | LogBatches, ...]:
         """Who keeps the run's records."""
@@ -336,19 +307,6 @@ class _Run(Generic[TrainerKind]):
             if reason is not None:
                 self.stop.acknowledge(reason)
         return stopped
-
-
-def _complete(sections: dict[str, Any], kind: type[Settings]) -> dict[str, Any]:
-    return training_as_begun(sections) if issubclass(kind, TrainConfig) else sections
-
-
-def _kind(facts: dict[str, Any]) -> str:
-    """What is trained; facts of a generator do not say it."""
-    return str(facts.get("kind", "generator"))
-
-
-def _data_sha256(facts: dict[str, Any]) -> str:
-    return facts["training"]["data_sha256"]
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from histosyn.config.train import TrainConfig
-from histosyn.models.folder import ModelFacts, model_facts, save_model
+from histosyn.models.facts import ModelFacts, model_facts
+from histosyn.models.folder import save_model
 from histosyn.networks.discriminator_grain import LEAST_SIDE
 from histosyn.pretrained.packages import Pretrained, pretrained_facts
 from histosyn.shards.index import DatasetIndex

@@ -12,7 +12,7 @@ from launch.input_checks import check_inputs
 from launch.terminal.console import say
 
 if TYPE_CHECKING:
-    from histosyn.models.folder import Measured
+    from histosyn.models.card import Measured
 
 
 def export(
@@ -93,7 +93,7 @@ def export(
 
 def _measured(results: tuple[Path, ...], model_sha256: str) -> Measured:
     from eval.report.model_index import measured_table, model_index, results_on
-    from histosyn.models.folder import Measured
+    from histosyn.models.card import Measured
 
     found = results_on(results, model_sha256)
     return Measured(results=model_index(found), text=measured_table(found))

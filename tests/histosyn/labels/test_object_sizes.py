@@ -12,7 +12,8 @@ from tissue import SCHEMA, pack_blobs, tiny_config
 
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.labels.object_sizes import ObjectSizes, measure_objects, odd_sizes, sizes_as_plain
-from histosyn.models.folder import facts_from_dict, load_model
+from histosyn.models.facts import facts_from_dict
+from histosyn.models.folder import load_model
 from histosyn.shards.dataset import open_shards
 from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
 from histosyn.synthesis.resolution import SaidResolution

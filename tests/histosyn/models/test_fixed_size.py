@@ -11,7 +11,8 @@ from tissue import SCHEMA, blobs
 
 from histosyn.config.networks import GeneratorConfig
 from histosyn.labels.label_map import label_png_bytes
-from histosyn.models.folder import ModelFacts, load_model, save_model
+from histosyn.models.facts import ModelFacts
+from histosyn.models.folder import load_model, save_model
 from histosyn.networks.generator import Generator
 from histosyn.synthesis.folder import Outcome, SynthesisConfig, synthesize, synthesize_folder
 from hpc.errors import LabelError

@@ -17,7 +17,8 @@ from histosyn.config.networks import GeneratorConfig
 from histosyn.images.tiles import png_bytes, read_png_text
 from histosyn.labels.label_map import label_png_bytes, schema_from_dict
 from histosyn.manifests.manifest import MANIFEST, read_manifest
-from histosyn.models.folder import ModelFacts, load_model, save_model
+from histosyn.models.facts import ModelFacts
+from histosyn.models.folder import load_model, save_model
 from histosyn.networks.generator import Generator, Noise
 from histosyn.synthesis.folder import Outcome, SynthesisConfig, synthesize_folder
 from hpc.errors import DamagedFileError, DatasetError, InputError

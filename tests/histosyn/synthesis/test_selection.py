@@ -10,7 +10,8 @@ from tissue import SCHEMA
 
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.manifests.manifest import MANIFEST, read_manifest
-from histosyn.models.folder import ModelFacts, load_model, save_model
+from histosyn.models.facts import ModelFacts
+from histosyn.models.folder import load_model, save_model
 from histosyn.networks.generator import Generator
 from histosyn.synthesis.folder import SynthesisConfig, synthesize_folder
 from histosyn.synthesis.selection import Selection, selected

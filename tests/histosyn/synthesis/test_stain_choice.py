@@ -12,7 +12,8 @@ from tissue import SCHEMA, blobs
 from histosyn.images.tiles import png_bytes
 from histosyn.labels.label_map import label_png_bytes
 from histosyn.manifests.manifest import MANIFEST, read_manifest
-from histosyn.models.folder import ModelFacts, load_model, save_model
+from histosyn.models.facts import ModelFacts
+from histosyn.models.folder import load_model, save_model
 from histosyn.networks.generator import Generator
 from histosyn.stain.code import as_floats, stain_code
 from histosyn.stain.seen import SeenStains

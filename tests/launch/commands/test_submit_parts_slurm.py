@@ -14,7 +14,8 @@ from slurm_cluster import BIN, SITE, running_slurm, slurm_marks
 from tissue import SCHEMA, write_folders
 
 from histosyn.config.networks import GeneratorConfig
-from histosyn.models.folder import ModelFacts, save_model
+from histosyn.models.facts import ModelFacts
+from histosyn.models.folder import save_model
 from histosyn.networks.generator import Generator
 
 pytestmark = slurm_marks()
