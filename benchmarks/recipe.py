@@ -2,14 +2,15 @@
 
     python benchmarks/recipe.py TILES_AND_LABELS OUT [STAGE ...]
         [--data glas|glas-256|consep] [--ways fast before] [--seeds 0 1] [--cpu-minutes 8]
+        [--precision float32|bfloat16]
 
 Stages, all unless some are named: pack, segmenter, train, synthesize, measure, sheet. Data, budget
-and resumption are those of benchmarks/quality.py; each run is float32 on one thread. A way is the
-preset `fast` with one thing changed; `before` is that preset as it was before the recipe. Held-out
-label maps are drawn in the stain of their own real tiles, so that colours can be compared, and
-judged by a network and textures that took no part in training. `glas-256` are the same fields in
-256 pixels, at 0.5 µm. Of CoNSeP, whose patients are not known, every fourth image is held out, and
-nuclei are what its label maps tell.
+and resumption are those of benchmarks/quality.py; each run has one thread. A way is the preset
+`fast` with one thing changed; `before` is that preset as it was before the recipe. Held-out label
+maps are drawn in the stain of their own real tiles, so that colours can be compared, and judged by
+a network and textures that took no part in training. `glas-256` are the same fields in 256 pixels,
+at 0.5 µm. Of CoNSeP, whose patients are not known, every fourth image is held out, and nuclei are
+what its label maps tell.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ JUDGE = "efficientnet-lite2"
 VARIANTS = 3
 # Label maps that are drawn several times.
 VARIED = 48
-SMALL = quality.merged(PRESETS["fast"].settings, quality.SMALL, {"run": {"precision": "float32"}})
+SMALL = quality.merged(PRESETS["fast"].settings, quality.SMALL)
 SLOW: quality.Settings = {"optimizer": {"generator_lr": 4e-4, "discriminator_lr": 4e-4}}
 WAYS: dict[str, quality.Settings] = {
     "fast": {},
@@ -51,6 +52,7 @@ WAYS: dict[str, quality.Settings] = {
     "one-scale": {"discriminator": {"scales": 1}},
     "perceptual": {"loss": {"perceptual": 3.0, "perceptual_pretrained": "efficientnet-lite0"}},
 }
+PRECISIONS = ("float32", "bfloat16")
 # Tiles are judged at full resolution and averaged to these parts of it.
 SCALES = (1, 2, 4, 8)
 FLOOR = "real_versus_real_floor"
@@ -70,6 +72,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["fast", "before"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--cpu-minutes", type=float, default=8.0, help="for each run")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--processes", type=int, default=2, help="runs side by side")
     run_stages(parser, stages)
 
@@ -143,7 +146,7 @@ def schema_of(options: argparse.Namespace) -> str:
 
 
 def segmenter(options: argparse.Namespace) -> None:
-    quality.train_segmenter(options.out, "float32")
+    quality.train_segmenter(options.out, options.precision)
 
 
 def runs_of(options: argparse.Namespace) -> dict[str, tuple[str, int]]:
@@ -159,9 +162,10 @@ def train(options: argparse.Namespace) -> None:
 
 def config_of(options: argparse.Namespace, run: str) -> TrainConfig:
     way, seed = runs_of(options)[run]
+    folder = str(options.out / "runs" / run)
     own: quality.Settings = {
         "data": {"shards": str(options.out / "packed/train"), "workers": 0},
-        "run": {"folder": str(options.out / "runs" / run), "seed": seed},
+        "run": {"folder": folder, "seed": seed, "precision": options.precision},
     }
     return from_dict(TrainConfig, quality.merged(SMALL, WAYS[way], own), way)
 
