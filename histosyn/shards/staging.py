@@ -162,10 +162,19 @@ def _remove_unchecked(folder: Path, shards: Iterable[Shard]) -> None:
 
 def _missing_bytes(folder: Path, shard: Shard) -> int:
     """What is still to be written of it, by this process or by one that is copying it now."""
-    copy = folder / shard.name
-    if copy.exists() and copy.stat().st_size == shard.size_bytes:
+    # A part that is whole by now lies where the copy is looked for next.
+    written = sum(_size_of(part) for part in _remains(folder, shard))
+    if _size_of(folder / shard.name) == shard.size_bytes:
         return 0
-    return max(shard.size_bytes - sum(path.stat().st_size for path in _remains(folder, shard)), 0)
+    return max(shard.size_bytes - written, 0)
+
+
+def _size_of(path: Path) -> int:
+    """In bytes; 0 of what another process has moved or removed."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _remains(folder: Path, shard: Shard) -> list[Path]:

@@ -213,3 +213,24 @@ def test_a_killed_rank_holds_nobody_up(shards: Path, tmp_path: Path) -> None:
     killed.communicate(timeout=30)
     assert killed.returncode == -signal.SIGKILL
     assert len(stage_all(shards, to)) == SHARDS
+
+
+def test_a_part_that_becomes_the_copy_while_it_is_counted_is_not_missing(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = open_shards(shards).index
+    shard = index.shards[0]
+    folder = staging_folder(index, tmp_path / "local")
+    folder.mkdir(parents=True)
+    part = folder / f".{shard.name}.abc.tmp"
+    part.write_bytes((shards / shard.name).read_bytes())
+    remains = staging._remains
+
+    def and_then_it_is_whole(*arguments: object) -> list[Path]:
+        found = remains(*arguments)
+        part.rename(folder / shard.name)
+        return found
+
+    monkeypatch.setattr(staging, "_remains", and_then_it_is_whole)
+    assert staging._missing_bytes(folder, shard) == 0
+    assert not part.exists()
