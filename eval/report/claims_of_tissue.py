@@ -212,7 +212,7 @@ def utility_claims(one: Finding) -> Iterator[Claim]:
     for number in one.numbers:
         if number.name != "mean_dice_difference":
             continue
-        synthetic = _learns_from_synthetic(number)
+        synthetic = learns_from_synthetic(number)
         yield claim_of(
             number,
             claim=f"A segmenter learns as much from {'synthetic tiles' if synthetic else _ALONE}",
@@ -234,7 +234,7 @@ def utility_claims(one: Finding) -> Iterator[Claim]:
             )
 
 
-def _learns_from_synthetic(number: Number) -> bool:
+def learns_from_synthetic(number: Number) -> bool:
     """Not so a share of the real tiles, more augmentation, nor the control."""
     details = number.details
     return details.get("schedule", "unknown") is not None and not details.get("is_control")

@@ -17,6 +17,7 @@ from eval.report.figures_of_tissue import (
     stain_figure,
     training_figure,
 )
+from eval.report.figures_of_use import utility_figure
 from eval.report.soundness import ODD
 from eval.report.sources import Sources
 
@@ -28,6 +29,7 @@ _DRAWS = {
     "memorization": memorization_figure,
     "labels": labels_figure,
     "faithfulness": faithfulness_figure,
+    "utility": utility_figure,
 }
 
 

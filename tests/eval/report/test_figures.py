@@ -13,8 +13,26 @@ from eval.statistics.result import Result
 pytest.importorskip("matplotlib", reason="needs the extra `report`")
 
 
+def gain(value, ends, arm, share=0.5, **details):
+    facts = {"reference_share": share, "reference_set": None, "schedule": "added", **details}
+    return number("mean_dice_difference", value, ends, arm=arm, real_share=share, **facts)
+
+
+GAINS = (
+    gain(0.01, (-0.01, 0.03), "added new x1", share=1.0),
+    gain(0.006, (0, 0.01), "added again x1", is_control=True),
+    gain(0.02, (0.01, 0.03), "added new x1"),
+    gain(0.014, (0.0, 0.02), "added new x1", reference_set="again"),
+    gain(-0.03, (-0.05, -0.01), "added new x1", reference_share=1.0),
+)
+
+
 def result(kind, *numbers, **tables):
     return Result(kind=kind, inputs={}, settings={}, numbers=numbers, tables=tables)
+
+
+def utility(*numbers):
+    return Result(kind="utility", inputs={}, settings={"margin": 0.02}, numbers=numbers)
 
 
 def test_every_kind_has_its_plot(tmp_path):
@@ -30,6 +48,7 @@ def test_every_kind_has_its_plot(tmp_path):
         f=result("memorization", distances={"pixels": {"synthetic": [1, 2], "held_out": [2, 3]}}),
         g=result("faithfulness", number("dice", 0.8, (0.7, 0.9), side="synthetic",
                                         **{"class": "gland"})),
+        h=utility(*GAINS),
     )  # fmt: skip
     found = {one.title: one for one in figures_of(read_sources(tmp_path), [])}
     assert list(found) == [
@@ -40,6 +59,7 @@ def test_every_kind_has_its_plot(tmp_path):
         "Stain of each tile",
         "Distance to the nearest training tile",
         "Tissue where the label map asked for it",
+        "Are synthetic tiles of use?",
         "The training",
     ]
     for one in found.values():
@@ -49,6 +69,17 @@ def test_every_kind_has_its_plot(tmp_path):
         assert one.alt
         assert one.caption
     assert "mean of readers 0.520" in found["Real or synthetic? Readers, naive block"].alt
+
+
+def test_what_synthetic_tiles_are_of_use_for_is_held_against_as_many_patients(tmp_path):
+    (figure,) = figures_of(read_sources(save(tmp_path, h=utility(*GAINS))), [])
+    assert figure.alt.split("; ") == [
+        "50%: added again x1 minus real tiles 0.00600",
+        "50%: added new x1 minus real tiles 0.0200",
+        "50%: added new x1 minus the control 0.0140",
+        "100%: added new x1 minus real tiles 0.0100",
+    ]
+    assert figures_of(read_sources(save(tmp_path, h=utility(GAINS[-1]))), []) == []
 
 
 def test_the_same_plot_has_the_same_bytes(tmp_path):
