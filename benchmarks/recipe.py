@@ -5,7 +5,8 @@
         [--precision float32|bfloat16]
 
 Stages, all unless some are named: pack, segmenter, train, synthesize, measure, sheet. Data, budget
-and resumption are those of benchmarks/quality.py; each run has one thread. A way is the preset
+and resumption are those of benchmarks/quality.py; each run has one thread, and is float32 unless
+--precision says otherwise (the reading segmenter, too: keep it for one OUT). A way is the preset
 `fast` with one thing changed; `before` is that preset as it was before the recipe. Held-out label
 maps are drawn in the stain of their own real tiles, so that colours can be compared, and judged by
 a network and textures that took no part in training. `glas-256` are the same fields in 256 pixels,
@@ -243,7 +244,9 @@ def row_of(out: Path, run: str) -> dict[str, str]:
     tissue = report.tiles_in(out / "tissue" / run)
     real = report.tiles_in(out / "held-out/real")
     dice, _ = report.dice_of(report.measured(out, run, "faithfulness"), "synthetic")
+    model = report.load(out / "runs" / run / "model/config.json")
     return {
+        "precision": model["training"]["precision"],
         "steps": str(spent["step"]),
         "CPU min": f"{spent['cpu_seconds'] / 60:.1f}",
         "distance": f"{fid['frechet_distance']:.2f}",

@@ -33,8 +33,8 @@ _RUNNING = (
     "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED", "SIGNALING"
 )  # fmt: skip
 
-# Below those that Linux gives to whoever asks for any (32768 and up), beside those of Ray's workers
-# (10002 to 19999) and of job files (20000 to 29999).
+# Below those that Linux hands out (32768 and up), beside those of Ray's workers (10002 to 19999)
+# and of job files (20000 to 29999).
 _PORTS = range(30_000, 32_768)
 
 # cred_expire is also what a requeued job waits for.
@@ -181,9 +181,9 @@ class SlurmCluster:
 
         before = began()
         self.run("slurmd", "-N", name)
-        # It has left its parent by the time when it finds its port taken, say.
+        # slurmd returns before it binds its port: why it failed is in its log only.
         log = self.folder / f"slurmd-{name}.log"
-        assert _wait_until(lambda: began() != before, 60), f"{name} is gone: {log.read_text()}"
+        assert _wait_until(lambda: began() != before, 60), f"{name} is not there: {log.read_text()}"
 
     def lose_node(self, name):
         """Kill a node's daemon and all that runs on it, as if its power had gone."""
@@ -242,13 +242,14 @@ def _write_configuration(folder, names):
 
 
 def _ports(count):
-    """Free ones which nothing is given that asks for any port: a node that comes back, long after
-    it was lost, needs its own again."""
-    found = []
+    """Free ones outside the range from which Linux hands them out: a lost node needs its own again
+    when it comes back.
+    """
+    found = set()
     while len(found) < count:
         port = _PORTS[secrets.randbelow(len(_PORTS))]
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            found += [port] if port not in found else []
+            found.add(port)
     return found
 
 

@@ -17,59 +17,73 @@ _ASIDE = 0.18
 
 def utility_figure(one: Finding) -> Iterator[Figure]:
     """Differences of mean Dice by share and arm, from real tiles and from the control."""
-    found = sorted(filter(_is_shown, one.numbers), key=lambda number: _row(number)[0])
+    found = sorted(filter(_is_shown, one.numbers), key=lambda number: _share(number) or 0)
     rows = list(dict.fromkeys(map(_row, found)))
     if not rows:
         return
-    margin = one.settings.get("margin")
+    given = one.settings.get("margin")
+    margin = given if isinstance(given, (int, float)) else None
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        if isinstance(margin, (int, float)):
-            axes.axvspan(-margin, margin, color=FLOOR, label="margin")
+        if margin is not None:
+            axes.axvspan(-margin, margin, color=FLOOR)
         told: set[str] = set()
         for number in found:
-            against = _reference(number)
-            of_control = against != "real tiles"
-            colour = SYNTHETIC if learns_from_synthetic(number) else REAL
-            error_bar(
-                axes,
-                rows.index(_row(number)) + (_ASIDE if of_control else -_ASIDE),
-                number.value or 0,
-                number.interval,
-                OTHER if of_control else colour,
-                marker="D" if of_control else "o",
-                label=None if against in told else f"minus {against}",
-            )
-            told.add(against)
+            label, colour, marker, aside = _style(number)
+            place = rows.index(_row(number)) + aside
+            error_bar(axes, place, number.value or 0, number.interval, colour,
+                      marker=marker, label=None if label in told else label)  # fmt: skip
+            told.add(label)
         axes.axvline(0, color=REAL, linewidth=0.8, linestyle="--")
-        axes.set_yticks(range(len(rows)), [f"{share:.0%}: {arm}" for share, arm in rows])
+        axes.set_yticks(range(len(rows)), rows)
         axes.invert_yaxis()
         axes.set_xlabel("difference of mean Dice on held-out patients")
         figure.legend(fontsize=8, ncols=3, loc="outside upper right")
 
+    one_seed = any(len(number.details.get("seeds", ())) == 1 for number in found)
     yield drawn(
         draw,
         title="Are synthetic tiles of use?",
         caption="What a segmenter gains over one that learns from real tiles of the same patients, "
-        "by their share; black: without synthetic tiles. Diamonds: over the control, which learns "
-        "as long. Grey: the margin that was set beforehand. Bars: 95 % intervals.",
-        alt="; ".join(f"{share:.0%}: {arm} minus {_reference(number)} {digits(number.value)}"
-                      for number in found for share, arm in [_row(number)]),
+        "by the share of patients; diamonds: over the control, which learns as long."
+        + (" Grey: the margin that was set beforehand." if margin is not None else "")
+        + " Bars: 95 % intervals."
+        + (" Of one seed they show nothing: its chance is in none of them." if one_seed else ""),
+        alt="; ".join(
+            f"{_row(number)} minus {_reference(number)} {digits(number.value)}" for number in found
+        ),
         height=1.4 + 0.36 * len(rows),
-    )  # fmt: skip
+    )
 
 
 def _is_shown(number: Number) -> bool:
     """Whether it is a difference from as many patients."""
     if number.name != "mean_dice_difference" or number.value is None:
         return False
-    return bool(number.details.get("real_share") == number.details.get("reference_share"))
+    share = _share(number)
+    return share is not None and share == number.details.get("reference_share")
 
 
-def _row(number: Number) -> tuple[float, str]:
-    return number.details["real_share"], str(number.details.get("arm"))
+def _share(number: Number) -> float | None:
+    return number.details.get("real_share")
+
+
+def _row(number: Number) -> str:
+    """Synthetic tiles alone hold no patients, however many their generator has seen."""
+    share, arm = f"{_share(number) or 0:.0%}", number.details.get("arm")
+    alone = number.details.get("schedule") == "alone"
+    return f"tissue of {share}: {arm}" if alone else f"{share}: {arm}"
 
 
 def _reference(number: Number) -> str:
     return "real tiles" if number.details.get("reference_set") is None else "the control"
+
+
+def _style(number: Number) -> tuple[str, str, str, float]:
+    """What the legend says; colour, marker, and how far below the row's middle."""
+    if _reference(number) == "the control":
+        return "with, over the control", OTHER, "D", _ASIDE
+    if learns_from_synthetic(number):
+        return "with synthetic tiles", SYNTHETIC, "o", -_ASIDE
+    return "without synthetic tiles", REAL, "o", -_ASIDE

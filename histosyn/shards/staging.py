@@ -162,7 +162,7 @@ def _remove_unchecked(folder: Path, shards: Iterable[Shard]) -> None:
 
 def _missing_bytes(folder: Path, shard: Shard) -> int:
     """What is still to be written of it, by this process or by one that is copying it now."""
-    # A part that is whole by now lies where the copy is looked for next.
+    # Parts first: one that is renamed meanwhile is then found as the copy.
     written = sum(_size_of(part) for part in _remains(folder, shard))
     if _size_of(folder / shard.name) == shard.size_bytes:
         return 0

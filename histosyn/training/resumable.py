@@ -31,7 +31,7 @@ from histosyn.training.observers import (
     SaveCheckpoint,
     ShowProgressBar,
 )
-from histosyn.training.resuming import require_resumable
+from histosyn.training.resume_checks import require_resumable
 from histosyn.training.run_folder import lock_run_folder, run_state_writer, saver_of, watch_steps
 from histosyn.training.run_logs import KeepLogs, open_logs, require_logs
 from histosyn.training.settling import with_settled_run

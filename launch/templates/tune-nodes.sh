@@ -28,24 +28,22 @@ keep_ray() {
 export first="$address/$port" log="$sweep/slurm-$SLURM_JOB_ID.log"
 watch_first_node() {
     misses=0
-    while [ "$misses" -lt 3 ]; do
-        sleep 20
+    while sleep 20; do
         if timeout 10 bash -c 'exec 3<>"/dev/tcp/$first"' 2>/dev/null; then
             misses=0
-        else
-            misses=$((misses + 1))
+            continue
         fi
-    done
-    # Until SLURM, which may be busy with the loss, has heard of it.
-    while true; do
+        misses=$((misses + 1))
+        [ "$misses" -ge 3 ] || continue
+        # SLURM may be busy with the loss, and not answer yet.
         case "$(squeue --noheader --jobs "$SLURM_JOB_ID" --format=%T)" in
-            RUNNING)
+            RUNNING | SIGNALING)
                 echo "job file: the first node is lost, and the job is queued again" >> "$log"
-                scontrol requeue "$SLURM_JOB_ID"
+                scontrol requeue "$SLURM_JOB_ID" 2>> "$log" && return
+                misses=0
                 ;;
             ?*) return ;;
         esac
-        sleep 20
     done
 }
 export -f watch_first_node

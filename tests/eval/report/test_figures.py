@@ -23,7 +23,9 @@ GAINS = (
     gain(0.006, (0, 0.01), "added again x1", is_control=True),
     gain(0.02, (0.01, 0.03), "added new x1"),
     gain(0.014, (0.0, 0.02), "added new x1", reference_set="again"),
+    gain(0.005, (-0.03, 0.04), "alone new", schedule="alone", seeds=[0]),
     gain(-0.03, (-0.05, -0.01), "added new x1", reference_share=1.0),
+    number("mean_dice_difference", 0.1, arm="of another program"),
 )
 
 
@@ -77,9 +79,12 @@ def test_what_synthetic_tiles_are_of_use_for_is_held_against_as_many_patients(tm
         "50%: added again x1 minus real tiles 0.00600",
         "50%: added new x1 minus real tiles 0.0200",
         "50%: added new x1 minus the control 0.0140",
+        "tissue of 50%: alone new minus real tiles 0.00500",
         "100%: added new x1 minus real tiles 0.0100",
     ]
-    assert figures_of(read_sources(save(tmp_path, h=utility(GAINS[-1]))), []) == []
+    assert "Grey" in figure.caption
+    assert "Of one seed they show nothing" in figure.caption
+    assert figures_of(read_sources(save(tmp_path, h=utility(*GAINS[-2:]))), []) == []
 
 
 def test_the_same_plot_has_the_same_bytes(tmp_path):

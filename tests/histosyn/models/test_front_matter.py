@@ -1,11 +1,15 @@
 """What a hub reads of a model card is what was meant, whatever letters and numbers it holds."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from tissue import SCHEMA
 
+from histosyn.labels.schema import PROPOSED
+from histosyn.models.files import class_table
 from histosyn.models.front_matter import front_matter, yaml_text
 
 SCALARS = (
@@ -44,3 +48,9 @@ def test_without_results_there_is_no_model_index():
     assert found["pipeline_tag"] == "image-to-image"
     assert "label-schema-prostate-3" in found["tags"]
     assert "model-index" not in found
+
+
+def test_a_card_does_not_call_a_schema_proposed():
+    made = replace(SCHEMA, name=PROPOSED)
+    assert "label-schema" not in front_matter(made)
+    assert "## Classes (named by no schema file)" in class_table(made)

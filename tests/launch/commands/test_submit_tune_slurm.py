@@ -268,14 +268,14 @@ def test_without_its_first_node_the_job_is_queued_again(slurm, project, undistur
 def test_a_node_that_joins_gets_trials(slurm, project):
     """Without a restart; and once the sweep has ended, so does the job of the node."""
     job = SweepJob.submitted(slurm, project, "joined", samples=4, steps=150)
-    job.wait_until(lambda: job.measured(0))
-    joined = job.submit("--join")
-
-    # The sweep is not over before: what trains on its own nodes waits.
-    held = [each.id for node in ("n1", "n2") for each in job.train_on(node)]
+    # So that the sweep is not over before, what trains on its own nodes waits.
+    own = ("n1", "n2")
+    job.wait_until(lambda: job.measured(0) and all(job.train_on(node) for node in own))
+    held = [each.id for node in own for each in job.train_on(node)]
     for process in held:
         send(process, signal.SIGSTOP)
     try:
+        joined = job.submit("--join")
         job.wait_until(lambda: job.train_on("n3", joined))
     finally:
         for process in held:
