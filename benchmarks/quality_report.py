@@ -142,19 +142,28 @@ def draw(
     real: Sequence[np.ndarray] | None = None,
     schema_name: str = "prostate-3",
 ) -> None:
-    """A page: label maps, perhaps their real tiles, and a row a folder of tissue."""
+    """A page: label maps, perhaps their real tiles, and a row a folder of tissue.
+
+    Label maps of more microns a pixel than the tissue has are enlarged by whole pixels.
+    """
     schema = load_schema(schema_name)
     names = sorted(path.name for path in labels.glob("*.png"))
-    rows = {
-        "label map": [colorize(read_label_map(labels / name, schema), schema) for name in names]
-    }
+    made = {title: [read(folder / name) for name in names] for title, folder in tissue.items()}
+    maps = [colorize(read_label_map(labels / name, schema), schema) for name in names]
+    side = max(len(tile) for tiles in made.values() for tile in tiles)
+    rows = {"label map": [enlarged(each, side // len(each)) for each in maps]}
     if real is not None:
         rows["real"] = list(real)
-    for title, folder in tissue.items():
-        rows[title] = [read(folder / name) for name in names]
-    page = tile_grid([[title_of(title, row[0].shape), *row] for title, row in rows.items()])
+    page = tile_grid(
+        [[title_of(title, row[0].shape), *row] for title, row in (rows | made).items()]
+    )
     write_bytes(out, synthetic_png_bytes(Image.fromarray(page)))
     print(out)
+
+
+def enlarged(image: np.ndarray, factor: int) -> np.ndarray:
+    """Each pixel so many times in both directions."""
+    return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def title_of(text: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -53,6 +53,8 @@ WAYS: dict[str, quality.Settings] = {
     "one-scale": {"discriminator": {"scales": 1}},
     "perceptual": {"loss": {"perceptual": 3.0, "perceptual_pretrained": "efficientnet-lite0"}},
 }
+# Microns per pixel of made-up label maps.
+PHANTOM_MPP = 1.0
 PRECISIONS = ("float32", "bfloat16")
 # Tiles are judged at full resolution and averaged to these parts of it.
 SCALES = (1, 2, 4, 8)
@@ -179,7 +181,7 @@ def synthesize(options: argparse.Namespace) -> None:
     data = DATA[options.data]
     if data.like_phantoms and not made_up.exists():
         quality.histosyn("phantom", made_up, "--count", quality.COLUMNS,
-                         "--size", data.tile_size)  # fmt: skip
+                         "--size", round(data.tile_size * data.mpp / PHANTOM_MPP))  # fmt: skip
     some = held_out / "varied"
     quality.write_all(
         some, quality.evenly(quality.members_of(options.out / "packed/val", ".label.png"), VARIED)
@@ -195,7 +197,8 @@ def synthesize(options: argparse.Namespace) -> None:
                              "--variants", VARIANTS)  # fmt: skip
             if made_up.exists():
                 quality.histosyn("synth", folder, made_up / "labels",
-                                 options.out / "made-up" / run, "--overwrite")  # fmt: skip
+                                 options.out / "made-up" / run, "--overwrite",
+                                 "--source-mpp", PHANTOM_MPP)  # fmt: skip
 
 
 def takes_stain(run: Path) -> bool:
