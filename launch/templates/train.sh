@@ -17,7 +17,8 @@ said() { cat "$run/state.json" 2>/dev/null || true; }
 pass_on() {
     asked_at=$(date +%s)
     say "SIG$1: training is asked to save and stop"
-    kill -s "$1" "$training" 2>/dev/null || true
+    # The shell knows it before the script could keep its number.
+    kill -s "$1" "$!" 2>/dev/null || true
 }
 trap 'pass_on USR2' USR2
 trap 'pass_on TERM' TERM

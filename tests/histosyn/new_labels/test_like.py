@@ -39,7 +39,8 @@ def test_the_shape_of_an_ellipse(angle, width, stretch):
     shape = only_shape(ellipse(80, width * stretch, width, angle))
     assert shape.area == pytest.approx(np.pi * width**2 * stretch, rel=0.05)
     assert shape.stretch == pytest.approx(stretch, rel=0.08)
-    assert np.cos(2 * (shape.angle - angle)) > 0.95
+    # The rounder it is, the less its pixels tell of the angle.
+    assert np.cos(2 * (shape.angle - angle)) > (0.95 if stretch > 1.3 else 0.85)
     assert shape.compact > 0.95
     assert shape.hole == 0
 
