@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import quality
@@ -33,6 +34,8 @@ from histosyn.config.earlier import WITHOUT
 from histosyn.config.file import from_dict
 from histosyn.config.presets import PRESETS
 from histosyn.config.train import TrainConfig
+from histosyn.networks.inference import Precision
+from histosyn.phantom import MPP as PHANTOM_MPP
 from hpc.files import write_text
 
 JUDGE = "efficientnet-lite2"
@@ -53,9 +56,6 @@ WAYS: dict[str, quality.Settings] = {
     "one-scale": {"discriminator": {"scales": 1}},
     "perceptual": {"loss": {"perceptual": 3.0, "perceptual_pretrained": "efficientnet-lite0"}},
 }
-# Microns per pixel of made-up label maps.
-PHANTOM_MPP = 1.0
-PRECISIONS = ("float32", "bfloat16")
 # Tiles are judged at full resolution and averaged to these parts of it.
 SCALES = (1, 2, 4, 8)
 FLOOR = "real_versus_real_floor"
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["fast", "before"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--cpu-minutes", type=float, default=8.0, help="for each run")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--precision", choices=get_args(Precision), default="float32")
     parser.add_argument("--processes", type=int, default=2, help="runs side by side")
     run_stages(parser, stages)
 

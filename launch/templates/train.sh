@@ -23,7 +23,6 @@ pass_on() {
 trap 'pass_on USR2' USR2
 trap 'pass_on TERM' TERM
 
-training=
 start=0
 while true; do
     before=$(newest_checkpoint)
