@@ -74,8 +74,10 @@ def tolerance(name, key, value):
     if value.dtype == np.uint8:
         return {"rtol": 0, "atol": 1}
     if name.endswith("bfloat16"):
-        # Autocast lowers other operations there; Adam's first step goes by mere signs.
-        return {"rtol": 0.3 if key.startswith("after") else 0.2, "atol": 0.05}
+        # Autocast lowers other operations there. On the CPU alone, weights changed by 1e-5 of
+        # themselves moved losses by up to 2 %, and this norm, with the default recipe, by 11 %
+        # (standard deviation of 16 draws; the farthest by 28 %).
+        return {"rtol": 0.5 if key.endswith("gradient_norm/generator") else 0.1, "atol": 0.05}
     return {"rtol": 1e-3, "atol": 1e-5}
 
 
