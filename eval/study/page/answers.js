@@ -34,35 +34,52 @@ class Answers {
     this.session = letters(8);
     this.given = {};
     this.position = null;
-    this.takeOver(this.stored());
+    this.takeOver();
     this.save();
   }
 
-  stored() {
+  // Each answer has a place of its own. A window learns only later what another one has kept, and would write an older
+  // table over a newer one.
+  placeOf(item) {
+    return `${this.place}:${item.id}`;
+  }
+
+  stored(place) {
     try {
-      return JSON.parse(localStorage.getItem(this.place)) ?? {};
+      return JSON.parse(localStorage.getItem(place)) ?? {};
     } catch {
       return {};
     }
   }
 
-  // Of two tabs, the later answer to an item counts in both.
-  takeOver({ session, given = {}, position }) {
+  // Of two windows, the later answer to an item counts in both.
+  takeOver() {
+    const { session, position } = this.stored(this.place);
     if (session) this.session = session;
     if (this.position === null && Number.isInteger(position)) this.position = position;
-    for (const [item, answer] of Object.entries(given)) {
-      if (answer.change > (this.given[item]?.change ?? -1)) this.given[item] = answer;
+    for (const item of this.study.items) {
+      const answer = this.stored(this.placeOf(item));
+      if (answer.change > (this.given[item.id]?.change ?? -1)) this.given[item.id] = answer;
     }
   }
 
-  save() {
-    const { session, given, position } = this;
+  keep(place, value) {
+    const text = JSON.stringify(value);
     try {
-      localStorage.setItem(this.place, JSON.stringify({ session, given, position }));
-      this.kept = this.stored().session === session;
+      localStorage.setItem(place, text);
+      return localStorage.getItem(place) === text;
     } catch {
-      this.kept = false;
+      return false;
     }
+  }
+
+  // Once something could not be kept, all answers are tried again.
+  save(changed = []) {
+    const { session, position } = this;
+    const items = this.kept ? changed : this.study.items.filter((item) => this.given[item.id]);
+    const kept = [this.keep(this.place, { session, position }),
+      ...items.map((item) => this.keep(this.placeOf(item), this.of(item)))];
+    this.kept = kept.every(Boolean);
   }
 
   moveTo(position) {
@@ -76,12 +93,12 @@ class Answers {
 
   // `codes`: question -> code of the answer.
   give(item, codes, milliseconds) {
-    this.takeOver({ given: this.stored().given });
+    this.takeOver();
     const changes = Object.values(this.given).map((answer) => answer.change);
     const at = new Date().toISOString().slice(0, 19) + "Z";
     this.given[item.id] = { ...this.given[item.id], ...codes, milliseconds: Math.round(milliseconds),
       change: Math.max(-1, ...changes) + 1, at };
-    this.save();
+    this.save([item]);
   }
 
   complete(item) {
@@ -96,6 +113,7 @@ class Answers {
 
   // One row for each item that has an answer. The mark at the beginning tells spreadsheets that it is UTF-8.
   csv() {
+    this.takeOver();
     const { study, reader, block } = this.study;
     const answered = this.study.items.filter((item) => Object.keys(this.of(item)).length);
     const rows = answered.map((item) => {

@@ -248,7 +248,7 @@ function build() {
   document.addEventListener("keydown", key);
   document.addEventListener("visibilitychange", () => watch(true));
   addEventListener("storage", () => {
-    answers.takeOver(answers.stored());
+    answers.takeOver();
     showProgress();
     if (screen === "item") showAnswers();
   });

@@ -59,7 +59,9 @@ def test_the_whole_demo_with_a_short_training(
         assert all(picture.startswith("data:image/") for picture in pictures)
         assert "Nothing here shows a patient" in page
         assert "histosyn pack TILES LABELS" in page
-        assert "http" not in page, "the page must need nothing from outside"
+        # The letters of a picture may spell anything.
+        words = re.sub(r'src="data:[^"]+"', "", page)
+        assert "http" not in words, "the page must need nothing from outside"
     assert "Krippendorff" in (tmp_path / "index.html").read_text()
     assert "different models" not in said
     run_demo(chapters)
