@@ -152,10 +152,18 @@ class SlurmCluster:
             if state := self.end_of(job):
                 return state
             time.sleep(0.3)
-        raise AssertionError(
-            f"job {job} has not ended after {timeout_seconds} s: {self.run('squeue', '--long')}"
-            f"{self.run('scontrol', '--oneliner', 'show', 'nodes')}"
-        )
+        mine = {"SLURM_JOB_ID": job, "SLURM_CONF": self.environment["SLURM_CONF"]}
+        left = [each for each in processes() if mine.items() <= each.environment.items()]
+        told = [
+            f"job {job} has not ended after {timeout_seconds} s",
+            self.run("squeue", "--long"),
+            self.run("scontrol", "--oneliner", "show", "nodes"),
+            *(f"process {each.id} {each.command[:200]}" for each in left),
+            *(f"{log.name}: {log.read_text()[-4000:]}" for log in self.folder.glob("slurm*.log")),
+        ]
+        # It would be in the way of the next tests.
+        self.run("scancel", job)
+        raise AssertionError("\n".join(told))
 
     def end_of(self, job):
         """The state in which a job has ended; None while it runs or waits."""
@@ -191,9 +199,11 @@ class SlurmCluster:
         # Other clusters of this machine have a node of that name, too.
         mine = {"SLURMD_NODENAME": name, "SLURM_CONF": self.environment["SLURM_CONF"]}
         steps = [each for each in processes() if mine.items() <= each.environment.items()]
-        for process in {each.id for each in steps} | {each.parent for each in steps}:
-            if process > 1:
-                send(process, signal.SIGKILL)
+        lost = {each.id for each in steps} | {each.parent for each in steps}
+        # All at once: srun has a child that cancels the step, on another node too, if srun is gone.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for process in lost - {0, 1}:
+                send(process, number)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ keep_ray() {
 # A job that has lost its first node, and with it this shell, would stay as it is until its time is
 # over: another node has it queued again.
 export first="$address/$port" log="$sweep/slurm-$SLURM_JOB_ID.log"
+export restarts="${SLURM_RESTART_COUNT:-0}"
 watch_first_node() {
     misses=0
     while sleep 20; do
@@ -35,9 +36,9 @@ watch_first_node() {
         fi
         misses=$((misses + 1))
         [ "$misses" -ge 3 ] || continue
-        # SLURM may be busy with the loss, and not answer yet.
-        case "$(squeue --noheader --jobs "$SLURM_JOB_ID" --format=%T)" in
-            RUNNING | SIGNALING)
+        # SLURM may be busy with the loss, and not answer yet; or the job may run again by now.
+        case "$(squeue --noheader --jobs "$SLURM_JOB_ID" --Format=State,RestartCnt | xargs)" in
+            "RUNNING $restarts" | "SIGNALING $restarts")
                 echo "job file: the first node is lost, and the job is queued again" >> "$log"
                 scontrol requeue "$SLURM_JOB_ID" 2>> "$log" && return
                 misses=0

@@ -7,6 +7,7 @@ to. Ray looks outside: all runs in a network that has no outside.
 import json
 import signal
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -137,10 +138,29 @@ class SweepJob:
             assert not over or condition(), self.log
             time.sleep(0.2)
 
+    @contextmanager
+    def held_in_mid_trial(self):
+        """Both of the first two trials train, have been measured, and wait meanwhile."""
+        held = {}
+
+        def hold():
+            for number in {0, 1} - held.keys():
+                if self.measured(number) >= 2:
+                    held[number] = self.state(number)["pid"]
+                    send(held[number], signal.SIGSTOP)
+            return len(held) == 2
+
+        try:
+            self.wait_until(hold)
+            yield
+        finally:
+            for process in held.values():
+                send(process, signal.SIGCONT)
+
     def in_mid_trial(self):
         """Once both of the first two trials train, and have been measured."""
-        self.wait_until(lambda: self.measured(0) >= 2 and self.measured(1) >= 2)
-        return self
+        with self.held_in_mid_trial():
+            return self
 
     def ends_as(self, undisturbed, trials=2):
         """Wait for the end, which must be that of the undisturbed sweep."""
@@ -219,8 +239,10 @@ def test_a_node_without_power_is_not_missed(slurm, project, undisturbed):
 
 def test_a_warning_of_the_end_saves_and_queues_the_job_again(slurm, project, undisturbed):
     """What SLURM does before the time is over, or when another job comes first."""
-    job = SweepJob.submitted(slurm, project, "warned").in_mid_trial()
-    slurm.run("scancel", "--batch", "--signal=USR2", job.number)
+    job = SweepJob.submitted(slurm, project, "warned")
+    with job.held_in_mid_trial():
+        slurm.run("scancel", "--batch", "--signal=USR2", job.number)
+        job.wait_until(lambda: "asked to stop (the file STOP)" in job.log)
     job.wait_until(lambda: "the sweep was stopped" in job.log)
     assert [job.state(number)["state"] for number in range(2)] == ["stopped", "stopped"], "saved"
 
@@ -269,14 +291,16 @@ def test_a_node_that_joins_gets_trials(slurm, project):
     """Without a restart; and once the sweep has ended, so does the job of the node."""
     job = SweepJob.submitted(slurm, project, "joined", samples=4, steps=150)
     # So that the sweep is not over before, what trains on its own nodes waits.
-    own = ("n1", "n2")
-    job.wait_until(lambda: job.measured(0) and all(job.train_on(node) for node in own))
+    job.wait_until(lambda: job.measured(0))
+    own = slurm.nodes_of(job.number)
+    (other,) = set(NODES) - set(own)
+    job.wait_until(lambda: all(job.train_on(node) for node in own))
     held = [each.id for node in own for each in job.train_on(node)]
     for process in held:
         send(process, signal.SIGSTOP)
     try:
         joined = job.submit("--join")
-        job.wait_until(lambda: job.train_on("n3", joined))
+        job.wait_until(lambda: job.train_on(other, joined))
     finally:
         for process in held:
             send(process, signal.SIGCONT)
