@@ -199,11 +199,26 @@ class SlurmCluster:
         # Other clusters of this machine have a node of that name, too.
         mine = {"SLURMD_NODENAME": name, "SLURM_CONF": self.environment["SLURM_CONF"]}
         steps = [each for each in processes() if mine.items() <= each.environment.items()]
-        lost = {each.id for each in steps} | {each.parent for each in steps}
-        # All at once: srun has a child that cancels the step, on another node too, if srun is gone.
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for process in lost - {0, 1}:
-                send(process, number)
+        parents = {each.id: each.parent for each in steps}
+        _kill_together(parents)
+
+
+def _kill_together(parents):
+    """Kill processes and their parents, so that none can do anything when another is gone.
+
+    srun has a child that cancels the step, on another node too, if srun is gone. And Linux wakes
+    those who wait in a group whose last parent has died: all wait, and are killed from the leaves
+    up.
+    """
+    left = (parents.keys() | set(parents.values())) - {0, 1}
+    for process in left:
+        send(process, signal.SIGSTOP)
+    while left:
+        leaves = left - {parents.get(each) for each in left}
+        for process in leaves:
+            send(process, signal.SIGKILL)
+        assert _wait_until(lambda gone=leaves: all(map(_is_gone, gone)), 60), leaves
+        left -= leaves
 
 
 @contextmanager
