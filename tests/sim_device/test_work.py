@@ -77,7 +77,7 @@ def tolerance(name, key, value):
         # Autocast lowers other operations there. On the CPU alone, weights changed by 1e-5 of
         # themselves moved losses by up to 2 %, and this norm, with the default recipe, by 11 %
         # (standard deviation of 16 draws; the farthest by 28 %).
-        return {"rtol": 0.5 if key.endswith("gradient_norm/generator") else 0.1, "atol": 0.05}
+        return {"rtol": 0.5 if key.endswith("gradient_norm/generator") else 0.2, "atol": 0.05}
     return {"rtol": 1e-3, "atol": 1e-5}
 
 
