@@ -152,8 +152,7 @@ class SlurmCluster:
             if state := self.end_of(job):
                 return state
             time.sleep(0.3)
-        mine = {"SLURM_JOB_ID": job, "SLURM_CONF": self.environment["SLURM_CONF"]}
-        left = [each for each in processes() if mine.items() <= each.environment.items()]
+        left = self.processes(SLURM_JOB_ID=job)
         told = [
             f"job {job} has not ended after {timeout_seconds} s",
             self.run("squeue", "--long"),
@@ -164,6 +163,12 @@ class SlurmCluster:
         # It would be in the way of the next tests.
         self.run("scancel", job)
         raise AssertionError("\n".join(told))
+
+    def processes(self, **marks):
+        """The living processes of its job steps whose environment has these marks."""
+        # Other clusters of this machine have nodes of the same names.
+        mine = marks | {"SLURM_CONF": self.environment["SLURM_CONF"]}
+        return [each for each in processes() if mine.items() <= each.environment.items()]
 
     def end_of(self, job):
         """The state in which a job has ended; None while it runs or waits."""
@@ -196,11 +201,8 @@ class SlurmCluster:
     def lose_node(self, name):
         """Kill a node's daemon and all that runs on it, as if its power had gone."""
         os.kill(int((self.folder / f"slurmd-{name}.pid").read_text()), signal.SIGKILL)
-        # Other clusters of this machine have a node of that name, too.
-        mine = {"SLURMD_NODENAME": name, "SLURM_CONF": self.environment["SLURM_CONF"]}
-        steps = [each for each in processes() if mine.items() <= each.environment.items()]
-        parents = {each.id: each.parent for each in steps}
-        _kill_together(parents)
+        steps = self.processes(SLURMD_NODENAME=name)
+        _kill_together({each.id: each.parent for each in steps})
 
 
 def _kill_together(parents):
